@@ -1,0 +1,203 @@
+"""Convolutional layers.
+
+==================  ===========================================================================
+`Conv`              convolution, pooling, batch norm or bias, noise, activation, dropout
+`MaxPool`           maximum over windows
+`AvgPool`           mean over windows
+`Residual`          residual block of two convolutions
+==================  ===========================================================================
+
+Images are (n, height, width, channels) in the graph. Every layer here also has
+``sides(height, width)``: the size of the images that it makes of images of that size.
+"""
+import numpy as np
+import pytensor.tensor as pt
+
+from mlp.layers import BatchNorm, Bias, Dropout, GaussianNoise
+from utils import ops, rna
+from utils.layer import Layer, parameter, sublayers
+
+
+class _Pool(Layer):
+    def __init__(self, window=2, stride=None, ignore_border=True):
+        self.window, self.ignore_border = window, ignore_border
+        self.stride = window if stride is None else stride
+
+    def sides(self, height, width):
+        return tuple(self.pool_op(self.window, self.stride, self.ignore_border).sides((0, height, width)))
+
+
+class MaxPool(_Pool):
+    """Maximum over windows, (n, h, w, c) -> (n, h // window, w // window, c); see `utils.ops.max_pool`."""
+    pool_op = ops.MaxPool
+
+    def __call__(self, x, phase):
+        return ops.max_pool(x, self.window, self.stride, self.ignore_border)
+
+
+class AvgPool(_Pool):
+    """Mean over windows; arguments as `MaxPool`."""
+    pool_op = ops.AvgPool
+
+    def __call__(self, x, phase):
+        return ops.avg_pool(x, self.window, self.stride, self.ignore_border)
+
+
+class Conv(Layer):
+    """Convolutional layer, (n, h, w, n_in) -> (n, h', w', n_out); stride 1.
+
+    Convolution, pooling, batch norm or bias, noise, activation, dropout, in this order: pooling sits between
+    the linear output and the activation (thesis 3.3.1).
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels read, filters.
+    size : int or (int, int)
+        Sides of the filters, odd.
+    border : {'same', 'valid'}
+        Zero padding that keeps the size of the images, or none.
+    pool : MaxPool or AvgPool, optional
+    activation : Activation or None
+        None leaves the output linear.
+    batch_norm : bool
+        Batch norm in place of the bias.
+    gaussian_std, p_drop : float
+        Standard deviation of the noise, probability of dropping an output.
+    rng : numpy.random.Generator
+        Draws the filters W (size, size, n_in, n_out).
+    """
+
+    def __init__(self, n_in, n_out, size=3, border='same', pool=None, activation=rna.relu(),
+                 batch_norm=False, gaussian_std=0., p_drop=0., *, rng):
+        self.size = (size, size) if np.ndim(size) == 0 else tuple(size)
+        if any(s < 1 or s % 2 == 0 for s in self.size):
+            raise ValueError(f'the sides of filters must be odd, got {size!r}')
+        pixels = self.size[0] * self.size[1]
+        self.W = parameter(rna.glorot(rng, (*self.size, n_in, n_out), pixels * n_in, pixels * n_out, activation),
+                           penalised=True)
+        self.pool, self.border, self.activation = pool, border, activation
+        self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
+        self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
+
+    def sides(self, height, width):
+        if self.border == 'valid':
+            height, width = height - self.size[0] + 1, width - self.size[1] + 1
+            if min(height, width) < 1:
+                raise ValueError(f'filters of {self.size[0]}x{self.size[1]} pixels do not fit')
+        return self.pool.sides(height, width) if self.pool else (height, width)
+
+    def __call__(self, x, phase):
+        x = ops.conv2d(x, self.W, self.border)
+        if self.pool:
+            x = self.pool(x, phase)
+        x = self.noise(self.norm(x, phase), phase)
+        return self.dropout(self.activation(x) if self.activation else x, phase)
+
+
+class Residual(Layer):
+    """Residual block of two 3x3 convolutions, (n, h, w, n_in) -> (n, h', w', n_out) [1]_.
+
+    The second convolution is linear; the shortcut is added to it, then come pooling, activation and
+    dropout. Where the width grows the shortcut is the input padded with channels of zeros, which has no
+    parameters (option A of [1]_).
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels read, filters of both convolutions; ``n_out >= n_in``.
+    pool : MaxPool or AvgPool, optional
+        Between the sum and the activation.
+    activation, batch_norm, gaussian_std, rng
+        As in `Conv`.
+    p_drop : (float, float)
+        Probability of dropping an output of the first convolution and of the block.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385,
+       eq. 1 and section 3.3; thesis 3.3.3.
+    """
+
+    def __init__(self, n_in, n_out, pool=None, activation=rna.relu(), batch_norm=True, gaussian_std=0.,
+                 p_drop=(0., 0.), *, rng):
+        if n_out < n_in:
+            raise ValueError(f'a shortcut without parameters cannot narrow {n_in} channels to {n_out}')
+        options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        self.conv1 = Conv(n_in, n_out, activation=activation, p_drop=p_drop[0], **options)
+        self.conv2 = Conv(n_out, n_out, activation=None, **options)
+        self.pool, self.activation, self.dropout = pool, activation, Dropout(p_drop[1], 'p_dropConv')
+        self.more = n_out - n_in
+
+    def sides(self, height, width):
+        return self.pool.sides(height, width) if self.pool else (height, width)
+
+    def shortcut(self, x):
+        if not self.more:
+            return x
+        return pt.concatenate([x, pt.zeros((*x.type.shape[:3], self.more), dtype=x.dtype)], axis=3)
+
+    def __call__(self, x, phase):
+        y = self.conv2(self.conv1(x, phase), phase) + self.shortcut(x)
+        if self.pool:
+            y = self.pool(y, phase)
+        return self.dropout(self.activation(y), phase)
+
+
+def sides_after(network, im_dim):
+    """Height and width of the images after the convolutional layers that `network` has so far.
+
+    Parameters
+    ----------
+    network : Layer
+        Its attributes with `sides` are gone through in the order in which they were made.
+    im_dim : (int, int)
+        Height and width of the images that enter.
+
+    Raises
+    ------
+    ValueError
+        The images are used up, with the name of the layer where.
+    """
+    size = tuple(im_dim)
+    for name, layer in vars(network).items():
+        for k, part in enumerate(layer if isinstance(layer, (list, tuple)) else [layer]):
+            if not hasattr(part, 'sides'):
+                continue
+            try:
+                size = part.sides(*size)
+            except ValueError as error:
+                place = f'{name}{k}' if isinstance(layer, (list, tuple)) else name
+                raise ValueError(
+                    f'images of {im_dim[0]}x{im_dim[1]} pixels are too small for network '
+                    f'{type(network).__name__}: {size[0]}x{size[1]} are left at {place} ({error})') from None
+    return size
+
+
+def per_convolution(network, p_dropConv, n_convolutions):
+    """Check that `p_dropConv` has one probability for each of the convolutions of a network.
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ValueError
+        Another number of values; it says how many convolutions the network has.
+    """
+    values = [p_dropConv] if np.ndim(p_dropConv) == 0 else list(p_dropConv)
+    if len(values) != n_convolutions:
+        raise ValueError(f'p_dropConv must have one probability for each of the {n_convolutions} convolutions '
+                         f'of network {type(network).__name__}, got {len(values)}: {values}')
+    return values
+
+
+def thesis_parameter_count(network):
+    """Parameters of the convolutional part as Tables 3 and 5 of the thesis count them.
+
+    The pixels of each filter, input channels not counted, and one bias per filter or, with batch norm,
+    gamma and beta.
+    """
+    return sum(conv.W.type.shape[3] * (conv.size[0] * conv.size[1] + (2 if isinstance(conv.norm, BatchNorm) else 1))
+               for conv in sublayers(network, Conv).values())

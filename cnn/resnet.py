@@ -1,0 +1,76 @@
+"""Networks C and D: residual networks [1]_ reduced to small images, thesis Table 4.
+
+Both always use batch norm, and pool where [1]_ steps by two.
+
+.. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
+"""
+from cnn.layers import Conv, MaxPool, Residual, per_convolution, sides_after
+from cnn.vgg import filters
+from mlp.layers import FullyConnected
+from utils import rna
+from utils.layer import Layer
+
+
+class C(Layer):
+    """A 5x5 convolution, six residual blocks, four poolings, hidden layers, softmax.
+
+    Parameters as in `cnn.A`, with 13 values of `p_dropConv`: the first convolution's, then two for each block.
+    """
+
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
+                 p_drop=.5, p_dropConv=(.2, *[.2] * 4, *[.3] * 4, *[.4] * 4), gaussian_std=0., width=1.,
+                 *, rng):
+        _needs_batch_norm(self, batch_norm)
+        options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
+        d = per_convolution(self, p_dropConv, 13)
+        n64, n128, n256 = filters(width, 64, 128, 256)
+        self.conv = Conv(1, n64, size=5, pool=MaxPool(2), p_drop=d[0], **options)
+        self.block1 = Residual(n64, n64, p_drop=d[1:3], **options)
+        self.block2 = Residual(n64, n64, pool=MaxPool(2), p_drop=d[3:5], **options)
+        self.block3 = Residual(n64, n128, p_drop=d[5:7], **options)
+        self.block4 = Residual(n128, n128, pool=MaxPool(2), p_drop=d[7:9], **options)
+        self.block5 = Residual(n128, n256, p_drop=d[9:11], **options)
+        self.block6 = Residual(n256, n256, pool=MaxPool(2), p_drop=d[11:13], **options)
+        height, w = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * w * n256, n_classes, n_hidden, p_drop, **options)
+
+    def __call__(self, x, phase):          # shapes for 48x48 images
+        x = self.conv(x, phase)            # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.block1(x, phase)          # (n, 24, 24,  64)
+        x = self.block2(x, phase)          # (n, 12, 12,  64)
+        x = self.block3(x, phase)          # (n, 12, 12, 128)
+        x = self.block4(x, phase)          # (n,  6,  6, 128)
+        x = self.block5(x, phase)          # (n,  6,  6, 256)
+        x = self.block6(x, phase)          # (n,  3,  3, 256)
+        return self.fc(x, phase)           # (n, 2304) -> (n, n_classes)
+
+
+class D(Layer):
+    """Two 3x3 convolutions, a residual block, three poolings, hidden layers, softmax.
+
+    Parameters as in `cnn.A`; the last two of the 4 values of `p_dropConv` are the block's.
+    """
+
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
+                 p_drop=.5, p_dropConv=(.2, .3, .4, .5), gaussian_std=0., width=1., *, rng):
+        _needs_batch_norm(self, batch_norm)
+        options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
+        d = per_convolution(self, p_dropConv, 4)
+        n64, n128 = filters(width, 64, 128)
+        self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d[0], **options)
+        self.conv2 = Conv(n64, n128, pool=MaxPool(2), p_drop=d[1], **options)
+        self.block = Residual(n128, n128, pool=MaxPool(2), p_drop=d[2:4], **options)
+        height, w = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * w * n128, n_classes, n_hidden, p_drop, **options)
+
+    def __call__(self, x, phase):          # shapes for 48x48 images
+        x = self.conv1(x, phase)           # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.conv2(x, phase)           # (n, 12, 12, 128)
+        x = self.block(x, phase)           # (n,  6,  6, 128)
+        return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+
+
+def _needs_batch_norm(network, batch_norm):
+    if not batch_norm:
+        raise ValueError(f'network {type(network).__name__} always uses batch norm (thesis Table 5): '
+                         f'batch_norm must be True, got {batch_norm!r}')

@@ -1,0 +1,97 @@
+"""Networks A and B: VGGNet [1]_ reduced to small images, thesis Table 2.
+
+.. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
+   arXiv 1409.1556.
+"""
+from cnn.layers import Conv, MaxPool, per_convolution, sides_after
+from mlp.layers import FullyConnected
+from utils import rna
+from utils.layer import Layer
+
+
+class A(Layer):
+    """Four 3x3 convolutions, three poolings, hidden layers, softmax.
+
+    Parameters
+    ----------
+    im_dim : (int, int)
+        Height and width of the images; 8 at least.
+    n_classes : int
+    n_hidden : sequence of int
+        Units of each hidden layer.
+    activation : Activation
+    batch_norm : bool
+        Batch norm in place of biases.
+    p_drop : float
+        Probability of dropping a unit of the hidden layers.
+    p_dropConv : sequence of 4 floats
+        The same for the outputs of each convolution.
+    gaussian_std : float
+        Standard deviation of the noise on linear outputs.
+    width : float
+        Factor on the number of filters; 1 is the thesis's network.
+    rng : numpy.random.Generator
+        Draws the weights.
+    """
+
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=False,
+                 p_drop=.5, p_dropConv=(.2, .3, .4, .5), gaussian_std=0., width=1., *, rng):
+        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        d1, d2, d3, d4 = per_convolution(self, p_dropConv, 4)
+        n64, n128, n256 = filters(width, 64, 128, 256)
+        self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d1, **options)
+        self.conv2 = Conv(n64, n128, pool=MaxPool(2), p_drop=d2, **options)
+        self.conv3 = Conv(n128, n256, p_drop=d3, **options)
+        self.conv4 = Conv(n256, n256, pool=MaxPool(2), p_drop=d4, **options)
+        height, w = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * w * n256, n_classes, n_hidden, p_drop, **options)
+
+    def __call__(self, x, phase):          # shapes for 48x48 images
+        x = self.conv1(x, phase)           # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.conv2(x, phase)           # (n, 12, 12, 128)
+        x = self.conv3(x, phase)           # (n, 12, 12, 256)
+        x = self.conv4(x, phase)           # (n,  6,  6, 256)
+        return self.fc(x, phase)           # (n, 9216) -> (n, n_classes)
+
+
+class B(Layer):
+    """Six 3x3 convolutions, four poolings, hidden layers, softmax.
+
+    Parameters as in `A`, with six values of `p_dropConv`, and
+
+    Parameters
+    ----------
+    last_pool : bool
+        The fourth pooling; False leaves images of 6x6 pixels (of 48x48) to the hidden layers, not 3x3.
+    """
+
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=False,
+                 p_drop=.5, p_dropConv=(.2, .3, .4, .4, .2, .2), gaussian_std=0., width=1., last_pool=True,
+                 *, rng):
+        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        d1, d2, d3, d4, d5, d6 = per_convolution(self, p_dropConv, 6)
+        n64, n128, n256, n512 = filters(width, 64, 128, 256, 512)
+        self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d1, **options)
+        self.conv2 = Conv(n64, n128, pool=MaxPool(2), p_drop=d2, **options)
+        self.conv3 = Conv(n128, n256, p_drop=d3, **options)
+        self.conv4 = Conv(n256, n256, pool=MaxPool(2), p_drop=d4, **options)
+        self.conv5 = Conv(n256, n512, p_drop=d5, **options)
+        self.conv6 = Conv(n512, n512, pool=MaxPool(2) if last_pool else None, p_drop=d6, **options)
+        height, w = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * w * n512, n_classes, n_hidden, p_drop, **options)
+
+    def __call__(self, x, phase):          # shapes for 48x48 images
+        x = self.conv1(x, phase)           # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.conv2(x, phase)           # (n, 12, 12, 128)
+        x = self.conv3(x, phase)           # (n, 12, 12, 256)
+        x = self.conv4(x, phase)           # (n,  6,  6, 256)
+        x = self.conv5(x, phase)           # (n,  6,  6, 512)
+        x = self.conv6(x, phase)           # (n,  3,  3, 512)
+        return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+
+
+def filters(width, *counts):
+    """Numbers of filters times `width`, rounded, at least 1."""
+    if not width > 0:
+        raise ValueError(f'width must be a factor > 0 on the number of filters, got {width!r}')
+    return [max(1, round(width * n)) for n in counts]

@@ -1,0 +1,23 @@
+"""Installation of symfer: ``pip install -e .``, with extras ``[test]``, ``[cuda12]`` and ``[cuda13]``."""
+from pathlib import Path
+
+from setuptools import setup
+
+setup(
+    name='symfer',
+    version='0.1.0',
+    description='Symbolic networks that recognise emotions in faces, with an experiment launcher',
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='BSD-3-Clause',
+    license_files=['LICENSE'],
+    python_requires='>=3.11',
+    packages=['cnn', 'loaders', 'mlp', 'utils'],
+    py_modules=['launch'],
+    install_requires=['pytensor>=3.0.7,<3.1', 'jax>=0.10', 'numpy>=2', 'h5py>=3.10', 'opencv-python-headless>=4.9',
+                      'matplotlib>=3.8', 'tqdm>=4.66'],
+    extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'], 'test': ['pytest>=8']},
+    entry_points={'console_scripts': ['symfer=launch:main']},
+    classifiers=['Programming Language :: Python :: 3', 'Operating System :: POSIX :: Linux',
+                 'Topic :: Scientific/Engineering :: Image Recognition'],
+)

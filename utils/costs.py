@@ -1,0 +1,38 @@
+"""Costs: negative log-likelihood, number of errors, L1 and L2 terms.
+
+All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labels (n,) of an integer type.
+"""
+import pytensor.tensor as pt
+
+from utils.layer import parameters
+
+
+def negative_log_likelihood(logits, y):
+    """Minus the log-probability that the softmax gives to the true class, (n,); thesis eq. 4-5."""
+    log_p = pt.special.log_softmax(logits, axis=1)
+    return -log_p[pt.arange(y.shape[0]), y.astype('int32')]
+
+
+def weighted_mean(values, weights):
+    """Mean of `values` (n,) over the images whose weight (n,) is 1; images that only fill up have 0."""
+    return total(values, weights) / total(weights, weights)
+
+
+def total(values, weights):
+    """Sum of `values` (n,) over the images whose weight (n,) is 1."""
+    return pt.sum(values * weights, dtype=weights.dtype, acc_dtype=weights.dtype)
+
+
+def errors(logits, y):
+    """1.0 for each image whose largest output is not its class, else 0.0; (n,)."""
+    return pt.neq(pt.argmax(logits, axis=1), y).astype(logits.dtype)
+
+
+def l1(network):
+    """Sum of the absolute values of all weights (biases, gamma and beta are not weights)."""
+    return sum(abs(W).sum(acc_dtype=W.dtype) for W in parameters(network, penalised=True).values())
+
+
+def l2(network):
+    """Sum of the squares of all weights."""
+    return sum((W ** 2).sum(acc_dtype=W.dtype) for W in parameters(network, penalised=True).values())

@@ -1,0 +1,191 @@
+"""The compiled functions of a network, and the minibatches that go into them.
+
+==================  ===========================================================================
+`Functions`         train, validate, test and statistics of one network
+`minibatches`       rows of a data set, cut into minibatches of one size
+`place_subset`      a data set's images and labels on the device
+==================  ===========================================================================
+"""
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from utils import costs, jax_backend, updates
+from utils.layer import Phase, parameters
+
+
+def pixels(x):
+    """Images as networks take them: (n, h, w) uint8 -> (n, h, w, 1) float32 in [0, 1]."""
+    return (x.astype('float32') * np.float32(1 / 255)).dimshuffle(0, 1, 2, 'x')
+
+
+def place_subset(subset):
+    """Images and labels of a subset on the device, as two shared variables uint8 (n, h, w) and (n,)."""
+    arrays = []
+    for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
+        arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
+        jax_backend.place(arrays[-1], value)
+    return tuple(arrays)
+
+
+class Functions:
+    """Compiled functions of one network; each is compiled when it is first asked for.
+
+    Parameters
+    ----------
+    network : Layer
+        ``network(x, phase)`` gives linear outputs (n, n_classes) for images x (n, h, w, 1) in [0, 1].
+    im_dim : (int, int)
+        Height and width of the images.
+    batch_size : int
+        Images per minibatch; fixed in the graph.
+    learning_rate : float
+    L1_reg, L2_reg : float
+        Factors of the sums of absolute values and of squares of the weights in the cost.
+    optimiser : callable
+        ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.updates`.
+    seed : int
+        Of the random draws, 0 to 2**32 - 1.
+    resident : pair of shared variables, optional
+        Images and labels on the device, from `place_subset`. Then `train`, `validate` and `statistics` take
+        rows of them, else the images (and labels) themselves.
+
+    Attributes
+    ----------
+    rate, seed, counter : shared scalars
+        Learning rate (float32), seed and number of the next draw (uint32).
+    parameters, state : dict of str to shared variable
+        Of the network and of the optimiser.
+    """
+
+    def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
+                 optimiser=updates.sgd, seed=0, resident=None):
+        self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
+        self.L1_reg, self.L2_reg, self.resident = L1_reg, L2_reg, resident
+        self.rate = pytensor.shared(np.float32(learning_rate), name='learning_rate')
+        self.seed = pytensor.shared(np.uint32(seed), name='seed')
+        self.counter = pytensor.shared(np.uint32(0), name='counter')
+        self.parameters = parameters(network)
+        self._train_graph = self._make_train_graph(optimiser)
+
+    def _minibatch(self):
+        """Inputs of a function on labelled images, and the images and labels that they stand for."""
+        if self.resident:
+            rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
+            x, y = (array[rows] for array in self.resident)
+            return [rows], x, y
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
+        return [x, y], x, y
+
+    def _make_train_graph(self, optimiser):
+        inputs, x, y = self._minibatch()
+        weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
+        phase = Phase(train=True, seed=self.seed, counter=self.counter)
+        logits = self.network(pixels(x), phase)
+        entropy = costs.weighted_mean(costs.negative_log_likelihood(logits, y), weights)
+        cost = entropy
+        if self.L1_reg:
+            cost = cost + np.float32(self.L1_reg) * costs.l1(self.network)
+        if self.L2_reg:
+            cost = cost + np.float32(self.L2_reg) * costs.l2(self.network)
+        trainable = parameters(self.network, trainable=True)
+        gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()))))
+        changes, self.state = optimiser(gradients, trainable, self.rate)
+        return [*inputs, weights], [cost, entropy], {**phase.updates, **changes}
+
+    @cached_property
+    def train(self):
+        """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
+        inputs, outputs, changes = self._train_graph
+        return jax_backend.function(inputs, outputs, updates=changes, name='train')
+
+    @cached_property
+    def validate(self):
+        """(rows or (images, labels), weights) -> sum of cross-entropies, number of errors."""
+        inputs, x, y = self._minibatch()
+        weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
+        logits = self.network(pixels(x), Phase())
+        sums = [costs.total(costs.negative_log_likelihood(logits, y), weights),
+                costs.total(costs.errors(logits, y), weights)]
+        return jax_backend.function([*inputs, weights], sums, name='validate')
+
+    @cached_property
+    def test(self):
+        """Images (batch_size, h, w) uint8 -> linear outputs (batch_size, n_classes)."""
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        return jax_backend.function([x], self.network(pixels(x), Phase()), name='test')
+
+    @cached_property
+    def statistics(self):
+        """(rows or images, 1 / number of the minibatch): one minibatch of batch norm's population pass.
+
+        None where the network has no statistics to measure.
+        """
+        inputs, x, _ = self._minibatch()
+        share = pt.scalar('share', dtype='float32')
+        phase = Phase(share=share)
+        self.network(pixels(x), phase)
+        if not phase.updates:
+            return None
+        return jax_backend.function([inputs[0], share], [], updates=phase.updates, name='statistics')
+
+
+def minibatches(subset, order, batch_size, resident=False):
+    """Cut rows of a subset into minibatches of one size.
+
+    The last minibatch is filled up with the first rows of `order`, whose weight is 0 there, so that every
+    image counts exactly once.
+
+    Parameters
+    ----------
+    subset : loaders.Subset
+    order : int array (n,)
+        Rows of the subset, in the order in which they are taken.
+    batch_size : int
+    resident : bool
+        True gives rows of the stored subset (`subset.base`), False reads the images with a thread that keeps
+        ahead.
+
+    Yields
+    ------
+    inputs : list of arrays
+        [rows int32] or [images uint8, labels uint8].
+    weights : float32 array (batch_size,)
+    count : int
+        Images that count.
+    """
+    order = np.asarray(order)
+    n_batches = -(-len(order) // batch_size)
+    filled = np.resize(order, n_batches * batch_size).reshape(n_batches, batch_size)
+    counts = [min(batch_size, len(order) - k * batch_size) for k in range(n_batches)]
+
+    def read(rows):
+        if resident:
+            return [np.ascontiguousarray(subset.rows[rows], dtype=np.int32)]
+        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8)]
+
+    batches = map(read, filled) if resident else _ahead(read, filled)
+    for count, inputs in zip(counts, batches):
+        yield inputs, (np.arange(batch_size) < count).astype(np.float32), count
+
+
+def _ahead(read, items, depth=4):
+    """``map(read, items)`` in a thread that keeps up to `depth` results ready."""
+    with ThreadPoolExecutor(1, 'minibatches') as pool:
+        waiting = deque()
+        items = iter(items)
+        try:
+            for item in items:
+                waiting.append(pool.submit(read, item))
+                if len(waiting) >= depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,234 @@
+"""How graphs reach the processor: translations of `utils.ops` to JAX, compilation, device placement.
+
+Nothing else in symfer knows JAX. A translation computes what the NumPy `perform` of its Op computes;
+tests/test_ops.py compares the two.
+"""
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import pytensor
+from jax import lax
+from pytensor.compile.mode import Mode
+from pytensor.graph import RewriteDatabaseQuery
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.link.jax.linker import JAXLinker
+
+from utils import ops
+
+LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+# Windows of more pixels than this are pooled by a reduction instead of one slice per pixel.
+MOST_SLICES = 64
+
+
+# ------------------------------------------------------------------------------- convolution
+
+def _correlate(x, W, pad):
+    (ph, pw) = pad
+    return lax.conv_general_dilated(x, W, (1, 1), ((ph, ph), (pw, pw)), dimension_numbers=LAYOUT)
+
+
+def _few_channels(channels, size):
+    """Whether a convolution is better written out: XLA's own is slow where it has little to sum over."""
+    return channels <= 3 and size[0] * size[1] <= 25 and jax.default_backend() == 'cpu'
+
+
+def _shifted(x, pad, size):
+    """The padded images as each pixel of the filters sees them: a list, by rows, of (n, h', w', c)."""
+    (ph, pw), (kh, kw) = pad, size
+    height, width = x.shape[1] + 2 * ph - kh + 1, x.shape[2] + 2 * pw - kw + 1
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (ph, ph, 0), (pw, pw, 0), (0, 0, 0)))
+    return [x[:, a:a + height, b:b + width] for a in range(kh) for b in range(kw)]
+
+
+@jax_funcify.register(ops.Conv2d)
+def _(op, **kwargs):
+    def conv(x, W):
+        kh, kw, channels, n_out = W.shape
+        if not _few_channels(channels, (kh, kw)):
+            return _correlate(x, W, op.pad)
+        # One multiplication and addition per pixel of the filter, fused with what follows.
+        filters = W.reshape(kh * kw, channels, n_out)
+        return sum(view[..., c:c + 1] * filters[k, c] for k, view in enumerate(_shifted(x, op.pad, (kh, kw)))
+                   for c in range(channels))
+    return conv
+
+
+@jax_funcify.register(ops.Conv2dFilterGrad)
+def _(op, **kwargs):
+    def filter_grad(x, g):
+        channels, n_out = x.shape[3], g.shape[3]
+        if not _few_channels(channels, op.size):
+            W = jax.ShapeDtypeStruct((*op.size, channels, n_out), x.dtype)
+            return jax.linear_transpose(lambda W: _correlate(x, W, op.pad), W)(g)[0]
+        # (pixels of the filter, all places) @ (all places, filters)
+        views = jnp.stack([view[..., c] for view in _shifted(x, op.pad, op.size) for c in range(channels)])
+        return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
+    return filter_grad
+
+
+# ----------------------------------------------------------------------------------- pooling
+
+def _fit(op, x, fill):
+    """Cut or pad a batch at its end so that the windows tile it exactly."""
+    return lax.pad(x, jnp.asarray(fill, x.dtype),
+                   ((0, 0, 0), *((0, p, 0) for p in op.padding(*x.shape[1:3])), (0, 0, 0)))
+
+
+def _tiles(op):
+    return op.window == op.stride and op.window[0] * op.window[1] <= MOST_SLICES
+
+
+def _pixels(op, x):
+    """The pixels of all windows of a fitted batch: a list, by position in the window, of (n, h', w', c)."""
+    (kh, kw), (sh, sw) = op.window, op.stride
+    n, height, width, c = x.shape
+    if _tiles(op):
+        z = x.reshape(n, height // kh, kh, width // kw, kw, c)
+        return [z[:, :, a, :, b] for a in range(kh) for b in range(kw)]
+    oh, ow = (height - kh) // sh + 1, (width - kw) // sw + 1
+    return [x[:, a:a + sh * (oh - 1) + 1:sh, b:b + sw * (ow - 1) + 1:sw]
+            for a in range(kh) for b in range(kw)]
+
+
+def _overlay(op, parts, image):
+    """Adjoint of `_pixels` and `_fit`: add the parts (n, h', w', c) at their places of the image."""
+    (kh, kw), (sh, sw) = op.window, op.stride
+    n, oh, ow, c = parts[0].shape
+    if _tiles(op):
+        z = jnp.stack(parts, axis=3).reshape(n, oh, ow, kh, kw, c)
+        full = z.transpose(0, 1, 3, 2, 4, 5).reshape(n, oh * kh, ow * kw, c)
+    else:
+        height, width = (oh - 1) * sh + kh, (ow - 1) * sw + kw
+        zero = jnp.zeros((), parts[0].dtype)
+        full = sum(lax.pad(p, zero, ((0, 0, 0), (a, kh - 1 - a, sh - 1), (b, kw - 1 - b, sw - 1),
+                                     (0, 0, 0)))
+                   for p, (a, b) in zip(parts, ((a, b) for a in range(kh) for b in range(kw))))
+        assert full.shape[1:3] == (height, width)
+    ends = [length - have for length, have in zip(image, full.shape[1:3])]
+    return lax.pad(full, jnp.zeros((), full.dtype), ((0, 0, 0), *((0, e, 0) for e in ends), (0, 0, 0)))
+
+
+@jax_funcify.register(ops.MaxPool)
+def _(op, **kwargs):
+    def max_pool(x):
+        first, *others = _pixels(op, _fit(op, x, -jnp.inf))
+        index = jnp.zeros(first.shape, op.index_dtype)
+        for k, pixel in enumerate(others, start=1):
+            index = jnp.where(pixel > first, jnp.asarray(k, op.index_dtype), index)
+            first = jnp.maximum(first, pixel)
+        return first, index
+
+    def max_pool_wide(x):
+        windows = jnp.stack(_pixels(op, _fit(op, x, -jnp.inf)), axis=-1)
+        return windows.max(axis=-1), windows.argmax(axis=-1).astype(op.index_dtype)
+    return max_pool if op.window[0] * op.window[1] <= MOST_SLICES else max_pool_wide
+
+
+@jax_funcify.register(ops.Unpool)
+def _(op, **kwargs):
+    (kh, kw) = op.window
+
+    def unpool(g, index):
+        if not _tiles(op):
+            parts = [jnp.where(index == k, g, 0) for k in range(kh * kw)]
+            return _overlay(op, parts, op.image)
+        # One comparison with the pixel's own number, written where the pixel is.
+        n, oh, ow, c = g.shape
+        number = jnp.arange(kh * kw, dtype=op.index_dtype).reshape(1, 1, kh, 1, kw, 1)
+        spread = jnp.where(index[:, :, None, :, None] == number, g[:, :, None, :, None], 0)
+        full = spread.reshape(n, oh * kh, ow * kw, c)
+        ends = [length - have for length, have in zip(op.image, full.shape[1:3])]
+        return lax.pad(full, jnp.zeros((), g.dtype), ((0, 0, 0), *((0, e, 0) for e in ends), (0, 0, 0)))
+    return unpool
+
+
+@jax_funcify.register(ops.PickPixel)
+def _(op, **kwargs):
+    def pick(x, index):
+        return sum(jnp.where(index == k, pixel, 0)
+                   for k, pixel in enumerate(_pixels(op, _fit(op, x, 0))))
+    return pick
+
+
+@jax_funcify.register(ops.AvgPool)
+def _(op, **kwargs):
+    def avg_pool(x):
+        count = jnp.asarray(op.counts(*x.shape[1:3]), x.dtype)
+        return sum(_pixels(op, _fit(op, x, 0))) / count
+    return avg_pool
+
+
+@jax_funcify.register(ops.AvgUnpool)
+def _(op, **kwargs):
+    def avg_unpool(g):
+        g = g / jnp.asarray(op.counts(*op.image), g.dtype)
+        return _overlay(op, [g] * (op.window[0] * op.window[1]), op.image)
+    return avg_unpool
+
+
+# ------------------------------------------------------------------------------------- draws
+
+@jax_funcify.register(ops.Draw)
+def _(op, **kwargs):
+    size = 1
+    for side in op.shape:
+        size *= side
+
+    def draw(seed, counter):
+        index = lax.iota('uint32', -(-size // 2))
+        seed, counter = jnp.uint32(seed), jnp.uint32(counter)
+        values = op.values(*op.words(seed, counter, index, jnp), jnp)
+        return jnp.concatenate(values)[:size].reshape(op.shape)
+    return draw
+
+
+# ------------------------------------------------------------------- compilation and placement
+
+@lru_cache
+def compiler_options():
+    """XLA's options for the first device, those of them that the installed XLA knows.
+
+    On a CPU, XLA hands convolutions to YNNPACK unless told to keep that library to single matrix
+    products; its own (Eigen's) convolutions are about twice as fast.
+    """
+    if jax.default_backend() != 'cpu':
+        return {}
+    options = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=options)(0.)
+    except Exception:       # jaxlib's error for an unknown option has no class of its own
+        return {}
+    return options
+
+
+class Linker(JAXLinker):
+    """PyTensor's JAX linker with `compiler_options`."""
+
+    def jit_compile(self, fn):
+        if self.scalar_shape_inputs:
+            return super().jit_compile(fn)
+        return jax.jit(fn, compiler_options=compiler_options())
+
+
+MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax']))
+
+
+def function(inputs, outputs, **kwargs):
+    """`pytensor.function`, compiled for the device."""
+    return pytensor.function(inputs, outputs, mode=MODE, **kwargs)
+
+
+def place(shared, value):
+    """Put `value` on the device and into a shared variable, without keeping a copy on the host.
+
+    `shared.set_value` would bring a device array back to the host (TensorType.filter knows NumPy
+    arrays only), and the whole array would then travel at every call.
+    """
+    shared.container.storage[0] = jax.device_put(value)
+
+
+def device_name():
+    """The device that computes, in words: 'cpu' or the GPU's name."""
+    device = jax.devices()[0]
+    return device.device_kind if device.platform != 'cpu' else 'cpu'

@@ -1,0 +1,416 @@
+"""The methodology of thesis 5.5: train to the entropy point, retrain with the validation images, anneal, test.
+
+====================  =========================================================================
+`Trainer`             a network and a data set, taken through the stages; can be saved and resumed
+`best_epoch`          the entropy point (or the minimum-error epoch) of a history
+`validate`            error and cross-entropy on a subset
+`measure_statistics`  batch norm's population statistics
+`linear_outputs`      linear outputs of the network for every image of a subset
+`sum_over_views`      the special test: sums of linear outputs over the views of each image
+`test_errors`         errors on public half, private half and whole, with and without twins
+====================  =========================================================================
+
+The test images choose nothing: no epoch, no rate, no network.
+"""
+import time
+
+import numpy as np
+
+from utils.functions import Functions, minibatches, place_subset
+from utils.layer import parameters
+
+STAGES = ('train', 'retrain', 'anneal', 'done')
+RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
+
+
+def best_epoch(history, rule='entropy'):
+    """The epoch at which training without the validation images was best.
+
+    Parameters
+    ----------
+    history : list of dict
+        One per epoch, as `Trainer.history`.
+    rule : {'entropy', 'error'}
+        Minimum of the validation cross-entropy (the entropy point) or of the validation error; of equals the
+        first.
+
+    Returns
+    -------
+    dict
+        That epoch's entry.
+
+    Raises
+    ------
+    ValueError
+        Another rule, or no epoch with validation in the history.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
+    epochs = [h for h in history if h['stage'] == 'train' and h[RULES[rule]] is not None]
+    if not epochs:
+        raise ValueError('no epoch was validated: the set has no validation part or val=False')
+    return min(epochs, key=lambda h: h[RULES[rule]])
+
+
+def validate(functions, subset, resident=False):
+    """Error in % and mean cross-entropy in nats of a network on a subset, every image once."""
+    entropy = errors = 0.
+    for inputs, weights, _ in minibatches(subset, np.arange(len(subset)), functions.batch_size, resident):
+        sums = functions.validate(*inputs, weights)
+        entropy, errors = entropy + float(sums[0]), errors + float(sums[1])
+    return 100 * errors / len(subset), entropy / len(subset)
+
+
+def measure_statistics(functions, subset, n_images=5000, seed=0, resident=False):
+    """Measure batch norm's population statistics with the current weights (thesis 3.4.2).
+
+    Parameters
+    ----------
+    subset : loaders.Subset
+        Training images; a random sample of them is used, the same at each call with one seed.
+    n_images : int
+        Size of the sample, cut to whole minibatches, one at least.
+    """
+    if functions.statistics is None:
+        return
+    size = functions.batch_size
+    n_images = max(size, min(n_images, len(subset)) // size * size)
+    sample = np.random.default_rng([seed, 0x57A7]).permutation(len(subset))[:n_images]
+    for k, (inputs, _, _) in enumerate(minibatches(subset, sample, size, resident), start=1):
+        functions.statistics(inputs[0], np.float32(1 / k))
+
+
+def linear_outputs(functions, subset):
+    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset."""
+    parts = [np.asarray(functions.test(inputs[0]))[:count]
+             for inputs, _, count in minibatches(subset, np.arange(len(subset)), functions.batch_size)]
+    return np.concatenate(parts)
+
+
+def sum_over_views(logits, source, images):
+    """Sum linear outputs over the views of each image: the special test of thesis 3.4.4.
+
+    Parameters
+    ----------
+    logits : array (n_views_in_all, n_classes)
+    source : int array (n_views_in_all,)
+        The original image that each view was made from.
+    images : int array (n,)
+        The original images, each once, in the order wanted.
+
+    Returns
+    -------
+    float64 array (n, n_classes)
+    """
+    order = np.argsort(images)
+    place = order[np.searchsorted(images, source, sorter=order)]
+    if not np.array_equal(np.asarray(images)[place], source):
+        raise ValueError('the special test has views of images that are not in the test set')
+    sums = np.zeros((len(images), logits.shape[1]))
+    np.add.at(sums, place, logits)
+    return sums
+
+
+def test_errors(logits, subset):
+    """Errors in % of linear outputs (n, n_classes) on the test images.
+
+    Returns
+    -------
+    dict of dict
+        For 'whole', 'public' and 'private' (where the set has these halves): 'error', 'images' and the same
+        for the images without an exact twin in the training set, 'error_without_twins',
+        'images_without_twins'.
+    """
+    wrong = np.argmax(logits, axis=1) != subset.y
+    halves = {'whole': np.ones(len(subset), bool), 'public': subset.usage == 1, 'private': subset.usage == 2}
+    out = {}
+    for name, mask in halves.items():
+        if mask.any():
+            clean = mask & ~subset.twin
+            out[name] = {'error': 100 * wrong[mask].mean(), 'images': int(mask.sum()),
+                         'error_without_twins': 100 * wrong[clean].mean() if clean.any() else None,
+                         'images_without_twins': int(clean.sum())}
+    return out
+
+
+test_errors.__test__ = False        # not a test for pytest
+
+
+class Silent:
+    """Tells nobody. A reporter is told of every epoch and minibatch, see `utils.reporting.Console`."""
+
+    def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
+    def minibatch(self, count, cost): pass
+    def epoch_ends(self, row): pass
+
+
+class Trainer:
+    """A network and a data set, taken through the stages of the methodology.
+
+    Each stage is a method; a stage that is done, or was when the trainer was saved, does nothing, and one that
+    was interrupted goes on. Everything random follows from `seed`.
+
+    Parameters
+    ----------
+    make_network : callable
+        ``make_network(rng) -> network``; called again with an equal generator for each fresh start.
+    data : loaders.Dataset
+    batch_size, learning_rate, L1_reg, L2_reg, optimiser
+        As in `utils.functions.Functions`.
+    seed : int
+        Of weights, order of images, dropout and noise.
+    val : bool
+        Train without the validation images and validate after each epoch.
+    rule : {'entropy', 'error'}
+        Which epoch is kept, see `best_epoch`.
+    trainShared : bool
+        Keep the training images on the device, or read minibatches from the file as they are needed.
+    statistics_images : int
+        Sample size of `measure_statistics`.
+    show_test : bool
+        Also write down the test error of each epoch (it chooses nothing).
+    report : object
+        Is told what happens, see `Silent`.
+    checkpoint : callable, optional
+        Called with the trainer after every epoch and stage.
+
+    Attributes
+    ----------
+    stage, epoch : str, int
+        Where it is: one of `STAGES`, epochs done in it.
+    history : list of dict
+        One row per epoch: stage, epoch, rate, train_cost (regularisation included), train_cross_entropy,
+        validation_error (%), validation_cross_entropy, test_error (%), images, seconds.
+    """
+
+    def __init__(self, make_network, data, *, batch_size=100, learning_rate=.1, L1_reg=0., L2_reg=0.,
+                 optimiser=None, seed=0, val=True, rule='entropy', trainShared=True,
+                 statistics_images=5000, show_test=False, report=None, checkpoint=None):
+        self.data, self.seed, self.val, self.rule = data, seed, val, rule
+        self.learning_rate, self.statistics_images = learning_rate, statistics_images
+        self.show_test, self.resident = show_test, trainShared
+        self.report, self.checkpoint = report or Silent(), checkpoint
+        if rule not in RULES:
+            raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
+        if val and data.validation is None:
+            raise ValueError(f'val=True needs a validation part, and {data.path} has none: make the set with one '
+                             '(python -m loaders ... --validation N) or pass val=False')
+        smallest = data.reduced_training if val else data.training
+        if not 1 <= batch_size <= len(smallest):
+            raise ValueError(f'batch_size must lie between 1 and the {len(smallest)} images of the '
+                             f'{smallest.name} set, got {batch_size}')
+        self.make_network = lambda: make_network(np.random.default_rng(seed))
+        network = self.make_network()
+        self.functions = Functions(
+            network, data.shape, batch_size, learning_rate=learning_rate, L1_reg=L1_reg, L2_reg=L2_reg,
+            seed=seed, resident=place_subset(data.training) if trainShared else None,
+            **({'optimiser': optimiser} if optimiser else {}))
+        self.stage, self.epoch, self.history = 'train', 0, []
+        self.kept = self.trained = None
+        self._measured = False
+        self.last = self.state()
+
+    # ------------------------------------------------------------------ what is saved and restored
+
+    def arrays(self):
+        """Parameters, optimiser state and draw counter by path, as NumPy arrays."""
+        f = self.functions
+        out = {f'parameters/{name}': p for name, p in f.parameters.items()}
+        out |= {f'optimiser/{name}': p for name, p in f.state.items()}
+        return {**{path: np.asarray(p.get_value(borrow=True)) for path, p in out.items()},
+                'counter': np.asarray(f.counter.get_value(borrow=True))}
+
+    def set_arrays(self, arrays):
+        """Put back what `arrays` gave."""
+        f = self.functions
+        targets = {f'parameters/{name}': p for name, p in f.parameters.items()}
+        targets |= {f'optimiser/{name}': p for name, p in f.state.items()}
+        targets['counter'] = f.counter
+        fitting(arrays, {path: p.type.shape for path, p in targets.items()})
+        for path, p in targets.items():
+            p.set_value(np.array(arrays[path], dtype=p.dtype), borrow=True)
+
+    def state(self):
+        """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""
+        return {'arrays': self.arrays(), 'kept': self.kept, 'trained': self.trained, 'stage': self.stage,
+                'epoch': self.epoch, 'history': [dict(row) for row in self.history]}
+
+    def restore(self, state):
+        """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
+        self.set_arrays(state['arrays'])
+        self.kept, self.trained = state['kept'], state['trained']
+        self.stage, self.epoch = state['stage'], state['epoch']
+        self.history = [dict(row) for row in state['history']]
+        self._measured = False
+        self.last = self.state()
+
+    # ------------------------------------------------------------------------------------- stages
+
+    def train(self, n_epochs):
+        """Stage train: `n_epochs` epochs, with `val` on the reduced training set and validated.
+
+        Asked of a trainer that is past this stage for more epochs than it has had, it goes back to the end of
+        the stage and on from there; the later stages are then undone.
+        """
+        if self.stage != 'train':
+            done = sum(row['stage'] == 'train' for row in self.history)
+            if n_epochs <= done:
+                return
+            self.set_arrays(self.trained)
+            self.history = [row for row in self.history if row['stage'] == 'train']
+            self.stage, self.epoch, self.trained = 'train', done, None
+        subset = self.data.reduced_training if self.val else self.data.training
+        while self.epoch < n_epochs:
+            row = self._epoch(subset, self.learning_rate, n_epochs)
+            if self.val:
+                self._measure(subset)
+                row['validation_error'], row['validation_cross_entropy'] = validate(
+                    self.functions, self.data.validation, self.resident)
+                if best_epoch([*self.history, row], self.rule) is row:
+                    self.kept = self.arrays()
+            self._end_epoch(row, subset)
+        self.trained = self.arrays()
+        self._go_to('retrain')
+
+    @property
+    def best(self):
+        """Entry of the kept epoch in the history; None without validation."""
+        return best_epoch(self.history, self.rule) if self.val else None
+
+    def retrain(self, retrain=True):
+        """Stage retrain: from the same initialisation, on all training images, for as many epochs as were best.
+
+        Without validation there is nothing to do; with ``retrain=False`` the parameters of the kept epoch are
+        put back instead.
+        """
+        if self.stage != 'retrain':
+            return
+        if self.val and self.epoch == 0:
+            if retrain:
+                self._start_again()
+            else:
+                self.set_arrays(self.kept)
+        if self.val and retrain:
+            n_epochs = self.best['epoch']
+            while self.epoch < n_epochs:
+                self._end_epoch(self._epoch(self.data.training, self.learning_rate, n_epochs), self.data.training)
+        self._go_to('anneal')
+
+    def anneal(self, n_epochs=10, factor=.1, retrained=True):
+        """Stage anneal: a few epochs at `factor` times the learning rate (thesis 5.5).
+
+        Parameters
+        ----------
+        n_epochs : int
+        factor : float
+        retrained : bool
+            False: `retrain` put back the kept parameters; the validation images stay out.
+        """
+        if self.stage not in ('anneal', 'done'):
+            return
+        done = sum(row['stage'] == 'anneal' for row in self.history)
+        if self.stage == 'done' and n_epochs <= done:
+            return
+        self.stage, self.epoch = 'anneal', done
+        subset = self.data.training if retrained or not self.val else self.data.reduced_training
+        while self.epoch < n_epochs:
+            self._end_epoch(self._epoch(subset, self.learning_rate * factor, n_epochs), subset)
+        self._measure(subset)
+        self._go_to('done')
+
+    def test(self, special_test=True):
+        """Errors on the test images and, on all views of each, of the special test.
+
+        Returns
+        -------
+        dict
+            'plain' and 'special' (None where the set has no views, or not wanted): what `test_errors` gives.
+        """
+        logits = linear_outputs(self.functions, self.data.test)
+        out = {'plain': test_errors(logits, self.data.test), 'special': None}
+        if special_test and self.data.special_test is not None:
+            views = self.data.special_test
+            sums = sum_over_views(linear_outputs(self.functions, views), views.source, self.data.test.source)
+            out['special'] = test_errors(sums, self.data.test)
+        return out
+
+    # ------------------------------------------------------------------------------------ helpers
+
+    def _go_to(self, stage):
+        self.stage, self.epoch = stage, 0
+        self._checkpoint()
+
+    def _checkpoint(self):
+        self.last = self.state()
+        if self.checkpoint:
+            self.checkpoint(self)
+
+    def _start_again(self):
+        """The parameters of a freshly made network, an optimiser and a draw counter at zero."""
+        fresh = {f'parameters/{name}': p.get_value() for name, p in parameters(self.make_network()).items()}
+        zeros = {f'optimiser/{name}': np.zeros(p.type.shape) for name, p in self.functions.state.items()}
+        self.set_arrays({**fresh, **zeros, 'counter': np.zeros(())})
+
+    def _measure(self, subset):
+        if not self._measured:
+            measure_statistics(self.functions, subset, self.statistics_images, self.seed, self.resident)
+            self._measured = True
+
+    def _epoch(self, subset, rate, n_epochs):
+        """One pass over a subset in a random order that follows from seed, stage and epoch."""
+        f = self.functions
+        f.rate.set_value(np.float32(rate))
+        self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
+        start = time.perf_counter()
+        order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
+        values, counts = [], []
+        for inputs, weights, count in minibatches(subset, order, f.batch_size, self.resident):
+            values.append(f.train(*inputs, weights))
+            counts.append(count)
+            self.report.minibatch(count, values[max(0, len(values) - 4)][0])   # one that is surely computed
+        self._measured = False
+        values = np.array([[float(v) for v in pair] for pair in values])
+        if not np.isfinite(values).all():
+            batch = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
+            raise FloatingPointError(
+                f'the training cost is not finite since minibatch {batch} of epoch {self.epoch + 1} of stage '
+                f'{self.stage}: try a learning_rate below {rate:g}, or batch_norm=True')
+        cost, entropy = np.average(values, axis=0, weights=counts)
+        return {'stage': self.stage, 'epoch': self.epoch + 1, 'rate': rate, 'train_cost': float(cost),
+                'train_cross_entropy': float(entropy), 'validation_error': None,
+                'validation_cross_entropy': None, 'test_error': None, 'images': len(subset),
+                'seconds': time.perf_counter() - start}
+
+    def _end_epoch(self, row, subset):
+        if self.show_test:
+            self._measure(subset)
+            outputs = linear_outputs(self.functions, self.data.test)
+            row['test_error'] = test_errors(outputs, self.data.test)['whole']['error']
+        self.epoch += 1
+        self.history.append(row)
+        self._checkpoint()
+        self.report.epoch_ends(row)
+
+
+def fitting(arrays, shapes):
+    """Check that saved arrays fit the parameters they are for.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+    shapes : dict of str to tuple
+        Shapes wanted, by name.
+
+    Raises
+    ------
+    ValueError
+        Lists missing names, unexpected names and names of another shape.
+    """
+    missing = [name for name in shapes if name not in arrays]
+    unexpected = [name for name in arrays if name not in shapes]
+    other = [f'{name} {np.shape(arrays[name])} for {tuple(shapes[name])}' for name in shapes
+             if name in arrays and tuple(np.shape(arrays[name])) != tuple(shapes[name])]
+    lines = [f'{word}: {", ".join(names)}' for word, names in
+             (('missing', missing), ('unexpected', unexpected), ('of another shape', other)) if names]
+    if lines:
+        raise ValueError('the saved model is of another architecture; ' + '; '.join(lines))
