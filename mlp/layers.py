@@ -83,8 +83,9 @@ class BatchNorm(Layer):
                 size = int(np.prod(x.type.shape[:-1]))
                 unbiased = v * np.asarray(size / max(size - 1, 1), x.dtype)
                 share = pt.as_tensor(share).astype(x.dtype)
-                phase.updates[self.mean] = self.mean + (m - self.mean) * share
-                phase.updates[self.var] = self.var + (unbiased - self.var) * share
+                rest = np.asarray(1, x.dtype) - share     # a share of 1 leaves nothing of the old value, to the bit
+                phase.updates[self.mean] = rest * self.mean + share * m
+                phase.updates[self.var] = rest * self.var + share * unbiased
         return (x - m) * (self.gamma / pt.sqrt(v + np.asarray(self.eps, x.dtype))) + self.beta
 
 

@@ -3,8 +3,37 @@ import numpy as np
 import pytest
 
 import utils  # noqa: F401  (sets PyTensor up before any test imports it)
+from loaders import Originals, build
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(1)
+
+
+def pattern_images(n, rng, side=12, n_classes=3):
+    """Images of noise in which the brightness of one band of rows tells the class."""
+    labels = np.arange(n) % n_classes
+    images = rng.normal(110, 40, (n, side, side))
+    for k, label in enumerate(labels):
+        images[k, label * side // n_classes:(label + 1) * side // n_classes] += 45
+    return np.clip(images, 0, 255).astype(np.uint8), labels.astype(np.uint8)
+
+
+@pytest.fixture(scope='session')
+def tiny_originals():
+    """130 training, 30 public and 30 private images, three of the test images copies of training images."""
+    rng = np.random.default_rng(7)
+    images, labels = pattern_images(190, rng)
+    for copy, original in ((135, 3), (140, 8), (170, 11)):
+        images[copy], labels[copy] = images[original], labels[original]
+    usage = np.repeat([0, 1, 2], [130, 30, 30]).astype(np.uint8)
+    return Originals(images, labels, usage, np.arange(190, dtype=np.int32), ('a', 'b', 'c'))
+
+
+@pytest.fixture(scope='session')
+def tiny_set(tiny_originals, tmp_path_factory):
+    """Path of a set 2 (with mirror images) of 12x12 images: 260 rows, 60 of them held out, 60 test images."""
+    folder = tmp_path_factory.mktemp('data')
+    path, = build(tiny_originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)
+    return path

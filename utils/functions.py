@@ -3,12 +3,13 @@
 ==================  ===========================================================================
 `Functions`         train, validate, test and statistics of one network
 `minibatches`       rows of a data set, cut into minibatches of one size
-`place_subset`      a data set's images and labels on the device
+`place_subset`      a subset's images and labels on the device
 ==================  ===========================================================================
 """
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor
@@ -23,13 +24,20 @@ def pixels(x):
     return (x.astype('float32') * np.float32(1 / 255)).dimshuffle(0, 1, 2, 'x')
 
 
+class Resident(NamedTuple):
+    """A stored subset on the device: images uint8 (n, h, w) and labels uint8 (n,), shared variables."""
+    x: Any
+    y: Any
+    subset: Any
+
+
 def place_subset(subset):
-    """Images and labels of a subset on the device, as two shared variables uint8 (n, h, w) and (n,)."""
+    """Put images and labels of a stored subset on the device; returns a `Resident`."""
     arrays = []
     for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
         arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
         jax_backend.place(arrays[-1], value)
-    return tuple(arrays)
+    return Resident(*arrays, subset)
 
 
 class Functions:
@@ -50,9 +58,9 @@ class Functions:
         ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.updates`.
     seed : int
         Of the random draws, 0 to 2**32 - 1.
-    resident : pair of shared variables, optional
-        Images and labels on the device, from `place_subset`. Then `train`, `validate` and `statistics` take
-        rows of them, else the images (and labels) themselves.
+    resident : Resident, optional
+        A stored subset on the device, from `place_subset`. Then `train`, `validate` and `statistics` take rows
+        of it, else the images (and labels) themselves.
 
     Attributes
     ----------
@@ -76,8 +84,7 @@ class Functions:
         """Inputs of a function on labelled images, and the images and labels that they stand for."""
         if self.resident:
             rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
-            x, y = (array[rows] for array in self.resident)
-            return [rows], x, y
+            return [rows], self.resident.x[rows], self.resident.y[rows]
         x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
         return [x, y], x, y
@@ -97,6 +104,19 @@ class Functions:
         gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()))))
         changes, self.state = optimiser(gradients, trainable, self.rate)
         return [*inputs, weights], [cost, entropy], {**phase.updates, **changes}
+
+    def takes_rows_of(self, subset):
+        """Whether `train`, `validate` and `statistics` take rows of the subset's base, or its images.
+
+        Raises
+        ------
+        ValueError
+            Another subset is on the device than this one is a part of.
+        """
+        if self.resident and self.resident.subset is not subset.base:
+            raise ValueError(f'these functions take rows of the {self.resident.subset.name} set, which is on the '
+                             f'device; the {subset.name} set is no part of it')
+        return self.resident is not None
 
     @cached_property
     def train(self):

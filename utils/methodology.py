@@ -52,16 +52,17 @@ def best_epoch(history, rule='entropy'):
     return min(epochs, key=lambda h: h[RULES[rule]])
 
 
-def validate(functions, subset, resident=False):
+def validate(functions, subset):
     """Error in % and mean cross-entropy in nats of a network on a subset, every image once."""
     entropy = errors = 0.
-    for inputs, weights, _ in minibatches(subset, np.arange(len(subset)), functions.batch_size, resident):
+    rows = functions.takes_rows_of(subset)
+    for inputs, weights, _ in minibatches(subset, np.arange(len(subset)), functions.batch_size, rows):
         sums = functions.validate(*inputs, weights)
         entropy, errors = entropy + float(sums[0]), errors + float(sums[1])
     return 100 * errors / len(subset), entropy / len(subset)
 
 
-def measure_statistics(functions, subset, n_images=5000, seed=0, resident=False):
+def measure_statistics(functions, subset, n_images=5000, seed=0):
     """Measure batch norm's population statistics with the current weights (thesis 3.4.2).
 
     Parameters
@@ -76,7 +77,8 @@ def measure_statistics(functions, subset, n_images=5000, seed=0, resident=False)
     size = functions.batch_size
     n_images = max(size, min(n_images, len(subset)) // size * size)
     sample = np.random.default_rng([seed, 0x57A7]).permutation(len(subset))[:n_images]
-    for k, (inputs, _, _) in enumerate(minibatches(subset, sample, size, resident), start=1):
+    rows = functions.takes_rows_of(subset)
+    for k, (inputs, _, _) in enumerate(minibatches(subset, sample, size, rows), start=1):
         functions.statistics(inputs[0], np.float32(1 / k))
 
 
@@ -188,7 +190,7 @@ class Trainer:
                  statistics_images=5000, show_test=False, report=None, checkpoint=None):
         self.data, self.seed, self.val, self.rule = data, seed, val, rule
         self.learning_rate, self.statistics_images = learning_rate, statistics_images
-        self.show_test, self.resident = show_test, trainShared
+        self.show_test = show_test
         self.report, self.checkpoint = report or Silent(), checkpoint
         if rule not in RULES:
             raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
@@ -265,7 +267,7 @@ class Trainer:
             if self.val:
                 self._measure(subset)
                 row['validation_error'], row['validation_cross_entropy'] = validate(
-                    self.functions, self.data.validation, self.resident)
+                    self.functions, self.data.validation)
                 if best_epoch([*self.history, row], self.rule) is row:
                     self.kept = self.arrays()
             self._end_epoch(row, subset)
@@ -353,7 +355,7 @@ class Trainer:
 
     def _measure(self, subset):
         if not self._measured:
-            measure_statistics(self.functions, subset, self.statistics_images, self.seed, self.resident)
+            measure_statistics(self.functions, subset, self.statistics_images, self.seed)
             self._measured = True
 
     def _epoch(self, subset, rate, n_epochs):
@@ -364,7 +366,7 @@ class Trainer:
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
         values, counts = [], []
-        for inputs, weights, count in minibatches(subset, order, f.batch_size, self.resident):
+        for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
             values.append(f.train(*inputs, weights))
             counts.append(count)
             self.report.minibatch(count, values[max(0, len(values) - 4)][0])   # one that is surely computed

@@ -1,0 +1,349 @@
+"""Functions and methodology on tiny data: updates, minibatches, stages, entropy point, special test, resuming."""
+import numpy as np
+import pytest
+
+import loaders
+import reference
+from mlp import MLP
+from utils import updates
+from utils.functions import Functions, minibatches, place_subset
+from utils.methodology import (Trainer, best_epoch, linear_outputs, measure_statistics, sum_over_views, test_errors,
+                               validate)
+
+
+@pytest.fixture
+def data(tiny_set):
+    with loaders.load(tiny_set) as data:
+        yield data
+
+
+def network(rng, **options):
+    return MLP((12, 12), 3, n_hidden=[16], **{'batch_norm': True, 'p_drop': .3, **options}, rng=rng)
+
+
+def trainer(data, make=network, **options):
+    return Trainer(make, data, **{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **options})
+
+
+def equal(a, b):
+    """Whether two states are the same to the last bit, times excepted."""
+    def without_times(state):
+        return [{k: v for k, v in row.items() if k != 'seconds'} for row in state['history']]
+
+    def same(x, y):
+        return (x is None and y is None) or (list(x) == list(y) and all(np.array_equal(x[k], y[k]) for k in x))
+    return (without_times(a) == without_times(b) and (a['stage'], a['epoch']) == (b['stage'], b['epoch'])
+            and all(same(a[k], b[k]) for k in ('arrays', 'kept', 'trained')))
+
+
+# --------------------------------------------------------------------------- functions, minibatches
+
+class TestTrainFunction:
+    """One softmax layer, whose gradient is known: (p - onehot) x / n."""
+
+    @pytest.mark.parametrize('count', [6, 4])
+    @pytest.mark.parametrize('resident', [True, False])
+    def test_makes_the_step_of_gradient_descent(self, data, count, resident):
+        net = MLP((12, 12), 3, n_hidden=[], rng=np.random.default_rng(0))
+        f = Functions(net, (12, 12), 6, learning_rate=.2, L1_reg=.01, L2_reg=.02,
+                      resident=place_subset(data.training) if resident else None)
+        W, b = (f.parameters[f'fc.softmax.{p}'].get_value().astype(float) for p in 'Wb')
+        rows = np.array([5, 9, 2, 30, 31, 77], np.int32)
+        x, y = data.training.images(rows), data.training.y[rows]
+        weights = (np.arange(6) < count).astype('float32')
+        cost, entropy = f.train(*([rows] if resident else [x, y]), weights)
+        flat = x.reshape(6, -1)[:count] / 255
+        log_p = reference.log_softmax(flat @ W + b)
+        slope = (np.exp(log_p) - np.eye(3)[y[:count]]) / count
+        expected = -log_p[np.arange(count), y[:count]].mean()
+        assert float(entropy) == pytest.approx(expected, rel=1e-5)
+        assert float(cost) == pytest.approx(expected + .01 * abs(W).sum() + .02 * (W ** 2).sum(), rel=1e-5)
+        new_W = W - .2 * (flat.T @ slope + .01 * np.sign(W) + .04 * W)
+        np.testing.assert_allclose(f.parameters['fc.softmax.W'].get_value(), new_W, atol=2e-6)
+        np.testing.assert_allclose(f.parameters['fc.softmax.b'].get_value(), b - .2 * slope.sum(axis=0), atol=2e-6)
+
+    def test_the_rate_changes_without_compiling_again(self, data):
+        f = Functions(network(np.random.default_rng(0)), (12, 12), 6)
+        x, y, w = data.training.images(np.arange(6)), data.training.y[:6], np.ones(6, 'f')
+        f.rate.set_value(np.float32(0))
+        before = {n: np.array(p.get_value()) for n, p in f.parameters.items()}
+        f.train(x, y, w)
+        assert all(np.array_equal(before[n], p.get_value()) for n, p in f.parameters.items())
+        f.rate.set_value(np.float32(.1))
+        f.train(x, y, w)
+        assert not np.array_equal(before['fc.hidden0.W'], f.parameters['fc.hidden0.W'].get_value())
+
+    def test_validating_and_testing_change_nothing(self, data):
+        f = Functions(network(np.random.default_rng(0)), (12, 12), 32)
+        before = {n: np.array(p.get_value()) for n, p in f.parameters.items()}
+        first = validate(f, data.validation)
+        assert validate(f, data.validation) == first
+        linear_outputs(f, data.test)
+        assert all(np.array_equal(before[n], p.get_value()) for n, p in f.parameters.items())
+        assert f.counter.get_value() == 0
+
+
+@pytest.mark.parametrize('nesterov', [True, False])
+def test_momentum_follows_its_equations(nesterov):
+    from utils import jax_backend
+    from utils.layer import parameter
+    import pytensor.tensor as pt
+    p = parameter(np.array([1., -2.]))
+    g = pt.vector(dtype='float32')
+    changes, state = updates.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
+    step = jax_backend.function([g], [], updates=changes)
+    value, v = np.array([1., -2.]), np.zeros(2)
+    for gradient in ([1, 2], [-3, .5], [.1, .2]):
+        step(np.array(gradient, 'f'))
+        v = .9 * v - .1 * np.array(gradient)
+        value = value + (.9 * v - .1 * np.array(gradient) if nesterov else v)
+        np.testing.assert_allclose(p.get_value(), value, rtol=1e-5)
+        np.testing.assert_allclose(state['velocity.p'].get_value(), v, rtol=1e-5)
+
+
+@pytest.mark.parametrize('resident', [True, False])
+@pytest.mark.parametrize('n, size', [(10, 5), (11, 5), (3, 5), (1, 1)])
+def test_minibatches_count_every_image_once(data, n, size, resident):
+    subset, order = data.validation, np.random.default_rng(0).permutation(60)[:n]
+    seen = []
+    for inputs, weights, count in minibatches(subset, order, size, resident):
+        assert weights.tolist() == [1.] * count + [0.] * (size - count)
+        if resident:
+            x, y = data.training.images(inputs[0]), data.training.y[inputs[0]]
+        else:
+            x, y = inputs
+        assert x.shape == (size, 12, 12)
+        seen += [(image.tobytes(), int(label)) for image, label in zip(x[:count], y[:count])]
+    assert seen == [(subset.images(np.array([r]))[0].tobytes(), int(subset.y[r])) for r in order]
+
+
+def test_a_reader_that_fails_ends_the_minibatches_with_its_error(data):
+    class Broken:
+        y = data.training.y
+
+        def images(self, rows):
+            raise OSError('disk gone')
+    with pytest.raises(OSError, match='disk gone'):
+        list(minibatches(Broken(), np.arange(20), 5))
+
+
+def test_validate_agrees_with_numpy_whatever_the_minibatch(data):
+    net = network(np.random.default_rng(0))
+    logits = linear_outputs(Functions(net, (12, 12), 60), data.validation).astype(float)
+    log_p = reference.log_softmax(logits)
+    wrong = 100 * (logits.argmax(axis=1) != data.validation.y).mean()
+    for size in (7, 60):
+        error, entropy = validate(Functions(net, (12, 12), size), data.validation)
+        assert error == pytest.approx(wrong)
+        assert entropy == pytest.approx(-log_p[np.arange(60), data.validation.y].mean(), rel=1e-5)
+
+
+def test_population_statistics_are_those_of_the_network_in_use(data):
+    f = Functions(network(np.random.default_rng(0), p_drop=0.), (12, 12), 50)
+    measure_statistics(f, data.training, n_images=200)
+    x = data.training.images().reshape(260, -1) / 255
+    linear = x @ f.parameters['fc.hidden0.W'].get_value()
+    mean, var = (f.parameters[f'fc.hidden0.norm.{p}'].get_value() for p in ('mean', 'var'))
+    # A sample of 200 of the 260 images: close to the whole set's statistics.
+    assert abs(mean - linear.mean(axis=0)).max() < .2 * linear.std(axis=0).max()
+    assert abs(var / linear.var(axis=0) - 1).max() < .3
+
+
+# ---------------------------------------------------------------------------------- rules, views
+
+HISTORY = [{'stage': 'train', 'epoch': k + 1, 'validation_cross_entropy': e, 'validation_error': w}
+           for k, (e, w) in enumerate(((1., 40.), (.8, 35.), (.7, 36.), (.9, 30.), (.7, 30.)))]
+
+
+def test_the_entropy_point_is_the_minimum_of_the_validation_cross_entropy():
+    assert best_epoch(HISTORY)['epoch'] == 3
+    assert best_epoch(HISTORY, 'error')['epoch'] == 4
+
+
+def test_best_epoch_refuses_other_rules_and_histories_without_validation():
+    with pytest.raises(ValueError, match="'entropy', 'error', got 'luck'"):
+        best_epoch(HISTORY, 'luck')
+    with pytest.raises(ValueError, match='no epoch was validated'):
+        best_epoch([{'stage': 'train', 'validation_cross_entropy': None}])
+
+
+def test_the_special_test_sums_linear_outputs_over_views(rng):
+    logits, source = rng.normal(size=(9, 4)), np.array([7, 3, 7, 9, 3, 9, 7, 3, 9])
+    sums = sum_over_views(logits, source, np.array([9, 3, 7]))
+    for row, image in zip(sums, (9, 3, 7)):
+        np.testing.assert_allclose(row, sum(logits[k] for k in range(9) if source[k] == image))
+    with pytest.raises(ValueError, match='not in the test set'):
+        sum_over_views(logits, source, np.array([9, 3, 8]))
+
+
+def test_errors_by_half_and_without_twins(data):
+    logits = np.eye(3)[data.test.y]                  # all right
+    twins = np.flatnonzero(data.test.twin)
+    assert len(twins) == 3
+    logits[twins[0]] = logits[twins[0]][[1, 2, 0]]   # a public twin wrong
+    logits[59] = logits[59][[1, 2, 0]]               # a private image wrong
+    errors = test_errors(logits, data.test)
+    assert errors['public']['error'] == pytest.approx(100 / 30)
+    assert errors['private']['error'] == pytest.approx(100 / 30)
+    assert errors['whole']['error'] == pytest.approx(200 / 60)
+    assert errors['public']['error_without_twins'] == 0
+    assert errors['whole']['images_without_twins'] == 57
+    assert errors['whole']['error_without_twins'] == pytest.approx(100 / 57)
+
+
+# ---------------------------------------------------------------------------------------- stages
+
+def test_the_stages_of_the_methodology(data):
+    t = trainer(data)
+    t.train(6)
+    assert t.stage == 'retrain' and t.epoch == 0
+    rows = list(t.history)
+    assert [row['stage'] for row in rows] == ['train'] * 6
+    assert all(row['images'] == 200 for row in rows)             # the 60 held out are not among them
+    assert t.best['validation_cross_entropy'] == min(row['validation_cross_entropy'] for row in rows)
+    t.retrain()
+    again = t.history[6:]
+    assert [row['epoch'] for row in again] == list(range(1, t.best['epoch'] + 1))
+    assert {(row['stage'], row['images'], row['rate']) for row in again} == {('retrain', 260, .1)}
+    t.anneal(3)
+    last = t.history[6 + len(again):]
+    assert [(row['stage'], row['images']) for row in last] == [('anneal', 260)] * 3
+    assert all(row['rate'] == pytest.approx(.01) for row in last)
+    errors = t.test()
+    assert errors['plain']['whole']['images'] == 60
+    assert errors['special']['whole']['error'] < 40              # chance is 66.7
+
+
+def test_the_kept_parameters_give_the_kept_epochs_figures(data):
+    t = trainer(data)
+    t.train(5)
+    t.set_arrays(t.kept)
+    assert validate(t.functions, data.validation) == (t.best['validation_error'], t.best['validation_cross_entropy'])
+
+
+def test_retraining_begins_at_the_same_initialisation(data):
+    t = trainer(data)
+    first = t.arrays()
+    t.train(2)
+    starts = []
+    t.checkpoint = lambda t: None
+    original = t._epoch
+    t._epoch = lambda *args: (starts.append(t.arrays()), original(*args))[1]
+    t.retrain()
+    assert all(np.array_equal(first[k], starts[0][k]) for k in first)
+
+
+def test_without_retraining_the_kept_parameters_are_annealed(data):
+    t = trainer(data)
+    t.train(4)
+    kept = t.kept
+    t.retrain(False)
+    assert all(np.array_equal(kept[k], v) for k, v in t.arrays().items())
+    t.anneal(2, retrained=False)
+    assert [row['images'] for row in t.history[4:]] == [200, 200]
+
+
+def test_without_validation_it_trains_on_everything(data):
+    t = trainer(data, val=False)
+    t.train(3)
+    t.retrain()
+    t.anneal(1)
+    assert [(row['stage'], row['images'], row['validation_error']) for row in t.history] == [
+        ('train', 260, None)] * 3 + [('anneal', 260, None)]
+    assert t.best is None
+
+
+def test_test_errors_of_every_epoch_change_nothing(data):
+    states = []
+    for show_test in (False, True):
+        t = trainer(data, show_test=show_test)
+        t.train(3), t.retrain(), t.anneal(2)
+        states.append(t.state())
+        assert all((row['test_error'] is not None) == show_test for row in t.history)
+        for row in states[-1]['history']:
+            row['test_error'] = None
+    assert equal(*states)
+
+
+@pytest.mark.parametrize('optimiser', [None, updates.momentum])
+def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optimiser):
+    states = []
+    for resident in (True, False):
+        t = trainer(data, trainShared=resident, optimiser=optimiser)
+        t.train(2), t.retrain(), t.anneal(1)
+        states.append(t.state())
+    assert equal(*states)
+
+
+def test_the_seed_decides_everything(data):
+    states = {}
+    for seed in (1, 1, 2):
+        t = trainer(data, seed=seed)
+        t.train(1)
+        if seed in states:
+            assert equal(states[seed], t.state())
+        states[seed] = t.state()
+    assert not equal(states[1], states[2])
+
+
+class Stop(Exception):
+    pass
+
+
+def run(t, n_epochs=4, anneal_epochs=2, stop_after=None):
+    """All stages; an exception after that many epochs in all."""
+    def checkpoint(t):
+        if len(t.history) == stop_after:
+            raise Stop
+    t.checkpoint = checkpoint
+    try:
+        t.train(n_epochs), t.retrain(), t.anneal(anneal_epochs)
+    except Stop:
+        pass
+    return t.last
+
+
+@pytest.mark.parametrize('stop_after', range(1, 10))
+def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_last_bit(data, stop_after):
+    options = {'optimiser': updates.momentum, 'learning_rate': .05}
+    whole = run(trainer(data, **options))
+    stopped = run(trainer(data, **options), stop_after=stop_after)
+    again = trainer(data, **options)
+    again.restore(stopped)
+    assert equal(run(again), whole)
+
+
+def test_a_finished_run_can_be_given_more_epochs(data):
+    whole = run(trainer(data), n_epochs=6, anneal_epochs=3)
+    short = trainer(data)
+    short.restore(run(trainer(data), n_epochs=3, anneal_epochs=3))
+    assert equal(run(short, n_epochs=6, anneal_epochs=3), whole)
+    annealed = trainer(data)
+    annealed.restore(run(trainer(data), n_epochs=6, anneal_epochs=1))
+    assert equal(run(annealed, n_epochs=6, anneal_epochs=3), whole)
+
+
+def test_an_infinite_cost_stops_the_run_with_advice(data):
+    t = trainer(data, make=lambda rng: network(rng, batch_norm=False), learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match='minibatch .* of epoch 1 of stage train: try a learning_rate below'):
+        t.train(3)
+    assert t.last['epoch'] == 0 and all(np.isfinite(v).all() for v in t.last['arrays'].values())
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'batch_size': 201}, 'between 1 and the 200 images of the reduced_training set, got 201'),
+    ({'batch_size': 0}, 'batch_size must lie between'),
+    ({'rule': 'luck'}, "rule must be one of 'entropy', 'error', got 'luck'")])
+def test_wrong_arguments_are_refused(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        trainer(data, **options)
+
+
+def test_a_set_without_validation_part_is_refused_with_val(tiny_originals, tmp_path):
+    path, = loaders.build(tiny_originals, sets=(1,), out=tmp_path, log=lambda *line: None)
+    with loaders.load(path) as data:
+        with pytest.raises(ValueError, match='has none: make the set with one .* or pass val=False'):
+            trainer(data)
+        t = trainer(data, val=False)
+        t.train(1)
+        assert t.test()['special'] is None
