@@ -36,7 +36,7 @@ FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'v
          'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'statistics_images')
 
 # What `python launch.py` changes when it is given no data set: the sample faces are few and small work.
-SAMPLE_RUN = {'network_args': {'width': .25}, 'n_hidden': [256], 'n_epochs': 20}
+SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [.1, .15, .2, .25], 'n_hidden': [256], 'n_epochs': 16}
 
 
 @dataclass
@@ -626,8 +626,8 @@ def main(arguments=None):
     options = vars(_parser().parse_args(arguments))
     if not {'dataset', 'resume'} & set(options):
         sample = dict(SAMPLE_RUN)
-        if 'network' in options:
-            del sample['network_args']
+        if 'network' in options:        # these two are about network A
+            del sample['network_args'], sample['p_dropConv']
         options = {**sample, **options}
     try:
         test(**options)

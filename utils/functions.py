@@ -78,6 +78,8 @@ class Functions:
         self.seed = pytensor.shared(np.uint32(seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
         self.parameters = parameters(network)
+        for name, p in self.parameters.items():
+            p.name = name           # PyTensor's own errors then say which one they mean
         self._train_graph = self._make_train_graph(optimiser)
 
     def _minibatch(self):

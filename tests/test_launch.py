@@ -1,0 +1,338 @@
+"""The launcher: the thesis's script, resuming, what bad arguments get, the command line."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnn
+import launch
+import loaders
+import mlp
+from utils import rna, saving
+from utils.layer import Layer
+
+ROOT = Path(__file__).parent.parent
+SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
+             verbose=0)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def small(tiny_set, **options):
+    return launch.test(**{**SMALL, 'dataset': tiny_set, 'savename': 'models/m.h5', **options})
+
+
+def lines_without_times(history):
+    return [{k: v for k, v in row.items() if k != 'seconds'} for row in history]
+
+
+def parameters_of(path):
+    return {k: v for k, v in saving.load(path)[0]['arrays'].items() if k.startswith('parameters/')}
+
+
+def same_models(a, b):
+    a, b = parameters_of(a), parameters_of(b)
+    return list(a) == list(b) and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsys):
+    from launch import test
+    result = test(
+        learning_rate=0.1,
+        L1_reg=0.,
+        L2_reg=0.,
+        n_epochs=2,
+        dataset=tiny_set,
+        batch_size=100,
+        n_hidden=[32],
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=[0.2, 0.3, 0.4, 0.5],
+        gaussian_std=0.,
+        val=True,
+        trainShared=False,
+        im_dim=[12, 12],
+        savename='TrainedModels/save.pkl',
+        network_args={'width': 1 / 16})
+    out = capsys.readouterr().out
+    assert len(re.findall(r'^epoch \d, validation error \d+\.\d\d % \(cross-entropy: ', out, re.M)) == 2
+    assert len(re.findall(r'^epoch \d+, train cost \d\.\d+ \(', out, re.M)) == result.epoch + 10
+    assert 'test error, ' in out and 'special test error, whole' in out
+    assert 'entropy point: epoch' in out and 'total time 0:' in out
+    assert re.search(r'^#\d +A BN-drop \(set 2\) .*<--$', out, re.M)
+    assert Path('TrainedModels/save.pkl').is_file() and result.figure.is_file()
+    assert result.test_error == result.errors['plain']['whole']['error']
+    assert result.special_test_error == result.errors['special']['whole']['error']
+    assert result.config['options']['learning_rate'] == .1
+
+
+def test_without_validation_it_prints_train_cost_and_test_error(tiny_set, capsys):
+    result = small(tiny_set, val=False, show_test=True, verbose=1)
+    out = capsys.readouterr().out
+    assert len(re.findall(r'^epoch \d, train cost \d\.\d+, test error \d+\.\d\d % \(', out, re.M)) == 3
+    assert result.epoch is None and result.validation_error is None
+    assert [row['stage'] for row in result.history] == ['train', 'train', 'anneal']
+
+
+def test_with_validation_and_show_test_it_prints_both_errors(tiny_set, capsys):
+    small(tiny_set, show_test=True, verbose=1)
+    assert len(re.findall(r'^epoch \d, validation error \d+\.\d\d %, test error \d+\.\d\d % \(',
+                          capsys.readouterr().out, re.M)) == 2
+
+
+def test_it_learns(tiny_set):
+    result = small(tiny_set, n_epochs=8, n_hidden=[16], p_drop=0.)
+    assert result.test_error < 40 and result.special_test_error < 40         # chance: 66.7
+    assert result.rank == 1 + sum(e < result.special_test_error for e in (29.53, 30.83, 31.15, 32.60, 35.09))
+
+
+class Mine(Layer):
+    """A network as a user's script has it: takes fewer arguments than those of the library."""
+
+    def __init__(self, im_dim, n_classes, n_hidden=(8,), filters=2, *, rng):
+        from cnn.layers import Conv, MaxPool, sides_after
+        from mlp.layers import FullyConnected
+        self.conv = Conv(1, filters, pool=MaxPool(2), rng=rng)
+        height, width = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * width * filters, n_classes, n_hidden, rng=rng)
+
+    def __call__(self, x, phase):
+        return self.fc(self.conv(x, phase), phase)
+
+
+def test_a_network_of_the_users_own(tiny_set):
+    result = small(tiny_set, network=Mine, network_args={'filters': 3})
+    assert result.name.startswith('Mine')
+    assert parameters_of('models/m.h5')['parameters/conv.W'].shape == (3, 3, 1, 3)
+    with pytest.raises(ValueError, match='does not take p_drop; it takes n_hidden, filters'):
+        small(tiny_set, network=Mine, p_drop=.5)
+    with pytest.raises(ValueError, match="does not take network_args 'width'; it takes filters"):
+        small(tiny_set, network=Mine, network_args={'width': 3})
+    with pytest.raises(ValueError, match='network class of a script, Mine: pass it as network='):
+        launch.test(resume='models/m.h5')
+    with pytest.raises(ValueError, match='pass it as network='):
+        launch.predict('models/m.h5', np.zeros((1, 12, 12), np.uint8))
+    assert launch.predict('models/m.h5', np.zeros((1, 12, 12), np.uint8), network=Mine).shape == (1, 3)
+    again = launch.test(resume='models/m.h5', network=Mine, verbose=0)
+    assert again.test_error == result.test_error
+
+
+def test_a_network_of_a_script_by_its_name(tiny_set):
+    Path('mynets.py').write_text('import mlp\nclass Small(mlp.MLP):\n    pass\n')
+    assert small(tiny_set, network='mynets.py:Small').name.startswith('Small')
+    with pytest.raises(ValueError, match="'mynets.py' has no class Smal"):
+        small(tiny_set, network='mynets.py:Smal')
+
+
+# --------------------------------------------------------------------------------------- resuming
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize('suffix', ['.h5', '.pkl'])
+@pytest.mark.parametrize('error', [KeyboardInterrupt, Interrupted])
+@pytest.mark.parametrize('after', [1, 3, 5])
+def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
+    options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
+    whole = small(tiny_set, savename=f'whole{suffix}', **options)
+    assert len(whole.history) > after
+    epochs = []
+
+    def stop(row):
+        epochs.append(row)
+        if len(epochs) == after:
+            raise error
+    with pytest.raises(error):
+        small(tiny_set, savename=f'cut{suffix}', on_epoch=stop, **options)
+    assert len(saving.load(f'cut{suffix}')[0]['history']) == after
+    resumed = launch.test(resume=f'cut{suffix}', verbose=0)
+    assert same_models(f'whole{suffix}', f'cut{suffix}')
+    assert lines_without_times(resumed.history) == lines_without_times(whole.history)
+    assert resumed.errors == whole.errors
+
+
+def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monkeypatch):
+    whole = small(tiny_set, savename='whole.h5', n_epochs=3)
+    calls = []
+    original = launch.reporting.Console.minibatch
+
+    def minibatch(self, *args):
+        calls.append(1)
+        if len(calls) == 6:                 # the second minibatch of the second epoch
+            raise KeyboardInterrupt
+        original(self, *args)
+    with monkeypatch.context() as patch:
+        patch.setattr(launch.reporting.Console, 'minibatch', minibatch)
+        with pytest.raises(KeyboardInterrupt):
+            small(tiny_set, savename='cut.h5', n_epochs=3)
+    assert len(saving.load('cut.h5')[0]['history']) == 1
+    launch.test(resume='cut.h5', dataset=tiny_set, verbose=0)
+    assert same_models('whole.h5', 'cut.h5')
+    assert whole.epoch
+
+
+def test_a_finished_experiment_is_given_more_epochs(tiny_set):
+    small(tiny_set, savename='long.h5', n_epochs=4)
+    small(tiny_set, savename='short.h5', n_epochs=2)
+    launch.test(resume='short.h5', n_epochs=4, savename='longer.h5', verbose=0)
+    assert same_models('long.h5', 'longer.h5')
+    assert len([r for r in saving.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'learning_rate': .5}, 'trained with learning_rate=0.1, not 0.5'),
+    ({'network': 'A'}, "trained with network='MLP', not 'A'"),
+    ({'n_hidden': [9], 'seed': 3}, r'n_hidden=\[8\], not \[9\]; seed=0, not 3')])
+def test_what_decides_the_result_cannot_be_changed_on_resuming(tiny_set, changes, message):
+    small(tiny_set)
+    with pytest.raises(ValueError, match=message):
+        launch.test(resume='models/m.h5', **changes)
+
+
+def test_resuming_another_architecture_lists_the_names(tiny_set):
+    class MLP(mlp.MLP):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.body = self.fc
+            del self.fc
+
+        def __call__(self, x, phase):
+            return self.body(x, phase)
+    small(tiny_set)
+    before = Path('models/m.h5').read_bytes()
+    with pytest.raises(ValueError, match='missing: parameters/body.hidden0.W, .*; unexpected: .*parameters/fc.hidden0.W'):
+        launch.test(resume='models/m.h5', network=MLP, verbose=0)
+    assert Path('models/m.h5').read_bytes() == before
+
+
+def test_resuming_on_another_data_set_is_refused(tiny_set, tiny_originals, tmp_path):
+    small(tiny_set)
+    tiny_originals.images[0, 0, 0] ^= 1
+    other, = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, log=lambda *line: None)
+    tiny_originals.images[0, 0, 0] ^= 1
+    with pytest.raises(ValueError, match='was trained on another data set'):
+        launch.test(resume='models/m.h5', dataset=other, verbose=0)
+
+
+def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
+    small(tiny_set)
+    first = Path('models/m.h5').read_bytes()
+    small(tiny_set, seed=1, verbose=1)
+    assert Path('models/m.1.h5').read_bytes() == first
+    assert "'models/m.h5' was there already; it is now 'models/m.1.h5'" in capsys.readouterr().out
+
+
+# -------------------------------------------------------------------------------------- bad input
+
+@pytest.mark.parametrize('options, message', [
+    ({'network': cnn.A, 'p_dropConv': [.1, .2]}, 'each of the 4 convolutions of network A, got 2'),
+    ({'im_dim': [48, 48]}, r'size of the images of .* \[12, 12\], got \[48, 48\]'),
+    ({'im_dim': [48]}, 'im_dim must be height and width'),
+    ({'network': cnn.B, 'p_dropConv': None}, '12x12 pixels are too small for network B: 1x1 are left at conv6'),
+    ({'p_drop': 1.}, r'p_drop must be probabilities of dropping in \[0, 1\), got 1.0'),
+    ({'p_drop': -.5}, r'in \[0, 1\), got -0.5'),
+    ({'network': cnn.A, 'p_dropConv': [0, 0, 0, 2]}, r'p_dropConv must be probabilities .*got \[0, 0, 0, 2\]'),
+    ({'dataset': 'absent.h5'}, 'absent.h5'),
+    ({'savename': 'x.doc'}, "must end in .h5, .hdf5, .pkl, got 'x.doc'"),
+    ({'batch_size': 201}, 'between 1 and the 200 images of the reduced_training set, got 201'),
+    ({'batch_size': 2.5}, 'batch_size must be a whole number >= 1, got 2.5'),
+    ({'n_epochs': 0}, 'n_epochs must be a whole number >= 1, got 0'),
+    ({'learning_rate': 0}, 'learning_rate must be a number > 0, got 0'),
+    ({'learning_rate': '0.1'}, "learning_rate must be a number > 0, got '0.1'"),
+    ({'L2_reg': -1}, 'L2_reg must be a number >= 0, got -1'),
+    ({'momentum': 1}, r'momentum must be a number in \[0, 1\), got 1'),
+    ({'n_hidden': [3, -1]}, 'n_hidden must be a list of whole numbers >= 1'),
+    ({'activation': 'relus'}, 'activation must be one of relu, sigmoid, tanh'),
+    ({'activation': 3}, 'activation must be'),
+    ({'rule': 'luck'}, "rule must be 'entropy' or 'error', got 'luck'"),
+    ({'seed': -1}, 'seed must be'), ({'seed': 2 ** 32}, 'seed must be'),
+    ({'val': 'yes'}, "val must be True or False, got 'yes'"),
+    ({'network': 'AA'}, "network must be one of A, B, C, D, LeNet5, MLP or script.py:Class, got 'AA'"),
+    ({'network_args': [1]}, 'network_args must be a dict'),
+    ({'network_args': {'f': object()}}, 'does not take network_args'),
+    ({'resume': 'absent.h5'}, 'no model file')])
+def test_bad_arguments_get_one_clear_error_before_anything_is_trained(tiny_set, options, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        small(tiny_set, **options)
+    assert not list(Path('.').rglob('*.h5'))
+
+
+def test_an_unknown_argument_is_refused_with_the_nearest_known_one():
+    with pytest.raises(TypeError, match="no argument 'learning_rte'; did you mean 'learning_rate'"):
+        launch.test(learning_rte=.1)
+
+
+def test_foreign_files_are_refused(tiny_set):
+    Path('text.h5').write_text('not HDF5')
+    with pytest.raises(ValueError, match='text.h5'):
+        small('text.h5')
+    small(tiny_set)
+    with pytest.raises(ValueError, match='m.h5'):
+        small('models/m.h5', savename='other.h5')
+    with pytest.raises(ValueError, match='not a symfer model'):
+        launch.test(resume=tiny_set)
+
+
+# -------------------------------------------------------------------------------------- prediction
+
+def test_predict_gives_probabilities_of_single_images_and_batches(tiny_set):
+    result = small(tiny_set, n_epochs=6, p_drop=0.)
+    with loaders.load(tiny_set) as data:
+        images, labels = data.test.images(), data.test.y
+    p = launch.predict('models/m.h5', images, batch_size=32)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert 100 * (p.argmax(axis=1) != labels).mean() == pytest.approx(result.test_error)
+    np.testing.assert_allclose(launch.predict('models/m.h5', images[5:6]), p[5:6], rtol=1e-4)
+    for wrong in (images[0], images.astype(float), images[:, :10], images[:0]):
+        with pytest.raises(ValueError, match=r'uint8 of shape \(n, 12, 12\)'):
+            launch.predict('models/m.h5', wrong)
+
+
+# ------------------------------------------------------------------------------------ command line
+
+def shell(*arguments, **kwargs):
+    return subprocess.run([sys.executable, ROOT / 'launch.py', *map(str, arguments)], capture_output=True, text=True,
+                          **kwargs)
+
+
+def test_every_argument_of_test_is_an_option():
+    import inspect
+    parser = launch._parser()
+    flags = {flag for action in parser._actions for flag in action.option_strings}
+    for name in inspect.signature(launch.test).parameters:
+        if name != 'on_epoch':
+            assert f'--{name}' in flags
+    text = parser.format_help()
+    assert all(action.help for action in parser._actions) and 'default: 0.1' in text
+
+
+def test_the_command_line_runs_an_experiment(tiny_set):
+    done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_hidden', 8, 4, '--n-epochs', 2, '--anneal_epochs', 1,
+                 '--batch_size', 50, '--activation', 'tanh', '--no-trainShared', '--savename', 'cli/m.h5')
+    assert done.returncode == 0, done.stderr
+    assert 'epoch 2, validation error' in done.stdout
+    assert done.stderr == ''
+    options = saving.load('cli/m.h5')[1]['options']
+    assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
+
+
+def test_errors_on_the_command_line_are_one_line(tiny_set):
+    done = shell('--dataset', tiny_set, '--network', 'A', '--p_dropConv', .1)
+    assert done.returncode == 2
+    assert done.stderr == ('error: p_dropConv must have one probability for each of the 4 convolutions of network A, '
+                           'got 1: [0.1]\n')
+
+
+def test_nothing_is_said_about_a_missing_compiler(tiny_set):
+    done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_epochs', 1, '--batch_size', 50, '--savename', 'm.h5',
+                 env={'PATH': '/nowhere', 'HOME': '/nowhere'})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ''
