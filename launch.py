@@ -36,7 +36,8 @@ FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'v
          'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'statistics_images')
 
 # What `python launch.py` changes when it is given no data set: the sample faces are few and small work.
-SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [.1, .15, .2, .25], 'n_hidden': [256], 'n_epochs': 16}
+SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'n_epochs': 12,
+              'statistics_images': 1000}
 
 
 @dataclass

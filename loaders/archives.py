@@ -1,0 +1,164 @@
+"""Folders and archives as containers of named files, which are read and never extracted.
+
+A name inside an archive is used for recognising a file and for messages only, links are
+never followed, and what an archive may expand to is bounded.
+"""
+
+import gzip
+import io
+import os
+import tarfile
+import zipfile
+import zlib
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from .errors import DataError
+
+MAX_BYTES = 8 << 30         # an archive may expand to this many bytes,
+MAX_RATIO = 100             # and to this many times its own size
+MAX_IMAGE = 64 << 20        # bytes of one image file
+SLACK = 64 << 20            # below which the ratio does not matter
+
+
+def check_expansion(n_bytes, compressed, name):
+    """Raise DataError where an archive expands to absurdly much."""
+    if n_bytes > MAX_BYTES or n_bytes > max(SLACK, MAX_RATIO * compressed):
+        raise DataError(f'{name}: refused: {compressed} bytes expand to {n_bytes} bytes or more')
+
+
+class Folder:
+    """The files below a folder. Names are relative, with `/`."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.name = str(path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def names(self):
+        """Names of all files, and of all folders with `/` behind them."""
+        found = []
+        for folder, folders, files in os.walk(self.path):
+            base = Path(folder).relative_to(self.path)
+            found += [(base / name).as_posix() for name in files]
+            found += [(base / name).as_posix() + '/' for name in folders]
+        return found
+
+    def read(self, name):
+        path = self.path / name
+        if path.stat().st_size > MAX_IMAGE:
+            raise DataError(f'{path}: an image of more than {MAX_IMAGE} bytes')
+        return path.read_bytes()
+
+    def open(self, name):
+        return open(self.path / name, 'rb')
+
+
+class Zip:
+    """The files in a zip archive."""
+
+    def __init__(self, path):
+        self.name = str(path)
+        try:
+            self.zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, ValueError, EOFError) as error:
+            raise DataError(f'{path}: truncated or damaged zip archive: {error}') from error
+        check_expansion(sum(entry.file_size for entry in self.zip.infolist()),
+                        os.path.getsize(path), self.name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.zip.close()
+
+    def names(self):
+        return self.zip.namelist()
+
+    def read(self, name):
+        if self.zip.getinfo(name).file_size > MAX_IMAGE:
+            raise DataError(f'{self.name}: {name}: an image of more than {MAX_IMAGE} bytes')
+        with damage(f'{self.name}: {name}'):
+            return self.zip.read(name)      # never more than the size declared
+
+    def open(self, name):
+        with damage(f'{self.name}: {name}'):
+            return self.zip.open(name)
+
+
+@contextmanager
+def damage(name):
+    """Errors of the decompressors as DataError."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, tarfile.TarError, EOFError,
+            NotImplementedError) as error:
+        raise DataError(f'{name}: truncated or damaged: {error}') from error
+    except RuntimeError as error:           # zipfile's way of asking for a password
+        raise DataError(f'{name}: {error}') from error
+
+
+class Bounded(io.RawIOBase):
+    """A stream of decompressed bytes that refuses to expand without bound."""
+
+    def __init__(self, stream, compressed, name):
+        self.stream, self.compressed, self.name, self.n_bytes = stream, compressed, name, 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        with damage(self.name):
+            block = self.stream.read(len(buffer))
+        self.n_bytes += len(block)
+        check_expansion(self.n_bytes, self.compressed, self.name)
+        buffer[:len(block)] = block
+        return len(block)
+
+
+@contextmanager
+def table_stream(stream, compressed, name):
+    """The table in a binary stream: as it is, gzipped, in a tar archive, or both.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its beginning.
+    compressed : int
+        Its size in bytes, to which the expansion is compared.
+    name : str
+        For messages.
+
+    Yields
+    ------
+    (binary file, str)
+        What to read the table from, and what was recognised.
+    """
+    stream = io.BufferedReader(Bounded(stream, compressed, name), 1 << 20)
+    kind = 'table'
+    if stream.peek(2)[:2] == b'\x1f\x8b':
+        gz = gzip.GzipFile(fileobj=stream)
+        stream = io.BufferedReader(Bounded(gz, compressed, name), 1 << 20)
+        kind = 'gzipped table'
+    if stream.peek(265)[257:262] != b'ustar':
+        yield stream, kind
+        return
+    with damage(name):
+        archive = tarfile.open(fileobj=stream, mode='r|', bufsize=1 << 20)
+        member = next((m for m in archive if m.isfile() and is_table(m.name)), None)
+    if member is None:
+        raise DataError(f'{name}: no table (.csv) in the archive; images are read from a folder '
+                        'or a zip archive')
+    with archive, damage(name):
+        yield archive.extractfile(member), f'{kind} in a tar archive'.replace('gzipped ', '')
+
+
+def is_table(name):
+    """True for tables, also where a tool cut off `.csv` from fer2013.csv."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() == '.csv' or path.name == 'fer2013'

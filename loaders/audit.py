@@ -1,0 +1,205 @@
+"""What a careful reader of results has to know of a data set: copies, near copies, blanks."""
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import DataError
+from .fer2013 import USAGES
+from .transforms import mirror
+from .twins import groups, twins_in_training
+
+BLOCK = 2048                        # images correlated with as many others at a time
+THRESHOLDS = (0.98, 0.95, 0.90)
+
+
+@dataclass
+class Audit:
+    """Findings on n originals.
+
+    Attributes
+    ----------
+    group : int64 array (n,)
+        Number of the group of images with exactly the same pixels.
+    twin : bool array (n,)
+        Exact twin, other than itself, among the training originals.
+    constant : bool array (n,)
+        All pixels equal.
+    pairs : int32 array (m, 2)
+        Rows, first < second, of images that correlate but are not exactly equal.
+    correlation : float32 array (m,)
+        Of each pair.
+    mirrored : int32 array (k, 2), float32 array (k,)
+        Rows of a test image and of the training image that its mirror image correlates
+        with most, and the correlation.
+    """
+    group: np.ndarray
+    twin: np.ndarray
+    constant: np.ndarray
+    pairs: np.ndarray
+    correlation: np.ndarray
+    mirrored: tuple
+
+
+def audit(originals, near=0.9):
+    """Find exact twins, near twins and constant images.
+
+    Parameters
+    ----------
+    originals : Originals
+    near : float or None
+        Correlation of two images from which they count as near twins; None for not
+        looking for them, which takes most of the time.
+
+    Returns
+    -------
+    Audit
+    """
+    if near is not None and not 0 < near < 1:
+        raise DataError(f'a correlation must lie between 0 and 1, got {near}')
+    images, usage = originals.images, originals.usage
+    constant = images.min(axis=(1, 2)) == images.max(axis=(1, 2))
+    group = groups(images)
+    pairs, correlation = np.empty((0, 2), np.int32), np.empty(0, np.float32)
+    mirrored = pairs, correlation
+    if near is not None:
+        pairs, correlation = near_pairs(images, near)
+        other = group[pairs[:, 0]] != group[pairs[:, 1]]
+        pairs, correlation = pairs[other], correlation[other]
+        mirrored = near_mirrors(images, usage, near)
+    return Audit(group, twins_in_training(images, usage), constant, pairs, correlation, mirrored)
+
+
+def normalized(images):
+    """Images less their mean, divided by their norm: uint8 (n, h, w) -> float32 (n, h*w).
+
+    The dot product of two of them is their correlation; constant images become 0.
+    """
+    x = images.reshape(len(images), -1).astype(np.float32)
+    x -= x.mean(axis=1, keepdims=True)
+    norm = np.sqrt(np.einsum('ij,ij->i', x, x))[:, None]
+    return np.divide(x, norm, out=x, where=norm > 1e-3)
+
+
+def near_pairs(images, near):
+    """Pairs of rows, first < second, whose correlation is at least `near`; and these."""
+    pairs, correlations = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
+    for i in range(0, len(images), BLOCK):
+        x = normalized(images[i:i + BLOCK])
+        for j in range(i, len(images), BLOCK):
+            r = x @ (x if i == j else normalized(images[j:j + BLOCK])).T
+            first, second = np.nonzero(r >= near)
+            earlier = first + i < second + j
+            first, second = first[earlier], second[earlier]
+            pairs.append(np.stack([first + i, second + j], axis=1).astype(np.int32))
+            correlations.append(r[first, second])
+    return np.concatenate(pairs), np.concatenate(correlations)
+
+
+def near_mirrors(images, usage, near):
+    """Test images with the training image most like their mirror image, from `near` on.
+
+    Returns
+    -------
+    int32 array (k, 2), float32 array (k,)
+        Rows (test, training), and the correlations.
+    """
+    test, training = np.flatnonzero(usage > 0), np.flatnonzero(usage == 0)
+    best = np.zeros(len(test), np.float32)
+    nearest = np.zeros(len(test), np.int64)
+    for i in range(0, len(test), BLOCK):
+        x = normalized(mirror(images[test[i:i + BLOCK]], None))
+        for j in range(0, len(training), BLOCK):
+            r = x @ normalized(images[training[j:j + BLOCK]]).T
+            k = r.argmax(axis=1)
+            largest = r[np.arange(len(x)), k]
+            better = largest > best[i:i + BLOCK]
+            best[i:i + BLOCK][better] = largest[better]
+            nearest[i:i + BLOCK][better] = training[k[better] + j]
+    found = best >= near
+    return np.stack([test, nearest], axis=1)[found].astype(np.int32), best[found]
+
+
+def figures(originals, found):
+    """The findings as figures by name.
+
+    Returns
+    -------
+    dict
+        'surplus', 'groups', 'grouped' (images in groups), 'contradicting' (groups),
+        'contradicting_images', 'constant', 'leaked' (public, private), and 'near' and
+        'mirrored': (public, private) test images with such a training image by threshold.
+    """
+    size = np.bincount(found.group)
+    n_labels = np.bincount(np.unique(np.stack([found.group, originals.labels]), axis=1)[0])
+    contradicting = n_labels > 1
+    usage = originals.usage
+    result = dict(surplus=int((size - 1).sum()), groups=int((size > 1).sum()),
+                  grouped=int(size[size > 1].sum()), contradicting=int(contradicting.sum()),
+                  contradicting_images=int(size[contradicting].sum()),
+                  constant=int(found.constant.sum()),
+                  leaked=tuple(int((found.twin & (usage == u)).sum()) for u in (1, 2)),
+                  near={}, mirrored={})
+    rows, r = found.mirrored
+    for threshold in THRESHOLDS:
+        leaked = found.twin.copy()
+        pairs = found.pairs[found.correlation >= threshold]
+        for a, b in ((0, 1), (1, 0)):
+            leaked[pairs[usage[pairs[:, b]] == 0, a]] = True
+        result['near'][threshold] = tuple(int((leaked & (usage == u)).sum()) for u in (1, 2))
+        result['mirrored'][threshold] = tuple(
+            int((usage[rows[r >= threshold, 0]] == u).sum()) for u in (1, 2))
+    return result
+
+
+def report(originals, found, near):
+    """The findings as lines of text."""
+    f = figures(originals, found)
+    public, private = ((originals.usage == u).sum() for u in (1, 2))
+    lines = [f'exact twins: {f["surplus"]} surplus copies, {f["groups"]} groups of '
+             f'{f["grouped"]} images',
+             f'contradicting labels: {f["contradicting"]} groups of '
+             f'{f["contradicting_images"]} images',
+             f'test images with an exact twin in training: public {f["leaked"][0]} of {public}, '
+             f'private {f["leaked"][1]} of {private}',
+             f'constant images: {f["constant"]}']
+    if near is not None:
+        lines.append(f'near twins: {len(found.pairs)} pairs with a correlation of {near:g} or '
+                     'more, not exactly equal')
+        for t in THRESHOLDS:
+            if t >= near:
+                lines.append(f'test images with a twin in training, exact or correlated by '
+                             f'{t:.2f}: public {f["near"][t][0]}, private {f["near"][t][1]}; '
+                             f'mirrored: {f["mirrored"][t][0]}, {f["mirrored"][t][1]}')
+    return lines
+
+
+def write_list(path, originals, found):
+    """Write every finding as a row of a CSV table.
+
+    Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class
+    of the image; source, usage and class of the other; correlation.
+    """
+    def image(row):
+        return (originals.ids[row], USAGES[originals.usage[row]],
+                originals.classes[originals.labels[row]])
+
+    nothing = ('', '', '')
+    size = np.bincount(found.group)
+    in_groups = np.flatnonzero(size[found.group] > 1)
+    try:
+        with open(path, 'w', newline='', encoding='utf-8') as file:
+            out = csv.writer(file)
+            out.writerow(('kind', 'group', 'source', 'usage', 'class', 'other_source',
+                          'other_usage', 'other_class', 'correlation'))
+            for row in in_groups[np.argsort(found.group[in_groups], kind='stable')]:
+                out.writerow(('twin', found.group[row], *image(row), *nothing, ''))
+            for row in np.flatnonzero(found.constant):
+                out.writerow(('constant', '', *image(row), *nothing, ''))
+            for kind, (pairs, r) in (('near', (found.pairs, found.correlation)),
+                                     ('mirrored', found.mirrored)):
+                for (a, b), value in zip(pairs, r):
+                    out.writerow((kind, '', *image(a), *image(b), f'{value:.4f}'))
+    except OSError as error:
+        raise DataError(f'{path}: cannot be written: {error.strerror}') from error

@@ -1,0 +1,148 @@
+"""`build(source, sets)`: the sets of the thesis, or one's own, as HDF5 files."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from . import fer2013, hdf5
+from .errors import DataError
+from .reading import read
+from .recipes import Recipe, thesis_set
+from .splits import choose_validation, number_of
+from .transforms import views
+from .twins import twins_in_training
+
+BLOCK = 1024            # originals of which the views are made at a time
+
+
+def build(source, sets=(2,), out='datasets', *, prefix='', validation=None, stratify=False,
+          no_twins=False, seed=0, log=print, **reading):
+    """Write data sets made from a source, each complete or not at all.
+
+    Parameters
+    ----------
+    source : path or Originals
+        See `read`.
+    sets : sequence of int or Recipe
+        1 to 4 for the sets of the thesis (section 5.2), a `Recipe` for one's own.
+    out : path
+        Folder to write to; made if need be.
+    prefix : str
+        Put before the names of the files, set1.h5 and so on.
+    validation : int or float, optional
+        Number or fraction of the training originals held out for validation, 0 for none.
+        By default as in the thesis: of FER2013's 28,709 none in set 1, 3,709 in set 2,
+        3,000 in set 3 and 2,870 in set 4; as large a part of other sources.
+    stratify : bool
+        Hold out equal parts of each class.
+    no_twins : bool
+        Hold out only images of which no exact copy stays in training.
+    seed : int
+        Seed of the choice. With the same seed, the smaller of two validation sets is a
+        part of the larger one.
+    log : function
+        Gets each line of the report.
+    **reading
+        size, classes, test, votes, skip_bad: see `read`.
+
+    Returns
+    -------
+    list of str
+        Paths of the files, {out}/{prefix}set{n}.h5.
+
+    Raises
+    ------
+    DataError
+        Bad source, or a file that cannot be written. Files that were there stay as they were.
+    """
+    originals = read(source, seed=seed, **reading)
+    recipes = [s if isinstance(s, Recipe) else thesis_set(s, originals.images.shape[1:])
+               for s in sets]
+    log(f'recognised: {originals.layout}')
+    for note in originals.notes:
+        log(note)
+    for line in (*fer2013.table(originals.classes, originals.counts),
+                 *fer2013.compare(originals.classes, originals.counts)):
+        log(line)
+    twins = twins_in_training(originals.images, originals.usage)
+    fingerprint = originals.fingerprint()
+    n_training = int((originals.usage == 0).sum())
+    paths = []
+    for recipe in recipes:
+        k = number_of(recipe.held_out if validation is None and recipe.held_out
+                      else validation or 0, n_training)
+        held_out = choose_validation(originals, k, twins, seed=seed, stratify=stratify,
+                                     no_twins=no_twins)
+        path = Path(out) / f"{prefix}{recipe.name.replace(' ', '')}.h5"
+        write_set(path, originals, recipe, held_out, twins, fingerprint)
+        paths.append(str(path))
+        log(describe(path, recipe, originals, k))
+    return paths
+
+
+def describe(path, recipe, originals, k):
+    """One line on what a file holds."""
+    n = int((originals.usage == 0).sum())
+    n_test, n_views = len(originals) - n, len(recipe.views)
+    height, width = recipe.size or originals.images.shape[1:]
+    line = f'{path}: {height}x{width}, training {n * n_views:,}, test {n_test:,}'
+    if k:
+        line += f', validation {k * n_views:,}, reduced training {(n - k) * n_views:,}'
+    if n_views > 1:
+        line += f', special test {n_test * n_views:,}'
+    return line + f'; {os.path.getsize(path) / 2 ** 20:.0f} MiB'
+
+
+def write_set(path, originals, recipe, held_out, twins, fingerprint):
+    """Write one set.
+
+    Parameters
+    ----------
+    held_out : int array
+        Rows in `originals` of the validation images.
+    twins : bool array (n,)
+        See `loaders.twins.twins_in_training`.
+    """
+    size = tuple(recipe.size or originals.images.shape[1:])
+    training = np.flatnonzero(originals.usage == 0)
+    test = np.flatnonzero(originals.usage > 0)
+    with hdf5.new_file(path) as file:
+        check_space(path, (len(training) + len(test)) * (len(recipe.views) + 1) * size[0] * size[1])
+        texts = dict(format=hdf5.FORMAT, name=recipe.name, classes=originals.classes,
+                     fingerprint=fingerprint, layout=originals.layout)
+        file.attrs.update({name: hdf5.encode(text) for name, text in texts.items()},
+                          version=hdf5.VERSION, number=recipe.number or 0)
+        write_subset(file, 'training', originals, training, recipe.views, size, twins)
+        write_subset(file, 'test', originals, test, recipe.views[:1], size, twins)
+        if len(recipe.views) > 1:
+            write_subset(file, 'special_test', originals, test, recipe.views, size, twins)
+        if len(held_out):
+            out = np.repeat(np.isin(training, held_out), len(recipe.views))
+            for name, rows in (('validation', out), ('reduced_training', ~out)):
+                file.create_group(name)['rows'] = np.flatnonzero(rows).astype(np.int32)
+
+
+def check_space(path, n_bytes):
+    """Raise DataError where the disk has no room for a file."""
+    free = shutil.disk_usage(path.parent).free
+    if free < n_bytes:
+        raise DataError(f'{path}: cannot be written: needs {n_bytes / 2 ** 20:.0f} MiB, '
+                        f'the disk has {free / 2 ** 20:.0f} MiB left')
+
+
+def write_subset(file, name, originals, rows, names, size, twins):
+    """Write the views of some originals, all views of one in consecutive rows."""
+    group = file.create_group(name)
+    group.attrs['transforms'] = hdf5.encode(names)
+    n = len(names)
+    columns = {'y': originals.labels[rows], 'source': originals.ids[rows],
+               'usage': originals.usage[rows], 'twin': twins[rows]}
+    for column, values in columns.items():
+        group[column] = np.repeat(values, n).astype(hdf5.COLUMNS[column])
+    group['view'] = np.tile(np.arange(n, dtype=np.uint8), len(rows))
+    x = group.create_dataset('x', (len(rows) * n, *size), np.uint8)
+    for k in range(0, len(rows), BLOCK):
+        block = views(originals.images[rows[k:k + BLOCK]], names, size)
+        x[k * n:k * n + len(block) * n] = block.reshape(-1, *size)

@@ -1,0 +1,217 @@
+"""A data set, opened: `load(path)` -> Dataset of Subsets.
+
+The images stay on disk and are read as they are asked for, by way of a memory map: opening
+takes milliseconds whatever the size, and the system's file cache keeps what is used.
+"""
+
+import h5py
+import numpy as np
+
+from . import fer2013, hdf5
+from .errors import DataError
+
+
+class Subset:
+    """Some images of a data set with what is known of each.
+
+    Attributes
+    ----------
+    name : str
+        'training', 'test', 'special_test', 'reduced_training' or 'validation'.
+    x_shape : (int, int)
+        Height and width.
+    transforms : tuple of str
+        Names of the views, see `loaders.transforms`.
+    y, source, usage, view, twin : arrays (n,)
+        Class (uint8); number of the original image in the source (int32); 0 Training,
+        1 PublicTest, 2 PrivateTest (uint8); index into `transforms` (uint8); whether the
+        original has an exact twin, other than itself, among the training originals (bool).
+    base : Subset
+        The stored subset that this one selects from; itself if it is stored.
+    rows : int32 array (n,)
+        Its rows in the base.
+    """
+
+    def __init__(self, name, transforms, x, columns):
+        self.name, self.transforms = name, transforms
+        self.x_shape = x.shape[1:]
+        self.y, self.source, self.usage, self.view, self.twin = columns
+        self.base = self
+        self.rows = np.arange(len(x), dtype=np.int32)
+        self._x = x
+
+    def select(self, name, rows):
+        """The subset of these rows, int32 (m,), under another name."""
+        columns = (self.y, self.source, self.usage, self.view, self.twin)
+        subset = Subset(name, self.transforms, self._x, [column[rows] for column in columns])
+        subset.base, subset.rows = self, rows
+        return subset
+
+    def __len__(self):
+        return len(self.y)
+
+    def images(self, rows=None):
+        """Images as a new uint8 array (len(rows), height, width).
+
+        Parameters
+        ----------
+        rows : int array or slice, optional
+            Rows of this subset in any order, also repeated; all by default.
+        """
+        if self.base._x is None:
+            raise ValueError('the data set is closed')
+        if self.base is not self:
+            return self.base.images(self.rows if rows is None else self.rows[rows])
+        if rows is None or isinstance(rows, slice):
+            return self._x[slice(None) if rows is None else rows].copy()
+        return self._x[np.asarray(rows)]
+
+
+class Dataset:
+    """An open data set; a context manager.
+
+    Attributes
+    ----------
+    path, name : str
+    number : int or None
+        1 to 4 for the sets of the thesis, None for a user's own.
+    shape : (int, int)
+        Height and width of the images.
+    classes : tuple of str
+        Class names; a label is an index into them.
+    transforms : tuple of str
+        Views stored of each training image.
+    fingerprint : str
+        Hex digest of the originals: the same for all sets made from one source.
+    layout : str
+        What the source was recognised as.
+    training, test : Subset
+    special_test : Subset or None
+        All views of each test image, in consecutive rows; None if there is one view only.
+    reduced_training, validation : Subset or None
+        Parts of `training` without an original in common.
+    """
+
+    def __init__(self, path):
+        self.path = str(path)
+        try:
+            file = h5py.File(path, 'r')
+        except OSError as error:
+            raise DataError(f'{path}: {cannot_open(error)}') from error
+        with file:
+            try:
+                self._read(file)
+            except (OSError, RuntimeError, KeyError) as error:
+                raise DataError(f'{path}: damaged: {error}') from error
+
+    def _read(self, file):
+        path = self.path
+        hdf5.check_file(file, path)
+        self.name = hdf5.text(file, 'name', path)
+        self.number = hdf5.number(file, 'number', path) or None
+        self.classes = hdf5.texts(file, 'classes', path)
+        self.fingerprint = hdf5.text(file, 'fingerprint', path)
+        self.layout = hdf5.text(file, 'layout', path)
+        self.training, self.test, self.special_test = (
+            self._stored(hdf5.group(file, name, path), name) for name in hdf5.STORED)
+        if self.training is None or self.test is None:
+            raise DataError(f'{path}: no training or no test subset')
+        self.reduced_training, self.validation = (
+            self._selected(hdf5.group(file, name, path), name) for name in hdf5.SELECTED)
+        self.shape = self.training.x_shape
+        self.transforms = self.training.transforms
+        if any(s.x_shape != self.shape for s in self.subsets()):
+            raise DataError(f'{path}: the subsets have images of different sizes')
+        if (self.validation is None) != (self.reduced_training is None):
+            raise DataError(f'{path}: of validation and reduced_training one is missing')
+
+    def _stored(self, node, name):
+        if node is None:
+            return None
+        path = self.path
+        x = hdf5.dataset(node, 'x', path, np.uint8, 3)
+        stored = [hdf5.dataset(node, c, path, dtype, 1) for c, dtype in hdf5.COLUMNS.items()]
+        if any(len(column) != len(x) for column in stored):
+            raise DataError(f'{path}: {name}: x, y, source, usage, view and twin differ in length')
+        transforms = hdf5.texts(node, 'transforms', path)
+        y, source, usage, view, twin = (column[:] for column in stored)
+        for what, values, n in (('label', y, len(self.classes)), ('usage', usage, 3),
+                                ('view', view, len(transforms)), ('twin flag', twin, 2)):
+            if values.max() >= n:
+                row = int(np.argmax(values >= n))
+                raise DataError(f'{path}: {name} row {row}: expected a {what} from 0 to {n - 1}, '
+                                f'found {values[row]}')
+        if source.min() < 0:
+            raise DataError(f'{path}: {name}: a negative source')
+        mapped = np.memmap(path, np.uint8, 'r', x.id.get_offset(), x.shape)
+        return Subset(name, transforms, mapped.view(np.ndarray),
+                      (y, source, usage, view, twin.astype(bool)))
+
+    def _selected(self, node, name):
+        if node is None:
+            return None
+        rows = hdf5.dataset(node, 'rows', self.path, np.int32, 1)[:]
+        if rows.min() < 0 or rows.max() >= len(self.training):
+            raise DataError(f'{self.path}: {name}: a row outside the training images')
+        return self.training.select(name, rows)
+
+    @property
+    def counts(self):
+        """Original images of each usage and class: array (3, n_classes)."""
+        return sum(fer2013.count(s.y[s.view == 0], s.usage[s.view == 0], len(self.classes))
+                   for s in (self.training, self.test))
+
+    @property
+    def is_fer2013(self):
+        """True where the counts of each usage and class are FER2013's."""
+        return fer2013.is_fer2013(self.classes, self.counts)
+
+    def subsets(self):
+        """The subsets that there are, stored ones first."""
+        every = (self.training, self.test, self.special_test, self.reduced_training,
+                 self.validation)
+        return [subset for subset in every if subset is not None]
+
+    def close(self):
+        """Let the file go; the images cannot be read any more, the rest stays."""
+        for subset in self.subsets():
+            subset._x = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def cannot_open(error):
+    """Why h5py could not open a file, in plain words."""
+    if isinstance(error, FileNotFoundError):
+        return 'no such file'
+    if isinstance(error, IsADirectoryError):
+        return 'a folder, not a data set'
+    if isinstance(error, PermissionError):
+        return 'no permission to read it'
+    if 'truncated' in str(error):
+        return 'truncated: the file is shorter than it says'
+    return 'not an HDF5 file, or damaged'
+
+
+def load(path):
+    """Open a data set written by `build`, after checking it.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        The file is missing, truncated, of another format, or contradicts itself.
+
+    Examples
+    --------
+    >>> with load('datasets/set2.h5') as data:                      # doctest: +SKIP
+    ...     x, y = data.training.images(slice(0, 128)), data.training.y[:128]
+    """
+    return Dataset(path)

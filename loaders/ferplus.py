@@ -1,0 +1,84 @@
+"""FER+: ten people's votes on each image of FER2013, joined to the challenge's table by row.
+
+References
+----------
+.. [1] Barsoum et al., "Training Deep Networks for Facial Expression Recognition with
+   Crowd-Sourced Label Distribution", ICMI 2016. github.com/microsoft/FERPlus
+"""
+
+import csv
+
+import numpy as np
+
+from . import fer2013
+from .errors import DataError
+from .originals import Originals
+
+# FER2013's order, so that labels of both agree, and contempt behind it
+CLASSES = (*fer2013.CLASSES, 'contempt')
+VOTED = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral', 'contempt')
+NO_CLASS = ('unknown', 'NF')            # NF: not a face
+MIN_AGREEMENT = 0.4
+
+
+def read_votes(path):
+    """Votes and usage of each row of fer2013new.csv.
+
+    Returns
+    -------
+    votes : int64 array (n, 10)
+        For the classes of VOTED, then unknown and not a face.
+    usage : uint8 array (n,)
+    """
+    votes, usage = [], []
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            rows = csv.DictReader(file)
+            missing = {'Usage', *VOTED, *NO_CLASS} - set(rows.fieldnames or ())
+            if missing:
+                raise DataError(f'{path}: line 1: not fer2013new.csv: no column '
+                                f"{', '.join(sorted(missing))}")
+            for row in rows:
+                try:
+                    votes.append([int(row[name]) for name in (*VOTED, *NO_CLASS)])
+                    usage.append(fer2013.USAGES.index(row['Usage']))
+                except (TypeError, ValueError) as error:
+                    raise DataError(f'{path}: line {rows.line_num}: {error}') from error
+    except OSError as error:
+        raise DataError(f'{path}: {error.strerror}') from error
+    except UnicodeDecodeError as error:
+        raise DataError(f'{path}: not text: {error}') from error
+    return np.array(votes).reshape(len(votes), -1), np.array(usage, np.uint8)
+
+
+def with_votes(originals, path):
+    """The originals of the challenge's table with the majority of the votes as labels.
+
+    The first of the most voted classes in the order of VOTED wins a tie. Images of which
+    most voters say unknown or not a face are left out.
+
+    Raises
+    ------
+    DataError
+        The votes are for another number of images, or for images in another order.
+    """
+    votes, usage = read_votes(path)
+    n = int(originals.ids[-1]) + 1
+    if len(votes) < n or (usage[originals.ids] != originals.usage).any():
+        raise DataError(f'{path}: {len(votes)} votes do not go row by row with the {n} images: '
+                        "they join the challenge's own table only")
+    votes = votes[originals.ids]
+    majority = votes.argmax(axis=1)
+    good = majority < len(CLASSES)
+    agreement = (majority[good] == originals.labels[good]).mean() if good.any() else 0
+    if agreement < MIN_AGREEMENT:
+        raise DataError(f'{path}: the votes agree with the labels of {agreement:.0%} of the '
+                        "images only: the rows are not in the order of the challenge's table")
+    winners = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1)
+    ties = int((winners[good] > 1).sum())
+    left_out = int((~good).sum())
+    notes = [f'labels by majority of FER+ votes: {agreement:.1%} as in FER2013, {ties} ties '
+             f'to the first class, {left_out} images without a class left out']
+    return Originals(originals.images[good], majority[good].astype(np.uint8),
+                     originals.usage[good], originals.ids[good], CLASSES,
+                     f'{originals.layout} with FER+ votes', originals.notes + notes)

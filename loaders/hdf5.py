@@ -1,0 +1,168 @@
+"""A data set as a file: layout, writing, and the checks on reading.
+
+One group for each stored subset (training, test, special_test) holds, row by row,
+
+    x       uint8 (n, height, width)    grey levels, contiguous, not compressed
+    y       uint8 (n,)      class
+    source  int32 (n,)      number of the original image in the source
+    usage   uint8 (n,)      0 Training, 1 PublicTest, 2 PrivateTest
+    view    uint8 (n,)      index into the group's attribute `transforms`
+    twin    uint8 (n,)      1 where the original has an exact twin among the training originals
+
+with all views of an original in consecutive rows. The groups reduced_training and validation
+hold `rows` int32 (n,), ascending: their rows in training. Attributes of the file: format,
+version, name, number (0 for a user's own set), classes, fingerprint, layout.
+"""
+
+import io
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from .errors import DataError
+
+FORMAT, VERSION = 'symfer data set', 1
+MAX_ITEM = 1 << 16          # bytes of an attribute that are read
+CHECKSUMMED = ('v108', 'v108')       # HDF5 1.8: the first with checksums of its metadata
+COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8,
+           'twin': np.uint8}
+STORED = ('training', 'test', 'special_test')
+SELECTED = ('reduced_training', 'validation')
+
+
+class Output(io.FileIO):
+    """A file for HDF5 to write to.
+
+    The HDF5 library crashes the process where a write fails, as on a full disk. So a
+    failure is kept in `error` until the library has closed the file.
+    """
+
+    error = None
+
+    def write(self, data):
+        rest = memoryview(data).cast('B')
+        try:
+            while rest and self.error is None:
+                rest = rest[super().write(rest):]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size=None):
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+
+@contextmanager
+def new_file(path):
+    """An HDF5 file to write that appears under its name when it is complete, or not at all."""
+    path = Path(path)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with Output(temporary, 'w+') as output:
+                with h5py.File(output, 'w', libver=CHECKSUMMED) as file:
+                    yield file
+            if output.error:
+                raise output.error
+            os.replace(temporary, path)
+        except BaseException:                           # also Ctrl-C
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DataError(f'{path}: cannot be written: {error.strerror or error}') from error
+
+
+def check_file(file, path):
+    """Raise DataError unless an open file is a data set of this format."""
+    kind = text(file, 'format', path)
+    if kind != FORMAT:
+        raise DataError(f'{path}: not a symfer data set')
+    version = number(file, 'version', path)
+    if version != VERSION:
+        raise DataError(f'{path}: format version {version}, expected {VERSION}; build it again')
+
+
+def attribute(node, name, path, shape):
+    """An attribute, read after its declared shape was found to be as expected."""
+    if name not in node.attrs:
+        raise DataError(f'{path}: not a symfer data set: no attribute {name!r}')
+    try:
+        declared = node.attrs.get_id(name)
+        found = declared.shape
+        if (len(found) != len(shape) or any(n > limit for n, limit in zip(found, shape))
+                or declared.dtype.itemsize > MAX_ITEM):
+            raise DataError(f'{path}: attribute {name!r} is too large: {declared.dtype} {found}')
+        return node.attrs[name]
+    except (OSError, UnicodeDecodeError, TypeError, RuntimeError) as error:
+        raise DataError(f'{path}: attribute {name!r} cannot be read: {error}') from error
+
+
+def text(node, name, path):
+    return decode(attribute(node, name, path, ()), name, path)
+
+
+def texts(node, name, path):
+    """A tuple of at most 256 names."""
+    values = attribute(node, name, path, (256,))
+    if not len(values):
+        raise DataError(f'{path}: attribute {name!r} is empty')
+    return tuple(decode(value, name, path) for value in values)
+
+
+def decode(value, name, path):
+    """Text from the bytes of an attribute."""
+    if not isinstance(value, bytes):
+        raise DataError(f'{path}: attribute {name!r} is not text of fixed length')
+    return value.decode('utf-8', 'replace')
+
+
+def encode(value):
+    """A str, or a sequence of them, as an attribute of fixed length.
+
+    Texts of variable length would lie in a part of the file without a checksum.
+    """
+    data = np.char.encode(np.array(value, str), 'utf-8', 'replace')
+    return data.astype(h5py.string_dtype('utf-8', max(1, data.dtype.itemsize)))
+
+
+def number(node, name, path):
+    value = attribute(node, name, path, ())
+    if not isinstance(value, np.integer):
+        raise DataError(f'{path}: attribute {name!r} is not a whole number')
+    return int(value)
+
+
+def group(file, name, path):
+    """A group of the file itself, or None if there is none."""
+    link = file.get(name, getlink=True)     # tells the kind of a link without following it
+    if link is None:
+        return None
+    if not isinstance(link, h5py.HardLink) or not isinstance(file[name], h5py.Group):
+        raise DataError(f'{path}: {name} is not a group of this file')
+    return file[name]
+
+
+def dataset(node, name, path, dtype, ndim):
+    """A data set stored as one piece within the file, of a shape that the file can hold."""
+    where = f'{node.name[1:]}/{name}'
+    if not isinstance(node.get(name, getlink=True), h5py.HardLink):
+        raise DataError(f'{path}: {where} is missing')
+    data = node[name]
+    if not isinstance(data, h5py.Dataset) or data.dtype != dtype or data.ndim != ndim:
+        raise DataError(f'{path}: {where} is not a {ndim}-dimensional array of '
+                        f'{np.dtype(dtype).name}')
+    if data.is_virtual or data.external or data.chunks or data.id.get_offset() is None:
+        raise DataError(f'{path}: {where} is not stored contiguously within the file')
+    n_bytes = data.dtype.itemsize * int(np.prod(data.shape, dtype=object))
+    if not n_bytes or data.id.get_offset() + n_bytes > os.path.getsize(path):
+        raise DataError(f'{path}: {where} is empty or cut off: the file is too short for '
+                        f'the shape {data.shape}')
+    return data

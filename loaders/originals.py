@@ -1,0 +1,77 @@
+"""The images of a source as they are, before anything is made of them."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import fer2013
+from .errors import DataError
+
+
+@dataclass
+class Originals:
+    """The images of a source, in its order.
+
+    Attributes
+    ----------
+    images : uint8 array (n, height, width)
+        Grey levels, 0 black to 255 white.
+    labels : uint8 array (n,)
+        Index into `classes`.
+    usage : uint8 array (n,)
+        0 Training, 1 PublicTest, 2 PrivateTest.
+    ids : int32 array (n,)
+        Number of the image in the source, ascending; row 0 of a table is the first
+        below the header. There are gaps where bad rows were left out.
+    classes : tuple of str
+    layout : str
+        What the source was recognised as.
+    notes : list of str
+        What a user has to know: rows left out, images resized, a split by seed, ...
+    """
+    images: np.ndarray
+    labels: np.ndarray
+    usage: np.ndarray
+    ids: np.ndarray
+    classes: tuple = fer2013.CLASSES
+    layout: str = 'arrays'
+    notes: list = field(default_factory=list)
+
+    def __len__(self):
+        return len(self.images)
+
+    @property
+    def counts(self):
+        """Images of each usage and class: array (3, n_classes)."""
+        return fer2013.count(self.labels, self.usage, len(self.classes))
+
+    def fingerprint(self):
+        """Hex digest of size, classes, pixels, labels and usages, in the source's order."""
+        digest = hashlib.sha256(repr((self.images.shape, tuple(self.classes))).encode())
+        for array in (self.images, self.labels, self.usage):
+            digest.update(np.ascontiguousarray(array, np.uint8))
+        return digest.hexdigest()
+
+    def check(self, name):
+        """Raise DataError unless the arrays agree and a set can be made of them."""
+        n = len(self.images)
+        if self.images.dtype != np.uint8 or self.images.ndim != 3:
+            raise DataError(f'{name}: images must be a uint8 array (n, height, width), '
+                            f'found {self.images.dtype} {self.images.shape}')
+        for what in ('labels', 'usage', 'ids'):
+            if getattr(self, what).shape != (n,):
+                raise DataError(f'{name}: {what} must have the shape ({n},), '
+                                f'found {getattr(self, what).shape}')
+        if n and (self.labels.max() >= len(self.classes) or self.usage.max() > 2):
+            raise DataError(f'{name}: a label or usage is out of range')
+        if len(self.classes) > 256:
+            raise DataError(f'{name}: {len(self.classes)} classes, at most 256 can be stored')
+        counts = self.counts
+        if not counts[1:].any():
+            raise DataError(f'{name}: no test images; give the part of the training images '
+                            'to be held out for testing (test=0.2, --test 0.2)'
+                            + ''.join(f'; {note}' for note in self.notes[:2]))
+        for class_name, images in zip(self.classes, counts[0]):
+            if images == 0:
+                raise DataError(f'{name}: class {class_name} has no training image')

@@ -1,0 +1,19 @@
+"""Images with exactly the same pixels."""
+
+import numpy as np
+
+
+def groups(images):
+    """Number of the group of equal images that each belongs to: (n, h, w) -> int64 (n,).
+
+    Groups are numbered by their first image, from 0.
+    """
+    number = {}
+    return np.array([number.setdefault(image.tobytes(), len(number)) for image in images])
+
+
+def twins_in_training(images, usage):
+    """True where an image has an exact twin, other than itself, among the training images."""
+    group = groups(images)
+    in_training = np.bincount(group[usage == 0], minlength=group.max() + 1)
+    return in_training[group] > (usage == 0)
