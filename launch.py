@@ -22,10 +22,11 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import jax_backend, reporting, rna, saving, updates
+from utils import evaluation, jax_backend, reporting, rna, saving, updates
 from utils.functions import Functions
 from utils.layer import parameters
 from utils.methodology import RULES, Trainer, fitting
+from utils.record import Record, read_config, write_predictions
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -68,6 +69,10 @@ class Result:
         Model file and curves.
     config : dict
         All arguments, as saved in the model.
+    folder : Path
+        The run's folder, see `utils.record`.
+    evaluation : dict
+        Intervals, figures of each class, confusion, calibration, ... see `utils.evaluation.evaluate`.
     """
     name: str
     epoch: int | None
@@ -83,6 +88,8 @@ class Result:
     savename: Path | None
     figure: Path | None
     config: dict
+    folder: Path
+    evaluation: dict
 
 
 def _knows_what_was_given(function):
@@ -109,6 +116,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, statistics_images=5000,
          special_test=True, show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1,
+         report=True,
          given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
@@ -144,8 +152,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     im_dim : (int, int), optional
         Height and width that the images must have.
     savename : path, optional
-        Model file, .h5 or .pkl; curves and history go into a folder of the same name. A file that is there
-        already is renamed, not overwritten. By default trained_models/<network>_<set>.h5.
+        Model file, .h5 or .pkl; the record of the run goes into ``run-001``, ``run-002``, ... of a folder of the
+        same name. A file that is there already is renamed, not overwritten. By default trained_models/<network>_<set>.h5.
     network : class
         `cnn.A`, `cnn.B`, `cnn.C`, `cnn.D`, `cnn.LeNet5`, `mlp.MLP` or a class of your own that is called and
         used as they are. A name, or ``script.py:Class``, will do.
@@ -179,8 +187,11 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         Under which the result stands in the table of the competition.
     on_epoch : callable, optional
         Called with the entry of each epoch (a dict, see `Result.history`).
-    verbose : {1, 0}
-        0 prints nothing.
+    verbose : {1, 0, 2}
+        0 prints nothing, 1 a line per epoch and on a terminal a display of where the run is, 2 also what is done
+        besides.
+    report : bool
+        Draw the figures and write the HTML report of the run.
 
     Returns
     -------
@@ -202,20 +213,25 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         path = _target(options, data)
         config = _config(options, data, path)
         _announce(console, options, data, path)
-        checkpoint = _Checkpoint(path, config, save_every, replaces=resume, say=console.say)
+        record = None
+        checkpoint = _Checkpoint(path, config, save_every, replaces=resume, say=console.say,
+                                 recorded=lambda trainer: record.epoch(trainer))
         trainer = Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
             **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
                                              'rule', 'trainShared', 'statistics_images', 'show_test')})
         if state:
             trainer.restore(state)
-        with checkpoint.kept_safe(trainer):
+        record = Record(path, config, options['network'], _label(options, data), data, resume)
+        console.write_to(record.log)
+        console.say(f"record goes to '{record.folder}'", level=2)
+        with record.kept(), checkpoint.kept_safe(trainer):
             trainer.train(options['n_epochs'])
             console.say(_kept_line(trainer, options))
             trainer.retrain(options['retrain'])
             trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
             errors = trainer.test(options['special_test'])
-        return _report(console, options, data, trainer, errors, path, config, time.perf_counter() - start)
+            return _report(console, options, data, trainer, errors, record, config, start)
 
 
 test.__test__ = False       # pytest would run it wherever it is imported
@@ -246,11 +262,11 @@ def _checked(options):
                         ('save_every', 1), ('seed', 0)):
         whole(name, least)
     demand(options['seed'] < 2 ** 32, 'seed', 'a whole number below 2**32')
-    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test'):
+    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
     demand(options['rule'] in RULES, 'rule', ' or '.join(map(repr, RULES)))
-    demand(options['verbose'] in (0, 1), 'verbose', '0 or 1')
+    demand(options['verbose'] in (0, 1, 2), 'verbose', '0, 1 or 2')
     if isinstance(options['activation'], str):
         demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
         options['activation'] = rna.ACTIVATIONS[options['activation']]()
@@ -286,8 +302,8 @@ def _network_class(network):
         near = difflib.get_close_matches(network, NETWORKS, 1)
         raise ValueError(f"network must be one of {', '.join(NETWORKS)} or script.py:Class, got {network!r}"
                          + (f'; did you mean {near[0]}?' if near else ''))
-    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    module = importlib.util.module_from_spec(spec)
+    spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)      # where `inspect` looks for the source
     spec.loader.exec_module(module)
     if not hasattr(module, cls):
         raise ValueError(f"'{file}' has no class {cls}")
@@ -419,14 +435,15 @@ def _config(options, data, path):
 class _Checkpoint:
     """Writes the model file as the trainer goes on, and once more if something ends it."""
 
-    def __init__(self, path, config, save_every, replaces, say):
-        self.path, self.config, self.save_every, self.say = path, config, save_every, say
+    def __init__(self, path, config, save_every, replaces, say, recorded):
+        self.path, self.config, self.save_every, self.say, self.recorded = path, config, save_every, say, recorded
         self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
         self.written = None
 
     def __call__(self, trainer):
         if trainer.epoch % self.save_every == 0:
             self.write(trainer.last)
+        self.recorded(trainer)
 
     def write(self, state):
         if not self.replaces:
@@ -491,35 +508,41 @@ def _kept_line(trainer, options):
             f"validation error {best['validation_error']:.2f} %; {then}")
 
 
-def _report(console, options, data, trainer, errors, path, config, seconds):
-    """Print errors, files, time and the table; write figure and history; make the Result."""
-    folder = path.with_suffix('')
-    folder.mkdir(exist_ok=True)
-    label, best = _label(options, data), trainer.best
-    figure = folder / 'curves.png'
+def _report(console, options, data, trainer, errors, record, config, start):
+    """Print errors, files, time and the table; complete the record; make the Result."""
+    folder, best = record.folder, trainer.best
+    label, figure = _label(options, data), folder / 'figures' / 'curves.png'
     reporting.plot_curves(trainer.history, figure, best, label)
-    reporting.write_history(trainer.history, folder / 'history.csv')
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             twins = ('' if e['images_without_twins'] in (0, e['images'])
                      else f", {e['error_without_twins']:.2f} % without the {e['images'] - e['images_without_twins']} "
                           'images that have a twin in the training set')
             console.say(f"{title}, {half}: {e['error']:.2f} % of {e['images']}{twins}")
+    figures = evaluation.evaluate(trainer.test_outputs, data.test, data.classes)
+    console.say('\n'.join(evaluation.summary_lines(figures)))
     plain = errors['plain']['whole']['error']
     special = errors['special'] and errors['special']['whole']['error']
     final = plain if special is None else special
     console.say('\n' + reporting.ranking({label: final}))
     if not data.is_fer2013:
         console.say('These images are not FER2013: the place in the table is for show.')
-    console.say(f"\nmodel '{path}', curves '{figure}', history '{folder / 'history.csv'}'")
-    console.say(f'total time {timedelta(seconds=round(seconds))}')
-    return Result(
+    evaluation.save_logits(folder / 'logits.npz', data.test, trainer.test_outputs, trainer.kept_outputs())
+    write_predictions(folder / 'predictions.csv', data.test, data.classes,
+                      *map(evaluation.probabilities, trainer.test_outputs.values()))
+    values = dict(
         name=label, epoch=best and best['epoch'], validation_error=best and best['validation_error'],
         validation_cross_entropy=best and best['validation_cross_entropy'], test_error=plain,
-        special_test_error=special, errors=errors, rank=reporting.rank(final), history=trainer.history,
+        special_test_error=special, errors=errors, rank=reporting.rank(final),
         n_parameters=sum(int(np.prod(p.type.shape))
                          for p in parameters(trainer.functions.network, trainable=True).values()),
-        seconds=seconds, savename=path, figure=figure, config=config)
+        evaluation=figures)
+    seconds = time.perf_counter() - start
+    console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
+    console.say(f'total time {timedelta(seconds=round(seconds))}')
+    record.end('finished', values)
+    return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
+                  config=config, folder=folder)
 
 
 # ------------------------------------------------------------------------------------ prediction
@@ -619,12 +642,32 @@ def _parser():
             default = p.default.__name__ if key == 'network' else getattr(p.default, 'name', p.default)
             kwargs['help'] += f' (default: {default})'
         parser.add_argument(*flags, **kwargs)
+    parser.add_argument('--config', metavar='FILE', default=argparse.SUPPRESS,
+                        help='a config.yaml of a run, to repeat it; options given besides replace its own')
     return parser
+
+
+def _configured(options):
+    """Options of the command line, completed by those of the file that --config names."""
+    path = options.pop('config', None)
+    if path is None:
+        return options
+    saved = read_config(path)
+    for key in saved:
+        if key not in inspect.signature(test).parameters:
+            near = difflib.get_close_matches(key, inspect.signature(test).parameters, 1, cutoff=.4)
+            raise ValueError(f"'{path}': test() has no argument {key!r}" + (f'; did you mean {near[0]!r}?' if near else ''))
+    return {**saved, **options}
 
 
 def main(arguments=None):
     """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
     options = vars(_parser().parse_args(arguments))
+    try:
+        options = _configured(options)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
     if not {'dataset', 'resume'} & set(options):
         sample = dict(SAMPLE_RUN)
         if 'network' in options:        # these two are about network A

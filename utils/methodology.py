@@ -327,14 +327,36 @@ class Trainer:
         -------
         dict
             'plain' and 'special' (None where the set has no views, or not wanted): what `test_errors` gives.
+            The linear outputs themselves are then in `test_outputs`, the special test's as means over the views.
         """
         logits = linear_outputs(self.functions, self.data.test)
         out = {'plain': test_errors(logits, self.data.test), 'special': None}
+        self.test_outputs = {'plain': logits}
         if special_test and self.data.special_test is not None:
             views = self.data.special_test
             sums = sum_over_views(linear_outputs(self.functions, views), views.source, self.data.test.source)
             out['special'] = test_errors(sums, self.data.test)
+            self.test_outputs['special'] = sums / (len(views) / len(self.data.test))
         return out
+
+    def kept_outputs(self):
+        """Linear outputs on the validation images with the parameters of the kept epoch, which never saw them.
+
+        Returns
+        -------
+        tuple (source int array (n,), y int array (n,), array (n, n_classes)) or None
+            For each original image the mean over its views; None without validation.
+        """
+        if self.kept is None:
+            return None
+        now, subset = self.arrays(), self.data.validation
+        self.set_arrays(self.kept)
+        try:
+            logits = linear_outputs(self.functions, subset)
+        finally:
+            self.set_arrays(now)
+        images, first, views = np.unique(subset.source, return_index=True, return_counts=True)
+        return images, subset.y[first], sum_over_views(logits, subset.source, images) / views[:, None]
 
     # ------------------------------------------------------------------------------------ helpers
 
