@@ -23,10 +23,11 @@ import loaders
 import mlp
 from loaders.sample import write_csv
 from utils import evaluation, jax_backend, reporting, rna, saving, updates
+from utils import report as reports
 from utils.functions import Functions
 from utils.layer import parameters
-from utils.methodology import RULES, Trainer, fitting
-from utils.record import Record, read_config, write_predictions
+from utils.methodology import RULES, Trainer, fitting, linear_outputs, sum_over_views
+from utils.record import Record, numbered_folder, read_config, write_json, write_predictions
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -303,7 +304,8 @@ def _network_class(network):
         raise ValueError(f"network must be one of {', '.join(NETWORKS)} or script.py:Class, got {network!r}"
                          + (f'; did you mean {near[0]}?' if near else ''))
     spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)      # where `inspect` looks for the source
+    # Where `inspect` looks for the source of a class.
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, cls):
         raise ValueError(f"'{file}' has no class {cls}")
@@ -508,6 +510,21 @@ def _kept_line(trainer, options):
             f"validation error {best['validation_error']:.2f} %; {then}")
 
 
+def _data_note(data):
+    return '' if data.is_fer2013 else 'These images are not FER2013: the place in the table is for show.'
+
+
+def _lead(values, data):
+    """The result in a sentence."""
+    kind = 'plain' if values['special_test_error'] is None else 'special'
+    whole = values['evaluation'][kind]['whole']
+    low, high = whole['interval']
+    return (f"{'Special test' if kind == 'special' else 'Test'} error {whole['error']:.2f} % of {whole['images']} "
+            f"images (95 % interval {low:.2f} to {high:.2f} %); place {values['rank']} in the competition of 2013"
+            + (f"; kept epoch {values['epoch']}, validation error {values['validation_error']:.2f} %."
+               if values['epoch'] else '.'))
+
+
 def _report(console, options, data, trainer, errors, record, config, start):
     """Print errors, files, time and the table; complete the record; make the Result."""
     folder, best = record.folder, trainer.best
@@ -526,8 +543,10 @@ def _report(console, options, data, trainer, errors, record, config, start):
     final = plain if special is None else special
     console.say('\n' + reporting.ranking({label: final}))
     if not data.is_fer2013:
-        console.say('These images are not FER2013: the place in the table is for show.')
+        console.say(_data_note(data))
     evaluation.save_logits(folder / 'logits.npz', data.test, trainer.test_outputs, trainer.kept_outputs())
+    evaluation.write_confusion(folder / 'confusion.csv', figures[evaluation.final_kind(figures)]['whole']['confusion'],
+                               data.classes)
     write_predictions(folder / 'predictions.csv', data.test, data.classes,
                       *map(evaluation.probabilities, trainer.test_outputs.values()))
     values = dict(
@@ -537,15 +556,167 @@ def _report(console, options, data, trainer, errors, record, config, start):
         n_parameters=sum(int(np.prod(p.type.shape))
                          for p in parameters(trainer.functions.network, trainable=True).values()),
         evaluation=figures)
+    if options['report']:
+        console.say('drawing the figures of the report', level=2)
+        reports.draw(folder / 'figures', trainer.functions.network, data.shape, data.test, data.classes,
+                     trainer.test_outputs, figures, record.histograms)
     seconds = time.perf_counter() - start
     console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
     console.say(f'total time {timedelta(seconds=round(seconds))}')
+    if options['report']:
+        reports.write_report(folder / 'report.html', label, figures, folder / 'figures', history=trainer.history,
+                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data))
     record.end('finished', values)
     return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
                   config=config, folder=folder)
 
 
 # ------------------------------------------------------------------------------------ prediction
+
+def open_model(model, network=None):
+    """The network of a saved model, with its parameters.
+
+    Parameters
+    ----------
+    model : path
+        Written by `test`.
+    network : class, optional
+        The network's class, where it is one of your own.
+
+    Returns
+    -------
+    network : Layer
+    config : dict
+        What was saved with it: 'options', 'classes', 'im_dim', ...
+
+    Raises
+    ------
+    ValueError
+        A file that is no model, a network class that does not fit.
+    """
+    state, config = saving.load(model)
+    options = config['options']
+    if network is None and not config['bundled_network']:
+        raise ValueError(f"'{model}' was trained with a network class of a script, {options['network']}: pass it "
+                         'as network=')
+    network = NETWORKS[options['network']] if network is None else _network_class(network)
+    accepted = inspect.signature(network).parameters
+    kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
+    if 'activation' in kwargs:
+        kwargs['activation'] = rna.ACTIVATIONS[kwargs['activation']]()
+    net = network(tuple(config['im_dim']), len(config['classes']), rng=np.random.default_rng(0), **kwargs,
+                  **options['network_args'])
+    targets = parameters(net)
+    saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
+             if path.startswith('parameters/')}
+    fitting(saved, {key: p.type.shape for key, p in targets.items()})
+    for key, p in targets.items():
+        p.set_value(saved[key])
+    return net, config
+
+
+def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True, say=print):
+    """Test a saved model on the test images of any set.
+
+    Parameters
+    ----------
+    model : path
+        A model file, or the folder of a run.
+    dataset : path
+        HDF5 set with the images' size and the classes of the model.
+    network : class, optional
+        The network's class, where it is one of your own.
+    folder : path, optional
+        Where to write; by default the next ``evaluation-001`` beside the record of the model's runs.
+    batch_size : int
+    special_test : bool
+        Also on all views of each image.
+    report : bool
+        Draw the figures and write the HTML report.
+    say : callable
+        Is given what is to be printed.
+
+    Returns
+    -------
+    scores : dict
+        See `utils.evaluation.evaluate`.
+    folder : Path
+        Holds evaluation.json, predictions.csv, confusion.csv, logits.npz, report.html and figures.
+
+    Raises
+    ------
+    ValueError, OSError
+        No model, no data set, images of another size, other classes.
+    """
+    model = _model_file(model)
+    net, config = open_model(model, network)
+    with loaders.load(dataset) as data:
+        if list(data.shape) != list(config['im_dim']):
+            raise ValueError(f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
+                             f'of {list(data.shape)}')
+        if list(data.classes) != list(config['classes']):
+            raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
+                             f"{', '.join(data.classes)}")
+        f = Functions(net, data.shape, min(batch_size, len(data.test)))
+        outputs = {'plain': linear_outputs(f, data.test)}
+        if special_test and data.special_test is not None:
+            views = data.special_test
+            sums = sum_over_views(linear_outputs(f, views), views.source, data.test.source)
+            outputs['special'] = sums / (len(views) / len(data.test))
+        scores = evaluation.evaluate(outputs, data.test, data.classes)
+        folder = _evaluation_folder(folder, model)
+        title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"
+        known = config['fingerprint'] == data.fingerprint
+        _write_evaluation(folder, title, scores, outputs, data, say, {
+            'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known})
+        if report:
+            (folder / 'figures').mkdir(exist_ok=True)
+            reports.draw(folder / 'figures', net, data.shape, data.test, data.classes, outputs, scores)
+            reports.write_report(folder / 'report.html', title, scores, folder / 'figures', note=_data_note(data),
+                                 texts={'Model': f"{model}\n{json.dumps(config['options'], indent=1)}"})
+    return scores, folder
+
+
+def _model_file(path):
+    """A model file, also from the folder of a run."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = [path / f'model{suffix}' for suffix in saving.SUFFIXES if (path / f'model{suffix}').is_file()]
+    if not found:
+        raise ValueError(f"'{path}' is a folder without a model: give a model file or the folder of a run")
+    return found[0]
+
+
+def _evaluation_folder(folder, model):
+    if folder is None:
+        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"the folder '{folder}' is not empty: nothing is overwritten")
+    return folder
+
+
+def _write_evaluation(folder, title, scores, outputs, data, say, about):
+    """Tables of an evaluation into files and onto the terminal."""
+    kind = evaluation.final_kind(scores)
+    write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores})
+    evaluation.save_logits(folder / 'logits.npz', data.test, outputs)
+    write_predictions(folder / 'predictions.csv', data.test, data.classes,
+                      *map(evaluation.probabilities, outputs.values()))
+    evaluation.write_confusion(folder / 'confusion.csv', scores[kind]['whole']['confusion'], data.classes)
+    for line in (*evaluation.error_lines(scores), *evaluation.summary_lines(scores)):
+        say(line)
+    say('\n' + evaluation.class_table(scores[kind]['whole']))
+    say('\n' + reporting.ranking({title: scores[kind]['whole']['error']}))
+    if not data.is_fer2013:
+        say(_data_note(data))
+    elif 'private' in scores[kind]:
+        say('\nprivate half, which decided:\n'
+            + reporting.ranking({title: scores[kind]['private']['error']}, 'private'))
+    say(f"\nevaluation '{folder}'")
+
 
 def predict(model, images, *, network=None, batch_size=100):
     """Probabilities of the classes for images, from a saved model.
@@ -571,29 +742,12 @@ def predict(model, images, *, network=None, batch_size=100):
     ValueError
         A file that is no model, images of another size or type, a network class that does not fit.
     """
-    state, config = saving.load(model)
+    net, config = open_model(model, network)
     images = np.asarray(images)
     height, width = config['im_dim']
     if images.ndim != 3 or images.shape[1:] != (height, width) or images.dtype != np.uint8 or not len(images):
         raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
                          f'{images.shape}')
-    options = config['options']
-    if network is None and not config['bundled_network']:
-        raise ValueError(f"'{model}' was trained with a network class of a script, {options['network']}: pass it "
-                         'as network=')
-    network = NETWORKS[options['network']] if network is None else network
-    accepted = inspect.signature(network).parameters
-    kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
-    if 'activation' in kwargs:
-        kwargs['activation'] = rna.ACTIVATIONS[kwargs['activation']]()
-    net = network((height, width), len(config['classes']), rng=np.random.default_rng(0), **kwargs,
-                  **options['network_args'])
-    targets = parameters(net)
-    saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
-             if path.startswith('parameters/')}
-    fitting(saved, {key: p.type.shape for key, p in targets.items()})
-    for key, p in targets.items():
-        p.set_value(saved[key])
     batch_size = min(batch_size, len(images))
     f = Functions(net, (height, width), batch_size)
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
@@ -656,25 +810,44 @@ def _configured(options):
     for key in saved:
         if key not in inspect.signature(test).parameters:
             near = difflib.get_close_matches(key, inspect.signature(test).parameters, 1, cutoff=.4)
-            raise ValueError(f"'{path}': test() has no argument {key!r}" + (f'; did you mean {near[0]!r}?' if near else ''))
+            raise ValueError(f"'{path}': test() has no argument {key!r}"
+                             + (f'; did you mean {near[0]!r}?' if near else ''))
     return {**saved, **options}
 
 
-def main(arguments=None):
-    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
-    options = vars(_parser().parse_args(arguments))
-    try:
-        options = _configured(options)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+def _evaluate_command(arguments):
+    parser = argparse.ArgumentParser(prog='python launch.py evaluate',
+                                     description=inspect.getdoc(evaluate).split('\n')[0])
+    parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
+    parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
+    parser.add_argument('--network', help='script.py:Class, where the network is one of your own')
+    parser.add_argument('--folder', help='where to write (default: the next evaluation-001 beside the record)')
+    parser.add_argument('--special_test', action=argparse.BooleanOptionalAction, default=True,
+                        help='also on all views of each image')
+    parser.add_argument('--report', action=argparse.BooleanOptionalAction, default=True,
+                        help='draw the figures and write the HTML report')
+    evaluate(**vars(parser.parse_args(arguments)))
+
+
+def _test_command(arguments):
+    options = _configured(vars(_parser().parse_args(arguments)))
     if not {'dataset', 'resume'} & set(options):
         sample = dict(SAMPLE_RUN)
         if 'network' in options:        # these two are about network A
             del sample['network_args'], sample['p_dropConv']
         options = {**sample, **options}
+    test(**options)
+
+
+COMMANDS = {'evaluate': _evaluate_command}
+
+
+def main(arguments=None):
+    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS.get(arguments[0]) if arguments else None
     try:
-        test(**options)
+        command(arguments[1:]) if command else _test_command(arguments)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -99,8 +99,8 @@ class Data:
     path, name, classes, is_fer2013 = 'x.h5', 'x', ('a', 'b'), False
 
 
-CONFIG = {'options': {'network': 'MLP', 'seed': 1, 'learning_rate': .1, 'batch_size': 5, 'n_epochs': 2, 'n_hidden': [3]},
-          'fingerprint': 'f', 'bundled_network': True}
+CONFIG = {'options': {'network': 'MLP', 'seed': 1, 'learning_rate': .1, 'batch_size': 5, 'n_epochs': 2,
+                      'n_hidden': [3], 'report': False}, 'fingerprint': 'f', 'bundled_network': True}
 
 
 def _many_runs(number):

@@ -7,11 +7,15 @@
 `calibration`       confidence against accuracy, and the expected calibration error
 `probabilities`     softmax
 `save_logits`       linear outputs in a file, for ensembles and comparisons
-`summary_lines`     the figures for a person
+`error_lines`, `summary_lines`
+                    the figures for a person
+`class_table`       those of each class
 ==================  ===========================================================================
 
 Figures of classes come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
 """
+import csv
+
 import numpy as np
 from scipy.special import softmax
 from scipy.stats import binomtest
@@ -169,6 +173,29 @@ def save_logits(path, subset, logits, validation=None):
         np.savez_compressed(file, **arrays)
 
 
+def write_confusion(path, confusion, classes):
+    """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
+    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['truth', *classes])
+        writer.writerows([name, *row] for name, row in zip(classes, confusion))
+
+
+def error_lines(evaluation):
+    """Errors of every kind and half with their intervals, a list of str."""
+    lines = []
+    for kind, title in (('plain', 'test error'), ('special', 'special test error')):
+        for half, e in evaluation.get(kind, {}).items():
+            low, high = e['interval']
+            line = f"{title}, {half}: {e['error']:.2f} % of {e['images']} ({low:.2f} to {high:.2f})"
+            if 'without_twins' in e:
+                clean = e['without_twins']
+                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a twin "
+                         'in the training set')
+            lines.append(line)
+    return lines
+
+
 def summary_lines(evaluation):
     """What is worth a line on the terminal, a list of str."""
     kind = final_kind(evaluation)
@@ -185,5 +212,6 @@ def class_table(entry):
     width = max(len(name) for name in [*entry['per_class'], 'class'])
     lines = [f"{'class':{width}}  images  precision  recall     F1"]
     for name, row in entry['per_class'].items():
-        lines.append(f"{name:{width}}  {row['images']:6d}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}")
+        lines.append(f"{name:{width}}  {row['images']:6d}  {row['precision']:9.3f}  {row['recall']:6.3f}  "
+                     f"{row['f1']:5.3f}")
     return '\n'.join(lines)

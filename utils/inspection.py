@@ -51,10 +51,10 @@ def watch(network):
             layer.__class__ = cls
 
 
-def outputs_of_layers(network, x):
-    """Linear outputs of a network in use for images x, and the output of every layer by name."""
+def outputs_of_layers(network, x, phase=None):
+    """Linear outputs of a network, by default in use, for images x, and the output of every layer by name."""
     with watch(network) as seen:
-        logits = network(x, Phase())
+        logits = network(x, phase or Phase())
     return logits, seen
 
 
@@ -162,7 +162,8 @@ class Activations:
         self.images = images
         x = pt.tensor('x', dtype='uint8', shape=images.shape)
         layers = sublayers(network)
-        _, seen = outputs_of_layers(network, pixels(x))
+        # The statistics of these images stand in for the population's, which are measured before a test only.
+        _, seen = outputs_of_layers(network, pixels(x), Phase(share=np.float32(1)))
         seen = {name: y for name, y in seen.items() if _has_weights(layers[name])}
         self.names = tuple(seen)
         self._function = jax_backend.function([x], list(seen.values()), name='activations')

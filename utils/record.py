@@ -17,6 +17,7 @@ run.json           versions, device, git revision, data fingerprint, who and whe
 network.py         source of the network's class
 log.txt            what was printed
 history.csv        a row per epoch, written as they end
+histograms.json    of the weights and the outputs of layers after each epoch
 result.json        status, errors, evaluation; there from the start with status 'running'
 model.h5           the model (a hard link where the file system knows them)
 logits.npz         linear outputs on the test and validation images, for ensembles
@@ -48,10 +49,12 @@ import numpy as np
 import yaml
 
 from utils import jax_backend, reporting
+from utils.inspection import Activations, weight_histograms
 from utils.saving import replacing
 
 FORMAT, VERSION = 'symfer run', 1
 TABLE = 'experiments.csv'
+IMAGES = 100        # of which the outputs of layers are looked at after each epoch
 COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
            'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
            'test_error', 'special_test_error', 'host', 'pid', 'options')
@@ -169,12 +172,15 @@ class Record:
     Attributes
     ----------
     folder, log : Path
+    histograms : list of dict
+        Of weights and outputs of layers, one per epoch, see `utils.figures.histograms`.
     """
 
     def __init__(self, model, config, network, name, data, resumed=None):
         self.model, self.options, self.start = Path(model), config['options'], time.perf_counter()
         self.folder = numbered_folder(self.model.with_suffix(''))
         self.log, self.ended = self.folder / 'log.txt', False
+        self.epochs, self.histograms, self.activations = 0, [], None
         (self.folder / 'figures').mkdir()
         source = class_source(network)
         if source:
@@ -218,8 +224,18 @@ class Record:
                 writer.writerows(others)
 
     def epoch(self, trainer):
-        """Write down the epochs that a trainer has had so far."""
+        """Write down the epochs that a trainer has had so far; with 'report', weights and outputs of layers too."""
         reporting.write_history(trainer.history, self.folder / 'history.csv')
+        if not self.options['report'] or len(trainer.history) == self.epochs:
+            return
+        self.epochs = len(trainer.history)
+        if self.activations is None:
+            rows = np.random.default_rng(0).permutation(len(trainer.data.training))[:IMAGES]
+            self.activations = Activations(trainer.functions.network, trainer.data.training.images(rows))
+        last = trainer.history[-1]
+        self.histograms.append({'stage': last['stage'], 'epoch': last['epoch'],
+                                'weights': weight_histograms(trainer.last['arrays']),
+                                'activations': self.activations()})
 
     @contextmanager
     def kept(self):
@@ -246,6 +262,8 @@ class Record:
             return
         self.ended, seconds = True, time.perf_counter() - self.start
         self.link_model()
+        if self.histograms:
+            write_json(self.folder / 'histograms.json', self.histograms)
         write_json(self.folder / 'result.json', {'status': status, 'ended': _now(), 'seconds': seconds, **result})
         self._table(status=status.splitlines()[0][:200], ended=_now(), seconds=round(seconds, 1), **{
             ours: result.get(theirs) for ours, theirs in (
