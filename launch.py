@@ -154,7 +154,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         Height and width that the images must have.
     savename : path, optional
         Model file, .h5 or .pkl; the record of the run goes into ``run-001``, ``run-002``, ... of a folder of the
-        same name. A file that is there already is renamed, not overwritten. By default trained_models/<network>_<set>.h5.
+        same name. A file that is there already is renamed, not overwritten. By default
+        trained_models/<network>_<set>.h5.
     network : class
         `cnn.A`, `cnn.B`, `cnn.C`, `cnn.D`, `cnn.LeNet5`, `mlp.MLP` or a class of your own that is called and
         used as they are. A name, or ``script.py:Class``, will do.

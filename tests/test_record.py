@@ -25,9 +25,9 @@ def own_folder(tmp_path, monkeypatch):
 def test_a_run_leaves_its_record(tiny_set):
     result = launch.test(**SMALL, dataset=tiny_set, seed=3)
     assert result.folder == Path('models/m/run-001')
-    assert {p.name for p in result.folder.iterdir()} == {
-        'config.yaml', 'run.json', 'network.py', 'log.txt', 'history.csv', 'result.json', 'model.h5', 'logits.npz',
-        'predictions.csv', 'figures'}
+    assert sorted(p.name for p in result.folder.iterdir()) == [
+        'config.yaml', 'confusion.csv', 'figures', 'history.csv', 'log.txt', 'logits.npz', 'model.h5', 'network.py',
+        'predictions.csv', 'result.json', 'run.json']
     run = record.read_run(result.folder)
     assert run['config']['seed'] == 3 and run['config']['network'] == 'MLP'
     assert run['result']['test_error'] == result.test_error

@@ -61,7 +61,7 @@ def test_every_figure_is_drawn_and_the_report_holds_them_all(run):
     assert page.tags.count('img') == len(FIGURES)
     assert all(link.startswith('data:image/png;base64,') for link in page.links)         # it opens offline
     assert '<b>&' in page.text and 'b' not in page.tags
-    assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.1' in page.text
+    assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.002' in page.text
     assert 'fingerprint' in page.text and 'entropy point: epoch' in page.text
 
 

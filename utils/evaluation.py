@@ -190,8 +190,8 @@ def error_lines(evaluation):
             line = f"{title}, {half}: {e['error']:.2f} % of {e['images']} ({low:.2f} to {high:.2f})"
             if 'without_twins' in e:
                 clean = e['without_twins']
-                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a twin "
-                         'in the training set')
+                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a "
+                         'twin in the training set')
             lines.append(line)
     return lines
 
