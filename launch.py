@@ -22,12 +22,12 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import evaluation, jax_backend, reporting, rna, saving, updates
+from utils import comparison, ensembles, evaluation, figures, jax_backend, reporting, rna, saving, sweeps, updates
 from utils import report as reports
-from utils.functions import Functions
+from utils.functions import Functions, minibatches
 from utils.layer import parameters
 from utils.methodology import RULES, Trainer, fitting, linear_outputs, sum_over_views
-from utils.record import Record, numbered_folder, read_config, write_json, write_predictions
+from utils.record import Record, numbered_folder, read_config, read_run, write_json, write_predictions
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -719,6 +719,199 @@ def _write_evaluation(folder, title, scores, outputs, data, say, about):
     say(f"\nevaluation '{folder}'")
 
 
+# ------------------------------------------------------------------------------------- many runs
+
+def _all_arguments(options):
+    """Every argument of `test`, those not given at their defaults, in the form in which a run saves them."""
+    defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
+    for name in options:
+        if name not in defaults:
+            near = difflib.get_close_matches(name, defaults, 1, cutoff=.4)
+            raise ValueError(f'test() has no argument {name!r}' + (f'; did you mean {near[0]!r}?' if near else ''))
+    return _plain(_checked({**defaults, **options}))
+
+
+def _point_arguments(options):
+    """The arguments of a point in the form in which a run saves them."""
+    return {key: value for key, value in _all_arguments(options).items() if key in options}
+
+
+def run_point(options, **arguments):
+    """Run one point of a sweep unless it is done; see `utils.sweeps.run_point`."""
+    return sweeps.run_point(options, test, _point_arguments, **{'verbose': 0, **arguments})
+
+
+def _point_of_input(file):
+    try:
+        run_point(json.load(file))
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=1, address=None, verbose=1,
+          **options):
+    """Run an experiment for every combination of a grid and every seed; the same call again goes on with it.
+
+    Parameters
+    ----------
+    grid : dict of str to list, optional
+        Values of arguments of `test`.
+    seeds : sequence of int
+    savename : path
+        Of the models, to which the values of each point are added: ``trained_models/sweep_seed=0.h5``.
+    workers : int or str
+        Processes of this machine; or 'ray', or 'ray:2' for two workers of a cluster that is started here.
+    address : str, optional
+        Of a Ray cluster whose machines share this folder.
+    verbose : {1, 0, 2}
+        As of `test`, which tells of itself where there is one worker.
+    **options
+        Further arguments of `test`, common to all runs.
+
+    Returns
+    -------
+    list of Path
+        Model files of the points that have finished, in the order of their mean validation cross-entropy over
+        the seeds.
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong, before anything is run; or some points failed, when the others are done.
+    """
+    say = reporting.Console(verbose).say
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
+    every = sweeps.points(grid or {}, list(seeds), Path(savename).with_suffix(''))
+    every = [{**options, **point} for point in every]
+    for point in every:
+        _all_arguments(point)
+    kind, _, count = str(workers).partition(':')
+    if not (kind == 'ray' and (not count or count.isdigit())) and not (kind.isdigit() and int(kind) > 0):
+        raise ValueError(f"workers must be a number of processes, 'ray' or 'ray:N', got {workers!r}")
+    say(f'{len(every)} points')
+    if kind != '1':
+        for point in every:
+            point |= {'dataset': str(point['dataset'])}
+            if not isinstance(point.get('network', ''), str):
+                if point['network'] not in NETWORKS.values():
+                    raise ValueError('several workers need a network of your own as script.py:Class')
+                point['network'] = _class_name(point['network'])
+            if 'activation' in point:
+                point['activation'] = getattr(point['activation'], 'name', point['activation'])
+    if kind == 'ray':
+        failures = sweeps.on_ray(every, address, int(count) if count else None, say)
+    elif int(kind) > 1:
+        failures = sweeps.in_processes(every, sweeps.worker_command(), int(kind), say)
+    else:
+        failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
+    folders = [sweeps.finished_run(point['savename'], point) for point in map(_point_arguments, every)]
+    runs = [read_run(folder) for folder in folders if folder]
+    if len(runs) + len(failures) < len(every):
+        say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
+    groups = [group for group in comparison.grouped(runs) if len(group.values('validation cross-entropy'))]
+    groups.sort(key=lambda group: group.values('validation cross-entropy').mean())
+    if groups:
+        say('\n' + comparison.as_text(*comparison.summary(groups)))
+        say(f"\nchosen on the validation images: {groups[0].name}")
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
+                         f'{next(iter(failures.values()))}')
+    ordered = [run for group in groups for run in group.runs] or runs
+    return [Path(run['run']['model']) for run in ordered]
+
+
+def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
+    """Search arguments for the smallest validation cross-entropy with Optuna; the same call again goes on with it.
+
+    Parameters
+    ----------
+    space : dict of str to text or list
+        Ranges ``'0.2..0.7'``, ``'log:0.01..0.3'`` or lists of choices.
+    n_trials : int
+        Trials in all.
+    savename : path
+        Of the models, to which the values of each trial are added; the study is kept beside them.
+    seed : int
+        Of the search and of the runs.
+    **options
+        Further arguments of `test`.
+
+    Returns
+    -------
+    optuna.Study
+        `best_params` and `best_value`, the validation cross-entropy.
+    """
+    say = reporting.Console(verbose).say
+    if not (isinstance(n_trials, int) and n_trials > 0):
+        raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
+    if options.get('val') is False:
+        raise ValueError('a search chooses on the validation images: val must be True')
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
+    space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
+             value if isinstance(value, tuple) else sweeps.parse_space([f'{name}={value}'])[name]
+             for name, value in space.items()}
+    for name, what in space.items():
+        for value in what[1] if what[0] == 'choice' else what[1:3]:
+            _all_arguments({**options, name: value})
+
+    def work(point, on_epoch):
+        return run_point({**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
+    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed)
+    finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
+    if finished:
+        say(f'\nsmallest validation cross-entropy {study.best_value:.4f} (trial {study.best_trial.number}): '
+            + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
+    return study
+
+
+def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbose=1, **options):
+    """Learning-rate range test: train a fresh network while the rate grows, see where the cost falls fastest.
+
+    Parameters
+    ----------
+    lowest, highest : float
+    steps : int
+        Minibatches.
+    figure : path or None
+        Where to draw it.
+    **options
+        Further arguments of `test`.
+
+    Returns
+    -------
+    rates, costs, smooth, suggestion
+        See `utils.sweeps.rate_range`.
+    """
+    if not 0 < lowest < highest or steps < 6:
+        raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
+    console = reporting.Console(verbose)
+    _all_arguments(options)
+    given = frozenset(options)
+    options = _checked({**{name: p.default for name, p in inspect.signature(test).parameters.items()}, **options})
+    with _open_data(options, console) as data:
+        trainer = Trainer(_network_maker(options, data, given), data, optimiser=_optimiser(options), **{
+            key: options[key] for key in ('batch_size', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared')})
+        f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
+        order = np.random.default_rng(options['seed'])
+        rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
+        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
+        out = sweeps.rate_range(lambda batch: f.train(*batch[0], batch[1])[0], batches,
+                                lambda rate: f.rate.set_value(np.float32(rate)), lowest, highest, steps)
+    rates, costs, smooth, suggestion = out
+    if len(rates) < 2:
+        raise FloatingPointError(f'the training cost is not finite from the start: try a lowest below {lowest:g}')
+    if figure:
+        figures.rate_range(rates, costs, smooth, suggestion, figure)
+    console.say(f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
+                + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
+                + (f"; figure '{figure}'" if figure else ''))
+    return out
+
+
 def predict(model, images, *, network=None, batch_size=100):
     """Probabilities of the classes for images, from a saved model.
 
@@ -830,17 +1023,82 @@ def _evaluate_command(arguments):
     evaluate(**vars(parser.parse_args(arguments)))
 
 
+def _compare_command(arguments):
+    parser = argparse.ArgumentParser(prog='python launch.py compare', description='Compare finished runs: means over '
+                                     'seeds, paired tests, curves, the competition.')
+    parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
+    parser.add_argument('--folder', help='where to write (default: the next comparison-001 beside the models)')
+    args = parser.parse_args(arguments)
+    comparison.compare(args.runs, args.folder or _beside(args.runs[0], 'comparison'))
+
+
+def _ensemble_command(arguments):
+    parser = argparse.ArgumentParser(prog='python launch.py ensemble', description='Combine finished runs and evaluate '
+                                     'what comes out.')
+    parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
+    parser.add_argument('--average', choices=ensembles.AVERAGES, default='probabilities', help='what is averaged')
+    parser.add_argument('--all', dest='chosen', action='store_false',
+                        help='take all members; by default they are chosen on the validation images')
+    parser.add_argument('--folder', help='where to write (default: the next ensemble-001 beside the models)')
+    args = parser.parse_args(arguments)
+    ensembles.ensemble(args.runs, args.average, args.chosen, args.folder or _beside(args.runs[0], 'ensemble'))
+
+
+def _beside(run, word):
+    """The next free folder beside the model of a run."""
+    return numbered_folder(read_run(run)['folder'].parent.parent, word, make=False)
+
+
+def _rates_command(arguments):
+    parser = _parser()
+    parser.prog, parser.description = 'python launch.py rates', inspect.getdoc(rate_range).split('\n')[0]
+    for name, kind in (('lowest', float), ('highest', float), ('steps', int), ('figure', str)):
+        default = inspect.signature(rate_range).parameters[name].default
+        parser.add_argument(f'--{name}', type=kind, default=argparse.SUPPRESS, help=f'(default: {default})')
+    rate_range(**_with_sample(_configured(vars(parser.parse_args(arguments)))))
+
+
 def _test_command(arguments):
-    options = _configured(vars(_parser().parse_args(arguments)))
+    parser = _parser()
+    many = parser.add_argument_group('many runs')
+    many.add_argument('--sweep', nargs='*', metavar='ARG=V,V', help='run every combination of these values')
+    many.add_argument('--seeds', nargs='+', type=int, metavar='SEED', help='run each with these seeds')
+    many.add_argument('--workers', metavar='N|ray|ray:N', help='processes of this machine, or workers of a Ray cluster')
+    many.add_argument('--address', help='of a Ray cluster')
+    many.add_argument('--search', nargs='+', metavar='ARG=LOW..HIGH', help='search these ranges (log:LOW..HIGH) or '
+                      'choices (V,V) with Optuna')
+    many.add_argument('--trials', type=int, help='trials of --search (default: 20)')
+    options = vars(parser.parse_args(arguments))
+    grid, seeds, workers, address, space, trials = (options.pop(key) for key in (
+        'sweep', 'seeds', 'workers', 'address', 'search', 'trials'))
+    grid, space = (texts and read(texts) for texts, read in ((grid, sweeps.parse_grid), (space, sweeps.parse_space)))
+    options = _with_sample(_configured(options), {*(grid or ()), *(space or ())})
+    if space is not None:
+        if grid is not None or seeds or workers:
+            raise ValueError('--search goes without --sweep, --seeds and --workers')
+        search(space, 20 if trials is None else trials, **options)
+    elif grid is not None or seeds:
+        seeds = seeds or [options.pop('seed', 0)]
+        options.pop('seed', None)
+        sweep(grid or {}, seeds, workers=workers or 1, address=address, **options)
+    elif workers or address or trials is not None:
+        raise ValueError('--workers, --address and --trials are for --sweep, --seeds and --search')
+    else:
+        test(**options)
+
+
+def _with_sample(options, named=()):
+    """What is changed where no data set is named: the sample faces are few and small work."""
     if not {'dataset', 'resume'} & set(options):
         sample = dict(SAMPLE_RUN)
-        if 'network' in options:        # these two are about network A
+        if 'network' in options or 'network' in named:        # these two are about network A
             del sample['network_args'], sample['p_dropConv']
         options = {**sample, **options}
-    test(**options)
+    return options
 
 
-COMMANDS = {'evaluate': _evaluate_command}
+COMMANDS = {'evaluate': _evaluate_command, 'compare': _compare_command, 'ensemble': _ensemble_command,
+            'rates': _rates_command}
 
 
 def main(arguments=None):

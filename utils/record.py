@@ -80,8 +80,8 @@ def write_json(path, value):
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 
-def numbered_folder(parent, word='run'):
-    """Make the next free folder ``parent/word-001``, ``word-002``, ...; no two callers get the same."""
+def numbered_folder(parent, word='run', make=True):
+    """The next free folder ``parent/word-001``, ``word-002``, ...; no two callers that make it get the same."""
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     last = max((int(p.name.rpartition('-')[2]) for p in parent.glob(f'{word}-[0-9]*')
@@ -90,7 +90,8 @@ def numbered_folder(parent, word='run'):
         last += 1
         folder = parent / f'{word}-{last:03d}'
         try:
-            folder.mkdir()
+            if make:
+                folder.mkdir()
             return folder
         except FileExistsError:
             continue
