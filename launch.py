@@ -22,7 +22,19 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import comparison, ensembles, evaluation, figures, jax_backend, reporting, rna, saving, sweeps, updates
+from utils import (
+    comparison,
+    ensembles,
+    evaluation,
+    figures,
+    jax_backend,
+    reporting,
+    rna,
+    saving,
+    sweeps,
+    trackers,
+    updates,
+)
 from utils import report as reports
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
@@ -117,7 +129,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, statistics_images=5000,
          special_test=True, show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1,
-         report=True,
+         report=True, track=(),
          given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
@@ -194,6 +206,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         besides.
     report : bool
         Draw the figures and write the HTML report of the run.
+    track : list of {'tensorboard', 'mlflow'}
+        Trackers that are told of the run besides its own record; each needs its library.
 
     Returns
     -------
@@ -224,7 +238,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                                              'rule', 'trainShared', 'statistics_images', 'show_test')})
         if state:
             trainer.restore(state)
-        record = Record(path, config, options['network'], _label(options, data), data, resume)
+        record = Record(path, config, options['network'], _label(options, data), data, resume,
+                        len(trainer.history))
         console.write_to(record.log)
         console.say(f"record goes to '{record.folder}'", level=2)
         with record.kept(), checkpoint.kept_safe(trainer):
@@ -287,6 +302,7 @@ def _checked(options):
         demand(len(options['im_dim']) == 2, 'im_dim', 'height and width')
     demand(options['network_args'] is None or isinstance(options['network_args'], dict), 'network_args', 'a dict')
     options['network_args'] = options['network_args'] or {}
+    options['track'] = trackers.check(options['track'] or ())
     options['network'] = _network_class(options['network'])
     return options
 
@@ -969,7 +985,7 @@ def _parser():
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
                     'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.')
     texts = _help_texts()
-    lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int}
+    lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int, 'track': str}
     for key, p in inspect.signature(test).parameters.items():
         if key == 'on_epoch':
             continue

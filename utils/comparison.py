@@ -177,7 +177,8 @@ def paired(groups):
         test = mcnemar(right_a, right_b)
         rows.append([f"{name_a} (seed {a['config']['seed']})" if len(groups) > 1 else name_a,
                      f"{name_b} (seed {b['config']['seed']})" if len(groups) > 1 else name_b,
-                     str(test['only_a']), str(test['only_b']), f"{test['p']:.4f}"])
+                     str(test['only_a']), str(test['only_b']),
+                     f"{test['p']:.4f}" if test['p'] >= 1e-4 else f"{test['p']:.1e}"])
     return ['A', 'B', 'only A right', 'only B right', 'p (McNemar)'], rows
 
 

@@ -51,6 +51,7 @@ import yaml
 from utils import jax_backend, reporting
 from utils.inspection import Activations, weight_histograms
 from utils.saving import replacing
+from utils.trackers import TRACKERS
 
 FORMAT, VERSION = 'symfer run', 1
 TABLE = 'experiments.csv'
@@ -169,6 +170,8 @@ class Record:
     data : loaders.Dataset
     resumed : path, optional
         The model that the run goes on with.
+    done : int
+        Epochs that it has had.
 
     Attributes
     ----------
@@ -177,11 +180,11 @@ class Record:
         Of weights and outputs of layers, one per epoch, see `utils.figures.histograms`.
     """
 
-    def __init__(self, model, config, network, name, data, resumed=None):
+    def __init__(self, model, config, network, name, data, resumed=None, done=0):
         self.model, self.options, self.start = Path(model), config['options'], time.perf_counter()
         self.folder = numbered_folder(self.model.with_suffix(''))
         self.log, self.ended = self.folder / 'log.txt', False
-        self.epochs, self.histograms, self.activations = 0, [], None
+        self.epochs, self.histograms, self.activations = done, [], None
         (self.folder / 'figures').mkdir()
         source = class_source(network)
         if source:
@@ -206,6 +209,7 @@ class Record:
                                                           'n_epochs')},
                     'n_hidden': ' '.join(map(str, self.options['n_hidden'])), 'options': json.dumps(self.options)}
         self._table()
+        self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
 
     def _table(self, **values):
         """Add the run's row to the table, or complete it."""
@@ -227,9 +231,12 @@ class Record:
     def epoch(self, trainer):
         """Write down the epochs that a trainer has had so far; with 'report', weights and outputs of layers too."""
         reporting.write_history(trainer.history, self.folder / 'history.csv')
-        if not self.options['report'] or len(trainer.history) == self.epochs:
+        if len(trainer.history) == self.epochs:
             return
         self.epochs = len(trainer.history)
+        self._track('epoch', trainer.history[-1])
+        if not self.options['report']:
+            return
         if self.activations is None:
             rows = np.random.default_rng(0).permutation(len(trainer.data.training))[:IMAGES]
             self.activations = Activations(trainer.functions.network, trainer.data.training.images(rows))
@@ -237,6 +244,16 @@ class Record:
         self.histograms.append({'stage': last['stage'], 'epoch': last['epoch'],
                                 'weights': weight_histograms(trainer.last['arrays']),
                                 'activations': self.activations()})
+
+    def _track(self, method, *arguments):
+        """Tell the trackers; one that fails is left, for the run is worth more."""
+        for tracker in list(self.trackers):
+            try:
+                getattr(tracker, method)(*arguments)
+            except Exception as error:      # each tracker's library has errors of its own
+                self.trackers.remove(tracker)
+                with open(self.log, 'a', encoding='utf-8') as file:
+                    file.write(f'tracker {type(tracker).__name__} is left: {error}\n')
 
     @contextmanager
     def kept(self):
@@ -266,6 +283,7 @@ class Record:
         if self.histograms:
             write_json(self.folder / 'histograms.json', self.histograms)
         write_json(self.folder / 'result.json', {'status': status, 'ended': _now(), 'seconds': seconds, **result})
+        self._track('end', status, result)
         self._table(status=status.splitlines()[0][:200], ended=_now(), seconds=round(seconds, 1), **{
             ours: result.get(theirs) for ours, theirs in (
                 ('kept_epoch', 'epoch'), *((key, key) for key in (

@@ -29,6 +29,7 @@ import numpy as np
 import yaml
 
 from utils import record, saving
+from utils.trackers import needed
 
 RETRIES = 3         # of a point whose worker died
 
@@ -140,7 +141,7 @@ def _last_run(model, options, status):
 
 
 def _same(saved, options):
-    skip = {'savename', 'report', 'save_every', 'show_test', 'trainShared'}
+    skip = {'savename', 'report', 'save_every', 'show_test', 'trainShared', 'track'}
     return all(key in skip or saved.get(key) == value or (key == 'network' and str(saved.get(key)).rpartition(':')[2]
                == str(value).rpartition(':')[2]) for key, value in options.items())
 
@@ -285,14 +286,6 @@ def _ray_point(options, folder):
     return launch.run_point(options)
 
 
-def needed(module, extra):
-    """Import an optional library, or say how to install it."""
-    try:
-        return __import__(module)
-    except ImportError as error:
-        raise ValueError(f"{module} is not installed: pip install -e \".[{extra}]\" ({error})") from None
-
-
 # ------------------------------------------------------------------------------- search with Optuna
 
 def parse_space(texts):
@@ -359,18 +352,24 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
     optuna = needed('optuna', 'search')
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     prefix = Path(prefix)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name=prefix.name, storage=JournalStorage(JournalFileBackend(f'{prefix}.study.log')),
         sampler=optuna.samplers.TPESampler(seed=seed), load_if_exists=True, direction='minimize',
         pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2))
-    states = optuna.trial.TrialState
-    for trial in study.get_trials(deepcopy=False, states=[states.RUNNING]):
-        study.tell(trial.number, state=states.FAIL)
+    states, again = optuna.trial.TrialState, list(study.user_attrs.get('again', ()))
+    for trial in study.get_trials(deepcopy=False, states=[states.RUNNING, states.FAIL]):
+        if trial.number in again or 'diverged' in trial.user_attrs:
+            continue
+        if trial.state == states.RUNNING:
+            study.tell(trial.number, state=states.FAIL)
         study.enqueue_trial(trial.params)
-    ended = len(study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED]))
+        again.append(trial.number)
+    study.set_user_attr('again', again)
+    ended = sum(trial.state in (states.COMPLETE, states.PRUNED) or 'diverged' in trial.user_attrs
+                for trial in study.get_trials(deepcopy=False))
 
     def objective(trial):
         own = {name: _draw(trial, name, what) for name, what in space.items()}
@@ -382,7 +381,12 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
                 trial.report(row['validation_cross_entropy'], row['epoch'])
                 if trial.should_prune():
                     raise optuna.TrialPruned(f"hopeless after epoch {row['epoch']}")
-        if work({**own, 'savename': model}, on_epoch=on_epoch) == 'pruned already':
+        try:
+            outcome = work({**own, 'savename': model}, on_epoch=on_epoch)
+        except FloatingPointError:
+            trial.set_user_attr('diverged', True)
+            raise
+        if outcome == 'pruned already':
             raise optuna.TrialPruned('the same was pruned before')
         return record.read_run(Path(model).with_suffix(''))['result']['validation_cross_entropy']
 
