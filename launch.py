@@ -38,7 +38,7 @@ from utils import (
 from utils import report as reports
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
-from utils.methodology import RULES, Trainer, fitting, linear_outputs, sum_over_views
+from utils.methodology import RULES, Trainer, fitting, test_outputs
 from utils.record import Record, numbered_folder, read_config, read_run, write_json, write_predictions
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
@@ -546,6 +546,8 @@ def _report(console, options, data, trainer, errors, record, config, start):
     """Print errors, files, time and the table; complete the record; make the Result."""
     folder, best = record.folder, trainer.best
     label, figure = _label(options, data), folder / 'figures' / 'curves.png'
+    console.close()
+    record.epoch(trainer)               # a model resumed for nothing had no epoch of its own
     reporting.plot_curves(trainer.history, figure, best, label)
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
@@ -675,11 +677,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
             raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)))
-        outputs = {'plain': linear_outputs(f, data.test)}
-        if special_test and data.special_test is not None:
-            views = data.special_test
-            sums = sum_over_views(linear_outputs(f, views), views.source, data.test.source)
-            outputs['special'] = sums / (len(views) / len(data.test))
+        outputs = test_outputs(f, data, special_test)
         scores = evaluation.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
         title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"

@@ -92,7 +92,9 @@ def test_what_ended_a_run_is_written_down(tiny_set, error, status):
         record.read_run('models/m/run-001')
     assert len(list(csv.DictReader(open('models/m/run-001/history.csv')))) == 1
     launch.test(resume='models/m.h5', verbose=0)
-    assert record.read_run('models/m')['folder'].name == 'run-002'
+    launch.test(resume='models/m.h5', verbose=0)                # nothing is left to be done
+    again = record.read_run('models/m')
+    assert again['folder'].name == 'run-003' and len(again['history']) > 2
 
 
 class Data:
@@ -131,6 +133,19 @@ def test_a_run_whose_process_is_gone_is_marked():
     assert record._marked_if_dead({**rows[0], 'pid': str(os.getpid())})['status'] == 'running'
     assert record._marked_if_dead({**rows[0], 'pid': str(gone), 'host': 'not ' + socket.gethostname()})[
         'status'] == 'running'
+
+
+def test_columns_that_a_person_added_to_the_table_stay():
+    first = record.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data)
+    text = Path('models/experiments.csv').read_text().splitlines()
+    Path('models/experiments.csv').write_text(f'{text[0]},note\n{text[1]},mine\n')
+    first.end('finished', {})
+    record.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data).end('finished', {})
+    rows = record.read_table('models/experiments.csv')
+    assert [(row['status'], row['note']) for row in rows] == [('finished', 'mine'), ('finished', '')]
+    Path('models/experiments.csv').write_text('a,b\n1,2\n')
+    with pytest.raises(record.RunError, match='is not a table of runs, it has no column run, status'):
+        record.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data)
 
 
 def test_what_is_wrong_with_a_run_folder_is_said(tiny_set):

@@ -7,6 +7,7 @@
 `measure_statistics`  batch norm's population statistics
 `linear_outputs`      linear outputs of the network for every image of a subset
 `sum_over_views`      the special test: sums of linear outputs over the views of each image
+`test_outputs`        linear outputs on the test images, plain and special
 `test_errors`         errors on public half, private half and whole, with and without twins
 ====================  =========================================================================
 
@@ -111,6 +112,26 @@ def sum_over_views(logits, source, images):
     sums = np.zeros((len(images), logits.shape[1]))
     np.add.at(sums, place, logits)
     return sums
+
+
+def test_outputs(functions, data, special_test=True):
+    """Linear outputs on the test images: a dict of arrays (n, n_classes).
+
+    Returns
+    -------
+    dict
+        'plain' and, where the set has views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
+        each image, divided by their number, so that their softmax does not depend on it.
+    """
+    out = {'plain': linear_outputs(functions, data.test)}
+    if special_test and data.special_test is not None:
+        views = data.special_test
+        sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
+        out['special'] = sums / (len(views) / len(data.test))
+    return out
+
+
+test_outputs.__test__ = False       # not a test for pytest
 
 
 def test_errors(logits, subset):
@@ -327,17 +348,11 @@ class Trainer:
         -------
         dict
             'plain' and 'special' (None where the set has no views, or not wanted): what `test_errors` gives.
-            The linear outputs themselves are then in `test_outputs`, the special test's as means over the views.
+            The linear outputs themselves are then in the attribute `test_outputs`.
         """
-        logits = linear_outputs(self.functions, self.data.test)
-        out = {'plain': test_errors(logits, self.data.test), 'special': None}
-        self.test_outputs = {'plain': logits}
-        if special_test and self.data.special_test is not None:
-            views = self.data.special_test
-            sums = sum_over_views(linear_outputs(self.functions, views), views.source, self.data.test.source)
-            out['special'] = test_errors(sums, self.data.test)
-            self.test_outputs['special'] = sums / (len(views) / len(self.data.test))
-        return out
+        self.test_outputs = test_outputs(self.functions, self.data, special_test)
+        return {'special': None, **{kind: test_errors(logits, self.data.test)
+                                    for kind, logits in self.test_outputs.items()}}
 
     def kept_outputs(self):
         """Linear outputs on the validation images with the parameters of the kept epoch, which never saw them.

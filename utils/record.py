@@ -217,14 +217,15 @@ class Record:
         self.row |= values
         with locked(path):
             rows = read_table(path) if path.exists() else []
+            columns = list(dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())]))      # a person may have added some
             others = [_marked_if_dead(row) for row in rows]
             places = [k for k, row in enumerate(others) if row['run'] == self.row['run']]
             if places:
-                others[places[0]] = self.row
+                others[places[0]] |= self.row
             else:
                 others.append(self.row)
             with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
-                writer = csv.DictWriter(file, COLUMNS, extrasaction='ignore')
+                writer = csv.DictWriter(file, columns, extrasaction='ignore')
                 writer.writeheader()
                 writer.writerows(others)
 
@@ -314,9 +315,19 @@ def _marked_if_dead(row):
 
 
 def read_table(path):
-    """The rows of experiments.csv, a list of dict of text."""
+    """The rows of experiments.csv, a list of dict of text.
+
+    Raises
+    ------
+    RunError
+        It has not the columns of such a table.
+    """
     with open(path, newline='', encoding='utf-8') as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file, restkey='more', restval='')
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise RunError(f"'{path}' is not a table of runs, it has no column {', '.join(missing)}: move it away")
+        return list(reader)
 
 
 def write_predictions(path, subset, classes, probabilities, special=None):

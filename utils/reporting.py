@@ -85,7 +85,7 @@ class Console:
     def __init__(self, verbose=1, on_epoch=None):
         self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
         self.terminal = Terminal()
-        self.best, self.told, self.log = None, [], None
+        self.best, self.told, self.log, self.cost = None, [], None, ''
 
     def write_to(self, path):
         """Write what was said, and what will be, into a file as well."""
@@ -106,7 +106,7 @@ class Console:
             print(text, flush=True)
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images):
-        self.shown, self.cost = 0., ''
+        self.shown = time.monotonic()
         if not self.verbose or not self.terminal.is_terminal:
             return
         if self.progress is None:
