@@ -1,7 +1,8 @@
 """The experiment launcher: ``from launch import test`` in a script, ``python launch.py`` in a shell.
 
 `test` is one experiment: load a data set, build a network, train to the entropy point, retrain with the
-validation images, anneal, test, save, plot. `predict` applies a saved model to images.
+validation images, anneal, test, save, plot. `predict` applies a saved model to images, `evaluate` tests it on a
+set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 import argparse
 import difflib
@@ -981,7 +982,9 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog='python launch.py', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
-                    'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.')
+                    'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.',
+        epilog='Other commands, each with its own --help: evaluate MODEL SET, compare RUN..., ensemble RUN..., rates. '
+               'See docs/experiments.md.')
     texts = _help_texts()
     lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int, 'track': str}
     for key, p in inspect.signature(test).parameters.items():

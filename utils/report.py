@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import evaluation, figures
+from utils import evaluation, figures, reporting
 from utils.inspection import Inspector
 from utils.layer import parameters
 from utils.saving import replacing
@@ -38,7 +38,8 @@ td { white-space: nowrap }
 th { border-bottom: 1px solid #888 } td:first-child, th:first-child { text-align: left }
 tr:nth-child(even) td { background: #f6f6f6 } img { max-width: 100% } pre { background: #f6f6f6; padding: .8em;
 overflow-x: auto; font-size: 12.5px } .note { color: #666 } .big { font-size: 1.25em }
-tr.own td { font-weight: bold; background: #e8f0fb }
+tr.own td { font-weight: bold; background: #e8f0fb } .row { display: flex; gap: 4em; align-items: flex-start }
+.row td:nth-child(2), .row th:nth-child(2) { text-align: left }
 """
 
 
@@ -125,6 +126,19 @@ def _classes(entry):
         for name, row in entry['per_class'].items()])
 
 
+def _ranking(name, scores):
+    """The competition's tables with the result in its place."""
+    final, parts = scores[evaluation.final_kind(scores)], []
+    for half, column, title in (('whole', 1, 'both halves'), ('private', 2, 'private half, which decided')):
+        if half in final:
+            rows = sorted([(row[column], 0, row[0]) for row in reporting.COMPETITION if row[column] is not None]
+                          + [(final[half]['error'], 1, name)])
+            parts.append(_table(['', f'team, by {title}', 'error %'], [
+                [f'#{k}', team, f'{error:.2f}'] for k, (error, _, team) in enumerate(rows, start=1)],
+                own=[k for k, row in enumerate(rows) if row[1]]))
+    return ''.join(parts)
+
+
 def _image(path):
     data = base64.b64encode(path.read_bytes()).decode()
     return f'<img alt="{path.stem}" src="data:image/png;base64,{data}">'
@@ -150,7 +164,8 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
     parts = [f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
              f'<style>{CSS}</style></head><body><h1>{html.escape(title)}</h1>'
              f'<p class="big">{html.escape(lead)}</p><p class="note">{html.escape(note)}</p>',
-             '<h2>Test</h2>', _errors(scores), '<h2>Classes</h2>', _classes(final)]
+             '<h2>Test</h2>', _errors(scores), '<h2>Classes</h2>', _classes(final),
+             '<h2>The competition of 2013</h2>', f'<div class="row">{_ranking(title, scores)}</div>']
     for name, (heading, text) in FIGURES.items():
         file = Path(figure_folder) / f'{name}.png'
         if file.is_file():
