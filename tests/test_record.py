@@ -64,8 +64,8 @@ def test_the_configuration_repeats_the_run(tiny_set):
     again = record.read_run('models/m/run-002')
     assert again['config'] == record.read_run(first.folder)['config']
     assert again['result']['errors'] == record.read_run(first.folder)['result']['errors']
-    assert launch.main(['--config', str(first.folder / 'config.yaml'), '--seed', '6']) == 0
-    assert record.read_run('models/m/run-003')['config']['seed'] == 6
+    options = launch._configured({'config': first.folder / 'config.yaml', 'seed': 6})
+    assert (options['seed'], options['learning_rate'], 'config' in options) == (6, .05, False)
 
 
 def test_a_network_of_a_script_is_kept_without_what_the_script_does(tiny_set):
