@@ -23,6 +23,7 @@ import loaders
 import mlp
 from loaders.sample import write_csv
 from utils import jax_backend, reporting, rna, saving, updates
+from utils.augmentation import Augment
 from utils.functions import Functions
 from utils.layer import parameters
 from utils.methodology import RULES, Trainer, fitting
@@ -33,7 +34,7 @@ NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in p
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
 # Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
 FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
-         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'statistics_images')
+         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'augment', 'statistics_images')
 
 # What `python launch.py` changes when it is given no data set: the sample faces are few and small work.
 SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'n_epochs': 12,
@@ -107,8 +108,8 @@ def _knows_what_was_given(function):
 def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
-         rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, statistics_images=5000,
-         special_test=True, show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1,
+         rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
+         statistics_images=5000, special_test=True, show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1,
          given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
@@ -163,10 +164,14 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         In [0, 1).
     nesterov : bool
         Nesterov's form of the momentum.
+    augment : Augment, dict or True, optional
+        Change the training images anew in every minibatch, see `utils.augmentation.Augment`; a dict holds its
+        arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'mixup': 0.2}``, True takes its defaults.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.
     special_test : bool
-        Also test on the summed linear outputs over all views of each test image, if the set has views.
+        Also test on the summed linear outputs over all views of each test image, if the set has views or `augment`
+        makes them.
     show_test : bool
         Print the test error after every epoch. It is never used for a choice.
     resume : path, optional
@@ -206,7 +211,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         trainer = Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
             **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
-                                             'rule', 'trainShared', 'statistics_images', 'show_test')})
+                                             'rule', 'trainShared', 'statistics_images', 'show_test', 'augment')})
         if state:
             trainer.restore(state)
         with checkpoint.kept_safe(trainer):
@@ -270,7 +275,20 @@ def _checked(options):
     demand(options['network_args'] is None or isinstance(options['network_args'], dict), 'network_args', 'a dict')
     options['network_args'] = options['network_args'] or {}
     options['network'] = _network_class(options['network'])
+    options['augment'] = _augment(options['augment'])
     return options
+
+
+def _augment(settings):
+    """An `Augment`, or None, from what `test` takes."""
+    if settings is None or settings is False or isinstance(settings, Augment):
+        return settings or None
+    if settings is True:
+        return Augment()
+    names = inspect.signature(Augment).parameters
+    if not isinstance(settings, dict) or set(settings) - set(names):
+        raise ValueError(f"augment must be an Augment, True or a dict of {', '.join(names)}, got {settings!r}")
+    return Augment(**settings)
 
 
 def _network_class(network):
@@ -298,6 +316,7 @@ def _plain(options):
     """The options as JSON knows them."""
     out = {key: value for key, value in options.items() if key not in ('resume', 'on_epoch', 'verbose')}
     out['network'] = _class_name(options['network'])
+    out['augment'] = options['augment'] and options['augment'].settings
     out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
     for key in ('dataset', 'savename'):
         out[key] = None if options[key] is None else str(options[key])
@@ -336,6 +355,7 @@ def _with_resumed(options, given):
             raise ValueError(f"'{options['resume']}' was trained with an activation of a script, "
                              f"{options['activation']}: pass it as activation=")
         options['activation'] = rna.ACTIVATIONS[options['activation']]()
+    options['augment'] = _augment(options['augment'])
     if 'savename' not in given:
         options['savename'] = options['resume']
     options['fingerprint'] = config['fingerprint']
@@ -460,8 +480,11 @@ class _Checkpoint:
 
 def _label(options, data):
     """'A BN-drop (set 2)', in the manner of the thesis's tables."""
-    dropped = options['p_drop'] or options['p_dropConv']
-    parts = '-'.join(word for word, there in (('BN', options['batch_norm']), ('drop', dropped)) if there)
+    takes = inspect.signature(options['network']).parameters
+    dropped = [p for key in ('p_drop', 'p_dropConv') if key in takes
+               for p in np.ravel(takes[key].default if options[key] is None else options[key])]
+    techniques = (('BN', 'batch_norm' in takes and options['batch_norm']), ('drop', any(dropped)))
+    parts = '-'.join(word for word, there in techniques if there)
     return options['name'] or ' '.join(filter(None, [_class_name(options['network']), parts, f'({data.name})']))
 
 
@@ -611,7 +634,7 @@ def _parser():
             kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
         elif key == 'activation':
             kwargs['choices'] = list(rna.ACTIVATIONS)
-        elif key == 'network_args':
+        elif key in ('network_args', 'augment'):
             kwargs |= {'type': json.loads, 'metavar': 'JSON'}
         elif isinstance(p.default, (int, float)):
             kwargs['type'] = type(p.default)

@@ -15,7 +15,7 @@ setup(
     packages=['cnn', 'loaders', 'mlp', 'utils'],
     py_modules=['launch'],
     install_requires=['pytensor>=3.0.7,<3.1', 'jax>=0.10', 'numpy>=2', 'h5py>=3.10', 'opencv-python-headless>=4.9',
-                      'matplotlib>=3.8', 'tqdm>=4.66'],
+                      'matplotlib>=3.8', 'scipy>=1.11', 'tqdm>=4.66'],
     extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'], 'test': ['pytest>=8']},
     entry_points={'console_scripts': ['symfer=launch:main']},
     classifiers=['Programming Language :: Python :: 3', 'Operating System :: POSIX :: Linux',

@@ -87,6 +87,16 @@ def test_with_validation_and_show_test_it_prints_both_errors(tiny_set, capsys):
                           capsys.readouterr().out, re.M)) == 2
 
 
+@pytest.mark.parametrize('options, label', [
+    ({'network': cnn.A}, 'A BN-drop (set 2)'), ({'network': cnn.A, 'batch_norm': False}, 'A drop (set 2)'),
+    ({'network': cnn.A, 'p_drop': 0., 'p_dropConv': [0.] * 4}, 'A BN (set 2)'), ({'network': mlp.MLP, 'p_drop': 0.,
+     'batch_norm': False}, 'MLP (set 2)'), ({'name': 'mine'}, 'mine')])
+def test_results_are_named_in_the_manner_of_the_thesis(tiny_set, options, label):
+    with loaders.load(tiny_set) as data:
+        assert launch._label({'network': mlp.MLP, 'batch_norm': True, 'p_drop': .5, 'p_dropConv': None, 'name': None,
+                              **options}, data) == label
+
+
 def test_it_learns(tiny_set):
     result = small(tiny_set, n_epochs=8, n_hidden=[16], p_drop=0.)
     assert result.test_error < 40 and result.special_test_error < 40         # chance: 66.7

@@ -82,9 +82,22 @@ def measure_statistics(functions, subset, n_images=5000, seed=0):
         functions.statistics(inputs[0], np.float32(1 / k))
 
 
-def linear_outputs(functions, subset):
-    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset."""
-    parts = [np.asarray(functions.test(inputs[0]))[:count]
+def linear_outputs(functions, subset, view=None):
+    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset.
+
+    Parameters
+    ----------
+    view : dict, optional
+        Of `utils.augmentation.Augment.views`: the images are changed so first.
+    """
+    if view is None:
+        outputs = functions.test
+    else:
+        settings = {'mirror': 1., 'down': 0., 'right': 0., 'angle': 0., 'zoom': 1., **view}
+
+        def outputs(images):
+            return functions.test_view(images, *map(np.float32, settings.values()))
+    parts = [np.asarray(outputs(inputs[0]))[:count]
              for inputs, _, count in minibatches(subset, np.arange(len(subset)), functions.batch_size)]
     return np.concatenate(parts)
 
@@ -157,7 +170,7 @@ class Trainer:
     make_network : callable
         ``make_network(rng) -> network``; called again with an equal generator for each fresh start.
     data : loaders.Dataset
-    batch_size, learning_rate, L1_reg, L2_reg, optimiser
+    batch_size, learning_rate, L1_reg, L2_reg, optimiser, augment
         As in `utils.functions.Functions`.
     seed : int
         Of weights, order of images, dropout and noise.
@@ -186,7 +199,7 @@ class Trainer:
     """
 
     def __init__(self, make_network, data, *, batch_size=100, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=None, seed=0, val=True, rule='entropy', trainShared=True,
+                 optimiser=None, augment=None, seed=0, val=True, rule='entropy', trainShared=True,
                  statistics_images=5000, show_test=False, report=None, checkpoint=None):
         self.data, self.seed, self.val, self.rule = data, seed, val, rule
         self.learning_rate, self.statistics_images = learning_rate, statistics_images
@@ -205,7 +218,7 @@ class Trainer:
         network = self.make_network()
         self.functions = Functions(
             network, data.shape, batch_size, learning_rate=learning_rate, L1_reg=L1_reg, L2_reg=L2_reg,
-            seed=seed, resident=place_subset(data.training) if trainShared else None,
+            seed=seed, augment=augment, resident=place_subset(data.training) if trainShared else None,
             **({'optimiser': optimiser} if optimiser else {}))
         self.stage, self.epoch, self.history = 'train', 0, []
         self.kept = self.trained = None
@@ -323,18 +336,22 @@ class Trainer:
     def test(self, special_test=True):
         """Errors on the test images and, on all views of each, of the special test.
 
+        The views are those of the set or, where it has none and training images are augmented, those of
+        `utils.augmentation.Augment.views`.
+
         Returns
         -------
         dict
-            'plain' and 'special' (None where the set has no views, or not wanted): what `test_errors` gives.
+            'plain' and 'special' (None where there are no views, or not wanted): what `test_errors` gives.
         """
-        logits = linear_outputs(self.functions, self.data.test)
-        out = {'plain': test_errors(logits, self.data.test), 'special': None}
-        if special_test and self.data.special_test is not None:
-            views = self.data.special_test
-            sums = sum_over_views(linear_outputs(self.functions, views), views.source, self.data.test.source)
-            out['special'] = test_errors(sums, self.data.test)
-        return out
+        f, images, views = self.functions, self.data.test, self.data.special_test
+        sums = None
+        if special_test and views is not None:
+            sums = sum_over_views(linear_outputs(f, views), views.source, images.source)
+        elif special_test and f.augment:
+            sums = sum(linear_outputs(f, images, view).astype(float) for view in f.augment.views())
+        return {'plain': test_errors(linear_outputs(f, images), images),
+                'special': None if sums is None else test_errors(sums, images)}
 
     # ------------------------------------------------------------------------------------ helpers
 
