@@ -109,8 +109,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
-         statistics_images=5000, special_test=True, show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1,
-         given=frozenset()):
+         statistics_images=5000, special_test=True, show_test=False, resume=None, save_every=1, name=None,
+         on_epoch=None, verbose=1, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters

@@ -1,14 +1,21 @@
 """Functions and methodology on tiny data: updates, minibatches, stages, entropy point, special test, resuming."""
 import numpy as np
 import pytest
+import reference
 
 import loaders
-import reference
 from mlp import MLP
 from utils import updates
 from utils.functions import Functions, minibatches, place_subset
-from utils.methodology import (Trainer, best_epoch, linear_outputs, measure_statistics, sum_over_views, test_errors,
-                               validate)
+from utils.methodology import (
+    Trainer,
+    best_epoch,
+    linear_outputs,
+    measure_statistics,
+    sum_over_views,
+    test_errors,
+    validate,
+)
 
 
 @pytest.fixture
@@ -85,9 +92,10 @@ class TestTrainFunction:
 
 @pytest.mark.parametrize('nesterov', [True, False])
 def test_momentum_follows_its_equations(nesterov):
+    import pytensor.tensor as pt
+
     from utils import jax_backend
     from utils.layer import parameter
-    import pytensor.tensor as pt
     p = parameter(np.array([1., -2.]))
     g = pt.vector(dtype='float32')
     changes, state = updates.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
