@@ -36,9 +36,9 @@ NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv
 FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
          'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'augment', 'statistics_images')
 
-# What `python launch.py` changes when it is given no data set: the sample faces are few and small work.
-SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'n_epochs': 12,
-              'statistics_images': 1000}
+# What `python launch.py` takes when it is given no data set: a short run on the sample faces.
+SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
+              'n_epochs': 12, 'anneal_epochs': 5, 'statistics_images': 1000}
 
 
 @dataclass
@@ -386,7 +386,7 @@ def sample_set(folder='datasets', say=print):
     """
     path = Path(folder) / 'sample_set2.h5'
     if not path.exists():
-        say('No data set was named: drawing sample faces. See README.md for how to get FER2013 in.')
+        say('Drawing sample faces; README.md tells how to get FER2013 in.')
         path.parent.mkdir(parents=True, exist_ok=True)
         csv = write_csv(path.with_name('sample.csv'))
         loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
@@ -490,7 +490,7 @@ def _label(options, data):
 
 def _announce(console, options, data, path):
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
-    narrowed = ' (narrowed to make this run short)' if options['network_args'].get('width', 1) < 1 else ''
+    narrowed = ' (narrowed)' if options['network_args'].get('width', 1) < 1 else ''
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
@@ -652,6 +652,8 @@ def main(arguments=None):
         sample = dict(SAMPLE_RUN)
         if 'network' in options:        # these two are about network A
             del sample['network_args'], sample['p_dropConv']
+        print('A short run on drawn faces, with ' + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
+              + '. For a whole experiment name a data set: --dataset.')
         options = {**sample, **options}
     try:
         test(**options)
