@@ -365,7 +365,13 @@ def _with_resumed(options, given):
 def _open_data(options, console):
     if options['dataset'] is None:
         options['dataset'] = sample_set(say=console.say)
-    data = loaders.load(options['dataset'])
+    try:
+        data = loaders.load(options['dataset'])
+    except loaders.DataError as error:
+        if not Path(options['dataset']).is_file():
+            raise
+        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
+                         f"loaders '{options['dataset']}'") from None
     try:
         if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
             raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
@@ -466,6 +472,8 @@ class _Checkpoint:
 
             def __exit__(self, kind, error, traceback):
                 if kind is None:
+                    if checkpoint.written is None and not checkpoint.replaces:    # a finished one, under a new name
+                        checkpoint.write(trainer.last)
                     return
                 trainer.report.close()
                 if checkpoint.written is not trainer.last:
@@ -534,6 +542,12 @@ def _report(console, options, data, trainer, errors, path, config, seconds):
     console.say('\n' + reporting.ranking({label: final}))
     if not data.is_fer2013:
         console.say('These images are not FER2013: the place in the table is for show.')
+    elif 'private' in errors['plain']:
+        private = (errors['special'] or errors['plain'])['private']['error']
+        place = reporting.rank(private, 'private')
+        known = len(reporting.COMPETITION)
+        console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
+                    + (f'place {place}' if place <= known else f'below place {known}') + f' of {reporting.TEAMS}')
     console.say(f"\nmodel '{path}', curves '{figure}', history '{folder / 'history.csv'}'")
     console.say(f'total time {timedelta(seconds=round(seconds))}')
     return Result(
@@ -617,7 +631,7 @@ def _help_texts():
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog='python launch.py', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        prog='python launch.py', allow_abbrev=False,
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
                     'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.')
     texts = _help_texts()
@@ -629,7 +643,6 @@ def _parser():
         kwargs = {'help': texts[key], 'default': argparse.SUPPRESS}
         if isinstance(p.default, bool):
             kwargs['action'] = argparse.BooleanOptionalAction
-            flags = flags[:1]
         elif key in lists:
             kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
         elif key == 'activation':

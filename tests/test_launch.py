@@ -195,6 +195,8 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
     launch.test(resume='short.h5', n_epochs=4, savename='longer.h5', verbose=0)
     assert same_models('long.h5', 'longer.h5')
     assert len([r for r in saving.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
+    launch.test(resume='long.h5', savename='copy.h5', verbose=0)
+    assert same_models('long.h5', 'copy.h5')
 
 
 @pytest.mark.parametrize('changes, message', [
@@ -284,6 +286,9 @@ def test_foreign_files_are_refused(tiny_set):
     Path('text.h5').write_text('not HDF5')
     with pytest.raises(ValueError, match='text.h5'):
         small('text.h5')
+    Path('fer2013.csv').write_text('emotion,pixels,Usage')
+    with pytest.raises(ValueError, match="made of FER2013 in any layout by: python -m loaders 'fer2013.csv'"):
+        small('fer2013.csv')
     small(tiny_set)
     with pytest.raises(ValueError, match='m.h5'):
         small('models/m.h5', savename='other.h5')
@@ -332,6 +337,13 @@ def test_the_command_line_runs_an_experiment(tiny_set):
     assert done.stderr == ''
     options = saving.load('cli/m.h5')[1]['options']
     assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
+
+
+def test_abbreviated_and_unknown_options_are_refused(capsys):
+    for option in ('--learning_rat', '--epochs'):
+        with pytest.raises(SystemExit) as stop:
+            launch.main([option, '3'])
+        assert stop.value.code == 2 and f'unrecognized arguments: {option} 3' in capsys.readouterr().err
 
 
 def test_errors_on_the_command_line_are_one_line(tiny_set):
