@@ -3,6 +3,11 @@
 `test` is one experiment: load a data set, build a network, train to the entropy point, retrain with the
 validation images, anneal, test, save, plot. `predict` applies a saved model to images.
 """
+# ruff: noqa: E402, I001
+from utils.process import tune_malloc
+
+tune_malloc()       # before JAX is loaded
+
 import argparse
 import difflib
 import functools
