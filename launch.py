@@ -4,9 +4,10 @@
 validation images, anneal, test, save, plot. `predict` applies a saved model to images.
 """
 # ruff: noqa: E402, I001
-from utils.process import tune_malloc
+from utils.process import keep_compiled, tune_malloc
 
-tune_malloc()       # before JAX is loaded
+tune_malloc()       # both before JAX is loaded
+keep_compiled()
 
 import argparse
 import difflib

@@ -8,8 +8,10 @@ import pytest
 
 
 def say(code, **environment):
-    return subprocess.run([sys.executable, '-c', code], env={**os.environ, **environment}, capture_output=True,
-                          text=True, check=True).stdout.strip()
+    ours = {key: value for key, value in os.environ.items()
+            if key not in ('JAX_COMPILATION_CACHE_DIR', 'SYMFER_CACHE', 'SYMFER_MALLOC')}
+    return subprocess.run([sys.executable, '-c', code], env={**ours, **environment}, capture_output=True, text=True,
+                          check=True).stdout.strip()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='malloc of glibc')
@@ -28,6 +30,32 @@ def test_other_systems_are_left_alone(monkeypatch):
 
 def test_the_launcher_makes_them_before_jax_is_loaded():
     code = ('import sys; from utils import process\n'
-            'process.tune_malloc = lambda: print("jax" in sys.modules)\n'
+            'process.tune_malloc = process.keep_compiled = lambda: print("jax" in sys.modules)\n'
             'import launch')
-    assert say(code) == 'False'
+    assert say(code).split() == ['False', 'False']
+
+
+FOLDER = 'from utils.process import keep_compiled; print(keep_compiled())'
+
+
+def test_compiled_functions_are_kept_in_the_cache_folder(tmp_path):
+    environment = {'XDG_CACHE_HOME': str(tmp_path),
+                   'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+    folder = say(FOLDER, **environment)
+    assert folder.startswith(str(tmp_path / 'symfer'))
+    code = (FOLDER + '; import numpy as np, pytensor, pytensor.tensor as pt; from utils import jax_backend\n'
+            'x = pt.matrix("x", dtype="float32")\n'
+            'f = jax_backend.function([x], pt.tanh(pt.dot(x, x)))\n'
+            'print(np.asarray(f(np.arange(9, dtype="float32").reshape(3, 3) / 9)).tobytes().hex())')
+    first = say(code, **environment)
+    kept = {path.name for path in tmp_path.rglob('*') if path.is_file()}
+    assert kept
+    assert say(code, **environment) == first        # the same bits from the kept code
+    assert {path.name for path in tmp_path.rglob('*-cache')} == {name for name in kept if name.endswith('-cache')}
+
+
+def test_the_cache_can_be_turned_off_and_need_not_be_writable(tmp_path):
+    assert say(FOLDER, SYMFER_CACHE='0') == 'None'
+    blocked = tmp_path / 'file'
+    blocked.write_text('')
+    assert say(FOLDER, XDG_CACHE_HOME=str(blocked)) == 'None'
