@@ -3,6 +3,12 @@
 `test` is one experiment: load a data set, build a network, train to the entropy point, retrain with the
 validation images, anneal, test, save, plot. `predict` applies a saved model to images.
 """
+# ruff: noqa: E402, I001
+from utils.process import keep_compiled, tune_malloc
+
+tune_malloc()       # both before JAX is loaded
+keep_compiled()
+
 import argparse
 import difflib
 import functools
