@@ -45,7 +45,7 @@ def test_arrows_point_down_only():
 def test_only_the_backend_knows_jax():
     for package in ('cnn', 'mlp', 'loaders', 'utils'):
         for file in (ROOT / package).rglob('*.py'):
-            if file.name != 'jax_backend.py':
+            if file.name not in ('jax_backend.py', 'rewrites.py'):     # rewrites asks it for the platform
                 assert not re.search(r'^\s*(from|import) jax\b', file.read_text(), re.M), file.name
 
 
