@@ -144,6 +144,7 @@ class Silent:
     """Tells nobody. A reporter is told of every epoch and minibatch, see `utils.reporting.Console`."""
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
+    def compiling(self, what): pass
     def minibatch(self, count, cost): pass
     def epoch_ends(self, row): pass
 
@@ -215,7 +216,7 @@ class Trainer:
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
         self.many_steps = trainShared and jax_backend.device_name() != 'cpu'
-        self._measured = False
+        self._measured = self._compiled = False
         self.last = self.state()
 
     # ------------------------------------------------------------------ what is saved and restored
@@ -371,6 +372,9 @@ class Trainer:
         self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
+        if not self._compiled:
+            self.report.compiling('training step')
+            self._compiled = True
         train = self._train_many if self.many_steps and f.takes_rows_of(subset) else self._train_each
         values, counts = train(subset, order)
         self._measured = False
