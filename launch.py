@@ -40,7 +40,8 @@ NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in p
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
 # Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
 FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
-         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'augment', 'statistics_images')
+         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'augment', 'statistics_images',
+         'precision')
 
 # What `python launch.py` takes when it is given no data set: a short run on the sample faces.
 SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
@@ -115,8 +116,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
-         statistics_images=5000, special_test=True, show_test=False, resume=None, save_every=1, name=None,
-         on_epoch=None, verbose=1, given=frozenset()):
+         statistics_images=5000, precision='float32', special_test=True, show_test=False, resume=None, save_every=1,
+         name=None, on_epoch=None, verbose=1, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -175,6 +176,9 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'mixup': 0.2}``, True takes its defaults.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.
+    precision : {'float32', 'tf32', 'bf16'}
+        Of the operands of convolutions and matrix products; sums, parameters and all else are float32. The other
+        two are for GPUs.
     special_test : bool
         Also test on the summed linear outputs over all views of each test image, if the set has views or `augment`
         makes them.
@@ -217,7 +221,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         trainer = Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
             **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
-                                             'rule', 'trainShared', 'statistics_images', 'show_test', 'augment')})
+                                             'rule', 'trainShared', 'statistics_images', 'show_test', 'augment',
+                                             'precision')})
         if state:
             trainer.restore(state)
         with checkpoint.kept_safe(trainer):
@@ -261,6 +266,8 @@ def _checked(options):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
     demand(options['rule'] in RULES, 'rule', ' or '.join(map(repr, RULES)))
+    demand(options['precision'] in jax_backend.PRECISIONS, 'precision',
+           'one of ' + ', '.join(jax_backend.PRECISIONS))
     demand(options['verbose'] in (0, 1), 'verbose', '0 or 1')
     if isinstance(options['activation'], str):
         demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
@@ -615,7 +622,7 @@ def predict(model, images, *, network=None, batch_size=100):
     for key, p in targets.items():
         p.set_value(saved[key])
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size)
+    f = Functions(net, (height, width), batch_size, precision=options['precision'])
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
                              padded.reshape(-1, batch_size, height, width)])[:len(images)]

@@ -87,8 +87,8 @@ def symfer(case, exclude=''):
         (case.side, case.side), N_CLASSES, (N_HIDDEN,), batch_norm=case.bn, p_drop=hidden,
         p_dropConv=(conv,) * n_convolutions, rng=np.random.default_rng(0))
     stored = _Stored(*data(case))
-    f = Functions(network, (case.side, case.side), case.batch, learning_rate=RATE, resident=place_subset(stored),
-                  **({} if case.precision == 'float32' else {'precision': case.precision}))
+    f = Functions(network, (case.side, case.side), case.batch, learning_rate=RATE, precision=case.precision,
+                  resident=place_subset(stored))
     rows, weights = batches(case), np.ones(case.batch, 'float32')
 
     def train():

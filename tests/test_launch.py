@@ -264,6 +264,7 @@ def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
     ({'n_hidden': [3, -1]}, 'n_hidden must be a list of whole numbers >= 1'),
     ({'activation': 'relus'}, 'activation must be one of relu, sigmoid, tanh'),
     ({'activation': 3}, 'activation must be'),
+    ({'precision': 'half'}, "precision must be one of float32, tf32, bf16, got 'half'"),
     ({'rule': 'luck'}, "rule must be 'entropy' or 'error', got 'luck'"),
     ({'seed': -1}, 'seed must be'), ({'seed': 2 ** 32}, 'seed must be'),
     ({'val': 'yes'}, "val must be True or False, got 'yes'"),

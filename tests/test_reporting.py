@@ -56,3 +56,10 @@ def test_curves_and_history_are_written(tmp_path):
 def test_a_history_without_validation_is_drawn_too(tmp_path):
     reporting.plot_curves([{**ROW, 'validation_cross_entropy': None}], tmp_path / 'c.png')
     assert (tmp_path / 'c.png').stat().st_size > 1000
+
+
+def test_compiling_is_said_and_not_when_silent(capsys):
+    reporting.Console(1).compiling('training step')
+    assert capsys.readouterr().out == 'compiling the training step\n'
+    reporting.Console(0).compiling('training step')
+    assert capsys.readouterr().out == ''

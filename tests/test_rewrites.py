@@ -7,11 +7,11 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+import reference
 from pytensor.compile.mode import Mode
 
 import cnn
 import mlp
-from tests import reference
 from utils import functions, jax_backend, layer, ops, rewrites, rna, winograd
 
 REFERENCE = Mode('py', 'fast_run')
@@ -163,3 +163,33 @@ def test_the_environment_leaves_rewrites_out():
     out = subprocess.run([sys.executable, '-c', code], env={**os.environ, 'SYMFER_EXCLUDE': 'column_sums'},
                          capture_output=True, text=True, check=True).stdout
     assert 'column_sums' in out
+
+
+# ---------------------------------------------------------------------------------- precision
+
+def test_bf16_rounds_the_operands_of_convolutions_and_products(values):
+    numbers = values(2, (12, 12), 16, 16, 'float32')
+    inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
+
+    def compute(precision):
+        outputs = [*gradients(*inputs), pt.dot(inputs[0].reshape((288, 16)), inputs[1][0, 0])]
+        f = jax_backend.function(inputs, outputs, precision)
+        return ops_of(f), f(*numbers)
+
+    used, rounded = compute('bf16')
+    assert winograd.Products not in used
+    for got, want in zip(rounded, compute('float32')[1]):
+        assert got.dtype == 'float32'
+        assert 1e-4 < np.linalg.norm(got - want) / np.linalg.norm(want) < 1e-2      # 8 bits: 2**-9 each operand
+
+
+def test_a_network_learns_the_same_in_bf16():
+    exact = gradients_of_network(jax_backend.MODE, 'float32')
+    got = gradients_of_network(jax_backend.mode('bf16'), 'float32')
+    for name in ('conv2.W', 'fc.softmax.W'):
+        assert np.sum(exact[name] * got[name]) >= .99 * np.linalg.norm(exact[name]) * np.linalg.norm(got[name])
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(ValueError, match="'float32', 'tf32', 'bf16', got 'half'"):
+        jax_backend.mode('half')

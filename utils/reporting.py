@@ -93,6 +93,10 @@ class Console:
         self.bar = tqdm(total=n_images, desc=f'{stage} {epoch}/{n_epochs}', unit=' images', leave=False,
                         disable=None if self.verbose else True, dynamic_ncols=True)
 
+    def compiling(self, what):
+        """Say why nothing moves at first."""
+        self.say(f'compiling the {what}')
+
     def minibatch(self, count, cost):
         self.bar.update(count)
         now = time.monotonic()
