@@ -1,7 +1,8 @@
 """The experiment launcher: ``from launch import test`` in a script, ``python launch.py`` in a shell.
 
 `test` is one experiment: load a data set, build a network, train to the entropy point, retrain with the
-validation images, anneal, test, save, plot. `predict` applies a saved model to images.
+validation images, anneal, test, save, plot. `predict` applies a saved model to images, `evaluate` tests it on a
+set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 # ruff: noqa: E402, I001
 from utils.process import keep_compiled, tune_malloc
@@ -28,11 +29,25 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import jax_backend, reporting, rna, saving, updates
+from utils import (
+    comparison,
+    ensembles,
+    evaluation,
+    figures,
+    jax_backend,
+    reporting,
+    rna,
+    saving,
+    sweeps,
+    trackers,
+    updates,
+)
+from utils import report as reports
 from utils.augmentation import Augment
-from utils.functions import Functions
+from utils.functions import Functions, minibatches
 from utils.layer import parameters
-from utils.methodology import RULES, Trainer, fitting
+from utils.methodology import RULES, Trainer, fitting, test_outputs
+from utils.record import Record, numbered_folder, read_config, read_run, write_json, write_predictions
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -76,6 +91,10 @@ class Result:
         Model file and curves.
     config : dict
         All arguments, as saved in the model.
+    folder : Path
+        The run's folder, see `utils.record`.
+    evaluation : dict
+        Intervals, figures of each class, confusion, calibration, ... see `utils.evaluation.evaluate`.
     """
     name: str
     epoch: int | None
@@ -91,6 +110,8 @@ class Result:
     savename: Path | None
     figure: Path | None
     config: dict
+    folder: Path
+    evaluation: dict
 
 
 def _knows_what_was_given(function):
@@ -117,7 +138,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
          statistics_images=5000, precision='float32', special_test=True, show_test=False, resume=None, save_every=1,
-         name=None, on_epoch=None, verbose=1, given=frozenset()):
+         name=None, on_epoch=None, verbose=1, report=True, track=(), given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -152,8 +173,9 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     im_dim : (int, int), optional
         Height and width that the images must have.
     savename : path, optional
-        Model file, .h5 or .pkl; curves and history go into a folder of the same name. A file that is there
-        already is renamed, not overwritten. By default trained_models/<network>_<set>.h5.
+        Model file, .h5 or .pkl; the record of the run goes into ``run-001``, ``run-002``, ... of a folder of the
+        same name. A file that is there already is renamed, not overwritten. By default
+        trained_models/<network>_<set>.h5.
     network : class
         `cnn.A`, `cnn.B`, `cnn.C`, `cnn.D`, `cnn.LeNet5`, `mlp.MLP` or a class of your own that is called and
         used as they are. A name, or ``script.py:Class``, will do.
@@ -194,8 +216,13 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         Under which the result stands in the table of the competition.
     on_epoch : callable, optional
         Called with the entry of each epoch (a dict, see `Result.history`).
-    verbose : {1, 0}
-        0 prints nothing.
+    verbose : {1, 0, 2}
+        0 prints nothing, 1 a line per epoch and on a terminal a display of where the run is, 2 also what is done
+        besides.
+    report : bool
+        Draw the figures and write the HTML report of the run.
+    track : list of {'tensorboard', 'mlflow'}
+        Trackers that are told of the run besides its own record; each needs its library.
 
     Returns
     -------
@@ -217,7 +244,9 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         path = _target(options, data)
         config = _config(options, data, path)
         _announce(console, options, data, path)
-        checkpoint = _Checkpoint(path, config, save_every, replaces=resume, say=console.say)
+        record = None
+        checkpoint = _Checkpoint(path, config, save_every, replaces=resume, say=console.say,
+                                 recorded=lambda trainer: record.epoch(trainer))
         trainer = Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
             **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
@@ -225,13 +254,17 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                                              'precision')})
         if state:
             trainer.restore(state)
-        with checkpoint.kept_safe(trainer):
+        record = Record(path, config, options['network'], _label(options, data), data, resume,
+                        len(trainer.history))
+        console.write_to(record.log)
+        console.say(f"record goes to '{record.folder}'", level=2)
+        with record.kept(), checkpoint.kept_safe(trainer):
             trainer.train(options['n_epochs'])
             console.say(_kept_line(trainer, options))
             trainer.retrain(options['retrain'])
             trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
             errors = trainer.test(options['special_test'])
-        return _report(console, options, data, trainer, errors, path, config, time.perf_counter() - start)
+            return _report(console, options, data, trainer, errors, record, config, start)
 
 
 test.__test__ = False       # pytest would run it wherever it is imported
@@ -262,13 +295,13 @@ def _checked(options):
                         ('save_every', 1), ('seed', 0)):
         whole(name, least)
     demand(options['seed'] < 2 ** 32, 'seed', 'a whole number below 2**32')
-    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test'):
+    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
     demand(options['rule'] in RULES, 'rule', ' or '.join(map(repr, RULES)))
     demand(options['precision'] in jax_backend.PRECISIONS, 'precision',
            'one of ' + ', '.join(jax_backend.PRECISIONS))
-    demand(options['verbose'] in (0, 1), 'verbose', '0 or 1')
+    demand(options['verbose'] in (0, 1, 2), 'verbose', '0, 1 or 2')
     if isinstance(options['activation'], str):
         demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
         options['activation'] = rna.ACTIVATIONS[options['activation']]()
@@ -287,6 +320,7 @@ def _checked(options):
         demand(len(options['im_dim']) == 2, 'im_dim', 'height and width')
     demand(options['network_args'] is None or isinstance(options['network_args'], dict), 'network_args', 'a dict')
     options['network_args'] = options['network_args'] or {}
+    options['track'] = trackers.check(options['track'] or ())
     options['network'] = _network_class(options['network'])
     options['augment'] = _augment(options['augment'])
     return options
@@ -317,8 +351,9 @@ def _network_class(network):
         near = difflib.get_close_matches(network, NETWORKS, 1)
         raise ValueError(f"network must be one of {', '.join(NETWORKS)} or script.py:Class, got {network!r}"
                          + (f'; did you mean {near[0]}?' if near else ''))
-    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
-    module = importlib.util.module_from_spec(spec)
+    spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
+    # Where `inspect` looks for the source of a class.
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, cls):
         raise ValueError(f"'{file}' has no class {cls}")
@@ -458,14 +493,15 @@ def _config(options, data, path):
 class _Checkpoint:
     """Writes the model file as the trainer goes on, and once more if something ends it."""
 
-    def __init__(self, path, config, save_every, replaces, say):
-        self.path, self.config, self.save_every, self.say = path, config, save_every, say
+    def __init__(self, path, config, save_every, replaces, say, recorded):
+        self.path, self.config, self.save_every, self.say, self.recorded = path, config, save_every, say, recorded
         self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
         self.written = None
 
     def __call__(self, trainer):
         if trainer.epoch % self.save_every == 0:
             self.write(trainer.last)
+        self.recorded(trainer)
 
     def write(self, state):
         if not self.replaces:
@@ -535,44 +571,411 @@ def _kept_line(trainer, options):
             f"validation error {best['validation_error']:.2f} %; {then}")
 
 
-def _report(console, options, data, trainer, errors, path, config, seconds):
-    """Print errors, files, time and the table; write figure and history; make the Result."""
-    folder = path.with_suffix('')
-    folder.mkdir(exist_ok=True)
-    label, best = _label(options, data), trainer.best
-    figure = folder / 'curves.png'
+def _data_note(data):
+    return '' if data.is_fer2013 else 'These images are not FER2013: the place in the table is for show.'
+
+
+def _lead(values, data):
+    """The result in a sentence."""
+    kind = 'plain' if values['special_test_error'] is None else 'special'
+    whole = values['evaluation'][kind]['whole']
+    low, high = whole['interval']
+    return (f"{'Special test' if kind == 'special' else 'Test'} error {whole['error']:.2f} % of {whole['images']} "
+            f"images (95 % interval {low:.2f} to {high:.2f} %); place {values['rank']} in the competition of 2013"
+            + (f"; kept epoch {values['epoch']}, validation error {values['validation_error']:.2f} %."
+               if values['epoch'] else '.'))
+
+
+def _report(console, options, data, trainer, errors, record, config, start):
+    """Print errors, files, time and the table; complete the record; make the Result."""
+    folder, best = record.folder, trainer.best
+    label, figure = _label(options, data), folder / 'figures' / 'curves.png'
+    console.close()
+    record.epoch(trainer)               # a model resumed for nothing had no epoch of its own
     reporting.plot_curves(trainer.history, figure, best, label)
-    reporting.write_history(trainer.history, folder / 'history.csv')
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             twins = ('' if e['images_without_twins'] in (0, e['images'])
                      else f", {e['error_without_twins']:.2f} % without the {e['images'] - e['images_without_twins']} "
                           'images that have a twin in the training set')
             console.say(f"{title}, {half}: {e['error']:.2f} % of {e['images']}{twins}")
+    figures = evaluation.evaluate(trainer.test_outputs, data.test, data.classes)
+    console.say('\n'.join(evaluation.summary_lines(figures)))
     plain = errors['plain']['whole']['error']
     special = errors['special'] and errors['special']['whole']['error']
     final = plain if special is None else special
     console.say('\n' + reporting.ranking({label: final}))
     if not data.is_fer2013:
-        console.say('These images are not FER2013: the place in the table is for show.')
+        console.say(_data_note(data))
     elif 'private' in errors['plain']:
         private = (errors['special'] or errors['plain'])['private']['error']
         place = reporting.rank(private, 'private')
         known = len(reporting.COMPETITION)
         console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
                     + (f'place {place}' if place <= known else f'below place {known}') + f' of {reporting.TEAMS}')
-    console.say(f"\nmodel '{path}', curves '{figure}', history '{folder / 'history.csv'}'")
-    console.say(f'total time {timedelta(seconds=round(seconds))}')
-    return Result(
+    evaluation.save_logits(folder / 'logits.npz', data.test, trainer.test_outputs, trainer.kept_outputs())
+    evaluation.write_confusion(folder / 'confusion.csv', figures[evaluation.final_kind(figures)]['whole']['confusion'],
+                               data.classes)
+    write_predictions(folder / 'predictions.csv', data.test, data.classes,
+                      *map(evaluation.probabilities, trainer.test_outputs.values()))
+    values = dict(
         name=label, epoch=best and best['epoch'], validation_error=best and best['validation_error'],
         validation_cross_entropy=best and best['validation_cross_entropy'], test_error=plain,
-        special_test_error=special, errors=errors, rank=reporting.rank(final), history=trainer.history,
+        special_test_error=special, errors=errors, rank=reporting.rank(final),
         n_parameters=sum(int(np.prod(p.type.shape))
                          for p in parameters(trainer.functions.network, trainable=True).values()),
-        seconds=seconds, savename=path, figure=figure, config=config)
+        evaluation=figures)
+    if options['report']:
+        console.say('drawing the figures of the report', level=2)
+        reports.draw(folder / 'figures', trainer.functions.network, data.shape, data.test, data.classes,
+                     trainer.test_outputs, figures, record.histograms)
+    seconds = time.perf_counter() - start
+    console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
+    console.say(f'total time {timedelta(seconds=round(seconds))}')
+    if options['report']:
+        reports.write_report(folder / 'report.html', label, figures, folder / 'figures', history=trainer.history,
+                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data))
+    record.end('finished', values)
+    return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
+                  config=config, folder=folder)
 
 
 # ------------------------------------------------------------------------------------ prediction
+
+def open_model(model, network=None):
+    """The network of a saved model, with its parameters.
+
+    Parameters
+    ----------
+    model : path
+        Written by `test`.
+    network : class, optional
+        The network's class, where it is one of your own.
+
+    Returns
+    -------
+    network : Layer
+    config : dict
+        What was saved with it: 'options', 'classes', 'im_dim', ...
+
+    Raises
+    ------
+    ValueError
+        A file that is no model, a network class that does not fit.
+    """
+    state, config = saving.load(model)
+    options = config['options']
+    if network is None and not config['bundled_network']:
+        raise ValueError(f"'{model}' was trained with a network class of a script, {options['network']}: pass it "
+                         'as network=')
+    network = NETWORKS[options['network']] if network is None else _network_class(network)
+    accepted = inspect.signature(network).parameters
+    kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
+    if 'activation' in kwargs:
+        kwargs['activation'] = rna.ACTIVATIONS[kwargs['activation']]()
+    net = network(tuple(config['im_dim']), len(config['classes']), rng=np.random.default_rng(0), **kwargs,
+                  **options['network_args'])
+    targets = parameters(net)
+    saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
+             if path.startswith('parameters/')}
+    fitting(saved, {key: p.type.shape for key, p in targets.items()})
+    for key, p in targets.items():
+        p.set_value(saved[key])
+    return net, config
+
+
+def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True, say=print):
+    """Test a saved model on the test images of any set.
+
+    Parameters
+    ----------
+    model : path
+        A model file, or the folder of a run.
+    dataset : path
+        HDF5 set with the images' size and the classes of the model.
+    network : class, optional
+        The network's class, where it is one of your own.
+    folder : path, optional
+        Where to write; by default the next ``evaluation-001`` beside the record of the model's runs.
+    batch_size : int
+    special_test : bool
+        Also on all views of each image.
+    report : bool
+        Draw the figures and write the HTML report.
+    say : callable
+        Is given what is to be printed.
+
+    Returns
+    -------
+    scores : dict
+        See `utils.evaluation.evaluate`.
+    folder : Path
+        Holds evaluation.json, predictions.csv, confusion.csv, logits.npz, report.html and figures.
+
+    Raises
+    ------
+    ValueError, OSError
+        No model, no data set, images of another size, other classes.
+    """
+    model = _model_file(model)
+    net, config = open_model(model, network)
+    with loaders.load(dataset) as data:
+        if list(data.shape) != list(config['im_dim']):
+            raise ValueError(f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
+                             f'of {list(data.shape)}')
+        if list(data.classes) != list(config['classes']):
+            raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
+                             f"{', '.join(data.classes)}")
+        f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
+                      augment=_augment(config['options']['augment']))
+        outputs = test_outputs(f, data, special_test)
+        scores = evaluation.evaluate(outputs, data.test, data.classes)
+        folder = _evaluation_folder(folder, model)
+        title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"
+        known = config['fingerprint'] == data.fingerprint
+        _write_evaluation(folder, title, scores, outputs, data, say, {
+            'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known})
+        if report:
+            (folder / 'figures').mkdir(exist_ok=True)
+            reports.draw(folder / 'figures', net, data.shape, data.test, data.classes, outputs, scores)
+            reports.write_report(folder / 'report.html', title, scores, folder / 'figures', note=_data_note(data),
+                                 texts={'Model': f"{model}\n{json.dumps(config['options'], indent=1)}"})
+    return scores, folder
+
+
+def _model_file(path):
+    """A model file, also from the folder of a run."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = [path / f'model{suffix}' for suffix in saving.SUFFIXES if (path / f'model{suffix}').is_file()]
+    if not found:
+        raise ValueError(f"'{path}' is a folder without a model: give a model file or the folder of a run")
+    return found[0]
+
+
+def _evaluation_folder(folder, model):
+    if folder is None:
+        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"the folder '{folder}' is not empty: nothing is overwritten")
+    return folder
+
+
+def _write_evaluation(folder, title, scores, outputs, data, say, about):
+    """Tables of an evaluation into files and onto the terminal."""
+    kind = evaluation.final_kind(scores)
+    write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores})
+    evaluation.save_logits(folder / 'logits.npz', data.test, outputs)
+    write_predictions(folder / 'predictions.csv', data.test, data.classes,
+                      *map(evaluation.probabilities, outputs.values()))
+    evaluation.write_confusion(folder / 'confusion.csv', scores[kind]['whole']['confusion'], data.classes)
+    for line in (*evaluation.error_lines(scores), *evaluation.summary_lines(scores)):
+        say(line)
+    say('\n' + evaluation.class_table(scores[kind]['whole']))
+    say('\n' + reporting.ranking({title: scores[kind]['whole']['error']}))
+    if not data.is_fer2013:
+        say(_data_note(data))
+    elif 'private' in scores[kind]:
+        say('\nprivate half, which decided:\n'
+            + reporting.ranking({title: scores[kind]['private']['error']}, 'private'))
+    say(f"\nevaluation '{folder}'")
+
+
+# ------------------------------------------------------------------------------------- many runs
+
+def _all_arguments(options):
+    """Every argument of `test`, those not given at their defaults, in the form in which a run saves them."""
+    defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
+    for name in options:
+        if name not in defaults:
+            near = difflib.get_close_matches(name, defaults, 1, cutoff=.4)
+            raise ValueError(f'test() has no argument {name!r}' + (f'; did you mean {near[0]!r}?' if near else ''))
+    return _plain(_checked({**defaults, **options}))
+
+
+def _point_arguments(options):
+    """The arguments of a point in the form in which a run saves them."""
+    return {key: value for key, value in _all_arguments(options).items() if key in options}
+
+
+def run_point(options, **arguments):
+    """Run one point of a sweep unless it is done; see `utils.sweeps.run_point`."""
+    return sweeps.run_point(options, test, _point_arguments, **{'verbose': 0, **arguments})
+
+
+def _point_of_input(file):
+    try:
+        run_point(json.load(file))
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=1, address=None, verbose=1,
+          **options):
+    """Run an experiment for every combination of a grid and every seed; the same call again goes on with it.
+
+    Parameters
+    ----------
+    grid : dict of str to list, optional
+        Values of arguments of `test`.
+    seeds : sequence of int
+    savename : path
+        Of the models, to which the values of each point are added: ``trained_models/sweep_seed=0.h5``.
+    workers : int or str
+        Processes of this machine; or 'ray', or 'ray:2' for two workers of a cluster that is started here.
+    address : str, optional
+        Of a Ray cluster whose machines share this folder.
+    verbose : {1, 0, 2}
+        As of `test`, which tells of itself where there is one worker.
+    **options
+        Further arguments of `test`, common to all runs.
+
+    Returns
+    -------
+    list of Path
+        Model files of the points that have finished, in the order of their mean validation cross-entropy over
+        the seeds.
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong, before anything is run; or some points failed, when the others are done.
+    """
+    say = reporting.Console(verbose).say
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
+    every = sweeps.points(grid or {}, list(seeds), Path(savename).with_suffix(''))
+    every = [{**options, **point} for point in every]
+    for point in every:
+        _all_arguments(point)
+    kind, _, count = str(workers).partition(':')
+    if not (kind == 'ray' and (not count or count.isdigit())) and not (kind.isdigit() and int(kind) > 0):
+        raise ValueError(f"workers must be a number of processes, 'ray' or 'ray:N', got {workers!r}")
+    say(f'{len(every)} points')
+    if kind != '1':
+        for point in every:
+            point |= {'dataset': str(point['dataset'])}
+            if not isinstance(point.get('network', ''), str):
+                if point['network'] not in NETWORKS.values():
+                    raise ValueError('several workers need a network of your own as script.py:Class')
+                point['network'] = _class_name(point['network'])
+            if 'activation' in point:
+                point['activation'] = getattr(point['activation'], 'name', point['activation'])
+    if kind == 'ray':
+        failures = sweeps.on_ray(every, address, int(count) if count else None, say)
+    elif int(kind) > 1:
+        failures = sweeps.in_processes(every, sweeps.worker_command(), int(kind), say)
+    else:
+        failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
+    folders = [sweeps.finished_run(point['savename'], point) for point in map(_point_arguments, every)]
+    runs = [read_run(folder) for folder in folders if folder]
+    if len(runs) + len(failures) < len(every):
+        say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
+    groups = [group for group in comparison.grouped(runs) if len(group.values('validation cross-entropy'))]
+    groups.sort(key=lambda group: group.values('validation cross-entropy').mean())
+    if groups:
+        say('\n' + comparison.as_text(*comparison.summary(groups)))
+        say(f"\nchosen on the validation images: {groups[0].name}")
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
+                         f'{next(iter(failures.values()))}')
+    ordered = [run for group in groups for run in group.runs] or runs
+    return [Path(run['run']['model']) for run in ordered]
+
+
+def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
+    """Search arguments for the smallest validation cross-entropy with Optuna; the same call again goes on with it.
+
+    Parameters
+    ----------
+    space : dict of str to text or list
+        Ranges ``'0.2..0.7'``, ``'log:0.01..0.3'`` or lists of choices.
+    n_trials : int
+        Trials in all.
+    savename : path
+        Of the models, to which the values of each trial are added; the study is kept beside them.
+    seed : int
+        Of the search and of the runs.
+    **options
+        Further arguments of `test`.
+
+    Returns
+    -------
+    optuna.Study
+        `best_params` and `best_value`, the validation cross-entropy.
+    """
+    say = reporting.Console(verbose).say
+    if not (isinstance(n_trials, int) and n_trials > 0):
+        raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
+    if options.get('val') is False:
+        raise ValueError('a search chooses on the validation images: val must be True')
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
+    space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
+             value if isinstance(value, tuple) else sweeps.parse_space([f'{name}={value}'])[name]
+             for name, value in space.items()}
+    for name, what in space.items():
+        for value in what[1] if what[0] == 'choice' else what[1:3]:
+            _all_arguments({**options, name: value})
+
+    def work(point, on_epoch):
+        return run_point({**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
+    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed)
+    finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
+    if finished:
+        say(f'\nsmallest validation cross-entropy {study.best_value:.4f} (trial {study.best_trial.number}): '
+            + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
+    return study
+
+
+def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbose=1, **options):
+    """Learning-rate range test: train a fresh network while the rate grows, see where the cost falls fastest.
+
+    Parameters
+    ----------
+    lowest, highest : float
+    steps : int
+        Minibatches.
+    figure : path or None
+        Where to draw it.
+    **options
+        Further arguments of `test`.
+
+    Returns
+    -------
+    rates, costs, smooth, suggestion
+        See `utils.sweeps.rate_range`.
+    """
+    if not 0 < lowest < highest or steps < 6:
+        raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
+    console = reporting.Console(verbose)
+    _all_arguments(options)
+    given = frozenset(options)
+    options = _checked({**{name: p.default for name, p in inspect.signature(test).parameters.items()}, **options})
+    with _open_data(options, console) as data:
+        trainer = Trainer(_network_maker(options, data, given), data, optimiser=_optimiser(options), **{
+            key: options[key] for key in ('batch_size', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared')})
+        f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
+        order = np.random.default_rng(options['seed'])
+        rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
+        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
+        out = sweeps.rate_range(lambda batch: f.train(*batch[0], batch[1])[0], batches,
+                                lambda rate: f.rate.set_value(np.float32(rate)), lowest, highest, steps)
+    rates, costs, smooth, suggestion = out
+    if len(rates) < 2:
+        raise FloatingPointError(f'the training cost is not finite from the start: try a lowest below {lowest:g}')
+    if figure:
+        figures.rate_range(rates, costs, smooth, suggestion, figure)
+    console.say(f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
+                + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
+                + (f"; figure '{figure}'" if figure else ''))
+    return out
+
 
 def predict(model, images, *, network=None, batch_size=100):
     """Probabilities of the classes for images, from a saved model.
@@ -598,31 +1001,14 @@ def predict(model, images, *, network=None, batch_size=100):
     ValueError
         A file that is no model, images of another size or type, a network class that does not fit.
     """
-    state, config = saving.load(model)
+    net, config = open_model(model, network)
     images = np.asarray(images)
     height, width = config['im_dim']
     if images.ndim != 3 or images.shape[1:] != (height, width) or images.dtype != np.uint8 or not len(images):
         raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
                          f'{images.shape}')
-    options = config['options']
-    if network is None and not config['bundled_network']:
-        raise ValueError(f"'{model}' was trained with a network class of a script, {options['network']}: pass it "
-                         'as network=')
-    network = NETWORKS[options['network']] if network is None else network
-    accepted = inspect.signature(network).parameters
-    kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
-    if 'activation' in kwargs:
-        kwargs['activation'] = rna.ACTIVATIONS[kwargs['activation']]()
-    net = network((height, width), len(config['classes']), rng=np.random.default_rng(0), **kwargs,
-                  **options['network_args'])
-    targets = parameters(net)
-    saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
-             if path.startswith('parameters/')}
-    fitting(saved, {key: p.type.shape for key, p in targets.items()})
-    for key, p in targets.items():
-        p.set_value(saved[key])
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size, precision=options['precision'])
+    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
                              padded.reshape(-1, batch_size, height, width)])[:len(images)]
@@ -646,9 +1032,11 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog='python launch.py', allow_abbrev=False,
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
-                    'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.')
+                    'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.',
+        epilog='Other commands, each with its own --help: evaluate MODEL SET, compare RUN..., ensemble RUN..., rates. '
+               'See docs/experiments.md.')
     texts = _help_texts()
-    lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int}
+    lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int, 'track': str}
     for key, p in inspect.signature(test).parameters.items():
         if key == 'on_epoch':
             continue
@@ -668,21 +1056,125 @@ def _parser():
             default = p.default.__name__ if key == 'network' else getattr(p.default, 'name', p.default)
             kwargs['help'] += f' (default: {default})'
         parser.add_argument(*flags, **kwargs)
+    parser.add_argument('--config', metavar='FILE', default=argparse.SUPPRESS,
+                        help='a config.yaml of a run, to repeat it; options given besides replace its own')
     return parser
 
 
-def main(arguments=None):
-    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
-    options = vars(_parser().parse_args(arguments))
+def _configured(options):
+    """Options of the command line, completed by those of the file that --config names."""
+    path = options.pop('config', None)
+    if path is None:
+        return options
+    saved = read_config(path)
+    for key in saved:
+        if key not in inspect.signature(test).parameters:
+            near = difflib.get_close_matches(key, inspect.signature(test).parameters, 1, cutoff=.4)
+            raise ValueError(f"'{path}': test() has no argument {key!r}"
+                             + (f'; did you mean {near[0]!r}?' if near else ''))
+    return {**saved, **options}
+
+
+def _evaluate_command(arguments):
+    parser = argparse.ArgumentParser(prog='python launch.py evaluate',
+                                     description=inspect.getdoc(evaluate).split('\n')[0])
+    parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
+    parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
+    parser.add_argument('--network', help='script.py:Class, where the network is one of your own')
+    parser.add_argument('--folder', help='where to write (default: the next evaluation-001 beside the record)')
+    parser.add_argument('--special_test', action=argparse.BooleanOptionalAction, default=True,
+                        help='also on all views of each image')
+    parser.add_argument('--report', action=argparse.BooleanOptionalAction, default=True,
+                        help='draw the figures and write the HTML report')
+    evaluate(**vars(parser.parse_args(arguments)))
+
+
+def _compare_command(arguments):
+    parser = argparse.ArgumentParser(prog='python launch.py compare', description='Compare finished runs: means over '
+                                     'seeds, paired tests, curves, the competition.')
+    parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
+    parser.add_argument('--folder', help='where to write (default: the next comparison-001 beside the models)')
+    args = parser.parse_args(arguments)
+    comparison.compare(args.runs, args.folder or _beside(args.runs[0], 'comparison'))
+
+
+def _ensemble_command(arguments):
+    parser = argparse.ArgumentParser(prog='python launch.py ensemble', description='Combine finished runs and evaluate '
+                                     'what comes out.')
+    parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
+    parser.add_argument('--average', choices=ensembles.AVERAGES, default='probabilities', help='what is averaged')
+    parser.add_argument('--all', dest='chosen', action='store_false',
+                        help='take all members; by default they are chosen on the validation images')
+    parser.add_argument('--folder', help='where to write (default: the next ensemble-001 beside the models)')
+    args = parser.parse_args(arguments)
+    ensembles.ensemble(args.runs, args.average, args.chosen, args.folder or _beside(args.runs[0], 'ensemble'))
+
+
+def _beside(run, word):
+    """The next free folder beside the model of a run."""
+    return numbered_folder(read_run(run)['folder'].parent.parent, word, make=False)
+
+
+def _rates_command(arguments):
+    parser = _parser()
+    parser.prog, parser.description = 'python launch.py rates', inspect.getdoc(rate_range).split('\n')[0]
+    for name, kind in (('lowest', float), ('highest', float), ('steps', int), ('figure', str)):
+        default = inspect.signature(rate_range).parameters[name].default
+        parser.add_argument(f'--{name}', type=kind, default=argparse.SUPPRESS, help=f'(default: {default})')
+    rate_range(**_with_sample(_configured(vars(parser.parse_args(arguments)))))
+
+
+def _test_command(arguments):
+    parser = _parser()
+    many = parser.add_argument_group('many runs')
+    many.add_argument('--sweep', nargs='*', metavar='ARG=V,V', help='run every combination of these values')
+    many.add_argument('--seeds', nargs='+', type=int, metavar='SEED', help='run each with these seeds')
+    many.add_argument('--workers', metavar='N|ray|ray:N', help='processes of this machine, or workers of a Ray cluster')
+    many.add_argument('--address', help='of a Ray cluster')
+    many.add_argument('--search', nargs='+', metavar='ARG=LOW..HIGH', help='search these ranges (log:LOW..HIGH) or '
+                      'choices (V,V) with Optuna')
+    many.add_argument('--trials', type=int, help='trials of --search (default: 20)')
+    options = vars(parser.parse_args(arguments))
+    grid, seeds, workers, address, space, trials = (options.pop(key) for key in (
+        'sweep', 'seeds', 'workers', 'address', 'search', 'trials'))
+    grid, space = (texts and read(texts) for texts, read in ((grid, sweeps.parse_grid), (space, sweeps.parse_space)))
+    options = _with_sample(_configured(options), {*(grid or ()), *(space or ())})
+    if space is not None:
+        if grid is not None or seeds or workers:
+            raise ValueError('--search goes without --sweep, --seeds and --workers')
+        search(space, 20 if trials is None else trials, **options)
+    elif grid is not None or seeds:
+        seeds = seeds or [options.pop('seed', 0)]
+        options.pop('seed', None)
+        sweep(grid or {}, seeds, workers=workers or 1, address=address, **options)
+    elif workers or address or trials is not None:
+        raise ValueError('--workers, --address and --trials are for --sweep, --seeds and --search')
+    else:
+        test(**options)
+
+
+def _with_sample(options, named=()):
+    """What is changed where no data set is named: the sample faces are few and small work."""
     if not {'dataset', 'resume'} & set(options):
         sample = dict(SAMPLE_RUN)
-        if 'network' in options:        # these two are about network A
+        if 'network' in options or 'network' in named:        # these two are about network A
             del sample['network_args'], sample['p_dropConv']
         print('A short run on drawn faces, with ' + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
               + '. For a whole experiment name a data set: --dataset.')
         options = {**sample, **options}
+    return options
+
+
+COMMANDS = {'evaluate': _evaluate_command, 'compare': _compare_command, 'ensemble': _ensemble_command,
+            'rates': _rates_command}
+
+
+def main(arguments=None):
+    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = COMMANDS.get(arguments[0]) if arguments else None
     try:
-        test(**options)
+        command(arguments[1:]) if command else _test_command(arguments)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

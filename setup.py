@@ -1,4 +1,4 @@
-"""Installation of symfer: ``pip install -e .``, with extras ``[test]``, ``[cuda12]`` and ``[cuda13]``."""
+"""Installation of symfer: ``pip install -e .``, with extras, see below."""
 from pathlib import Path
 
 from setuptools import setup
@@ -15,8 +15,10 @@ setup(
     packages=['cnn', 'loaders', 'loaders.faces', 'mlp', 'utils'],
     py_modules=['launch'],
     install_requires=['pytensor>=3.0.7,<3.1', 'jax>=0.10', 'numpy>=2', 'h5py>=3.10', 'opencv-python-headless>=4.9',
-                      'matplotlib>=3.8', 'scipy>=1.11', 'tqdm>=4.66'],
-    extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'], 'test': ['pytest>=8']},
+                      'matplotlib>=3.8', 'scipy>=1.12', 'scikit-learn>=1.4', 'PyYAML>=6', 'rich>=13'],
+    extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'], 'test': ['pytest>=8'],
+                    'search': ['optuna>=4'], 'ray': ['ray>=2.30'], 'tensorboard': ['tensorboardX>=2.6'],
+                    'mlflow': ['mlflow-skinny>=2.14']},
     entry_points={'console_scripts': ['symfer=launch:main']},
     classifiers=['Programming Language :: Python :: 3', 'Operating System :: POSIX :: Linux',
                  'Topic :: Scientific/Engineering :: Image Recognition'],

@@ -41,3 +41,14 @@ def tiny_set(tiny_originals, tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
     path, = build(tiny_originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)
     return path
+
+
+@pytest.fixture(scope='session')
+def tiny_runs(tiny_set, tmp_path_factory):
+    """Run folders of a sweep: two rates, each with two seeds, in the order of the grid."""
+    import launch
+    folder = tmp_path_factory.mktemp('runs')
+    launch.sweep({'learning_rate': [.1, .002]}, [1, 2], savename=folder / 's.h5', dataset=str(tiny_set), network='MLP',
+                 n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2, report=False,
+                 verbose=0)
+    return [folder / f's_learning_rate={rate}_seed={seed}' / 'run-001' for rate in ('0.1', '0.002') for seed in (1, 2)]

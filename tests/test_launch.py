@@ -16,7 +16,7 @@ from utils.layer import Layer
 
 ROOT = Path(__file__).parent.parent
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
-             verbose=0)
+             verbose=0, report=False)
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Lines, curves and the table of the competition."""
 import csv
+import io
 
 import pytest
 from matplotlib.image import imread
@@ -63,3 +64,41 @@ def test_compiling_is_said_and_not_when_silent(capsys):
     assert capsys.readouterr().out == 'compiling the training step\n'
     reporting.Console(0).compiling('training step')
     assert capsys.readouterr().out == ''
+
+
+def run_an_epoch(console, monkeypatch, minibatches=3):
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(reporting.time, 'monotonic', lambda: next(clock))
+    console.epoch_begins('train', 1, 2, 300)
+    for _ in range(minibatches):
+        console.minibatch(100, 1.25)
+    if console.progress:
+        console.progress.refresh()
+    console.epoch_ends(ROW)
+
+
+def test_on_a_terminal_there_is_a_display_of_the_stage(monkeypatch):
+    file = io.StringIO()
+    console = reporting.Console()
+    console.terminal = reporting.Terminal(file=file, force_terminal=True, width=160)
+    run_an_epoch(console, monkeypatch)
+    console.epoch_begins('train', 2, 2, 300)
+    console.minibatch(100, 1.)
+    console.progress.refresh()
+    console.close()
+    text = file.getvalue()
+    for part in ('train 1/2', 'train 2/2', 'images/s', 'time left', 'cost 1.250', 'best epoch 3: 41.20 %'):
+        assert part in text
+    assert 'epoch 3, validation error 41.20 %' in text
+
+
+def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, capsys, tmp_path):
+    for verbose, lines in ((0, 0), (1, 2), (2, 3)):
+        console = reporting.Console(verbose)
+        console.say('[before] the log')
+        console.write_to(tmp_path / f'{verbose}.txt')
+        run_an_epoch(console, monkeypatch)
+        console.say('a detail', level=2)
+        out = capsys.readouterr().out
+        assert out.count('\n') == lines and '\x1b' not in out and '\r' not in out
+        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == ['[before] the log', reporting.epoch_line(ROW)]

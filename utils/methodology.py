@@ -7,6 +7,7 @@
 `measure_statistics`  batch norm's population statistics
 `linear_outputs`      linear outputs of the network for every image of a subset
 `sum_over_views`      the special test: sums of linear outputs over the views of each image
+`test_outputs`        linear outputs on the test images, plain and special
 `test_errors`         errors on public half, private half and whole, with and without twins
 ====================  =========================================================================
 
@@ -126,6 +127,30 @@ def sum_over_views(logits, source, images):
     sums = np.zeros((len(images), logits.shape[1]))
     np.add.at(sums, place, logits)
     return sums
+
+
+def test_outputs(functions, data, special_test=True):
+    """Linear outputs on the test images: a dict of arrays (n, n_classes).
+
+    Returns
+    -------
+    dict
+        'plain' and, where there are views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
+        each image, divided by their number, so that their softmax does not depend on it. The views are those of
+        the set or, where it has none and training images are augmented, `utils.augmentation.Augment.views`.
+    """
+    out, views = {'plain': linear_outputs(functions, data.test)}, data.special_test
+    if special_test and views is not None:
+        sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
+        out['special'] = sums / (len(views) / len(data.test))
+    elif special_test and functions.augment:
+        changes = functions.augment.views()
+        sums = sum(linear_outputs(functions, data.test, view).astype(float) for view in changes)
+        out['special'] = sums / len(changes)
+    return out
+
+
+test_outputs.__test__ = False       # not a test for pytest
 
 
 def test_errors(logits, subset):
@@ -351,15 +376,30 @@ class Trainer:
         -------
         dict
             'plain' and 'special' (None where there are no views, or not wanted): what `test_errors` gives.
+            The linear outputs themselves are then in the attribute `test_outputs`.
         """
-        f, images, views = self.functions, self.data.test, self.data.special_test
-        sums = None
-        if special_test and views is not None:
-            sums = sum_over_views(linear_outputs(f, views), views.source, images.source)
-        elif special_test and f.augment:
-            sums = sum(linear_outputs(f, images, view).astype(float) for view in f.augment.views())
-        return {'plain': test_errors(linear_outputs(f, images), images),
-                'special': None if sums is None else test_errors(sums, images)}
+        self.test_outputs = test_outputs(self.functions, self.data, special_test)
+        return {'special': None, **{kind: test_errors(logits, self.data.test)
+                                    for kind, logits in self.test_outputs.items()}}
+
+    def kept_outputs(self):
+        """Linear outputs on the validation images with the parameters of the kept epoch, which never saw them.
+
+        Returns
+        -------
+        tuple (source int array (n,), y int array (n,), array (n, n_classes)) or None
+            For each original image the mean over its views; None without validation.
+        """
+        if self.kept is None:
+            return None
+        now, subset = self.arrays(), self.data.validation
+        self.set_arrays(self.kept)
+        try:
+            logits = linear_outputs(self.functions, subset)
+        finally:
+            self.set_arrays(now)
+        images, first, views = np.unique(subset.source, return_index=True, return_counts=True)
+        return images, subset.y[first], sum_over_views(logits, subset.source, images) / views[:, None]
 
     # ------------------------------------------------------------------------------------ helpers
 

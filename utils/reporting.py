@@ -1,7 +1,7 @@
 """What a person sees of an experiment: lines, progress bar, curves, the table of the competition.
 
 ==================  ===========================================================================
-`Console`           lines and progress bar of a running experiment
+`Console`           lines and progress display of a running experiment
 `plot_curves`       training and validation cross-entropy with the entropy point (thesis Figure 18)
 `write_history`     one CSV row per epoch
 `COMPETITION`       results of the 2013 competition
@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from tqdm import tqdm
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from utils.saving import replacing
 
@@ -43,7 +44,7 @@ def rank(error, half='whole'):
         1 + number of teams with a smaller error; one more than the teams known means that or any later place.
     """
     column = {'whole': 1, 'private': 2}[half]
-    return 1 + sum(row[column] < error for row in COMPETITION if row[column] is not None)
+    return 1 + sum(bool(row[column] < error) for row in COMPETITION if row[column] is not None)
 
 
 def ranking(results, half='whole'):
@@ -75,46 +76,87 @@ class Console:
 
     Parameters
     ----------
-    verbose : int
-        0 nothing, 1 a line per epoch and, on a terminal, a progress bar within it.
+    verbose : {0, 1, 2}
+        0 nothing; 1 a line per epoch and, on a terminal, a display of where it is; 2 also what is done besides.
     on_epoch : callable, optional
         Called with the entry of each epoch when it is over and saved.
     """
 
     def __init__(self, verbose=1, on_epoch=None):
-        self.verbose, self.on_epoch, self.bar = verbose, on_epoch, None
+        self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
+        self.terminal = Terminal()
+        self.best, self.told, self.log, self.cost = None, [], None, ''
 
-    def say(self, text=''):
-        if self.verbose:
-            tqdm.write(text)
+    def write_to(self, path):
+        """Write what was said, and what will be, into a file as well."""
+        self.log = Path(path)
+        self.log.write_text(''.join(self.told), encoding='utf-8')
+
+    def say(self, text='', level=1):
+        if level <= 1:
+            self.told.append(f'{text}\n')
+            if self.log:
+                with open(self.log, 'a', encoding='utf-8') as file:
+                    file.write(f'{text}\n')
+        if self.verbose < level:
+            return
+        if self.progress:       # above the display, as it is: no markup, colours or folding
+            self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, flush=True)
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images):
-        self.shown = 0.
-        self.bar = tqdm(total=n_images, desc=f'{stage} {epoch}/{n_epochs}', unit=' images', leave=False,
-                        disable=None if self.verbose else True, dynamic_ncols=True)
+        self.shown = time.monotonic()
+        if not self.verbose or not self.terminal.is_terminal:
+            return
+        if self.progress is None:
+            self.progress = Progress(
+                TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
+                TextColumn('{task.fields[speed]}'), TextColumn('time left'), TimeRemainingColumn(),
+                TextColumn('{task.fields[note]}'), console=self.terminal, transient=True)
+            self.task = None
+            self.progress.start()
+        if self.task is None or self.stage != stage:
+            if self.task is not None:
+                self.progress.remove_task(self.task)
+            # One bar over the stage, so that the time left is the stage's.
+            self.task = self.progress.add_task('', total=(n_epochs - epoch + 1) * n_images, speed='', note='')
+            self.stage, self.seen = stage, 0
+        self.began, self.before = time.monotonic(), self.seen
+        self.progress.update(self.task, description=f'{stage} {epoch}/{n_epochs}')
 
     def compiling(self, what):
         """Say why nothing moves at first."""
         self.say(f'compiling the {what}')
 
     def minibatch(self, count, cost):
-        self.bar.update(count)
+        if not self.progress:
+            return
+        self.seen += count
+        self.progress.advance(self.task, count)
         now = time.monotonic()
-        if not self.bar.disable and now - self.shown > 1:     # reading a cost waits for the device
-            self.shown = now
-            self.bar.set_postfix_str(f'cost {float(cost):.3f}')
+        if now - self.shown > 1:        # reading a cost waits for the device
+            self.shown, self.cost = now, f'cost {float(cost):.3f}'
+            speed = (self.seen - self.before) / max(now - self.began, 1e-9)
+            self.progress.update(self.task, speed=f'{speed:.0f} images/s', note=self._note())
+
+    def _note(self):
+        best = self.best and f"best epoch {self.best['epoch']}: {self.best['validation_error']:.2f} %"
+        return ', '.join(filter(None, [self.cost, best]))
 
     def epoch_ends(self, row):
-        self.close()
+        entropy = row['validation_cross_entropy']
+        if entropy is not None and (self.best is None or entropy < self.best['validation_cross_entropy']):
+            self.best = row
         self.say(epoch_line(row))
         if self.on_epoch:
             self.on_epoch(row)
 
     def close(self):
-        """Take the bar away."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        """Take the display away."""
+        if self.progress:
+            self.progress.stop()
+            self.progress = None
 
 
 def epoch_line(row):
@@ -179,6 +221,7 @@ def plot_curves(history, path, best=None, title=''):
 
 def write_history(history, path):
     """Write one CSV row per epoch."""
+    history = [{**row, 'images_per_second': round(row['images'] / row['seconds'], 1)} for row in history]
     with replacing(path) as temporary, open(temporary, 'w', newline='') as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ['epoch'])
         writer.writeheader()

@@ -1,0 +1,217 @@
+"""How good are the answers of a classifier: errors with intervals, per-class figures, calibration.
+
+==================  ===========================================================================
+`evaluate`          all figures of linear outputs on the test images
+`scores`            the figures of one group of images
+`interval`          95 % interval of an error
+`calibration`       confidence against accuracy, and the expected calibration error
+`probabilities`     softmax
+`save_logits`       linear outputs in a file, for ensembles and comparisons
+`error_lines`, `summary_lines`
+                    the figures for a person
+`class_table`       those of each class
+==================  ===========================================================================
+
+Figures of classes come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
+"""
+import csv
+
+import numpy as np
+from scipy.special import softmax
+from scipy.stats import binomtest
+from sklearn import metrics
+
+from utils import reporting
+from utils.saving import replacing
+
+HALVES = {'whole': None, 'public': 1, 'private': 2}
+
+
+def probabilities(logits):
+    """Softmax of linear outputs (n, n_classes), in float64."""
+    return softmax(np.asarray(logits, dtype=float), axis=1)
+
+
+def interval(wrong, n, level=.95):
+    """Wilson's interval [1]_ of an error in %, from `wrong` wrong answers of `n`: (low, high).
+
+    References
+    ----------
+    .. [1] Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference, JASA 22.
+    """
+    ci = binomtest(int(wrong), int(n)).proportion_ci(level, method='wilson')
+    return [100 * float(ci.low), 100 * float(ci.high)]
+
+
+def calibration(p, y, bins=15):
+    """Compare confidence with accuracy in bins of equal width [1]_.
+
+    Parameters
+    ----------
+    p : array (n, n_classes)
+        Probabilities.
+    y : int array (n,)
+    bins : int
+
+    Returns
+    -------
+    dict
+        'ece', the mean over the images of abs(accuracy - confidence) of their bin, and for each bin that has
+        images 'confidence', 'accuracy' (means) and 'images'.
+
+    References
+    ----------
+    .. [1] Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks, ICML, eq. 3.
+    """
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)       # bins ((k - 1) / bins, k / bins]
+    counts = np.bincount(place, minlength=bins)
+    there = counts > 0
+    mean_confidence = np.bincount(place, confidence, bins)[there] / counts[there]
+    accuracy = np.bincount(place, right, bins)[there] / counts[there]
+    counts = counts[there]
+    return {'ece': float((counts * abs(accuracy - mean_confidence)).sum() / len(y)),
+            'confidence': mean_confidence.tolist(), 'accuracy': accuracy.tolist(), 'images': counts.tolist()}
+
+
+def scores(logits, y, classes):
+    """The figures of one group of images.
+
+    Parameters
+    ----------
+    logits : array (n, n_classes)
+    y : int array (n,)
+    classes : sequence of str
+
+    Returns
+    -------
+    dict
+        images, error, interval (95 %), top2_error, cross_entropy, ece, macro_f1, per_class (precision, recall,
+        f1 and images of each, in the order of `classes`), confusion (rows: truth), calibration. The mean of
+        macro_f1 is over the classes that occur, as label or as answer.
+    """
+    y, labels = np.asarray(y, dtype=int), np.arange(len(classes))
+    p = probabilities(logits)
+    answer = p.argmax(axis=1)
+    wrong = int((answer != y).sum())
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        y, answer, labels=labels, zero_division=0)
+    occurs = np.union1d(y, answer)
+    curve = calibration(p, y)
+    top2 = metrics.top_k_accuracy_score(y, p, k=2, labels=labels) if len(classes) > 2 else 1.
+    own = np.clip(p[np.arange(len(y)), y], np.finfo(float).tiny, None)
+    return {'images': len(y), 'error': 100 * wrong / len(y), 'interval': interval(wrong, len(y)),
+            'top2_error': 100 * (1 - float(top2)), 'cross_entropy': float(-np.log(own).mean()), 'ece': curve['ece'],
+            'macro_f1': float(f1[occurs].mean()),
+            'per_class': {name: {'precision': float(precision[k]), 'recall': float(recall[k]), 'f1': float(f1[k]),
+                                 'images': int(support[k])} for k, name in enumerate(classes)},
+            'confusion': metrics.confusion_matrix(y, answer, labels=labels).tolist(), 'calibration': curve}
+
+
+def evaluate(logits, subset, classes):
+    """All figures of linear outputs on the test images.
+
+    Parameters
+    ----------
+    logits : dict of str to array (n, n_classes)
+        'plain' and, where the set has views, 'special': means over the views of each image. The mean gives the
+        answers that the sum of thesis 3.4.4 gives, and probabilities that do not depend on the number of views.
+    subset : loaders.Subset
+        The test images.
+    classes : sequence of str
+
+    Returns
+    -------
+    dict
+        ``[kind][half]``: `scores` with, where some image has an exact twin in the training set, 'without_twins':
+        images, error and interval. 'rank': places in the 2013 competition by the whole and by the private
+        error, of 'special' if there is one.
+    """
+    out = {}
+    for kind, values in logits.items():
+        out[kind] = {}
+        for half, usage in HALVES.items():
+            mask = np.ones(len(subset), bool) if usage is None else subset.usage == usage
+            if not mask.any():
+                continue
+            entry = scores(values[mask], subset.y[mask], classes)
+            clean = mask & ~subset.twin
+            if 0 < clean.sum() < mask.sum():
+                wrong = int((values[clean].argmax(axis=1) != subset.y[clean]).sum())
+                entry['without_twins'] = {'images': int(clean.sum()), 'error': 100 * wrong / int(clean.sum()),
+                                          'interval': interval(wrong, clean.sum())}
+            out[kind][half] = entry
+    final = out.get('special') or out['plain']
+    out['rank'] = {half: reporting.rank(final[half]['error'], half) for half in ('whole', 'private') if half in final}
+    return out
+
+
+def final_kind(evaluation):
+    """'special' where there is a special test, else 'plain'."""
+    return 'special' if 'special' in evaluation else 'plain'
+
+
+def save_logits(path, subset, logits, validation=None):
+    """Write linear outputs with what is needed to compare and combine them.
+
+    Parameters
+    ----------
+    path : path ending in .npz
+    subset : loaders.Subset
+        The test images.
+    logits : dict of str to array (n, n_classes)
+        As for `evaluate`.
+    validation : tuple (source, y, logits), optional
+        Of the original validation images, from the parameters of the kept epoch, which never saw them.
+    """
+    arrays = {'y': subset.y, 'source': subset.source, 'usage': subset.usage, 'twin': subset.twin,
+              **{kind: np.asarray(values, dtype=np.float32) for kind, values in logits.items()}}
+    if validation is not None:
+        for name, value in zip(('validation_source', 'validation_y', 'validation'), validation):
+            arrays[name] = np.asarray(value, dtype=np.float32) if name == 'validation' else value
+    with replacing(path) as temporary, open(temporary, 'wb') as file:
+        np.savez_compressed(file, **arrays)
+
+
+def write_confusion(path, confusion, classes):
+    """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
+    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['truth', *classes])
+        writer.writerows([name, *row] for name, row in zip(classes, confusion))
+
+
+def error_lines(evaluation):
+    """Errors of every kind and half with their intervals, a list of str."""
+    lines = []
+    for kind, title in (('plain', 'test error'), ('special', 'special test error')):
+        for half, e in evaluation.get(kind, {}).items():
+            low, high = e['interval']
+            line = f"{title}, {half}: {e['error']:.2f} % of {e['images']} ({low:.2f} to {high:.2f})"
+            if 'without_twins' in e:
+                clean = e['without_twins']
+                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a "
+                         'twin in the training set')
+            lines.append(line)
+    return lines
+
+
+def summary_lines(evaluation):
+    """What is worth a line on the terminal, a list of str."""
+    kind = final_kind(evaluation)
+    whole = evaluation[kind]['whole']
+    name = 'special test' if kind == 'special' else 'test'
+    low, high = whole['interval']
+    return [f"{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole['macro_f1']:.3f}, wrong in the "
+            f"best two {whole['top2_error']:.2f} %, cross-entropy {whole['cross_entropy']:.4f}, calibration error "
+            f"{whole['ece']:.3f}"]
+
+
+def class_table(entry):
+    """Per-class figures of a `scores` entry as aligned text."""
+    width = max(len(name) for name in [*entry['per_class'], 'class'])
+    lines = [f"{'class':{width}}  images  precision  recall     F1"]
+    for name, row in entry['per_class'].items():
+        lines.append(f"{name:{width}}  {row['images']:6d}  {row['precision']:9.3f}  {row['recall']:6.3f}  "
+                     f"{row['f1']:5.3f}")
+    return '\n'.join(lines)

@@ -1,0 +1,463 @@
+"""The record of a run: a numbered folder beside the model, and one table of all runs.
+
+==================  ===========================================================================
+`Record`            a run while it goes on: makes its folder, writes into it, ends it
+`read_run`          a run folder, read back
+`write_predictions` per-image predictions as CSV
+`environment`       versions, device, git revision
+`class_source`      the source of a network's class, as a file that can be imported
+`numbered_folder`   the next free ``run-001``, ``run-002``, ...
+==================  ===========================================================================
+
+A run of the model ``trained_models/x.h5`` has a folder ``trained_models/x/run-001/`` with
+
+=================  ============================================================================
+config.yaml        every argument; ``python launch.py --config`` repeats the run
+run.json           versions, device, git revision, data fingerprint, who and when
+network.py         source of the network's class
+log.txt            what was printed
+history.csv        a row per epoch, written as they end
+histograms.json    of the weights and the outputs of layers after each epoch
+result.json        status, errors, evaluation; there from the start with status 'running'
+model.h5           the model (a hard link where the file system knows them)
+logits.npz         linear outputs on the test and validation images, for ensembles
+predictions.csv    a row per test image; confusion.csv counts them
+report.html        figures and tables in one file; the figures are also in figures/
+=================  ============================================================================
+
+Nothing in it is overwritten by another run. ``trained_models/experiments.csv`` has a row for every run, written
+when it starts and completed when it ends.
+"""
+import ast
+import csv
+import fcntl
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from utils import jax_backend, reporting
+from utils.inspection import Activations, weight_histograms
+from utils.saving import replacing
+from utils.trackers import TRACKERS
+
+FORMAT, VERSION = 'symfer run', 1
+TABLE = 'experiments.csv'
+IMAGES = 100        # of which the outputs of layers are looked at after each epoch
+COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
+           'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
+           'test_error', 'special_test_error', 'host', 'pid', 'options')
+
+
+class RunError(ValueError):
+    """A run folder that is not what it should be."""
+
+
+# --------------------------------------------------------------------------------- small helpers
+
+@contextmanager
+def locked(path):
+    """Hold the lock of a file, across processes (and machines, where the file system can)."""
+    path = Path(path)
+    with open(path.with_name(f'.{path.name}.lock'), 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_json(path, value):
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+
+
+def numbered_folder(parent, word='run', make=True):
+    """The next free folder ``parent/word-001``, ``word-002``, ...; no two callers that make it get the same."""
+    parent = Path(parent)
+    parent.mkdir(parents=True, exist_ok=True)
+    last = max((int(p.name.rpartition('-')[2]) for p in parent.glob(f'{word}-[0-9]*')
+                if p.name.rpartition('-')[2].isdigit()), default=0)
+    while True:
+        last += 1
+        folder = parent / f'{word}-{last:03d}'
+        try:
+            if make:
+                folder.mkdir()
+            return folder
+        except FileExistsError:
+            continue
+
+
+def _now():
+    return datetime.now(UTC).astimezone().isoformat(timespec='seconds')
+
+
+def _git(*arguments):
+    try:
+        done = subprocess.run(['git', '-C', str(Path(__file__).parent), *arguments], capture_output=True, text=True,
+                              timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def environment():
+    """What a run depends on besides its arguments: a dict of versions, device and code revision."""
+    revision = _git('rev-parse', 'HEAD')
+    if revision and _git('status', '--porcelain', '--untracked-files=no'):
+        revision += ' with changes'
+    driver = Path('/proc/driver/nvidia/version')
+    versions = {name: importlib.metadata.version(name) for name in ('pytensor', 'jax', 'jaxlib', 'numpy')}
+    return {'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
+            'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
+            'system': platform.platform(), 'cpus': os.cpu_count(), 'host': socket.gethostname(), 'pid': os.getpid(),
+            'command': sys.argv, 'folder': os.getcwd(), 'git': revision}
+
+
+def class_source(cls):
+    """The imports, definitions and constants of the file that defines a class, without what the file does.
+
+    A script that trains a network when it is run can so be imported for the network alone.
+
+    Returns
+    -------
+    str or None
+        None where there is no source, as of a class typed into an interpreter.
+    """
+    try:
+        source = Path(inspect.getsourcefile(cls)).read_text(encoding='utf-8')
+        nodes = ast.parse(source).body
+    except (TypeError, OSError, SyntaxError):
+        return None
+    lines, parts = source.splitlines(), []
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            try:
+                ast.literal_eval(node.value)
+            except ValueError:
+                continue
+        elif not isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+            continue
+        first = min([node.lineno, *(d.lineno for d in getattr(node, 'decorator_list', ()))])
+        parts.append('\n'.join(lines[first - 1:node.end_lineno]))
+    return '\n'.join(parts) + '\n'
+
+
+# ------------------------------------------------------------------------------ a run that goes on
+
+class Record:
+    """A run's folder, made when it is known that the run can start.
+
+    Parameters
+    ----------
+    model : Path
+        The model file.
+    config : dict
+        What is saved with the model: 'options', 'fingerprint', ...
+    network : class
+    name : str
+        Under which the result stands in tables.
+    data : loaders.Dataset
+    resumed : path, optional
+        The model that the run goes on with.
+    done : int
+        Epochs that it has had.
+
+    Attributes
+    ----------
+    folder, log : Path
+    histograms : list of dict
+        Of weights and outputs of layers, one per epoch, see `utils.figures.histograms`.
+    """
+
+    def __init__(self, model, config, network, name, data, resumed=None, done=0):
+        self.model, self.options, self.start = Path(model), config['options'], time.perf_counter()
+        self.folder = numbered_folder(self.model.with_suffix(''))
+        self.log, self.ended = self.folder / 'log.txt', False
+        self.epochs, self.histograms, self.activations = done, [], None
+        (self.folder / 'figures').mkdir()
+        source = class_source(network)
+        if source:
+            (self.folder / 'network.py').write_text(source, encoding='utf-8')
+        options = dict(self.options)
+        if not config['bundled_network'] and source:
+            options['network'] = f"network.py:{options['network']}"
+        with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
+            file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
+                       f"{self.folder / 'config.yaml'}\n")
+            yaml.safe_dump(options, file, sort_keys=False, allow_unicode=True)
+        self.started, about = _now(), environment()
+        write_json(self.folder / 'run.json', {
+            'format': FORMAT, 'version': VERSION, 'started': self.started, 'name': name, 'model': str(self.model),
+            'seed': self.options['seed'], 'resumed': resumed and str(resumed), 'data': str(data.path),
+            'data_name': data.name, 'fingerprint': config['fingerprint'], 'classes': list(data.classes),
+            'is_fer2013': bool(data.is_fer2013), 'environment': about})
+        write_json(self.folder / 'result.json', {'status': 'running'})
+        self.row = {'run': str(self.folder), 'status': 'running', 'started': self.started, 'name': name,
+                    'data': data.name, 'host': about['host'], 'pid': about['pid'],
+                    **{key: self.options[key] for key in ('network', 'seed', 'learning_rate', 'batch_size',
+                                                          'n_epochs')},
+                    'n_hidden': ' '.join(map(str, self.options['n_hidden'])), 'options': json.dumps(self.options)}
+        self._table()
+        self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
+
+    def _table(self, **values):
+        """Add the run's row to the table, or complete it."""
+        path = self.model.parent / TABLE
+        self.row |= values
+        with locked(path):
+            rows = read_table(path) if path.exists() else []
+            columns = list(dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())]))      # a person may have added some
+            others = [_marked_if_dead(row) for row in rows]
+            places = [k for k, row in enumerate(others) if row['run'] == self.row['run']]
+            if places:
+                others[places[0]] |= self.row
+            else:
+                others.append(self.row)
+            with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+                writer = csv.DictWriter(file, columns, extrasaction='ignore')
+                writer.writeheader()
+                writer.writerows(others)
+
+    def epoch(self, trainer):
+        """Write down the epochs that a trainer has had so far; with 'report', weights and outputs of layers too."""
+        reporting.write_history(trainer.history, self.folder / 'history.csv')
+        if len(trainer.history) == self.epochs:
+            return
+        self.epochs = len(trainer.history)
+        self._track('epoch', trainer.history[-1])
+        if not self.options['report']:
+            return
+        if self.activations is None:
+            rows = np.random.default_rng(0).permutation(len(trainer.data.training))[:IMAGES]
+            self.activations = Activations(trainer.functions.network, trainer.data.training.images(rows))
+        last = trainer.history[-1]
+        self.histograms.append({'stage': last['stage'], 'epoch': last['epoch'],
+                                'weights': weight_histograms(trainer.last['arrays']),
+                                'activations': self.activations()})
+
+    def _track(self, method, *arguments):
+        """Tell the trackers; one that fails is left, for the run is worth more."""
+        for tracker in list(self.trackers):
+            try:
+                getattr(tracker, method)(*arguments)
+            except Exception as error:      # each tracker's library has errors of its own
+                self.trackers.remove(tracker)
+                with open(self.log, 'a', encoding='utf-8') as file:
+                    file.write(f'tracker {type(tracker).__name__} is left: {error}\n')
+
+    @contextmanager
+    def kept(self):
+        """A block in which the run goes on; what ends it goes into result.json and the table."""
+        try:
+            yield self
+        except BaseException as error:
+            ends = {'KeyboardInterrupt': 'interrupted', 'TrialPruned': 'pruned'}
+            kind = type(error).__name__
+            self.end(ends.get(kind) or f'failed: {kind}: {error}', {})
+            raise
+
+    def end(self, status, result):
+        """Write result.json and complete the row of the table.
+
+        Parameters
+        ----------
+        status : str
+            'finished', 'interrupted', 'pruned' or 'failed: ...'.
+        result : dict
+            Made of what JSON knows.
+        """
+        if self.ended:
+            return
+        self.ended, seconds = True, time.perf_counter() - self.start
+        self.link_model()
+        if self.histograms:
+            write_json(self.folder / 'histograms.json', self.histograms)
+        write_json(self.folder / 'result.json', {'status': status, 'ended': _now(), 'seconds': seconds, **result})
+        self._track('end', status, result)
+        self._table(status=status.splitlines()[0][:200], ended=_now(), seconds=round(seconds, 1), **{
+            ours: result.get(theirs) for ours, theirs in (
+                ('kept_epoch', 'epoch'), *((key, key) for key in (
+                    'validation_error', 'validation_cross_entropy', 'test_error', 'special_test_error')))})
+
+    def link_model(self):
+        """Put the model, as it is now, into the folder."""
+        mine = self.folder / f'model{self.model.suffix}'
+        if not self.model.exists() or mine.exists():
+            return
+        try:
+            os.link(self.model, mine)       # a later writing of the model makes a new file, so this one stays
+        except OSError:
+            shutil.copyfile(self.model, mine)
+
+
+def _marked_if_dead(row):
+    """A row of the table; 'running' becomes 'died' where its process is of this machine and gone."""
+    if row['status'] != 'running' or row['host'] != socket.gethostname() or not row['pid'].isdigit():
+        return row
+    try:
+        os.kill(int(row['pid']), 0)
+    except ProcessLookupError:
+        return {**row, 'status': 'died'}
+    except PermissionError:
+        pass
+    return row
+
+
+def read_table(path):
+    """The rows of experiments.csv, a list of dict of text.
+
+    Raises
+    ------
+    RunError
+        It has not the columns of such a table.
+    """
+    with open(path, newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file, restkey='more', restval='')
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise RunError(f"'{path}' is not a table of runs, it has no column {', '.join(missing)}: move it away")
+        return list(reader)
+
+
+def write_predictions(path, subset, classes, probabilities, special=None):
+    """Write one CSV row per test image: what it is, what it was taken for, the probabilities.
+
+    Parameters
+    ----------
+    path : path
+    subset : loaders.Subset
+    classes : sequence of str
+    probabilities, special : array (n, n_classes)
+        From the images as they are and, where there are views, from all views of each. The columns
+        'predicted', 'correct' and the probabilities are of `special` if there is one.
+    """
+    final = probabilities if special is None else special
+    taken, plain = final.argmax(axis=1), probabilities.argmax(axis=1)
+    usage = ('Training', 'PublicTest', 'PrivateTest')
+    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['source', 'usage', 'twin', 'label', 'predicted', 'correct', 'predicted_plain',
+                         *(f'p_{name}' for name in classes)])
+        for k in range(len(subset)):
+            writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), classes[subset.y[k]],
+                             classes[taken[k]], int(taken[k] == subset.y[k]), classes[plain[k]],
+                             *(f'{p:.5f}' for p in final[k])])
+
+
+# -------------------------------------------------------------------------------- reading it back
+
+def read_run(folder, need=()):
+    """Read a run folder.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder, a file in one, or the folder of a model, of which the last finished run is taken.
+    need : sequence of str
+        Further files that must be there, for example 'logits.npz'.
+
+    Returns
+    -------
+    dict
+        'folder', 'config' (the arguments), 'run' (run.json), 'result' (result.json), 'history' (list of dict).
+
+    Raises
+    ------
+    RunError
+        No run folder, one of another version, a file missing or damaged, a run that has not finished.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        folder = folder.with_suffix('') if folder.suffix in ('.h5', '.hdf5', '.pkl') and folder.stem != 'model' \
+            else folder.parent
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder '{folder}'")
+    if not (folder / 'run.json').exists():
+        runs = sorted(folder.glob('run-*'))
+        finished = [run for run in runs if status_of(run) == 'finished']
+        if not runs:
+            raise RunError(f"'{folder}' is not a run folder: it has no run.json")
+        folder = (finished or runs)[-1]
+    missing = [name for name in ('run.json', 'config.yaml', 'result.json', 'history.csv', *need)
+               if not (folder / name).is_file()]
+    if 'run.json' not in missing:
+        run = _read(folder / 'run.json')
+        if not isinstance(run, dict) or run.get('format') != FORMAT:
+            raise RunError(f"'{folder}' is not a run folder: its run.json is not a {FORMAT}")
+        if run.get('version') != VERSION:
+            raise RunError(f"the run '{folder}' is of version {run.get('version')}, this symfer reads version "
+                           f'{VERSION}')
+    status = status_of(folder)
+    if 'result.json' not in missing and status != 'finished':
+        raise RunError(f"the run '{folder}' has not finished: {status}")
+    if missing:
+        raise RunError(f"the run '{folder}' is incomplete: {', '.join(missing)} is missing")
+    with open(folder / 'history.csv', newline='', encoding='utf-8') as file:
+        history = [{key: value if key == 'stage' else _number(value) for key, value in row.items()}
+                   for row in csv.DictReader(file)]
+    return {'folder': folder, 'config': _read(folder / 'config.yaml'), 'run': run,
+            'result': _read(folder / 'result.json'), 'history': history}
+
+
+def status_of(folder):
+    """'finished', 'running', ... of a run folder; 'unknown' where result.json cannot be read."""
+    try:
+        return _read(Path(folder) / 'result.json').get('status', 'unknown')
+    except (RunError, AttributeError):
+        return 'unknown'
+
+
+def _number(text):
+    if text == '':
+        return None
+    value = float(text)
+    return int(value) if value.is_integer() and '.' not in text and 'e' not in text else value
+
+
+def _read(path):
+    try:
+        text = path.read_text(encoding='utf-8')
+        return json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
+
+
+def read_logits(folder):
+    """The arrays of logits.npz as a dict; see `utils.evaluation.save_logits`."""
+    path = Path(folder) / 'logits.npz'
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"'{path}' cannot be read: {error}") from None
+
+
+def read_config(path):
+    """Arguments of `launch.test` from a config.yaml of a run or one written by hand.
+
+    A network ``file.py:Class`` is looked for beside the file.
+
+    Raises
+    ------
+    RunError
+        The file is missing or is no table of arguments.
+    """
+    path = Path(path)
+    options = _read(path)
+    if not isinstance(options, dict):
+        raise RunError(f"'{path}' is no configuration: expected lines 'argument: value'")
+    file, colon, cls = str(options.get('network', '')).rpartition(':')
+    if colon and not Path(file).is_absolute() and (path.parent / file).is_file():
+        options['network'] = f'{path.parent / file}:{cls}'
+    return options

@@ -1,0 +1,95 @@
+"""Optional trackers: a run's epochs and result to TensorBoard or MLflow, besides its own folder.
+
+==================  ===========================================================================
+`TensorBoard`       event files in a run's folder (extra ``[tensorboard]``)
+`MLflow`            a run of an MLflow server or folder (extra ``[mlflow]``)
+`check`             the names of trackers, checked
+`needed`            an optional library, or how to install it
+==================  ===========================================================================
+
+A tracker has ``epoch(row)`` and ``end(status, result)``.
+"""
+from pathlib import Path
+
+MEASURES = ('rate', 'train_cost', 'train_cross_entropy', 'validation_error', 'validation_cross_entropy', 'test_error')
+RESULTS = ('validation_error', 'validation_cross_entropy', 'test_error', 'special_test_error')
+
+
+def needed(module, extra):
+    """Import an optional library, or say how to install it."""
+    try:
+        return __import__(module)
+    except ImportError as error:
+        raise ValueError(f'{module} is not installed: pip install -e ".[{extra}]" ({error})') from None
+
+
+class TensorBoard:
+    """Curves of each stage under ``<run folder>/tensorboard``; look at them with ``tensorboard --logdir``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    """
+
+    def __init__(self, folder, options, name):
+        needed('tensorboardX', 'tensorboard')
+        from tensorboardX import SummaryWriter
+        self.folder = Path(folder)
+        self.writer = SummaryWriter(str(self.folder / 'tensorboard'))
+        self.writer.add_text('arguments', '\n'.join(f'    {key}: {value}' for key, value in options.items()))
+
+    def epoch(self, row):
+        for key in MEASURES:
+            if row[key] is not None:
+                self.writer.add_scalar(f"{row['stage']}/{key}", row[key], row['epoch'])
+        self.writer.flush()
+
+    def end(self, status, result):
+        for key in RESULTS:
+            if result.get(key) is not None:
+                self.writer.add_scalar(f'result/{key}', result[key])
+        self.writer.close()
+
+
+class MLflow:
+    """A run of the experiment 'symfer', where ``MLFLOW_TRACKING_URI`` says or in a database beside the models."""
+
+    def __init__(self, folder, options, name):
+        self.mlflow = needed('mlflow', 'mlflow')
+        from mlflow.tracking import MlflowClient
+        folder = Path(folder)
+        self.client = MlflowClient()
+        experiment = self.client.get_experiment_by_name('symfer')
+        number = experiment.experiment_id if experiment else self.client.create_experiment('symfer')
+        self.run = self.client.create_run(number, run_name=name, tags={'folder': str(folder)}).info.run_id
+        self.epochs = 0
+        for key, value in options.items():
+            self.client.log_param(self.run, key, str(value)[:500])
+
+    def epoch(self, row):
+        self.epochs += 1
+        for key in MEASURES:
+            if row[key] is not None:
+                self.client.log_metric(self.run, f"{row['stage']}.{key}", row[key], step=row['epoch'])
+
+    def end(self, status, result):
+        for key in RESULTS:
+            if result.get(key) is not None:
+                self.client.log_metric(self.run, key, result[key])
+        self.client.set_terminated(self.run, {'finished': 'FINISHED', 'interrupted': 'KILLED',
+                                              'pruned': 'KILLED'}.get(status, 'FAILED'))
+
+
+TRACKERS = {'tensorboard': TensorBoard, 'mlflow': MLflow}
+LIBRARIES = {'tensorboard': 'tensorboardX', 'mlflow': 'mlflow'}
+
+
+def check(names):
+    """Raise ValueError for an unknown tracker or one whose library is not installed; returns a list of names."""
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name not in TRACKERS:
+            raise ValueError(f"track must be of {', '.join(map(repr, TRACKERS))}, got {name!r}")
+        needed(LIBRARIES[name], name)
+    return names
