@@ -4,6 +4,12 @@
 validation images, anneal, test, save, plot. `predict` applies a saved model to images, `evaluate` tests it on a
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
+# ruff: noqa: E402, I001
+from utils.process import keep_compiled, tune_malloc
+
+tune_malloc()       # both before JAX is loaded
+keep_compiled()
+
 import argparse
 import difflib
 import functools
@@ -37,6 +43,7 @@ from utils import (
     updates,
 )
 from utils import report as reports
+from utils.augmentation import Augment
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
 from utils.methodology import RULES, Trainer, fitting, test_outputs
@@ -48,11 +55,12 @@ NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in p
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
 # Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
 FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
-         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'statistics_images')
+         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'augment', 'statistics_images',
+         'precision')
 
-# What `python launch.py` changes when it is given no data set: the sample faces are few and small work.
-SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'n_epochs': 12,
-              'statistics_images': 1000}
+# What `python launch.py` takes when it is given no data set: a short run on the sample faces.
+SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
+              'n_epochs': 12, 'anneal_epochs': 5, 'statistics_images': 1000}
 
 
 @dataclass
@@ -128,10 +136,9 @@ def _knows_what_was_given(function):
 def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
-         rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, statistics_images=5000,
-         special_test=True, show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1,
-         report=True, track=(),
-         given=frozenset()):
+         rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
+         statistics_images=5000, precision='float32', special_test=True, show_test=False, resume=None, save_every=1,
+         name=None, on_epoch=None, verbose=1, report=True, track=(), given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -186,10 +193,17 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         In [0, 1).
     nesterov : bool
         Nesterov's form of the momentum.
+    augment : Augment, dict or True, optional
+        Change the training images anew in every minibatch, see `utils.augmentation.Augment`; a dict holds its
+        arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'mixup': 0.2}``, True takes its defaults.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.
+    precision : {'float32', 'tf32', 'bf16'}
+        Of the operands of convolutions and matrix products; sums, parameters and all else are float32. The other
+        two are for GPUs.
     special_test : bool
-        Also test on the summed linear outputs over all views of each test image, if the set has views.
+        Also test on the summed linear outputs over all views of each test image, if the set has views or `augment`
+        makes them.
     show_test : bool
         Print the test error after every epoch. It is never used for a choice.
     resume : path, optional
@@ -236,7 +250,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         trainer = Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
             **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
-                                             'rule', 'trainShared', 'statistics_images', 'show_test')})
+                                             'rule', 'trainShared', 'statistics_images', 'show_test', 'augment',
+                                             'precision')})
         if state:
             trainer.restore(state)
         record = Record(path, config, options['network'], _label(options, data), data, resume,
@@ -284,6 +299,8 @@ def _checked(options):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
     demand(options['rule'] in RULES, 'rule', ' or '.join(map(repr, RULES)))
+    demand(options['precision'] in jax_backend.PRECISIONS, 'precision',
+           'one of ' + ', '.join(jax_backend.PRECISIONS))
     demand(options['verbose'] in (0, 1, 2), 'verbose', '0, 1 or 2')
     if isinstance(options['activation'], str):
         demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
@@ -305,7 +322,20 @@ def _checked(options):
     options['network_args'] = options['network_args'] or {}
     options['track'] = trackers.check(options['track'] or ())
     options['network'] = _network_class(options['network'])
+    options['augment'] = _augment(options['augment'])
     return options
+
+
+def _augment(settings):
+    """An `Augment`, or None, from what `test` takes."""
+    if settings is None or settings is False or isinstance(settings, Augment):
+        return settings or None
+    if settings is True:
+        return Augment()
+    names = inspect.signature(Augment).parameters
+    if not isinstance(settings, dict) or set(settings) - set(names):
+        raise ValueError(f"augment must be an Augment, True or a dict of {', '.join(names)}, got {settings!r}")
+    return Augment(**settings)
 
 
 def _network_class(network):
@@ -334,6 +364,7 @@ def _plain(options):
     """The options as JSON knows them."""
     out = {key: value for key, value in options.items() if key not in ('resume', 'on_epoch', 'verbose')}
     out['network'] = _class_name(options['network'])
+    out['augment'] = options['augment'] and options['augment'].settings
     out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
     for key in ('dataset', 'savename'):
         out[key] = None if options[key] is None else str(options[key])
@@ -372,6 +403,7 @@ def _with_resumed(options, given):
             raise ValueError(f"'{options['resume']}' was trained with an activation of a script, "
                              f"{options['activation']}: pass it as activation=")
         options['activation'] = rna.ACTIVATIONS[options['activation']]()
+    options['augment'] = _augment(options['augment'])
     if 'savename' not in given:
         options['savename'] = options['resume']
     options['fingerprint'] = config['fingerprint']
@@ -381,7 +413,13 @@ def _with_resumed(options, given):
 def _open_data(options, console):
     if options['dataset'] is None:
         options['dataset'] = sample_set(say=console.say)
-    data = loaders.load(options['dataset'])
+    try:
+        data = loaders.load(options['dataset'])
+    except loaders.DataError as error:
+        if not Path(options['dataset']).is_file():
+            raise
+        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
+                         f"loaders '{options['dataset']}'") from None
     try:
         if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
             raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
@@ -402,7 +440,7 @@ def sample_set(folder='datasets', say=print):
     """
     path = Path(folder) / 'sample_set2.h5'
     if not path.exists():
-        say('No data set was named: drawing sample faces. See README.md for how to get FER2013 in.')
+        say('Drawing sample faces; README.md tells how to get FER2013 in.')
         path.parent.mkdir(parents=True, exist_ok=True)
         csv = write_csv(path.with_name('sample.csv'))
         loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
@@ -483,6 +521,8 @@ class _Checkpoint:
 
             def __exit__(self, kind, error, traceback):
                 if kind is None:
+                    if checkpoint.written is None and not checkpoint.replaces:    # a finished one, under a new name
+                        checkpoint.write(trainer.last)
                     return
                 trainer.report.close()
                 if checkpoint.written is not trainer.last:
@@ -497,14 +537,17 @@ class _Checkpoint:
 
 def _label(options, data):
     """'A BN-drop (set 2)', in the manner of the thesis's tables."""
-    dropped = options['p_drop'] or options['p_dropConv']
-    parts = '-'.join(word for word, there in (('BN', options['batch_norm']), ('drop', dropped)) if there)
+    takes = inspect.signature(options['network']).parameters
+    dropped = [p for key in ('p_drop', 'p_dropConv') if key in takes
+               for p in np.ravel(takes[key].default if options[key] is None else options[key])]
+    techniques = (('BN', 'batch_norm' in takes and options['batch_norm']), ('drop', any(dropped)))
+    parts = '-'.join(word for word, there in techniques if there)
     return options['name'] or ' '.join(filter(None, [_class_name(options['network']), parts, f'({data.name})']))
 
 
 def _announce(console, options, data, path):
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
-    narrowed = ' (narrowed to make this run short)' if options['network_args'].get('width', 1) < 1 else ''
+    narrowed = ' (narrowed)' if options['network_args'].get('width', 1) < 1 else ''
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
@@ -564,6 +607,12 @@ def _report(console, options, data, trainer, errors, record, config, start):
     console.say('\n' + reporting.ranking({label: final}))
     if not data.is_fer2013:
         console.say(_data_note(data))
+    elif 'private' in errors['plain']:
+        private = (errors['special'] or errors['plain'])['private']['error']
+        place = reporting.rank(private, 'private')
+        known = len(reporting.COMPETITION)
+        console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
+                    + (f'place {place}' if place <= known else f'below place {known}') + f' of {reporting.TEAMS}')
     evaluation.save_logits(folder / 'logits.npz', data.test, trainer.test_outputs, trainer.kept_outputs())
     evaluation.write_confusion(folder / 'confusion.csv', figures[evaluation.final_kind(figures)]['whole']['confusion'],
                                data.classes)
@@ -677,7 +726,8 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
         if list(data.classes) != list(config['classes']):
             raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
                              f"{', '.join(data.classes)}")
-        f = Functions(net, data.shape, min(batch_size, len(data.test)))
+        f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
+                      augment=_augment(config['options']['augment']))
         outputs = test_outputs(f, data, special_test)
         scores = evaluation.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
@@ -958,7 +1008,7 @@ def predict(model, images, *, network=None, batch_size=100):
         raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
                          f'{images.shape}')
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size)
+    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
                              padded.reshape(-1, batch_size, height, width)])[:len(images)]
@@ -980,7 +1030,7 @@ def _help_texts():
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog='python launch.py', formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        prog='python launch.py', allow_abbrev=False,
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
                     'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.',
         epilog='Other commands, each with its own --help: evaluate MODEL SET, compare RUN..., ensemble RUN..., rates. '
@@ -994,12 +1044,11 @@ def _parser():
         kwargs = {'help': texts[key], 'default': argparse.SUPPRESS}
         if isinstance(p.default, bool):
             kwargs['action'] = argparse.BooleanOptionalAction
-            flags = flags[:1]
         elif key in lists:
             kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
         elif key == 'activation':
             kwargs['choices'] = list(rna.ACTIVATIONS)
-        elif key == 'network_args':
+        elif key in ('network_args', 'augment'):
             kwargs |= {'type': json.loads, 'metavar': 'JSON'}
         elif isinstance(p.default, (int, float)):
             kwargs['type'] = type(p.default)
@@ -1110,6 +1159,8 @@ def _with_sample(options, named=()):
         sample = dict(SAMPLE_RUN)
         if 'network' in options or 'network' in named:        # these two are about network A
             del sample['network_args'], sample['p_dropConv']
+        print('A short run on drawn faces, with ' + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
+              + '. For a whole experiment name a data set: --dataset.')
         options = {**sample, **options}
     return options
 

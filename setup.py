@@ -12,7 +12,7 @@ setup(
     license='BSD-3-Clause',
     license_files=['LICENSE'],
     python_requires='>=3.11',
-    packages=['cnn', 'loaders', 'mlp', 'utils'],
+    packages=['cnn', 'loaders', 'loaders.faces', 'mlp', 'utils'],
     py_modules=['launch'],
     install_requires=['pytensor>=3.0.7,<3.1', 'jax>=0.10', 'numpy>=2', 'h5py>=3.10', 'opencv-python-headless>=4.9',
                       'matplotlib>=3.8', 'scipy>=1.12', 'scikit-learn>=1.4', 'PyYAML>=6', 'rich>=13'],

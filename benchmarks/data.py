@@ -107,7 +107,32 @@ def auditing(path, near):
     return dict(seconds=timed(lambda: audit(originals, 0.9 if near == 'near' else None)))
 
 
-MEASUREMENTS = {f.__name__: f for f in (building, opening, minibatches, views_on_loading, auditing)}
+def training(path, n_steps=12):
+    """Steps of network A (dropout and batch norm, minibatches of 100), with and without augmentation.
+
+    The two take turns, so that both meet the same machine; medians of `n_steps` steps.
+    """
+    import cnn
+    from utils.augmentation import Augment
+    from utils.functions import Functions
+    everything = Augment(shift=.1, rotation=10, zoom=.1, brightness=.1, contrast=.1, erase=.3, mixup=.2)
+    times = {None: [], everything: []}
+    with load(path) as data:
+        steps = {}
+        for augment in times:
+            network = cnn.A(data.shape, len(data.classes), batch_norm=True, rng=np.random.default_rng(0))
+            steps[augment] = Functions(network, data.shape, 100, augment=augment).train
+        for step in range(n_steps + 2):
+            rows = np.arange(100 * step, 100 * step + 100)
+            batch = data.training.images(rows), data.training.y[rows], np.ones(100, np.float32)
+            for augment, train in steps.items():
+                times[augment].append(timed(lambda: float(train(*batch)[0])))   # noqa: B023
+    plain, augmented = (float(np.median(t[2:])) for t in times.values())
+    return dict(seconds=plain, rate=100 / plain, augmented=augmented, ratio=augmented / plain)
+
+
+MEASUREMENTS = {f.__name__: f for f in (building, opening, minibatches, views_on_loading, auditing,
+                                        training)}
 
 
 def measure(title, name, *arguments):
@@ -119,6 +144,7 @@ def measure(title, name, *arguments):
     disk = f"{result['disk']:,.0f}" if 'disk' in result else ''
     print(f"{title:44s}{result['seconds']:9.3f}{rate:>12s}{result['peak']:10,.0f}{disk:>10s}",
           flush=True)
+    return result
 
 
 def table(source, out):
@@ -143,6 +169,9 @@ def table(source, out):
     measure('the same for set 4, views made of set 1', 'views_on_loading', sets[1], sets[4])
     measure('audit of set 1, exact twins', 'auditing', sets[1], 'exact')
     measure('audit of set 1, near twins too', 'auditing', sets[1], 'near')
+    step = measure('a training step of network A, set 2', 'training', sets[2])
+    print(f"{'the same with all augmentations':44s}{step['augmented']:9.3f}{100 / step['augmented']:>12,.0f}"
+          f"{'':10s}{step['ratio']:9.2f}x")
 
 
 def main():

@@ -1,9 +1,13 @@
 """What several test files use."""
+import os
+
 import numpy as np
 import pytest
 
-import utils  # noqa: F401  (sets PyTensor up before any test imports it)
-from loaders import Originals, build
+os.environ.setdefault('SYMFER_CACHE', '0')      # tests compile what they test
+
+import utils  # noqa: E402, F401  (sets PyTensor up before any test imports it)
+from loaders import Originals, build  # noqa: E402
 
 
 @pytest.fixture

@@ -87,6 +87,16 @@ def test_with_validation_and_show_test_it_prints_both_errors(tiny_set, capsys):
                           capsys.readouterr().out, re.M)) == 2
 
 
+@pytest.mark.parametrize('options, label', [
+    ({'network': cnn.A}, 'A BN-drop (set 2)'), ({'network': cnn.A, 'batch_norm': False}, 'A drop (set 2)'),
+    ({'network': cnn.A, 'p_drop': 0., 'p_dropConv': [0.] * 4}, 'A BN (set 2)'), ({'network': mlp.MLP, 'p_drop': 0.,
+     'batch_norm': False}, 'MLP (set 2)'), ({'name': 'mine'}, 'mine')])
+def test_results_are_named_in_the_manner_of_the_thesis(tiny_set, options, label):
+    with loaders.load(tiny_set) as data:
+        assert launch._label({'network': mlp.MLP, 'batch_norm': True, 'p_drop': .5, 'p_dropConv': None, 'name': None,
+                              **options}, data) == label
+
+
 def test_it_learns(tiny_set):
     result = small(tiny_set, n_epochs=8, n_hidden=[16], p_drop=0.)
     assert result.test_error < 40 and result.special_test_error < 40         # chance: 66.7
@@ -185,6 +195,8 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
     launch.test(resume='short.h5', n_epochs=4, savename='longer.h5', verbose=0)
     assert same_models('long.h5', 'longer.h5')
     assert len([r for r in saving.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
+    launch.test(resume='long.h5', savename='copy.h5', verbose=0)
+    assert same_models('long.h5', 'copy.h5')
 
 
 @pytest.mark.parametrize('changes, message', [
@@ -252,6 +264,7 @@ def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
     ({'n_hidden': [3, -1]}, 'n_hidden must be a list of whole numbers >= 1'),
     ({'activation': 'relus'}, 'activation must be one of relu, sigmoid, tanh'),
     ({'activation': 3}, 'activation must be'),
+    ({'precision': 'half'}, "precision must be one of float32, tf32, bf16, got 'half'"),
     ({'rule': 'luck'}, "rule must be 'entropy' or 'error', got 'luck'"),
     ({'seed': -1}, 'seed must be'), ({'seed': 2 ** 32}, 'seed must be'),
     ({'val': 'yes'}, "val must be True or False, got 'yes'"),
@@ -274,6 +287,9 @@ def test_foreign_files_are_refused(tiny_set):
     Path('text.h5').write_text('not HDF5')
     with pytest.raises(ValueError, match='text.h5'):
         small('text.h5')
+    Path('fer2013.csv').write_text('emotion,pixels,Usage')
+    with pytest.raises(ValueError, match="made of FER2013 in any layout by: python -m loaders 'fer2013.csv'"):
+        small('fer2013.csv')
     small(tiny_set)
     with pytest.raises(ValueError, match='m.h5'):
         small('models/m.h5', savename='other.h5')
@@ -322,6 +338,13 @@ def test_the_command_line_runs_an_experiment(tiny_set):
     assert done.stderr == ''
     options = saving.load('cli/m.h5')[1]['options']
     assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
+
+
+def test_abbreviated_and_unknown_options_are_refused(capsys):
+    for option in ('--learning_rat', '--epochs'):
+        with pytest.raises(SystemExit) as stop:
+            launch.main([option, '3'])
+        assert stop.value.code == 2 and f'unrecognized arguments: {option} 3' in capsys.readouterr().err
 
 
 def test_errors_on_the_command_line_are_one_line(tiny_set):

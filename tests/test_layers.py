@@ -3,8 +3,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-
 import reference
+
 from cnn.layers import AvgPool, Conv, MaxPool, Residual
 from mlp.layers import BatchNorm, Bias, Dropout, FullyConnected, GaussianNoise, Hidden, Softmax
 from utils import costs, jax_backend, rna

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import h5py
@@ -181,15 +182,20 @@ def test_random_damage_never_gets_further_than_one_error(path):
             assert str(error).startswith(path)
 
 
-def limited_disk(n_bytes):
-    """For a child process: files cannot grow beyond so many bytes."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+@contextmanager
+def limited_files(n_bytes):
+    """Child processes begun in this block cannot make a file grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def command(*arguments, **options):
+def command(*arguments):
     return subprocess.Popen([sys.executable, '-m', 'loaders', *map(str, arguments)], cwd=ROOT,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_full_disk_leaves_nothing_behind_and_the_old_file_alone(tmp_path):
@@ -197,7 +203,8 @@ def test_a_full_disk_leaves_nothing_behind_and_the_old_file_alone(tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
     (out / 'set2.h5').write_text('old')
-    process = command(source, '-o', out, preexec_fn=lambda: limited_disk(100_000))
+    with limited_files(100_000):
+        process = command(source, '-o', out)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert errors.startswith(f'error: {out}/set2.h5: cannot be written: ')

@@ -1,14 +1,21 @@
 """Functions and methodology on tiny data: updates, minibatches, stages, entropy point, special test, resuming."""
 import numpy as np
 import pytest
+import reference
 
 import loaders
-import reference
 from mlp import MLP
-from utils import updates
+from utils import methodology, updates
 from utils.functions import Functions, minibatches, place_subset
-from utils.methodology import (Trainer, best_epoch, linear_outputs, measure_statistics, sum_over_views, test_errors,
-                               validate)
+from utils.methodology import (
+    Trainer,
+    best_epoch,
+    linear_outputs,
+    measure_statistics,
+    sum_over_views,
+    test_errors,
+    validate,
+)
 
 
 @pytest.fixture
@@ -85,9 +92,10 @@ class TestTrainFunction:
 
 @pytest.mark.parametrize('nesterov', [True, False])
 def test_momentum_follows_its_equations(nesterov):
+    import pytensor.tensor as pt
+
     from utils import jax_backend
     from utils.layer import parameter
-    import pytensor.tensor as pt
     p = parameter(np.array([1., -2.]))
     g = pt.vector(dtype='float32')
     changes, state = updates.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
@@ -273,6 +281,36 @@ def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optim
         t.train(2), t.retrain(), t.anneal(1)
         states.append(t.state())
     assert equal(*states)
+
+
+def test_many_steps_in_one_call_are_the_same_steps(data):
+    one, many = trainer(data), trainer(data)
+    many.many_steps = True
+    for t in (one, many):
+        t.train(2)
+    for path, value in one.arrays().items():
+        np.testing.assert_allclose(many.arrays()[path], value, rtol=1e-6, atol=1e-7, err_msg=path)
+    for a, b in zip(one.history, many.history):
+        assert a['images'] == b['images']
+        np.testing.assert_allclose(a['train_cross_entropy'], b['train_cross_entropy'], rtol=1e-6)
+
+
+def test_many_steps_do_not_depend_on_how_they_are_cut_into_calls(data, monkeypatch):
+    states = []
+    for seconds in (0, 100):
+        monkeypatch.setattr(methodology, 'CALL_SECONDS', seconds)
+        t = trainer(data)
+        t.many_steps = True
+        t.train(2)
+        states.append(t.state())
+    assert equal(*states)
+
+
+def test_more_steps_than_fit_in_one_call_are_refused(data):
+    f = trainer(data).functions
+    n = methodology.MOST_STEPS + 1
+    with pytest.raises(ValueError, match=f'1 to 256 runs are possible in one call, got {n}'):
+        f.train_many(np.zeros((n, 32), 'int32'), np.ones((n, 32), 'float32'))
 
 
 def test_the_seed_decides_everything(data):

@@ -2,10 +2,10 @@
 import numpy as np
 import pytensor.tensor as pt
 import pytest
+import reference
 
 import cnn
 import mlp
-import reference
 from cnn.layers import AvgPool, Conv, Residual, sides_after, thesis_parameter_count
 from utils import jax_backend, rna, updates
 from utils.functions import Functions

@@ -3,8 +3,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-
 import reference
+
 from utils import jax_backend, ops
 
 REFERENCE = 'FAST_COMPILE'      # runs `perform`

@@ -59,6 +59,13 @@ def test_a_history_without_validation_is_drawn_too(tmp_path):
     assert (tmp_path / 'c.png').stat().st_size > 1000
 
 
+def test_compiling_is_said_and_not_when_silent(capsys):
+    reporting.Console(1).compiling('training step')
+    assert capsys.readouterr().out == 'compiling the training step\n'
+    reporting.Console(0).compiling('training step')
+    assert capsys.readouterr().out == ''
+
+
 def run_an_epoch(console, monkeypatch, minibatches=3):
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(reporting.time, 'monotonic', lambda: next(clock))

@@ -5,10 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from loaders.sample import (ACTION_UNITS, EMOTIONS, FREQUENCIES, PROTOTYPES,
-                            Person, draw_face, draw_faces, draw_person,
-                            early_classes, express, half_face, landmarks,
-                            write_csv)
+from loaders.faces.action_units import ACTION_UNITS, PROTOTYPES, express
+from loaders.faces.people import Person, draw_person, half_face, landmarks
+from loaders.sample import EMOTIONS, FREQUENCIES, draw_face, draw_faces, early_classes, write_csv
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 """The compiled functions of a network, and the minibatches that go into them.
 
 ==================  ===========================================================================
-`Functions`         train, validate, test and statistics of one network
+`Functions`         train, validate, test, test_view and statistics of one network
 `minibatches`       rows of a data set, cut into minibatches of one size
 `place_subset`      a subset's images and labels on the device
 ==================  ===========================================================================
@@ -16,7 +16,10 @@ import pytensor
 import pytensor.tensor as pt
 
 from utils import costs, jax_backend, updates
+from utils.augmentation import partner, warp
 from utils.layer import Phase, parameters
+
+MOST_STEPS = 256        # of one call of `train_many`
 
 
 def pixels(x):
@@ -58,6 +61,10 @@ class Functions:
         ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.updates`.
     seed : int
         Of the random draws, 0 to 2**32 - 1.
+    augment : utils.augmentation.Augment, optional
+        Random changes of the training images.
+    precision : {'float32', 'tf32', 'bf16'}
+        Of convolutions and products, see `utils.jax_backend.mode`.
     resident : Resident, optional
         A stored subset on the device, from `place_subset`. Then `train`, `validate` and `statistics` take rows
         of it, else the images (and labels) themselves.
@@ -71,9 +78,12 @@ class Functions:
     """
 
     def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=updates.sgd, seed=0, resident=None):
+                 optimiser=updates.sgd, seed=0, augment=None, precision='float32', resident=None):
+        self.augment = augment
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
         self.L1_reg, self.L2_reg, self.resident = L1_reg, L2_reg, resident
+        jax_backend.mode(precision)         # refuses others
+        self.precision = precision
         self.rate = pytensor.shared(np.float32(learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
@@ -95,8 +105,12 @@ class Functions:
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
-        logits = self.network(pixels(x), phase)
-        entropy = costs.weighted_mean(costs.negative_log_likelihood(logits, y), weights)
+        x, share = self.augment.mixed(pixels(x), phase) if self.augment else (pixels(x), None)
+        logits = self.network(x, phase)
+        losses = costs.negative_log_likelihood(logits, y)
+        if share is not None:
+            losses = share * losses + (1 - share) * costs.negative_log_likelihood(logits, partner(y))
+        entropy = costs.weighted_mean(losses, weights)
         cost = entropy
         if self.L1_reg:
             cost = cost + np.float32(self.L1_reg) * costs.l1(self.network)
@@ -120,11 +134,19 @@ class Functions:
                              f'device; the {subset.name} set is no part of it')
         return self.resident is not None
 
+    def _function(self, inputs, outputs, **kwargs):
+        return jax_backend.function(inputs, outputs, self.precision, **kwargs)
+
     @cached_property
     def train(self):
         """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
         inputs, outputs, changes = self._train_graph
-        return jax_backend.function(inputs, outputs, updates=changes, name='train')
+        return self._function(inputs, outputs, updates=changes, name='train')
+
+    @cached_property
+    def train_many(self):
+        """(rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,); k steps in one call."""
+        return jax_backend.Repeated(self.train, MOST_STEPS)
 
     @cached_property
     def validate(self):
@@ -134,13 +156,25 @@ class Functions:
         logits = self.network(pixels(x), Phase())
         sums = [costs.total(costs.negative_log_likelihood(logits, y), weights),
                 costs.total(costs.errors(logits, y), weights)]
-        return jax_backend.function([*inputs, weights], sums, name='validate')
+        return self._function([*inputs, weights], sums, name='validate')
 
     @cached_property
     def test(self):
         """Images (batch_size, h, w) uint8 -> linear outputs (batch_size, n_classes)."""
         x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
-        return jax_backend.function([x], self.network(pixels(x), Phase()), name='test')
+        return self._function([x], self.network(pixels(x), Phase()), name='test')
+
+    @cached_property
+    def test_view(self):
+        """(images, mirror, down, right, angle, zoom) -> linear outputs for that view of the images, see `warp`.
+
+        Shifts are parts of the height and the width.
+        """
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        mirror, down, right, angle, zoom = view = pt.fscalars('mirror', 'down', 'right', 'angle', 'zoom')
+        height, width = self.im_dim
+        moved = warp(pixels(x), mirror, down * np.float32(height), right * np.float32(width), angle, zoom)
+        return self._function([x, *view], self.network(moved, Phase()), name='test_view')
 
     @cached_property
     def statistics(self):
@@ -154,7 +188,7 @@ class Functions:
         self.network(pixels(x), phase)
         if not phase.updates:
             return None
-        return jax_backend.function([inputs[0], share], [], updates=phase.updates, name='statistics')
+        return self._function([inputs[0], share], [], updates=phase.updates, name='statistics')
 
 
 def minibatches(subset, order, batch_size, resident=False):

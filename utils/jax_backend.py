@@ -1,24 +1,60 @@
-"""How graphs reach the processor: translations of `utils.ops` to JAX, compilation, device placement.
+"""How graphs reach the processor: translations of `utils.ops` and `utils.winograd` to JAX, compilation, placement.
 
-Nothing else in symfer knows JAX. A translation computes what the NumPy `perform` of its Op computes;
-tests/test_ops.py compares the two.
+Nothing else in symfer knows JAX; `utils.rewrites` asks it for the platform. A translation computes what the NumPy
+`perform` of its Op computes; tests/test_ops.py and tests/test_rewrites.py compare the two.
 """
+import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytensor
 from jax import lax
 from pytensor.compile.mode import Mode
 from pytensor.graph import RewriteDatabaseQuery
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.link.jax.linker import JAXLinker
+from pytensor.tensor.math import Dot
 
-from utils import ops
+from utils import ops, rewrites, winograd
 
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 # Windows of more pixels than this are pooled by a reduction instead of one slice per pixel.
 MOST_SLICES = 64
+
+
+# --------------------------------------------------------------------------------- precision
+
+PRECISIONS = ('float32', 'tf32', 'bf16')
+_precision = ContextVar('precision', default='float32')
+
+
+@contextmanager
+def _computing_in(precision):
+    """What is translated inside is for convolutions and products of this precision, one of `PRECISIONS`."""
+    token = _precision.set(precision)
+    try:
+        # A GPU takes float32 operands as tf32 unless it is told not to.
+        with jax.default_matmul_precision('tensorfloat32' if precision == 'tf32' else 'float32'):
+            yield
+    finally:
+        _precision.reset(token)
+
+
+def _operands(*arrays):
+    """The arrays as a convolution or product is to take them: bfloat16 or as they are."""
+    return [v.astype('bfloat16') if _precision.get() == 'bf16' and v.dtype == 'float32' else v for v in arrays]
+
+
+@jax_funcify.register(Dot)
+def _(op, **kwargs):
+    def dot(x, y):
+        a, b = _operands(x, y)
+        return jnp.dot(a, b, preferred_element_type=jnp.result_type(x, y))
+    return dot
 
 
 # ------------------------------------------------------------------------------- convolution
@@ -30,7 +66,8 @@ def _correlate(x, W, pad):
 
 def _few_channels(channels, size):
     """Whether a convolution is better written out: XLA's own is slow where it has little to sum over."""
-    return channels <= 3 and size[0] * size[1] <= 25 and jax.default_backend() == 'cpu'
+    return (channels <= 3 and size[0] * size[1] <= 25 and jax.default_backend() == 'cpu'
+            and _precision.get() != 'bf16')
 
 
 def _shifted(x, pad, size):
@@ -46,7 +83,7 @@ def _(op, **kwargs):
     def conv(x, W):
         kh, kw, channels, n_out = W.shape
         if not _few_channels(channels, (kh, kw)):
-            return _correlate(x, W, op.pad)
+            return _correlate(*_operands(x, W), op.pad).astype(jnp.result_type(x, W))
         # One multiplication and addition per pixel of the filter, fused with what follows.
         filters = W.reshape(kh * kw, channels, n_out)
         return sum(view[..., c:c + 1] * filters[k, c] for k, view in enumerate(_shifted(x, op.pad, (kh, kw)))
@@ -59,12 +96,118 @@ def _(op, **kwargs):
     def filter_grad(x, g):
         channels, n_out = x.shape[3], g.shape[3]
         if not _few_channels(channels, op.size):
-            W = jax.ShapeDtypeStruct((*op.size, channels, n_out), x.dtype)
-            return jax.linear_transpose(lambda W: _correlate(x, W, op.pad), W)(g)[0]
+            a, b = _operands(x, g)
+            W = jax.ShapeDtypeStruct((*op.size, channels, n_out), a.dtype)
+            return jax.linear_transpose(lambda W: _correlate(a, W, op.pad), W)(b)[0].astype(x.dtype)
         # (pixels of the filter, all places) @ (all places, filters)
         views = jnp.stack([view[..., c] for view in _shifted(x, op.pad, op.size) for c in range(channels)])
         return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
     return filter_grad
+
+
+# --------------------------------------------------------------- convolution by Winograd's filtering
+
+def _combine(matrix, parts):
+    """``sum over k of matrix[i, k] * parts[k]`` for each row i; zeros are left out, equal factors shared."""
+    out = []
+    for row in matrix:
+        by_factor = {}
+        for factor, part in zip(row.tolist(), parts):
+            if factor:
+                by_factor.setdefault(abs(factor), []).append((factor > 0, part))
+        total = None
+        for factor, signed in sorted(by_factor.items(), key=lambda item: item[0]):
+            # The sign of the group is that of its first part, so that most of it is additions.
+            signed.sort(key=lambda item: not item[0])
+            plus = signed[0][0]
+            group = signed[0][1]
+            for positive, part in signed[1:]:
+                group = group + part if positive == plus else group - part
+            group = group if factor == 1 else group * jnp.asarray(factor, group.dtype)
+            total = (group if plus else -group) if total is None else total + group if plus else total - group
+        out.append(total)
+    return out
+
+
+def _combine_2d(matrices, parts):
+    """`_combine` along both axes of parts[i][j]; a list of lists."""
+    rows, columns = matrices
+    half = [_combine(columns, row) for row in parts]
+    whole = [_combine(rows, list(column)) for column in zip(*half)]
+    return list(zip(*whole))
+
+
+@jax_funcify.register(winograd.ToTiles)
+def _(op, **kwargs):
+    (mh, mw) = op.tile
+    BT, AT = ([winograd.matrices(m)[k] for m in op.tile] for k in (0, 2))
+
+    def to_tiles(x):
+        n, height, width, channels = x.shape
+        (th, tw), zero = op.counts(height, width), jnp.zeros((), x.dtype)
+        if op.kind == 'input':
+            x = lax.pad(x, zero, ((0, 0, 0), (1, mh * th + 1 - height, 0), (1, mw * tw + 1 - width, 0), (0, 0, 0)))
+            rows = _combine(BT[0], [x[:, a:a + mh * (th - 1) + 1:mh] for a in range(mh + 2)])
+            out = [v for row in rows
+                   for v in _combine(BT[1], [row[:, :, b:b + mw * (tw - 1) + 1:mw] for b in range(mw + 2)])]
+        else:
+            x = lax.pad(x, zero, ((0, 0, 0), (0, mh * th - height, 0), (0, mw * tw - width, 0), (0, 0, 0)))
+            x = x.reshape(n, th, mh, tw, mw, channels)
+            rows = _combine(AT[0].T, [x[:, :, a] for a in range(mh)])
+            out = [v for row in rows for v in _combine(AT[1].T, [row[:, :, :, b] for b in range(mw)])]
+        return tuple(v.reshape(-1, channels) for v in out)
+    return to_tiles
+
+
+@jax_funcify.register(winograd.FromTiles)
+def _(op, **kwargs):
+    (mh, mw), (height, width), (th, tw) = op.tile, op.image, op.counts(*op.image)
+    BT, AT = ([winograd.matrices(m)[k] for m in op.tile] for k in (0, 2))
+
+    def add_up(*places):
+        places = [v.reshape(-1, th, tw, v.shape[1]) for v in places]
+        places = [places[i * (mw + 2):(i + 1) * (mw + 2)] for i in range(mh + 2)]
+        n, _, _, channels = places[0][0].shape
+        if op.kind == 'output':
+            y = _combine_2d(AT, places)
+            y = jnp.stack([jnp.stack(row, axis=3) for row in y], axis=2).reshape(n, mh * th, mw * tw, channels)
+            return y[:, :height, :width]
+        rows = []
+        for row in places:
+            # Column b of a tile is column mw * t + b of the padded image: the last two lie in the next tile.
+            S = _combine(BT[1].T, row)
+            shift = [lax.pad(v, jnp.zeros((), v.dtype), ((0, 0, 0), (0, 0, 0), (k >= mw, k < mw, 0), (0, 0, 0)))
+                     for k, v in enumerate(S)]
+            columns = [shift[k] + shift[mw + k] if k < 2 else shift[k] for k in range(mw)]
+            rows.append(jnp.stack(columns, axis=3).reshape(n, th, mw * (tw + 1), channels)[:, :, 1:1 + width])
+        # Rows by a product with a constant matrix, as fast as additions and much less to compile.
+        rows = jnp.stack(rows, axis=1).reshape(n, (mh + 2) * th, width * channels)
+        K = jnp.asarray(winograd.axis_map('input', mh, height).reshape(-1, height), rows.dtype)
+        x = lax.dot_general(jnp.broadcast_to(K.T, (n, *K.T.shape)), rows, (((2,), (1,)), ((0,), (0,))))
+        return x.reshape(n, height, width, channels)
+    return add_up
+
+
+@jax_funcify.register(winograd.ToPlaces)
+def _(op, **kwargs):
+    def to_places(W):
+        places = _combine_2d(op.maps(), [[W[a, b] for b in range(3)] for a in range(3)])
+        return tuple(u for row in places for u in row)
+    return to_places
+
+
+@jax_funcify.register(winograd.FromPlaces)
+def _(op, **kwargs):
+    def from_places(*places):
+        side = op.tile[1] + 2
+        W = _combine_2d([G.T for G in op.maps()], [places[k:k + side] for k in range(0, len(places), side)])
+        return jnp.stack([jnp.stack(row) for row in W])
+    return from_places
+
+
+@jax_funcify.register(winograd.Products)
+def _(op, **kwargs):
+    return lambda *factors: tuple(a @ b for a, b in op.pairs(factors))
 
 
 # ----------------------------------------------------------------------------------- pooling
@@ -203,20 +346,101 @@ def compiler_options():
 
 
 class Linker(JAXLinker):
-    """PyTensor's JAX linker with `compiler_options`."""
+    """PyTensor's JAX linker with `compiler_options`.
+
+    Parameters
+    ----------
+    precision : {'float32', 'tf32', 'bf16'}
+        Of convolutions and products, see `mode`.
+    """
+
+    def __init__(self, precision='float32', **kwargs):
+        self.precision = precision
+        super().__init__(**kwargs)
 
     def jit_compile(self, fn):
+        def in_precision(*args):
+            with _computing_in(self.precision):
+                return fn(*args)
+        in_precision.__name__ = 'step'
         if self.scalar_shape_inputs:
-            return super().jit_compile(fn)
-        return jax.jit(fn, compiler_options=compiler_options())
+            return super().jit_compile(in_precision)
+        return jax.jit(in_precision, compiler_options=compiler_options())
 
 
-MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax']))
+MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.TAG])).excluding(
+    *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(',')))
 
 
-def function(inputs, outputs, **kwargs):
-    """`pytensor.function`, compiled for the device."""
-    return pytensor.function(inputs, outputs, mode=MODE, **kwargs)
+def mode(precision='float32'):
+    """How functions are compiled for a precision of convolutions and products.
+
+    Parameters
+    ----------
+    precision : {'float32', 'tf32', 'bf16'}
+        'float32', or operands rounded to tf32 (where the device has it: GPUs since 2020) or to bfloat16, in all
+        three with sums in float32. Everything between them is float32.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(map(repr, PRECISIONS))}, got {precision!r}")
+    if precision == 'float32':
+        return MODE
+    # The transforms would be rounded too, and they enlarge what is lost.
+    exclude = ['winograd_convolutions'] if precision == 'bf16' else []
+    return Mode(Linker(precision), MODE.provided_optimizer).excluding(*exclude)
+
+
+def function(inputs, outputs, precision='float32', **kwargs):
+    """`pytensor.function`, compiled for the device; `precision` as in `mode`."""
+    return pytensor.function(inputs, outputs, mode=mode(precision), **kwargs)
+
+
+class Repeated:
+    """A compiled function of this module, run many times in one call: a loop on the device.
+
+    ``repeated(a, b)`` with stacked arrays does what ``[function(*v) for v in zip(a, b)]`` does, updates included, and
+    returns its outputs stacked. One compilation serves any number of runs up to `most`.
+
+    Parameters
+    ----------
+    function : compiled function
+        Of `function`, with inputs and outputs of fixed shapes.
+    most : int
+        Runs in one call.
+    """
+
+    def __init__(self, function, most):
+        fgraph = function.maker.fgraph
+        step, changed = function.vm.jit_fn.__wrapped__, fgraph.update_mapping      # {output: shared input}
+        self.most, self.storage = most, function.vm.inputs
+        self.n_given = sum(not i.shared for i in function.maker.inputs)
+        self.changed = list(changed.values())
+        results = [k for k in range(len(fgraph.outputs)) if k not in changed]
+
+        def loop(count, given, shared):
+            def run(k, carry):
+                shared, collected = list(carry[0]), carry[1]
+                outputs = step(*(v[k] for v in given), *shared)
+                for k_out, k_in in changed.items():
+                    shared[k_in - self.n_given] = outputs[k_out]
+                return shared, [v.at[k].set(outputs[r]) for v, r in zip(collected, results)]
+
+            empty = [jnp.zeros((most, *fgraph.outputs[r].type.shape), fgraph.outputs[r].dtype) for r in results]
+            shared, collected = lax.fori_loop(0, count, run, (shared, empty))
+            return [shared[k - self.n_given] for k in self.changed], collected
+
+        self.loop = jax.jit(loop, compiler_options=compiler_options())
+
+    def __call__(self, *given):
+        count = len(given[0])
+        if not 1 <= count <= self.most:
+            raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')
+        padded = [np.concatenate([v, np.zeros((self.most - count, *v.shape[1:]), v.dtype)]) for v in given]
+        shared = [jnp.asarray(storage[0]) for storage in self.storage[self.n_given:]]
+        new, collected = self.loop(np.int32(count), padded, shared)
+        for k, value in zip(self.changed, new):
+            self.storage[k][0] = value
+        return [v[:count] for v in collected]
 
 
 def place(shared, value):

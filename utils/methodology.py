@@ -17,10 +17,12 @@ import time
 
 import numpy as np
 
-from utils.functions import Functions, minibatches, place_subset
+from utils import jax_backend
+from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import parameters
 
 STAGES = ('train', 'retrain', 'anneal', 'done')
+CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
 RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
 
 
@@ -83,9 +85,22 @@ def measure_statistics(functions, subset, n_images=5000, seed=0):
         functions.statistics(inputs[0], np.float32(1 / k))
 
 
-def linear_outputs(functions, subset):
-    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset."""
-    parts = [np.asarray(functions.test(inputs[0]))[:count]
+def linear_outputs(functions, subset, view=None):
+    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset.
+
+    Parameters
+    ----------
+    view : dict, optional
+        Of `utils.augmentation.Augment.views`: the images are changed so first.
+    """
+    if view is None:
+        outputs = functions.test
+    else:
+        settings = {'mirror': 1., 'down': 0., 'right': 0., 'angle': 0., 'zoom': 1., **view}
+
+        def outputs(images):
+            return functions.test_view(images, *map(np.float32, settings.values()))
+    parts = [np.asarray(outputs(inputs[0]))[:count]
              for inputs, _, count in minibatches(subset, np.arange(len(subset)), functions.batch_size)]
     return np.concatenate(parts)
 
@@ -120,14 +135,18 @@ def test_outputs(functions, data, special_test=True):
     Returns
     -------
     dict
-        'plain' and, where the set has views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
-        each image, divided by their number, so that their softmax does not depend on it.
+        'plain' and, where there are views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
+        each image, divided by their number, so that their softmax does not depend on it. The views are those of
+        the set or, where it has none and training images are augmented, `utils.augmentation.Augment.views`.
     """
-    out = {'plain': linear_outputs(functions, data.test)}
-    if special_test and data.special_test is not None:
-        views = data.special_test
+    out, views = {'plain': linear_outputs(functions, data.test)}, data.special_test
+    if special_test and views is not None:
         sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
         out['special'] = sums / (len(views) / len(data.test))
+    elif special_test and functions.augment:
+        changes = functions.augment.views()
+        sums = sum(linear_outputs(functions, data.test, view).astype(float) for view in changes)
+        out['special'] = sums / len(changes)
     return out
 
 
@@ -163,6 +182,7 @@ class Silent:
     """Tells nobody. A reporter is told of every epoch and minibatch, see `utils.reporting.Console`."""
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
+    def compiling(self, what): pass
     def minibatch(self, count, cost): pass
     def epoch_ends(self, row): pass
 
@@ -178,7 +198,7 @@ class Trainer:
     make_network : callable
         ``make_network(rng) -> network``; called again with an equal generator for each fresh start.
     data : loaders.Dataset
-    batch_size, learning_rate, L1_reg, L2_reg, optimiser
+    batch_size, learning_rate, L1_reg, L2_reg, optimiser, augment, precision
         As in `utils.functions.Functions`.
     seed : int
         Of weights, order of images, dropout and noise.
@@ -204,10 +224,12 @@ class Trainer:
     history : list of dict
         One row per epoch: stage, epoch, rate, train_cost (regularisation included), train_cross_entropy,
         validation_error (%), validation_cross_entropy, test_error (%), images, seconds.
+    many_steps : bool
+        Train many minibatches in one call of the device; by default on a GPU that holds the training images.
     """
 
     def __init__(self, make_network, data, *, batch_size=100, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=None, seed=0, val=True, rule='entropy', trainShared=True,
+                 optimiser=None, augment=None, seed=0, precision='float32', val=True, rule='entropy', trainShared=True,
                  statistics_images=5000, show_test=False, report=None, checkpoint=None):
         self.data, self.seed, self.val, self.rule = data, seed, val, rule
         self.learning_rate, self.statistics_images = learning_rate, statistics_images
@@ -226,11 +248,14 @@ class Trainer:
         network = self.make_network()
         self.functions = Functions(
             network, data.shape, batch_size, learning_rate=learning_rate, L1_reg=L1_reg, L2_reg=L2_reg,
-            seed=seed, resident=place_subset(data.training) if trainShared else None,
+            seed=seed, augment=augment, precision=precision,
+            resident=place_subset(data.training) if trainShared else None,
             **({'optimiser': optimiser} if optimiser else {}))
         self.stage, self.epoch, self.history = 'train', 0, []
         self.kept = self.trained = None
-        self._measured = False
+        # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
+        self.many_steps = trainShared and jax_backend.device_name() != 'cpu'
+        self._measured = self._compiled = False
         self.last = self.state()
 
     # ------------------------------------------------------------------ what is saved and restored
@@ -344,10 +369,13 @@ class Trainer:
     def test(self, special_test=True):
         """Errors on the test images and, on all views of each, of the special test.
 
+        The views are those of the set or, where it has none and training images are augmented, those of
+        `utils.augmentation.Augment.views`.
+
         Returns
         -------
         dict
-            'plain' and 'special' (None where the set has no views, or not wanted): what `test_errors` gives.
+            'plain' and 'special' (None where there are no views, or not wanted): what `test_errors` gives.
             The linear outputs themselves are then in the attribute `test_outputs`.
         """
         self.test_outputs = test_outputs(self.functions, self.data, special_test)
@@ -402,13 +430,12 @@ class Trainer:
         self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
         start = time.perf_counter()
         order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
-        values, counts = [], []
-        for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
-            values.append(f.train(*inputs, weights))
-            counts.append(count)
-            self.report.minibatch(count, values[max(0, len(values) - 4)][0])   # one that is surely computed
+        if not self._compiled:
+            self.report.compiling('training step')
+            self._compiled = True
+        train = self._train_many if self.many_steps and f.takes_rows_of(subset) else self._train_each
+        values, counts = train(subset, order)
         self._measured = False
-        values = np.array([[float(v) for v in pair] for pair in values])
         if not np.isfinite(values).all():
             batch = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
             raise FloatingPointError(
@@ -419,6 +446,31 @@ class Trainer:
                 'train_cross_entropy': float(entropy), 'validation_error': None,
                 'validation_cross_entropy': None, 'test_error': None, 'images': len(subset),
                 'seconds': time.perf_counter() - start}
+
+    def _train_each(self, subset, order):
+        """Costs and cross-entropies (minibatches, 2) of one epoch, and the images that count in each minibatch."""
+        f, values, counts = self.functions, [], []
+        for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
+            values.append(f.train(*inputs, weights))
+            counts.append(count)
+            self.report.minibatch(count, values[max(0, len(values) - 4)][0])   # one that is surely computed
+        return np.array([[float(v) for v in pair] for pair in values]), counts
+
+    def _train_many(self, subset, order):
+        """`_train_each` with as many minibatches in one call as take about a second."""
+        f, values, n = self.functions, [], 1
+        batches = list(minibatches(subset, order, f.batch_size, resident=True))
+        counts = [count for _, _, count in batches]
+        while len(values) < len(batches):
+            part = batches[len(values):len(values) + n]
+            start = time.perf_counter()
+            cost, entropy = f.train_many(np.stack([rows for (rows,), _, _ in part]),
+                                         np.stack([weights for _, weights, _ in part]))
+            values += zip(np.asarray(cost, float), np.asarray(entropy, float))
+            self.report.minibatch(sum(count for _, _, count in part), values[-1][0])
+            seconds = (time.perf_counter() - start) / len(part)
+            n = int(np.clip(CALL_SECONDS / seconds, 1, min(2 * n, MOST_STEPS)))
+        return np.array(values), counts
 
     def _end_epoch(self, row, subset):
         if self.show_test:

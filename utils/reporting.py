@@ -125,6 +125,10 @@ class Console:
         self.began, self.before = time.monotonic(), self.seen
         self.progress.update(self.task, description=f'{stage} {epoch}/{n_epochs}')
 
+    def compiling(self, what):
+        """Say why nothing moves at first."""
+        self.say(f'compiling the {what}')
+
     def minibatch(self, count, cost):
         if not self.progress:
             return

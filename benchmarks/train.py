@@ -1,0 +1,217 @@
+"""Speed of symfer and of its peers, in turn, in one run: `python -m benchmarks.train --torch-python PYTHON`.
+
+Every engine of a case is a process of its own that stays alive; they take turns, a few steps each, so that what else
+the machine does falls on all of them alike. Given are medians over the turns and their ratio to the best peer
+(above 1: symfer is faster). Compilation is not in the times; it has a column of its own.
+
+A peer runs under the interpreter given for its library, and is left out, with a line, where it cannot start.
+"""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+from benchmarks.engines import ENGINES, Case
+
+OURS = 'symfer'
+PEERS = [name for name in ENGINES if not name.startswith(OURS) and 'untuned' not in name]
+REWRITES = [name for name in ENGINES if name.startswith(OURS)]
+
+
+def cases(selection, device_precisions):
+    """The cases of a selection, {'quick', 'networks', 'batches', 'sizes', 'inference'}."""
+    def case(network='A', variant='both', side=48, batch=100, train=True, precision='float32'):
+        return Case(network=network, variant=variant, side=side, batch=batch, train=train, precision=precision)
+
+    lists = {
+        'quick': [case()],
+        'networks': [*(case(variant=v) for v in ('plain', 'dropout', 'bn', 'both')), case(side=42),
+                     case(side=42, variant='plain'), *(case(n) for n in ('B', 'C', 'D')),
+                     case('MLP', variant='dropout')],
+        'batches': [case(batch=n) for n in (1, 10, 100, 300, 1000)],
+        'sizes': [case(side=n) for n in (24, 32, 42, 48, 64, 96)],
+        'inference': [*(case(batch=n, train=False) for n in (1, 10, 100, 1000)),
+                      *(case(n, train=False) for n in ('B', 'C', 'D', 'MLP'))],
+    }
+    found = {json.dumps(c): c for name in selection for c in lists[name]}
+    return [Case(c, precision=p) for c in found.values() for p in device_precisions]
+
+
+# ---------------------------------------------------------------------------------- processes
+
+def work(engine, case):
+    """What the process of one engine does: prepare, then answer each line with the seconds of that many steps."""
+    function, options = ENGINES[engine]
+    start = time.perf_counter()
+    step, about = function(Case(json.loads(case)), **options)
+    step()
+    answer(compiled=time.perf_counter() - start, about=about)
+    step()
+    for line in sys.stdin:
+        start = time.perf_counter()
+        for _ in range(int(line)):
+            step()
+        answer(seconds=time.perf_counter() - start, peak=peak())
+
+
+def answer(**values):
+    print(json.dumps(values), flush=True)
+
+
+def peak():
+    """Peak memory of this process in MiB, where the system tells."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10)
+
+
+class Engine:
+    """A living process of one engine on one case."""
+
+    def __init__(self, name, case, python):
+        self.name, self.times, self.peak = name, [], None
+        self.process = subprocess.Popen(
+            [python, '-m', 'benchmarks.train', '--work', name, json.dumps(case)], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).resolve().parent.parent)
+        first = self._read()
+        self.compiled, self.about = first['compiled'], first['about']
+
+    def _read(self):
+        for line in self.process.stdout:
+            if line.startswith('{'):
+                return json.loads(line)
+        raise RuntimeError(f'{self.name} ended with status {self.process.wait()}')
+
+    def steps(self, n):
+        """Seconds of one step, the mean of `n`."""
+        print(n, file=self.process.stdin, flush=True)
+        values = self._read()
+        self.peak = values['peak']
+        return values['seconds'] / n
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(case, names, pythons, turns, seconds):
+    """Median seconds of a step of each engine that runs, and what else is to be told of it."""
+    engines = []
+    for name in names:
+        try:
+            engines.append(Engine(name, case, pythons[ENGINES[name][0].__name__]))
+        except (RuntimeError, OSError) as error:
+            print(f'  left out: {error}', flush=True)
+    counts = {e.name: max(1, round(seconds / e.steps(1))) for e in engines}
+    for turn in range(turns):
+        for engine in engines if turn % 2 else engines[::-1]:
+            engine.times.append(engine.steps(counts[engine.name]))
+    for engine in engines:
+        engine.close()
+    return [{'case': dict(case), 'engine': e.name, 'ms': 1e3 * median(e.times), 'least_ms': 1e3 * min(e.times),
+             'images_per_s': case.batch / median(e.times), 'first_step_s': e.compiled, 'peak_MiB': e.peak,
+             'about': e.about} for e in engines]
+
+
+# ------------------------------------------------------------------------------------- report
+
+def label(case):
+    what = 'training' if case['train'] else 'inference'
+    return (f"{case['network']} {case['variant']}, {case['side']}x{case['side']}, batch {case['batch']}, {what}"
+            + ('' if case['precision'] == 'float32' else f", {case['precision']}"))
+
+
+def ratio(rows):
+    """Time of the best peer over that of symfer, and the peer's name; None without either."""
+    ours = [row for row in rows if row['engine'] == OURS]
+    peers = [row for row in rows if row['engine'] in PEERS]
+    if not ours or not peers:
+        return None
+    best = min(peers, key=lambda row: row['ms'])
+    return best['ms'] / ours[0]['ms'], best['engine']
+
+
+def table(rows):
+    """The results as Markdown: one table of all engines, one of the ratios."""
+    lines = ['| case | engine | ms a step | least | images/s | first step s | peak MiB |',
+             '|---|---|--:|--:|--:|--:|--:|']
+    ratios = ['| case | best peer | symfer is faster by |', '|---|---|--:|']
+    for case, group in groupby(rows, key=lambda row: row['case']):
+        group = list(group)
+        for row in sorted(group, key=lambda row: row['ms']):
+            lines.append(f"| {label(case)} | {row['engine']} | {row['ms']:.1f} | {row['least_ms']:.1f} | "
+                         f"{row['images_per_s']:.0f} | {row['first_step_s']:.1f} | {row['peak_MiB'] or 0:.0f} |")
+        if ratio(group):
+            ratios.append(f'| {label(case)} | {ratio(group)[1]} | {ratio(group)[0]:.2f} |')
+    versions = sorted({row['about'] for row in rows})
+    machine = f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}'
+    head = [f'Measured on {time.strftime("%Y-%m-%d")}: {machine}; ' + '; '.join(versions) + '.', '']
+    return '\n'.join([*head, *ratios, '', *lines, ''])
+
+
+def figure(rows, path):
+    """Bars: images per second of each engine, relative to symfer, for each case."""
+    from matplotlib.figure import Figure
+    cases = [(case, list(group)) for case, group in groupby(rows, key=lambda row: row['case'])]
+    names = [name for name in ENGINES if any(row['engine'] == name for row in rows)]
+    plot = Figure(figsize=(9, 1 + .16 * len(rows)), layout='constrained')
+    axes = plot.subplots()
+    for i, (_, group) in enumerate(cases):
+        ours = [row['ms'] for row in group if row['engine'] == OURS]
+        for row in group:
+            if ours:
+                k = names.index(row['engine'])
+                axes.barh(i + (k + .5) / len(names) * .8 - .4, ours[0] / row['ms'], .8 / len(names), color=f'C{k % 10}',
+                          label=row['engine'] if row['engine'] not in axes.get_legend_handles_labels()[1] else None)
+    axes.axvline(1, color='0.5', linewidth=1)
+    axes.set(yticks=range(len(cases)), yticklabels=[label(case) for case, _ in cases],
+             xlabel='images per second, relative to symfer')
+    axes.invert_yaxis()
+    axes.legend(fontsize='small')
+    plot.savefig(path, dpi=130)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('selection', nargs='*', default=['networks', 'inference'],
+                        help='quick, networks, batches, sizes, inference (default: networks inference)')
+    parser.add_argument('--torch-python', default=sys.executable, help='interpreter that has PyTorch and NumPy')
+    parser.add_argument('--engines', nargs='*', default=[OURS, *PEERS], choices=list(ENGINES),
+                        help='default: symfer and its peers')
+    parser.add_argument('--rewrites', action='store_true', help='also symfer with each rewrite left out')
+    parser.add_argument('--precisions', nargs='*', default=['float32'], choices=['float32', 'tf32', 'bf16'])
+    parser.add_argument('--turns', type=int, default=7)
+    parser.add_argument('--seconds', type=float, default=2, help='of one engine in one turn')
+    parser.add_argument('-o', '--out', type=Path, help='folder for train.md, train.json and train.png')
+    parser.add_argument('--work', nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.work:
+        return work(*args.work)
+    names = args.engines + [name for name in REWRITES if args.rewrites and name not in args.engines]
+    pythons = {'symfer': sys.executable, 'jax': sys.executable, 'torch': args.torch_python}
+    rows = []
+    for case in cases(args.selection, args.precisions):
+        print(label(case), flush=True)
+        new = measure(case, names, pythons, args.turns, args.seconds)
+        for row in new:
+            print(f"  {row['ms']:9.1f} ms  {row['engine']}", flush=True)
+        if ratio(new):
+            print(f'  symfer is {ratio(new)[0]:.2f} times as fast as {ratio(new)[1]}', flush=True)
+        rows += new
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            (args.out / 'train.json').write_text(json.dumps(rows, indent=1))
+            (args.out / 'train.md').write_text(table(rows))
+            figure(rows, args.out / 'train.png')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,103 @@
+"""Folds, shading and direction of the light, as factors of the grey levels."""
+from functools import cache
+
+import cv2
+import numpy as np
+
+from .brushes import OVERSAMPLING, circle, disc, fill, mix, stroke
+
+
+def relief(curves, folds, person, pose, light, side):
+    """Shading of the skin by its form, as a factor: (side, side), 1 is none.
+
+    Broad forms are blurred, folds of the skin drawn into them finely.
+    """
+    s = pose.scale / OVERSAMPLING
+    c = {name: curve / OVERSAMPLING for name, curve in curves.items()}
+    image = np.full((side, side), 128, np.uint8)
+    stroke(image, c['outline'], 104, .14 * s, True)
+    forehead = circle(12) * (.5, .22) + (0, -.72)
+    fill(image, pose(forehead) / OVERSAMPLING, 138)
+    shadow = 1 if light[0] < 0 else -1      # the side away from the light
+    for sign, name in ((-1, '_left'), (1, '_right')):
+        lid, brow = c['upper_lid' + name], c['brow' + name]
+        fill(image, np.concatenate([brow, lid[::-1]]),
+             112 - 16 * folds['socket'])
+        cheek = c['cheek' + name][0]
+        disc(image, cheek, .24 * s, 136 + 8 * folds['cheek'])
+        nose = c['nose' + name]
+        ridge = pose([(sign * .02, .05), (sign * .03, .52)]) / OVERSAMPLING
+        fill(image, np.concatenate([nose[:16], ridge[::-1]]),
+             104 if sign == shadow else 136)
+        stroke(image, c['lower_lid' + name] + (0, .09 * s),
+               118 - 14 * person.age - 8 * folds['cheek'], .08 * s)
+    stroke(image, pose([(0, .1), (0, .5)]) / OVERSAMPLING, 150, .07 * s)
+    lower = c['lower_lip'][12]
+    chin = c['outline'][0]
+    disc(image, mix(lower, chin, .25), .13 * s, 110 - 14 * folds['chin'])
+    disc(image, mix(lower, chin, .65), .15 * s, 138 + 8 * folds['chin'])
+    image = cv2.GaussianBlur(image, (0, 0), .055 * s)
+    draw_folds(image, c, folds, person.age, s)
+    image = cv2.GaussianBlur(image, (3, 3), .55)
+    return image.astype(np.float32) / np.float32(128)
+
+
+def draw_folds(image, c, folds, age, s):
+    """Lines of the expression and of age, dark on the relief of 128.
+
+    `c` are the curves and `s` the face unit in pixels of the relief.
+    """
+    def line(points, depth):
+        if depth > .08:
+            stroke(image, points, 128 - 62 * min(depth, 1.3))
+
+    for sign, name in ((-1, '_left'), (1, '_right')):
+        line(c['nasolabial' + name], .15 + .35 * age
+             + .75 * folds['nasolabial'])
+        eye = c['upper_lid' + name][-1]
+        for dy in (-.10, .0, .10):
+            line([eye + (sign * .06 * s, dy * .4 * s),
+                  eye + (sign * .22 * s, dy * s)],
+                 .3 * age + .5 * folds['crow'])
+        inner = c['brow' + name][0]
+        line([inner + (-sign * .09 * s, -.10 * s),
+              inner + (-sign * .08 * s, .14 * s)], .8 * folds['glabella'])
+        bridge = c['nose' + name][0]
+        for dy in (.02, .12):
+            line([bridge + (sign * .10 * s, (dy + .06) * s),
+                  bridge + (-sign * .04 * s, dy * s)], .8 * folds['nose'])
+    for i, dy in enumerate((.14, .26, .38)):
+        left, right = c['brow_left'], c['brow_right']
+        curve = np.concatenate([left[12:2:-3], right[3:13:3]])
+        line(curve - (0, dy * s), (.35 * age + .55 * folds['forehead'])
+             * (1, .9, .6)[i])
+    lower = c['lower_lip']
+    line(lower[8:17] + (0, .13 * s), .6 * folds['chin'] + .15 * age)
+
+
+@cache
+def pixel_grid(side):
+    """x and y of the pixel centres, (side, side) float32 each."""
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    return x, y
+
+
+def lighting(pose, light, strength, side):
+    """Light on a head taken as an ellipsoid: factor (side, side), mean near 1.
+
+    Lambert's law, `light` a unit vector (3,) towards the lamp (z to the
+    viewer); beyond the head the factor fades to 1.
+    """
+    x, y = pixel_grid(side)
+    unit = np.float32(OVERSAMPLING / pose.scale)
+    x = (x - np.float32(pose.x / OVERSAMPLING)) * unit / np.float32(1.15)
+    y = ((y - np.float32(pose.y / OVERSAMPLING)) * unit
+         - np.float32(.05)) / np.float32(1.5)
+    r2 = x * x + y * y
+    inside = np.minimum(r2, np.float32(.92))
+    shrink = np.sqrt(inside / np.maximum(r2, np.float32(1e-6)))
+    lambert = ((x * np.float32(light[0]) + y * np.float32(light[1])) * shrink
+               + np.sqrt(1 - inside) * np.float32(light[2]))
+    lambert = np.maximum(lambert, np.float32(-.1)) - np.float32(.78 * light[2])
+    fade = np.clip(np.float32(2.2) - r2, np.float32(.15), 1)
+    return 1 + np.float32(strength) * lambert * fade

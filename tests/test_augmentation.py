@@ -1,0 +1,216 @@
+"""Augmentation: `warp` against OpenCV, each change against NumPy with the same draws, mixup, views, resuming."""
+import cv2
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from scipy import stats
+
+import launch
+import loaders
+from mlp import MLP
+from utils import jax_backend, ops
+from utils.augmentation import _COLUMNS, Augment, partner, warp
+from utils.functions import Functions
+from utils.layer import Phase
+from utils.methodology import linear_outputs
+
+OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)
+
+
+def smooth_images(rng, n=3, height=40, width=30):
+    return np.stack([cv2.GaussianBlur(rng.random((height, width)), (9, 9), 2.5) for _ in range(n)])
+
+
+def warped(images, **settings):
+    x = pt.tensor(dtype='float32', shape=(*images.shape, 1))
+    return np.asarray(jax_backend.function([x], warp(x, **settings))(images[..., None].astype('f')))[..., 0]
+
+
+@pytest.mark.parametrize('angle, zoom, down, right', [
+    (0, 1, 0, 0), (20, 1, 0, 0), (-33, .8, 5, 2), (0, 1.2, 0, 0), (0, 1, -2.25, 3.5), (90, 1, 0, 0), (170, 1.5, 1, 1)])
+@pytest.mark.parametrize('mirror', [1., -1.])
+def test_warp_agrees_with_opencv(rng, angle, zoom, down, right, mirror):
+    images = smooth_images(rng)
+    height, width = images.shape[1:]
+    M = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
+    M[:, 2] += right, down
+    got = warped(images, mirror=mirror, down=down, right=right, angle=angle, zoom=zoom)
+    for image, result in zip(images, got):
+        expected = cv2.warpAffine(image, M, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        expected = cv2.flip(expected, 1) if mirror < 0 else expected
+        # OpenCV rounds positions to 1/32 pixel.
+        assert abs(result - expected).max() <= np.abs(np.diff(image)).max() / 16 + 1e-6
+
+
+def test_warp_takes_each_image_its_own_way(rng):
+    images = smooth_images(rng)
+    settings = {'mirror': [1, -1, 1], 'down': [0, 2, -1.5], 'right': [1, 0, 2], 'angle': [5, -10, 0], 'zoom': [1, 1.1, .9]}
+    together = warped(images, **{k: pt.as_tensor_variable(np.array(v, 'f')) for k, v in settings.items()})
+    for k in range(3):
+        alone = warped(images[k:k + 1], **{name: values[k] for name, values in settings.items()})
+        np.testing.assert_allclose(together[k], alone[0], atol=1e-5)
+
+
+def test_warp_without_a_change_gives_the_image(rng):
+    images = smooth_images(rng)
+    np.testing.assert_allclose(warped(images), images, atol=1e-6)
+    np.testing.assert_array_equal(warped(images, mirror=-1.), warped(images)[:, :, ::-1])
+
+
+def augmented(images, augment, seed=3, counter=0):
+    x = pt.tensor(dtype='float32', shape=(*images.shape, 1))
+    phase = Phase(train=True, seed=pytensor.shared(np.uint32(seed)), counter=pytensor.shared(np.uint32(counter)))
+    y, share = augment.mixed(x, phase)
+    f = jax_backend.function([x], [y] if share is None else [y, share])
+    return [np.asarray(v) for v in f(images[..., None].astype('f'))]
+
+
+def drawn(n, seed=3, counter=0):
+    """The uniform draws of the first stream, by what they are for."""
+    u = ops.uniform((n, len(_COLUMNS)), pytensor.shared(np.uint32(seed)), pytensor.shared(np.uint32(counter)), 1)
+    u = pytensor.function([], u, mode='FAST_COMPILE')()
+    return {name: u[:, k].astype(float) for k, name in enumerate(_COLUMNS)}
+
+
+def test_geometry_follows_the_draws(rng):
+    images, u = smooth_images(rng, 8), drawn(8)
+    got, = augmented(images, Augment(mirror=.5, shift=.1, rotation=15, zoom=.2))
+    height, width = images.shape[1:]
+    for k, image in enumerate(images):
+        expected = warped(image[None], mirror=-1. if u['mirror'][k] < .5 else 1.,
+                          down=(2 * u['down'][k] - 1) * .1 * height, right=(2 * u['right'][k] - 1) * .1 * width,
+                          angle=(2 * u['angle'][k] - 1) * 15, zoom=1.2 ** (2 * u['zoom'][k] - 1))
+        np.testing.assert_allclose(got[k, ..., 0], expected[0], atol=2e-4)
+    assert 0 < (u['mirror'] < .5).sum() < 8
+
+
+def test_brightness_and_contrast_follow_the_draws(rng):
+    images, u = smooth_images(rng, 6), drawn(6)
+    got, = augmented(images, Augment(**OFF, brightness=.3, contrast=.4))
+    for k, image in enumerate(images):
+        expected = image.mean() + (image - image.mean()) * (1 + .4 * (2 * u['contrast'][k] - 1))
+        np.testing.assert_allclose(got[k, ..., 0], np.clip(expected + .3 * (2 * u['brightness'][k] - 1), 0, 1), atol=1e-5)
+
+
+def test_erasing_paints_one_rectangle_in_one_grey(rng):
+    n = 300
+    images = np.full((n, 24, 20), 2.)             # no grey level drawn is 2
+    got, = augmented(images, Augment(**OFF, erase=.6))
+    changed = got[..., 0] != 2
+    erased = changed.any(axis=(1, 2))
+    assert abs(erased.mean() - .6) < 4.5 * np.sqrt(.6 * .4 / n)
+    for mask, image in zip(changed[erased], got[erased, ..., 0]):
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        box = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+        assert box.all() and box.sum() == mask.sum()
+        assert len(np.unique(image[mask])) == 1
+        assert .01 * mask.size <= mask.sum() <= .40 * mask.size       # 2 to 33 %, sides rounded to pixels
+        assert .2 <= box.shape[0] / box.shape[1] <= 5
+
+
+@pytest.mark.parametrize('alpha', [.2, 1., 2.5])
+def test_mixup_mixes_neighbours_with_shares_of_the_beta_distribution(rng, alpha):
+    images = rng.random((4000, 3, 3))
+    got, share = augmented(images, Augment(**OFF, mixup=alpha))
+    assert stats.kstest(share, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
+    own = share[:, None, None]
+    np.testing.assert_allclose(got[..., 0], own * images + (1 - own) * np.roll(images, -1, axis=0), atol=1e-6)
+
+
+def test_the_partner_is_the_next_image():
+    y = pt.tensor(dtype='uint8', shape=(4,))
+    assert jax_backend.function([y], partner(y))(np.array([5, 6, 7, 8], 'uint8')).tolist() == [6, 7, 8, 5]
+
+
+def test_the_cost_with_mixup_shares_the_labels(rng):
+    import reference
+    augment, images = Augment(**OFF, mixup=.5), rng.integers(0, 256, (6, 5, 4)).astype('uint8')
+    y = rng.integers(0, 3, 6).astype('uint8')
+    net = MLP((5, 4), 3, n_hidden=[], rng=rng)
+    f = Functions(net, (5, 4), 6, augment=augment, learning_rate=0., seed=3)
+    entropy = float(f.train(images, y, np.ones(6, 'f'))[1])
+    mixed, share = augmented(images / 255, augment)
+    W, b = (np.asarray(f.parameters[f'fc.softmax.{p}'].get_value(), float) for p in 'Wb')
+    log_p = reference.log_softmax(mixed.reshape(6, -1) @ W + b)
+    each = np.arange(6)
+    expected = -(share * log_p[each, y] + (1 - share) * log_p[each, np.roll(y, -1)]).mean()
+    assert entropy == pytest.approx(expected, rel=1e-5)
+
+
+def test_is_not_there_outside_training_or_when_all_is_off(rng):
+    x = pt.tensor(dtype='float32', shape=(2, 5, 5, 1))
+    assert Augment()(x, Phase()) is x
+    assert Augment()(x, Phase(share=pt.fscalar())) is x
+    assert Augment(**OFF)(x, Phase(train=True)) is x
+
+
+def test_changes_with_the_counter_and_with_nothing_else(rng):
+    images = smooth_images(rng, 4)
+    first, = augmented(images, Augment())
+    np.testing.assert_array_equal(first, augmented(images, Augment())[0])
+    assert abs(first - augmented(images, Augment(), counter=1)[0]).max() > .01
+
+
+@pytest.mark.parametrize('settings, message', [
+    ({'mirror': 1.5}, 'mirror must be a number from 0 to 1, got 1.5'), ({'shift': 1}, 'shift must be'),
+    ({'rotation': -3}, 'rotation must be a number from 0 to 180, got -3'), ({'zoom': -.1}, 'zoom must be a number >= 0'),
+    ({'mixup': float('nan')}, 'mixup must be'), ({'mixup': float('inf')}, 'mixup must be'),
+    ({'erase': 'often'}, "got 'often'"), ({'mirror': True}, 'got True')])
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Augment(**settings)
+
+
+# ------------------------------------------------------------------------------------- in test()
+
+SMALL = dict(network=MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=3, verbose=0)
+
+
+def test_augmented_training_is_resumable_to_the_last_bit_and_the_same_streamed(tiny_set, tmp_path, monkeypatch):
+    from utils import saving
+    monkeypatch.chdir(tmp_path)
+    augment = {'rotation': 5, 'erase': .2, 'mixup': .3}
+    launch.test(**SMALL, dataset=tiny_set, augment=augment, savename='whole.h5')
+    launch.test(**SMALL, dataset=tiny_set, augment=augment, savename='streamed.h5', trainShared=False)
+
+    def stop(row):
+        if row['stage'] == 'train' and row['epoch'] == 2:
+            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        launch.test(**SMALL, dataset=tiny_set, augment=Augment(**augment), savename='cut.h5', on_epoch=stop)
+    launch.test(resume='cut.h5', verbose=0)
+    whole, *others = (saving.load(name)[0]['arrays'] for name in ('whole.h5', 'cut.h5', 'streamed.h5'))
+    for other in others:
+        assert all(np.array_equal(whole[k], other[k]) for k in whole)
+    assert saving.load('cut.h5')[1]['options']['augment']['mixup'] == .3
+
+
+def test_sets_without_views_are_tested_on_those_of_the_augmentation(tiny_originals, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, = loaders.build(tiny_originals, sets=(1,), out=tmp_path, validation=30, log=lambda *line: None)
+    assert launch.test(**SMALL, dataset=path).special_test_error is None
+    augment = Augment(mirror=0., shift=0., rotation=4., zoom=0.)
+    result = launch.test(**SMALL, dataset=path, augment=augment, savename='m.h5')
+    assert augment.views() == [{}, {'angle': -2.}, {'angle': 2.}]
+    with loaders.load(path) as data:
+        images, y = data.test.images(), data.test.y
+    p = sum(np.log(launch.predict('m.h5', np.round(warped(images / 255, **view) * 255).astype('uint8')))
+            for view in augment.views())
+    assert abs(100 * (p.argmax(axis=1) != y).mean() - result.special_test_error) <= 100 / 60 + 1e-9   # pixels rounded
+
+
+def test_a_view_is_what_warp_makes(tiny_set, rng):
+    with loaders.load(tiny_set) as data:
+        f = Functions(MLP((12, 12), 3, n_hidden=[5], rng=rng), (12, 12), 7)
+        got = linear_outputs(f, data.test, {'mirror': -1.})
+        mirrored = np.ascontiguousarray(data.test.images()[:, :, ::-1])
+    expected = np.concatenate([np.asarray(f.test(np.resize(mirrored[k:k + 7], (7, 12, 12)))) for k in range(0, 60, 7)])
+    np.testing.assert_allclose(got, expected[:60], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('augment, message', [({'flip': .5}, 'a dict of mirror, shift'), (3, 'augment must be an Augment'),
+                                              ({'mirror': 2}, 'mirror must be')])
+def test_bad_augmentations_are_refused(tiny_set, augment, message):
+    with pytest.raises(ValueError, match=message):
+        launch.test(dataset=tiny_set, augment=augment)

@@ -1,0 +1,54 @@
+"""What the project says of itself holds."""
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def commands():
+    """The shell commands of the README, in their order."""
+    blocks = re.findall(r'```sh\n(.*?)```', (ROOT / 'README.md').read_text(), re.S)
+    return [line for block in blocks for line in block.strip().splitlines()]
+
+
+def test_the_first_two_commands_of_the_readme_run_the_main_job_and_the_tests():
+    main, tests = commands()[:2]
+    for command in (main, tests):
+        assert command.startswith('python3 -m venv .venv && .venv/bin/pip install -q -e ')
+    assert main.endswith('.venv/bin/python launch.py')
+    assert tests.endswith('.venv/bin/python -m pytest')
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert commands()[1] in (ROOT / '.ci' / 'run').read_text()
+
+
+def test_every_package_is_installed():
+    folders = {str(p.parent.relative_to(ROOT)).replace('/', '.') for name in ('cnn', 'loaders', 'mlp', 'utils')
+               for p in (ROOT / name).rglob('__init__.py')}
+    assert folders == set(re.search(r"packages=\[(.*?)\]", (ROOT / 'setup.py').read_text()).group(1)
+                          .replace("'", '').split(', '))
+
+
+def test_arrows_point_down_only():
+    """Who may import whom, as docs/architecture.md says."""
+    allowed = {'launch': {'cnn', 'mlp', 'loaders', 'utils'}, 'cnn': {'cnn', 'mlp', 'utils'}, 'mlp': {'mlp', 'utils'},
+               'loaders': {'loaders'}, 'utils': {'utils'}}
+    for package, below in allowed.items():
+        files = [ROOT / 'launch.py'] if package == 'launch' else (ROOT / package).rglob('*.py')
+        for file in files:
+            found = set(re.findall(r'^\s*(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
+            assert found <= below, f'{file.name} imports {found - below}'
+
+
+def test_only_the_backend_knows_jax():
+    for package in ('cnn', 'mlp', 'loaders', 'utils'):
+        for file in (ROOT / package).rglob('*.py'):
+            if file.name not in ('jax_backend.py', 'rewrites.py'):     # rewrites asks it for the platform
+                assert not re.search(r'^\s*(from|import) jax\b', file.read_text(), re.M), file.name
+
+
+def test_settings_are_readable():
+    with open(ROOT / 'pyproject.toml', 'rb') as file:
+        assert 'slow' in tomllib.load(file)['tool']['pytest']['ini_options']['markers'][0]

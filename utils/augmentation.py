@@ -1,0 +1,217 @@
+"""Online augmentation: random changes of the training images inside the graph, and fixed views for testing.
+
+`Augment` is a layer: it draws with the counter of the training pass, so it runs on the device, goes on exactly
+when training is resumed, and is not there outside training. `warp` moves the pixels, for it and for the views
+of the special test alike.
+"""
+import numpy as np
+import pytensor.tensor as pt
+from scipy.special import betaincinv
+
+from utils.layer import Layer, mean
+
+# Keep in step with `Augment.__init__`: the columns of its uniform draws.
+_COLUMNS = ('mirror', 'down', 'right', 'angle', 'zoom', 'brightness', 'contrast', 'erase', 'area', 'aspect', 'top',
+            'left', 'grey', 'mix')
+
+
+def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1.):
+    """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
+
+    Pixels from outside the image take the value of the nearest pixel of its border.
+
+    Parameters
+    ----------
+    x : tensor (n, height, width, 1), float
+        Static shape.
+    mirror : float or tensor (n,)
+        -1 for the mirror image (left and right exchanged), 1 as it is.
+    down, right : float or tensor (n,)
+        Shift in pixels.
+    angle : float or tensor (n,)
+        Rotation in degrees, anticlockwise as it is seen.
+    zoom : float or tensor (n,)
+        Factor on the size of what is seen, > 0.
+
+    Returns
+    -------
+    tensor of the shape of `x`
+        Of an image that is mirrored it is the rotated, scaled and shifted image that is mirrored.
+    """
+    n, height, width, channels = x.type.shape
+    if None in x.type.shape or channels != 1:
+        raise ValueError(f'warp needs images of a static shape (n, height, width, 1), got {x.type.shape}')
+
+    def per_image(value):
+        value = pt.as_tensor_variable(np.asarray(value, x.dtype) if not hasattr(value, 'type') else value)
+        return value.astype(x.dtype) if value.ndim == 0 else value.astype(x.dtype).dimshuffle(0, 'x', 'x')
+
+    mirror, down, right, angle, zoom = map(per_image, (mirror, down, right, angle, zoom))
+    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    v = (np.arange(height, dtype=x.dtype) - np.asarray(middle_y, x.dtype))[None, :, None]
+    u = (np.arange(width, dtype=x.dtype) - np.asarray(middle_x, x.dtype))[None, None, :] * mirror
+    u, v = u - right, v - down
+    radians = angle * np.asarray(np.pi / 180, x.dtype)
+    cos, sin = pt.cos(radians) / zoom, pt.sin(radians) / zoom
+    # Where each pixel of the result comes from: the inverse rotation, rows counted downwards.
+    column = pt.clip(cos * u - sin * v + np.asarray(middle_x, x.dtype), 0, width - 1)
+    row = pt.clip(sin * u + cos * v + np.asarray(middle_y, x.dtype), 0, height - 1)
+    top, left = pt.minimum(pt.floor(row), height - 2), pt.minimum(pt.floor(column), width - 2)
+    below, beside = (row - top), (column - left)
+    first = np.arange(n, dtype='int32')[:, None, None] * (height * width)
+    place = first + (top * np.asarray(width, x.dtype) + left).astype('int32')
+    # Each pixel with its neighbours right, below and below right, so that one look-up fetches all four.
+    flat = x.reshape((n * height * width,))
+    around = pt.stack([flat, *(pt.roll(flat, -k) for k in (1, width, width + 1))], axis=1)
+    near = around[place.reshape((n * height * width,))].reshape((n, height, width, 4))
+    upper = near[..., 0] + (near[..., 1] - near[..., 0]) * beside
+    lower = near[..., 2] + (near[..., 3] - near[..., 2]) * beside
+    return (upper + (lower - upper) * below).dimshuffle(0, 1, 2, 'x')
+
+
+class Augment(Layer):
+    """Random changes of training images (n, h, w, 1) in [0, 1]; outside training it returns `x` itself.
+
+    Every image of every minibatch is changed anew.
+
+    Parameters
+    ----------
+    mirror : float in [0, 1]
+        Probability of exchanging left and right.
+    shift : float in [0, 1)
+        Largest shift along each axis, as a part of the side.
+    rotation : float in [0, 180]
+        Largest rotation to either side, degrees.
+    zoom : float >= 0
+        Largest enlargement less one: factors lie between 1 / (1 + zoom) and 1 + zoom, their logarithms uniform.
+    brightness : float in [0, 1]
+        Largest amount added to or taken from the grey levels.
+    contrast : float in [0, 1]
+        Largest relative change of the deviations from the image's mean.
+    erase : float in [0, 1]
+        Probability of painting a rectangle of 2 to 33 % of the area and sides in a proportion of 0.3 to 3.3 in
+        one grey level, drawn too [1]_.
+    mixup : float >= 0
+        Parameter alpha of the Beta distribution that pairs of images are mixed by [2]_; 0 mixes none. The share
+        is drawn for each image; its partner is the next in the minibatch, whose order is random.
+
+    References
+    ----------
+    .. [1] Zhong, Zheng, Kang, Li and Yang (2017), Random Erasing Data Augmentation, arXiv 1708.04896, Alg. 1.
+    .. [2] Zhang, Cisse, Dauphin and Lopez-Paz (2018), mixup: Beyond Empirical Risk Minimization, ICLR, eq. 1.
+    """
+
+    def __init__(self, mirror=.5, shift=.08, rotation=10., zoom=.1, brightness=0., contrast=0., erase=0., mixup=0.):
+        ranges = {'mirror': 1, 'shift': np.nextafter(1, 0), 'rotation': 180, 'zoom': np.inf, 'brightness': 1,
+                  'contrast': 1, 'erase': 1, 'mixup': np.inf}
+        for name, most in ranges.items():
+            value = locals()[name]
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most \
+                    or value == np.inf:
+                raise ValueError(f'augment: {name} must be a number '
+                                 + ('>= 0' if most == np.inf else f'from 0 to {most:.3g}') + f', got {value!r}')
+            setattr(self, name, float(value))
+        if self.mixup:
+            # Quantiles of Beta(alpha, alpha), between which a uniform draw is interpolated.
+            self.quantiles = betaincinv(self.mixup, self.mixup, np.linspace(0, 1, 4097)).astype('float32')
+
+    @property
+    def settings(self):
+        """The arguments, as a dict."""
+        return {name: getattr(self, name) for name in ('mirror', 'shift', 'rotation', 'zoom', 'brightness',
+                                                       'contrast', 'erase', 'mixup')}
+
+    def __repr__(self):
+        return f"Augment({', '.join(f'{k}={v:g}' for k, v in self.settings.items())})"
+
+    def __call__(self, x, phase):
+        return self.mixed(x, phase)[0]
+
+    def mixed(self, x, phase):
+        """Augmented images and, with mixup in a training pass, the share of the image itself.
+
+        Returns
+        -------
+        images : tensor (n, h, w, 1)
+        share : tensor (n,) or None
+            The rest belongs to the next image of the minibatch (`partner`), and so does its label.
+        """
+        if not phase.train or not any(self.settings.values()):
+            return x, None
+        n, height, width, _ = x.type.shape
+        drawn = phase.uniform(pt.zeros((n, len(_COLUMNS)), dtype=x.dtype))
+        draws = {name: drawn[:, k] for k, name in enumerate(_COLUMNS)}
+
+        def around_zero(name, most):
+            return (2 * draws[name] - 1) * np.asarray(most, x.dtype)
+
+        mirrored = draws['mirror'] < np.asarray(self.mirror, x.dtype)
+        if self.shift or self.rotation or self.zoom:
+            x = warp(x, mirror=pt.switch(mirrored, np.asarray(-1, x.dtype), np.asarray(1, x.dtype)),
+                     down=around_zero('down', self.shift * height), right=around_zero('right', self.shift * width),
+                     angle=around_zero('angle', self.rotation),
+                     zoom=pt.exp(around_zero('zoom', np.log1p(self.zoom))))
+        elif self.mirror:
+            x = pt.switch(mirrored.dimshuffle(0, 'x', 'x', 'x'), x[:, :, ::-1], x)
+        if self.contrast:
+            middle = mean(x, (1, 2, 3)).dimshuffle(0, 'x', 'x', 'x')
+            factor = (1 + around_zero('contrast', self.contrast)).dimshuffle(0, 'x', 'x', 'x')
+            x = middle + (x - middle) * factor
+        if self.brightness:
+            x = x + around_zero('brightness', self.brightness).dimshuffle(0, 'x', 'x', 'x')
+        if self.contrast or self.brightness:
+            x = pt.clip(x, 0, 1)
+        if self.erase:
+            x = self._erased(x, draws)
+        if not self.mixup:
+            return x, None
+        share = self._share(draws['mix'])
+        own = share.dimshuffle(0, 'x', 'x', 'x')
+        return own * x + (1 - own) * partner(x), share
+
+    def _erased(self, x, draws):
+        _, height, width, _ = x.type.shape
+        area = (.02 + (.33 - .02) * draws['area']) * (height * width)
+        aspect = pt.exp(np.log(.3).item() + (np.log(3.3) - np.log(.3)).item() * draws['aspect'])
+        tall = pt.clip(pt.round(pt.sqrt(area * aspect)), 1, height)
+        wide = pt.clip(pt.round(pt.sqrt(area / aspect)), 1, width)
+        top, left = pt.floor(draws['top'] * (height - tall + 1)), pt.floor(draws['left'] * (width - wide + 1))
+        rows, columns = np.arange(height, dtype=x.dtype)[None], np.arange(width, dtype=x.dtype)[None]
+
+        def inside(pixels, first, length):
+            first = first.dimshuffle(0, 'x')
+            return pt.and_(pixels >= first, pixels < first + length.dimshuffle(0, 'x'))
+
+        chosen = (draws['erase'] < np.asarray(self.erase, x.dtype)).dimshuffle(0, 'x', 'x')
+        rectangle = pt.and_(inside(rows, top, tall).dimshuffle(0, 1, 'x'),
+                            inside(columns, left, wide).dimshuffle(0, 'x', 1))
+        return pt.switch(pt.and_(chosen, rectangle).dimshuffle(0, 1, 2, 'x'),
+                         draws['grey'].dimshuffle(0, 'x', 'x', 'x'), x)
+
+    def _share(self, u):
+        steps = len(self.quantiles) - 1
+        place = u * np.asarray(steps, 'float32')
+        below = pt.clip(pt.floor(place).astype('int32'), 0, steps - 1)
+        table = pt.as_tensor_variable(self.quantiles)
+        return table[below] + (table[below + 1] - table[below]) * (place - below.astype('float32'))
+
+    def views(self):
+        """The fixed views of the special test: keyword arguments of `warp`, shifts as parts of the sides.
+
+        The image itself, half of the largest shift in each direction, half of the largest rotation to each side
+        and half of the largest zoom either way, and the mirror images of them all; what is switched off leaves
+        its views out.
+        """
+        views = [{}]
+        if self.shift:
+            views += [{axis: sign * self.shift / 2} for axis in ('down', 'right') for sign in (-1, 1)]
+        if self.rotation:
+            views += [{'angle': sign * self.rotation / 2} for sign in (-1, 1)]
+        if self.zoom:
+            views += [{'zoom': (1 + self.zoom) ** (sign / 2)} for sign in (-1, 1)]
+        return views + [{**view, 'mirror': -1.} for view in views if self.mirror]
+
+
+def partner(values):
+    """The next image's values, for each image of a minibatch: what `Augment` mixes it with."""
+    return pt.concatenate([values[1:], values[:1]], axis=0)

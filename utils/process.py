@@ -1,0 +1,79 @@
+"""Settings of the whole process, made before JAX is imported. The launcher makes them; importing a package does not.
+
+==================  ===========================================================================
+`tune_malloc`       keep freed memory, so that big buffers are not mapped anew at every step
+`keep_compiled`     keep compiled functions on disk, so that they are compiled once
+==================  ===========================================================================
+"""
+import ctypes
+import os
+import platform
+import sys
+import zlib
+from pathlib import Path
+
+# Parameters of mallopt in glibc's malloc.h. The kernel zeroes the pages of a new mapping one by one as they are
+# touched; a training step that maps its buffers anew spends up to a quarter of its time in that.
+_MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD, _ARENA_MAX = -4, -1, -2, -8
+SETTINGS = ((_MMAP_MAX, 0),                 # no mapping of its own for a big buffer
+            (_TRIM_THRESHOLD, -1),          # nothing goes back to the system
+            (_ARENA_MAX, 1),                # what one thread frees, another can use
+            (_TOP_PAD, 256 << 20))          # bytes asked of the system at a time
+
+
+def tune_malloc():
+    """Let glibc's malloc keep the memory that is freed, for the next step to use.
+
+    The process keeps its peak of memory until it ends. ``SYMFER_MALLOC=0`` in the environment leaves malloc as it
+    is; so do systems without glibc.
+
+    Returns
+    -------
+    bool
+        Whether malloc took all settings.
+    """
+    if os.environ.get('SYMFER_MALLOC') == '0' or not sys.platform.startswith('linux'):
+        return False
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, 'gnu_get_libc_version'):       # musl has no mallopt
+        return False
+    return all([libc.mallopt(parameter, value) for parameter, value in SETTINGS])
+
+
+def keep_compiled():
+    """Let JAX keep compiled functions in the user's cache folder, ``$XDG_CACHE_HOME/symfer`` or ``~/.cache/symfer``.
+
+    Compiled code is for one kind of processor, so each kind has a folder of its own; versions are told apart by JAX.
+    ``SYMFER_CACHE=0`` in the environment turns it off, ``JAX_COMPILATION_CACHE_DIR`` names another folder. Where the
+    folder cannot be written nothing is kept.
+
+    Returns
+    -------
+    Path or None
+        The folder.
+    """
+    if os.environ.get('SYMFER_CACHE') == '0':
+        return None
+    if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
+        return Path(os.environ['JAX_COMPILATION_CACHE_DIR'])
+    try:
+        home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+        folder = home / 'symfer' / f'{zlib.crc32(_processor().encode()):08x}'
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):         # no home, or none that can be written
+        return None
+    if not os.access(folder, os.W_OK):
+        return None
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)
+    os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '1')
+    return folder
+
+
+def _processor():
+    """What tells processors apart: architecture and, on Linux, model and instruction sets."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        lines = []
+    first = {line for line in lines if line.startswith(('model name', 'flags', 'Features'))}
+    return '\n'.join([platform.machine(), platform.processor(), *sorted(first)])
