@@ -177,3 +177,9 @@ def test_wrong_configurations_get_one_line(capsys):
         assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert launch.main(['--config', 'absent.yaml']) == 2
     assert 'absent.yaml' in capsys.readouterr().err
+
+
+def test_a_finished_model_that_goes_on_under_another_name_is_in_its_record(tiny_runs):
+    model = tiny_runs[0].parent.with_name(tiny_runs[0].parent.name + '.h5')
+    result = launch.test(resume=model, savename='models/other.h5', verbose=0)
+    assert (result.folder / 'model.h5').is_file() and Path('models/other.h5').is_file()
