@@ -906,9 +906,9 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
             if 'activation' in point:
                 point['activation'] = getattr(point['activation'], 'name', point['activation'])
     if kind == 'ray':
-        failures = sweeps.on_ray(every, address, int(count) if count else None, say)
+        failures = sweeps.on_ray(every, 'launch:run_point', address, int(count) if count else None, say)
     elif int(kind) > 1:
-        failures = sweeps.in_processes(every, sweeps.worker_command(), int(kind), say)
+        failures = sweeps.in_processes(every, sweeps.worker_command('launch', '_point_of_input'), int(kind), say)
     else:
         failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
     folders = [sweeps.finished_run(point['savename'], point) for point in map(_point_arguments, every)]

@@ -15,6 +15,7 @@ A point is a plain run: a model file of its own, with its run folder. What is do
 that was interrupted is given the same command again. Nothing is chosen on the test images.
 """
 import fcntl
+import importlib
 import itertools
 import json
 import os
@@ -243,11 +244,21 @@ def in_processes(all_options, command, workers, say):
     return failures
 
 
-def on_ray(all_options, address, cpus, say):
+def worker_command(module, name):
+    """A command for `in_processes`: a fresh interpreter that calls a function with its input, and exits with what
+    it returns.
+    """
+    return [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r}); '
+                                  f'import {module}; sys.exit({module}.{name}(sys.stdin))']
+
+
+def on_ray(all_options, function, address, cpus, say):
     """Work through the points as tasks of a Ray cluster; a task whose worker dies is retried.
 
     Parameters
     ----------
+    function : str
+        ``module:name`` of what runs a point; the worker imports it.
     address : str or None
         Of a cluster that shares this folder and has symfer installed; None starts one on this machine.
     cpus : int or None
@@ -262,7 +273,7 @@ def on_ray(all_options, address, cpus, say):
     try:
         gpu = {'num_gpus': 1} if ray.cluster_resources().get('GPU') else {}
         task = ray.remote(max_retries=RETRIES, **gpu)(_ray_point)
-        waiting = {task.remote(options, os.getcwd()): options for options in all_options}
+        waiting = {task.remote(function, options, os.getcwd()): options for options in all_options}
         failures, done = {}, 0
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
@@ -279,11 +290,11 @@ def on_ray(all_options, address, cpus, say):
         ray.shutdown()
 
 
-def _ray_point(options, folder):
+def _ray_point(function, options, folder):
     """What a Ray worker does; the folder is the one in which the sweep was started."""
     os.chdir(folder)
-    import launch
-    return launch.run_point(options)
+    module, _, name = function.partition(':')
+    return getattr(importlib.import_module(module), name)(options)
 
 
 # ------------------------------------------------------------------------------- search with Optuna
@@ -442,9 +453,3 @@ def rate_range(train, batches, set_rate, lowest=1e-4, highest=10., steps=100, sm
         change = falling[2 * reach:] - falling[:-2 * reach]
         suggestion = rates[reach + int(np.argmin(change))] if change.min() < 0 else None
     return rates, costs, smooth, suggestion
-
-
-def worker_command():
-    """The command of `in_processes`: a fresh interpreter that runs one point of its input."""
-    code = 'import json, sys, launch; sys.exit(launch._point_of_input(sys.stdin))'
-    return [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r}); {code}']
