@@ -138,7 +138,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
          statistics_images=5000, precision='float32', special_test=True, show_test=False, resume=None, save_every=1,
-         name=None, on_epoch=None, verbose=1, report=True, track=(), given=frozenset()):
+         name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -221,7 +221,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         besides.
     report : bool
         Draw the figures and write the HTML report of the run.
-    track : list of {'tensorboard', 'mlflow'}
+    track : list of {'tensorboard', 'mlflow'}, optional
         Trackers that are told of the run besides its own record; each needs its library.
 
     Returns
@@ -599,8 +599,8 @@ def _report(console, options, data, trainer, errors, record, config, start):
                      else f", {e['error_without_twins']:.2f} % without the {e['images'] - e['images_without_twins']} "
                           'images that have a twin in the training set')
             console.say(f"{title}, {half}: {e['error']:.2f} % of {e['images']}{twins}")
-    figures = evaluation.evaluate(trainer.test_outputs, data.test, data.classes)
-    console.say('\n'.join(evaluation.summary_lines(figures)))
+    scores = evaluation.evaluate(trainer.test_outputs, data.test, data.classes)
+    console.say('\n'.join(evaluation.summary_lines(scores)))
     plain = errors['plain']['whole']['error']
     special = errors['special'] and errors['special']['whole']['error']
     final = plain if special is None else special
@@ -614,7 +614,7 @@ def _report(console, options, data, trainer, errors, record, config, start):
         console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
                     + (f'place {place}' if place <= known else f'below place {known}') + f' of {reporting.TEAMS}')
     evaluation.save_logits(folder / 'logits.npz', data.test, trainer.test_outputs, trainer.kept_outputs())
-    evaluation.write_confusion(folder / 'confusion.csv', figures[evaluation.final_kind(figures)]['whole']['confusion'],
+    evaluation.write_confusion(folder / 'confusion.csv', scores[evaluation.final_kind(scores)]['whole']['confusion'],
                                data.classes)
     write_predictions(folder / 'predictions.csv', data.test, data.classes,
                       *map(evaluation.probabilities, trainer.test_outputs.values()))
@@ -624,16 +624,16 @@ def _report(console, options, data, trainer, errors, record, config, start):
         special_test_error=special, errors=errors, rank=reporting.rank(final),
         n_parameters=sum(int(np.prod(p.type.shape))
                          for p in parameters(trainer.functions.network, trainable=True).values()),
-        evaluation=figures)
+        evaluation=scores)
     if options['report']:
         console.say('drawing the figures of the report', level=2)
         reports.draw(folder / 'figures', trainer.functions.network, data.shape, data.test, data.classes,
-                     trainer.test_outputs, figures, record.histograms)
+                     trainer.test_outputs, scores, record.histograms)
     seconds = time.perf_counter() - start
     console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
     console.say(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
-        reports.write_report(folder / 'report.html', label, figures, folder / 'figures', history=trainer.history,
+        reports.write_report(folder / 'report.html', label, scores, folder / 'figures', history=trainer.history,
                              texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data))
     record.end('finished', values)
     return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
@@ -782,6 +782,45 @@ def _write_evaluation(folder, title, scores, outputs, data, say, about):
         say('\nprivate half, which decided:\n'
             + reporting.ranking({title: scores[kind]['private']['error']}, 'private'))
     say(f"\nevaluation '{folder}'")
+
+
+def predict(model, images, *, network=None, batch_size=100):
+    """Probabilities of the classes for images, from a saved model.
+
+    Parameters
+    ----------
+    model : path
+        Written by `test`.
+    images : array (n, height, width) uint8
+        Grey images of the size that the model was trained on.
+    network : class, optional
+        The network's class, where it is one of your own.
+    batch_size : int
+        Images per call of the device.
+
+    Returns
+    -------
+    float64 array (n, n_classes)
+        Rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        A file that is no model, images of another size or type, a network class that does not fit.
+    """
+    net, config = open_model(model, network)
+    images = np.asarray(images)
+    height, width = config['im_dim']
+    if images.ndim != 3 or images.shape[1:] != (height, width) or images.dtype != np.uint8 or not len(images):
+        raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
+                         f'{images.shape}')
+    batch_size = min(batch_size, len(images))
+    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
+    padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
+    logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
+                             padded.reshape(-1, batch_size, height, width)])[:len(images)]
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
 
 
 # ------------------------------------------------------------------------------------- many runs
@@ -977,45 +1016,6 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     return out
 
 
-def predict(model, images, *, network=None, batch_size=100):
-    """Probabilities of the classes for images, from a saved model.
-
-    Parameters
-    ----------
-    model : path
-        Written by `test`.
-    images : array (n, height, width) uint8
-        Grey images of the size that the model was trained on.
-    network : class, optional
-        The network's class, where it is one of your own.
-    batch_size : int
-        Images per call of the device.
-
-    Returns
-    -------
-    float64 array (n, n_classes)
-        Rows sum to 1.
-
-    Raises
-    ------
-    ValueError
-        A file that is no model, images of another size or type, a network class that does not fit.
-    """
-    net, config = open_model(model, network)
-    images = np.asarray(images)
-    height, width = config['im_dim']
-    if images.ndim != 3 or images.shape[1:] != (height, width) or images.dtype != np.uint8 or not len(images):
-        raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
-                         f'{images.shape}')
-    batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
-    padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
-    logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
-                             padded.reshape(-1, batch_size, height, width)])[:len(images)]
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
-
-
 # ---------------------------------------------------------------------------------- command line
 
 def _help_texts():
@@ -1076,7 +1076,7 @@ def _configured(options):
 
 
 def _evaluate_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py evaluate',
+    parser = argparse.ArgumentParser(prog='python launch.py evaluate', allow_abbrev=False,
                                      description=inspect.getdoc(evaluate).split('\n')[0])
     parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
     parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
@@ -1090,8 +1090,8 @@ def _evaluate_command(arguments):
 
 
 def _compare_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py compare', description='Compare finished runs: means over '
-                                     'seeds, paired tests, curves, the competition.')
+    parser = argparse.ArgumentParser(prog='python launch.py compare', allow_abbrev=False, description=(
+        'Compare finished runs: means over seeds, paired tests, curves, the competition.'))
     parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
     parser.add_argument('--folder', help='where to write (default: the next comparison-001 beside the models)')
     args = parser.parse_args(arguments)
@@ -1099,8 +1099,8 @@ def _compare_command(arguments):
 
 
 def _ensemble_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py ensemble', description='Combine finished runs and evaluate '
-                                     'what comes out.')
+    parser = argparse.ArgumentParser(prog='python launch.py ensemble', allow_abbrev=False, description=(
+        'Combine finished runs and evaluate what comes out.'))
     parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
     parser.add_argument('--average', choices=ensembles.AVERAGES, default='probabilities', help='what is averaged')
     parser.add_argument('--all', dest='chosen', action='store_false',

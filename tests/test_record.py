@@ -64,8 +64,8 @@ def test_the_configuration_repeats_the_run(tiny_set):
     again = record.read_run('models/m/run-002')
     assert again['config'] == record.read_run(first.folder)['config']
     assert again['result']['errors'] == record.read_run(first.folder)['result']['errors']
-    assert launch.main(['--config', str(first.folder / 'config.yaml'), '--seed', '6']) == 0
-    assert record.read_run('models/m/run-003')['config']['seed'] == 6
+    options = launch._configured({'config': first.folder / 'config.yaml', 'seed': 6})
+    assert (options['seed'], options['learning_rate'], 'config' in options) == (6, .05, False)
 
 
 def test_a_network_of_a_script_is_kept_without_what_the_script_does(tiny_set):
@@ -177,3 +177,9 @@ def test_wrong_configurations_get_one_line(capsys):
         assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert launch.main(['--config', 'absent.yaml']) == 2
     assert 'absent.yaml' in capsys.readouterr().err
+
+
+def test_a_finished_model_that_goes_on_under_another_name_is_in_its_record(tiny_runs):
+    model = tiny_runs[0].parent.with_name(tiny_runs[0].parent.name + '.h5')
+    result = launch.test(resume=model, savename='models/other.h5', verbose=0)
+    assert (result.folder / 'model.h5').is_file() and Path('models/other.h5').is_file()

@@ -261,6 +261,7 @@ class Record:
         """A block in which the run goes on; what ends it goes into result.json and the table."""
         try:
             yield self
+            self.link_model()       # where it was written last of all
         except BaseException as error:
             ends = {'KeyboardInterrupt': 'interrupted', 'TrialPruned': 'pruned'}
             kind = type(error).__name__
