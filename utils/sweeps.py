@@ -16,6 +16,7 @@ that was interrupted is given the same command again. Nothing is chosen on the t
 """
 import fcntl
 import itertools
+import importlib
 import json
 import os
 import re
@@ -282,8 +283,8 @@ def on_ray(all_options, address, cpus, say):
 def _ray_point(options, folder):
     """What a Ray worker does; the folder is the one in which the sweep was started."""
     os.chdir(folder)
-    import launch
-    return launch.run_point(options)
+    # A worker begins at the top, as `worker_command` does: this module is below the launcher.
+    return importlib.import_module('launch').run_point(options)
 
 
 # ------------------------------------------------------------------------------- search with Optuna
