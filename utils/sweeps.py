@@ -15,8 +15,8 @@ A point is a plain run: a model file of its own, with its run folder. What is do
 that was interrupted is given the same command again. Nothing is chosen on the test images.
 """
 import fcntl
-import itertools
 import importlib
+import itertools
 import json
 import os
 import re
