@@ -386,7 +386,8 @@ def _with_resumed(options, given):
         return options, None
     state, config = saving.load(options['resume'])
     saved, now = config['options'], _plain(options)
-    changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED if key in given and now[key] != saved[key]]
+    changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
+               if key in given and key in saved and now[key] != saved[key]]
     if changed:
         raise ValueError(f"'{options['resume']}' was trained with {'; '.join(changed)}: leave these arguments out "
                          'to go on with it, or start a new experiment')

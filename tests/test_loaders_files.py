@@ -238,7 +238,12 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, 
 def test_control_c_on_the_command_line(tmp_path):
     source = write_table(tmp_path / 'fer2013.csv', originals(np.full((3, 7), 400)))
     out = tmp_path / 'out'
-    process = command(source, '--sets', 4, 3, 2, 1, '-o', out)
+    # A test run in the background may ignore Ctrl-C, and its child processes would then too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = command(source, '--sets', 4, 3, 2, 1, '-o', out)
+    finally:
+        signal.signal(signal.SIGINT, before)
     while process.poll() is None and not (out.exists() and list(out.iterdir())):
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)

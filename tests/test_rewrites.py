@@ -27,6 +27,13 @@ def ops_of(function):
     return [type(node.op) for node in function.maker.fgraph.toposort()]
 
 
+@pytest.fixture(autouse=True)
+def small_convolutions_are_rewritten_too(monkeypatch):
+    monkeypatch.setattr(rewrites, 'LEAST_CHANNELS', 16)
+    monkeypatch.setattr(rewrites, 'LEAST_PIXELS', 0)
+    monkeypatch.setattr(rewrites, 'LEAST_PIXELS_ALONE', 0)
+
+
 @pytest.fixture
 def values(rng):
     def make(n, side, n_in, n_out, dtype):
@@ -93,6 +100,14 @@ def test_forward_and_backward_share_their_transforms(values):
 def test_other_convolutions_stay(shape, filters, border):
     x, W = pt.tensor(dtype='float32', shape=shape), pt.tensor(dtype='float32', shape=filters)
     assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W, border), mode=jax_backend.MODE))
+
+
+def test_few_images_stay_unless_there_are_gradients(values, monkeypatch):
+    monkeypatch.setattr(rewrites, 'LEAST_PIXELS_ALONE', 500)
+    numbers = values(2, (12, 12), 16, 16, 'float32')
+    x, W, g = inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
+    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W), mode=jax_backend.MODE))
+    assert ops.Conv2d not in ops_of(pytensor.function(inputs, gradients(*inputs), mode=jax_backend.MODE))
 
 
 @pytest.mark.parametrize('length, m', [(24, 5), (12, 4), (21, 3), (10, 5), (6, 3)])

@@ -37,8 +37,9 @@ def _register(*tracks):
 
 # ------------------------------------------------------------------------------- convolution
 
-# Fewest channels, in and out, and shortest side from which the transforms pay.
-LEAST_CHANNELS, LEAST_SIDE = 16, 5
+# Fewest channels, in and out, shortest side and fewest pixels of a minibatch from which the transforms pay. Where
+# there are no gradients to share them with, more pixels are needed.
+LEAST_CHANNELS, LEAST_SIDE, LEAST_PIXELS, LEAST_PIXELS_ALONE = 32, 5, 1024, 8192
 
 
 def tile_of(height, width):
@@ -46,10 +47,17 @@ def tile_of(height, width):
     return tuple(min((4, 3, 5), key=lambda m: (m + 2) * winograd.tiles(length, m)) for length in (height, width))
 
 
-def _suits_winograd(images, n_in, n_out, size, pad):
+def _suits_winograd(images, n_in, n_out, size, pad, least_pixels):
     shape = images.type.shape
     return (jax.default_backend() == 'cpu' and None not in (*shape, n_in, n_out) and tuple(size) == (3, 3)
-            and tuple(pad) == (1, 1) and min(n_in, n_out) >= LEAST_CHANNELS and min(shape[1:3]) >= LEAST_SIDE)
+            and tuple(pad) == (1, 1) and min(n_in, n_out) >= LEAST_CHANNELS and min(shape[1:3]) >= LEAST_SIDE
+            and np.prod(shape[:3]) >= least_pixels)
+
+
+def _has_gradients(fgraph, x):
+    """Whether the filter gradient of a convolution of `x` is computed too, rewritten already or not."""
+    return any(isinstance(getattr(node, 'op', None), ops.Conv2dFilterGrad | winograd.ToTiles) and node.inputs[0] is x
+               for node, _ in fgraph.clients[x])
 
 
 def _unflipped(W):
@@ -71,13 +79,14 @@ def winograd_convolutions(fgraph, node):
     """Convolutions of 3x3 'same' filters, input gradients (mirrored filters) and filter gradients."""
     x, other = node.inputs
     if isinstance(node.op, ops.Conv2dFilterGrad):
-        if not _suits_winograd(x, x.type.shape[3], other.type.shape[3], node.op.size, node.op.pad):
+        if not _suits_winograd(x, x.type.shape[3], other.type.shape[3], node.op.size, node.op.pad, LEAST_PIXELS):
             return None
         return [winograd.filter_grad(x, other, tile_of(*x.type.shape[1:3]))]
     kh, kw, n_in, n_out = other.type.shape
-    if not _suits_winograd(x, n_in, n_out, (kh, kw), node.op.pad):
-        return None
     tile, W = tile_of(*x.type.shape[1:3]), _unflipped(other)
+    least = LEAST_PIXELS if W is not None or _has_gradients(fgraph, x) else LEAST_PIXELS_ALONE
+    if not _suits_winograd(x, n_in, n_out, (kh, kw), node.op.pad, least):
+        return None
     return [winograd.conv(x, other, tile) if W is None else winograd.input_grad(x, W, tile)]
 
 
