@@ -60,7 +60,7 @@ FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'v
 
 # What `python launch.py` takes when it is given no data set: a short run on the sample faces.
 SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
-              'n_epochs': 12, 'anneal_epochs': 5, 'statistics_images': 1000}
+              'n_epochs': 10, 'anneal_epochs': 3, 'statistics_images': 1000}
 
 
 @dataclass
