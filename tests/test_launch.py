@@ -147,9 +147,9 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize('suffix', ['.h5', '.pkl'])
-@pytest.mark.parametrize('error', [KeyboardInterrupt, Interrupted])
-@pytest.mark.parametrize('after', [1, 3, 5])
+@pytest.mark.parametrize('suffix, error, after', [
+    (suffix, error, after) for k, after in enumerate((1, 3, 5))
+    for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[::-1 if k % 2 else 1])])
 def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
     options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
     whole = small(tiny_set, savename=f'whole{suffix}', **options)
