@@ -395,20 +395,29 @@ def _with_resumed(options, given):
         if key not in given and key in options:
             options[key] = saved[key]
     if 'network' not in given:
-        if not config['bundled_network']:
-            raise ValueError(f"'{options['resume']}' was trained with a network class of a script, "
-                             f"{saved['network']}: pass it as network=")
-        options['network'] = NETWORKS[saved['network']]
+        options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):
-        if options['activation'] not in rna.ACTIVATIONS:
-            raise ValueError(f"'{options['resume']}' was trained with an activation of a script, "
-                             f"{options['activation']}: pass it as activation=")
-        options['activation'] = rna.ACTIVATIONS[options['activation']]()
+        options['activation'] = _saved_activation(options['resume'], options['activation'])
     options['augment'] = _augment(options['augment'])
     if 'savename' not in given:
         options['savename'] = options['resume']
     options['fingerprint'] = config['fingerprint']
     return options, state
+
+
+def _saved_network(model, config):
+    """The class of a saved model's network, where it is one of symfer's."""
+    name = config['options']['network']
+    if not config['bundled_network']:
+        raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
+    return NETWORKS[name]
+
+
+def _saved_activation(model, name):
+    """The activation of a saved model, where it is one of symfer's."""
+    if name not in rna.ACTIVATIONS:
+        raise ValueError(f"'{model}' was trained with an activation of a script, {name}: pass it as activation=")
+    return rna.ACTIVATIONS[name]()
 
 
 def _open_data(options, console):
@@ -666,14 +675,11 @@ def open_model(model, network=None):
     """
     state, config = saving.load(model)
     options = config['options']
-    if network is None and not config['bundled_network']:
-        raise ValueError(f"'{model}' was trained with a network class of a script, {options['network']}: pass it "
-                         'as network=')
-    network = NETWORKS[options['network']] if network is None else _network_class(network)
+    network = _saved_network(model, config) if network is None else _network_class(network)
     accepted = inspect.signature(network).parameters
     kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
     if 'activation' in kwargs:
-        kwargs['activation'] = rna.ACTIVATIONS[kwargs['activation']]()
+        kwargs['activation'] = _saved_activation(model, kwargs['activation'])
     net = network(tuple(config['im_dim']), len(config['classes']), rng=np.random.default_rng(0), **kwargs,
                   **options['network_args'])
     targets = parameters(net)

@@ -44,7 +44,7 @@ def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batc
     net = network((32, 32), 7, batch_norm=batch_norm, p_drop=.5, gaussian_std=.1, rng=rng, **drops)
     for optimiser in (updates.sgd, updates.momentum):
         f = Functions(net, (32, 32), 4, L1_reg=1e-4, L2_reg=1e-4, optimiser=optimiser)
-        _, outputs, changes = f._train_graph
+        _, outputs, changes, _ = f._training
         assert [v.dtype for v in outputs] == ['float32'] * 2
         for variable, new in changes.items():
             assert new.dtype == variable.dtype, variable.name

@@ -90,7 +90,7 @@ class Functions:
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name           # PyTensor's own errors then say which one they mean
-        self._train_graph = self._make_train_graph(optimiser)
+        self.optimiser = optimiser
 
     def _minibatch(self):
         """Inputs of a function on labelled images, and the images and labels that they stand for."""
@@ -101,7 +101,9 @@ class Functions:
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
         return [x, y], x, y
 
-    def _make_train_graph(self, optimiser):
+    @cached_property
+    def _training(self):
+        """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
@@ -118,8 +120,12 @@ class Functions:
             cost = cost + np.float32(self.L2_reg) * costs.l2(self.network)
         trainable = parameters(self.network, trainable=True)
         gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()))))
-        changes, self.state = optimiser(gradients, trainable, self.rate)
-        return [*inputs, weights], [cost, entropy], {**phase.updates, **changes}
+        changes, state = self.optimiser(gradients, trainable, self.rate)
+        return [*inputs, weights], [cost, entropy], {**phase.updates, **changes}, state
+
+    @property
+    def state(self):
+        return self._training[3]
 
     def takes_rows_of(self, subset):
         """Whether `train`, `validate` and `statistics` take rows of the subset's base, or its images.
@@ -140,7 +146,7 @@ class Functions:
     @cached_property
     def train(self):
         """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
-        inputs, outputs, changes = self._train_graph
+        inputs, outputs, changes, _ = self._training
         return self._function(inputs, outputs, updates=changes, name='train')
 
     @cached_property
