@@ -47,7 +47,7 @@ from utils.augmentation import Augment
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
 from utils.methodology import RULES, Trainer, fitting, test_outputs
-from utils.record import Record, numbered_folder, read_config, read_run, write_json, write_predictions
+from utils.record import Record, empty_folder, numbered_folder, read_config, read_run, write_json, write_predictions
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -764,11 +764,7 @@ def _model_file(path):
 def _evaluation_folder(folder, model):
     if folder is None:
         return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise ValueError(f"the folder '{folder}' is not empty: nothing is overwritten")
-    return folder
+    return empty_folder(folder)
 
 
 def _write_evaluation(folder, title, scores, outputs, data, say, about):

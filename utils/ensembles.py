@@ -6,7 +6,6 @@
 `ensemble`          an ensemble of runs, evaluated like any model
 ==================  ===========================================================================
 """
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,10 +123,7 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
         say('These images are not FER2013: the place in the table is for show.')
     members = [runs[k]['folder'] for k in places]
     if folder is not None:
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ValueError(f"the folder '{folder}' is not empty: nothing is overwritten")
+        folder = record.empty_folder(folder)
         write_json(folder / 'evaluation.json', {'name': f'ensemble of {len(places)}', 'average': average,
                                                 'members': list(map(str, members)), 'evaluation': scores})
         evaluation.save_logits(folder / 'logits.npz', images, outputs)
