@@ -273,8 +273,8 @@ def jax(case):
 ENGINES = {
     'symfer': (symfer, {}),
     'symfer, no rewrites': (symfer, {'exclude': 'symfer'}),
-    'symfer, no winograd_convolutions': (symfer, {'exclude': 'winograd_convolutions'}),
-    'symfer, no column_sums': (symfer, {'exclude': 'column_sums'}),
+    **{f'symfer, no {name}': (symfer, {'exclude': name})
+       for name in ('winograd_convolutions', 'centred_sums', 'small_factors', 'column_sums', 'dropout_masks')},
     'torch eager NCHW': (torch, {}),
     'torch eager channels_last': (torch, {'channels_last': True}),
     'torch eager channels_last, malloc untuned': (torch, {'channels_last': True, 'malloc': False}),

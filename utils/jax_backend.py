@@ -6,7 +6,8 @@ Nothing else in symfer knows JAX; `utils.rewrites` asks it for the platform. A t
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, reduce
+from math import prod
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,14 @@ def _(op, **kwargs):
         a, b = _operands(x, y)
         return jnp.dot(a, b, preferred_element_type=jnp.result_type(x, y))
     return dot
+
+
+# ------------------------------------------------------------------------------------ fusion
+
+def _stored(x):
+    """Arrays as they stand in memory. On a CPU, XLA would fuse their expressions into each consumer, and compute
+    them in each; on a GPU that is cheaper than memory."""
+    return lax.optimization_barrier(x) if jax.default_backend() == 'cpu' else x
 
 
 # ------------------------------------------------------------------------------- convolution
@@ -143,6 +152,7 @@ def _(op, **kwargs):
     BT, AT = ([winograd.matrices(m)[k] for m in op.tile] for k in (0, 2))
 
     def to_tiles(x):
+        x = _stored(x)      # each of its numbers goes into up to four tiles
         n, height, width, channels = x.shape
         (th, tw), zero = op.counts(height, width), jnp.zeros((), x.dtype)
         if op.kind == 'input':
@@ -169,8 +179,8 @@ def _(op, **kwargs):
         places = [places[i * (mw + 2):(i + 1) * (mw + 2)] for i in range(mh + 2)]
         n, _, _, channels = places[0][0].shape
         if op.kind == 'output':
-            y = _combine_2d(AT, places)
-            y = jnp.stack([jnp.stack(row, axis=3) for row in y], axis=2).reshape(n, mh * th, mw * tw, channels)
+            rows = [_stored(jnp.stack(row, axis=3)) for row in _combine_2d(AT, places)]
+            y = jnp.stack(rows, axis=2).reshape(n, mh * th, mw * tw, channels)
             return y[:, :height, :width]
         rows = []
         for row in places:
@@ -260,7 +270,7 @@ def _(op, **kwargs):
         for k, pixel in enumerate(others, start=1):
             index = jnp.where(pixel > first, jnp.asarray(k, op.index_dtype), index)
             first = jnp.maximum(first, pixel)
-        return first, index
+        return _stored((first, index))
 
     def max_pool_wide(x):
         windows = jnp.stack(_pixels(op, _fit(op, x, -jnp.inf)), axis=-1)
@@ -310,19 +320,30 @@ def _(op, **kwargs):
     return avg_unpool
 
 
+# -------------------------------------------------------------------------------------- sums
+
+# Rows that are added in one pass; what is left is summed by a product with ones.
+MOST_ROWS = 32
+
+
+@jax_funcify.register(ops.ColumnSum)
+def _(op, **kwargs):
+    def column_sum(x):
+        rows = prod(x.shape[:-1])
+        parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
+        x = x.reshape(parts, rows // parts, x.shape[-1])
+        return jnp.dot(jnp.ones(rows // parts, x.dtype), reduce(jnp.add, list(x)))
+    return column_sum
+
+
 # ------------------------------------------------------------------------------------- draws
 
 @jax_funcify.register(ops.Draw)
 def _(op, **kwargs):
-    size = 1
-    for side in op.shape:
-        size *= side
-
     def draw(seed, counter):
-        index = lax.iota('uint32', -(-size // 2))
-        seed, counter = jnp.uint32(seed), jnp.uint32(counter)
-        values = op.values(*op.words(seed, counter, index, jnp), jnp)
-        return jnp.concatenate(values)[:size].reshape(op.shape)
+        index = lax.iota('uint32', prod(op.shape)).reshape(op.shape)
+        # Stored: recomputed wherever its consumers are, it would cost more than they do.
+        return _stored(op.values(*op.words(jnp.uint32(seed), jnp.uint32(counter), index, jnp), jnp))
     return draw
 
 
@@ -333,11 +354,13 @@ def compiler_options():
     """XLA's options for the first device, those of them that the installed XLA knows.
 
     On a CPU, XLA hands convolutions to YNNPACK unless told to keep that library to single matrix
-    products; its own (Eigen's) convolutions are about twice as fast.
+    products; its own (Eigen's) convolutions are about twice as fast. And it takes the barriers of
+    `_stored` out before it fuses, unless told not to.
     """
     if jax.default_backend() != 'cpu':
         return {}
-    options = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'}
+    options = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT',
+               'xla_disable_hlo_passes': 'cse_barrier_expander'}
     try:
         jax.jit(lambda x: x + 1, compiler_options=options)(0.)
     except Exception:       # jaxlib's error for an unknown option has no class of its own

@@ -399,6 +399,23 @@ def avg_pool(x, window=2, stride=None, ignore_border=True):
     return AvgPool(window, window if stride is None else stride, ignore_border)(x)
 
 
+# -------------------------------------------------------------------------------------- sums
+
+class ColumnSum(Op):
+    """Sum over all axes but the last, (..., c) -> (c,)."""
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=x.type.shape[-1:])])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[0][-1:]]
+
+    def perform(self, node, inputs, outputs):
+        x, = inputs
+        outputs[0][0] = x.sum(axis=tuple(range(x.ndim - 1)), dtype=x.dtype)
+
+
 # ------------------------------------------------------------------------------------- draws
 
 def threefry2x32(key, counter):
@@ -434,7 +451,8 @@ def threefry2x32(key, counter):
 class Draw(Op):
     """Random array: a pure function of (seed, stream, counter).
 
-    Element pair i of draw number `counter` is the block ``threefry2x32((seed, stream), (counter, i))``.
+    Element i of draw number `counter` is made from the block ``threefry2x32((seed, stream), (counter, i))``: a block
+    an element, so that a compiled draw is computed where it is used, without an array of its own.
 
     Parameters
     ----------
@@ -443,6 +461,7 @@ class Draw(Op):
         Draws of different streams are independent. Each place of a network has its own.
     """
     __props__ = ('shape', 'stream')
+    dtype = 'float32'
 
     def __init__(self, shape, stream):
         self.shape, self.stream = tuple(int(s) for s in shape), int(stream)
@@ -452,7 +471,7 @@ class Draw(Op):
         for name, v in (('seed', seed), ('counter', counter)):
             if v.ndim or v.dtype != 'uint32':
                 raise ValueError(f'{name} of a draw must be a uint32 scalar, got {v.type}')
-        return Apply(self, [seed, counter], [pt.tensor(dtype='float32', shape=self.shape)])
+        return Apply(self, [seed, counter], [pt.tensor(dtype=self.dtype, shape=self.shape)])
 
     def infer_shape(self, fgraph, node, shapes):
         return [tuple(pt.constant(s, dtype='int64') for s in self.shape)]
@@ -464,22 +483,33 @@ class Draw(Op):
         return [[False], [False]]
 
     def words(self, seed, counter, index, xp):
-        """The 32-bit words (two of shape (m,)) from which this draw is made; index (m,) uint32."""
+        """The 32-bit words (two arrays) from which elements are made; `index` uint32, their numbers."""
         whole = xp.zeros_like(index)
         return threefry2x32((whole + seed, whole + np.uint32(self.stream)), (whole + counter, index))
 
     def perform(self, node, inputs, outputs):
-        size = int(np.prod(self.shape))
-        index = np.arange(-(-size // 2), dtype=np.uint32)
-        values = self.values(*self.words(*inputs, index, np), np)
-        outputs[0][0] = np.concatenate(values)[:size].reshape(self.shape)
+        index = np.arange(np.prod(self.shape), dtype=np.uint32).reshape(self.shape)
+        outputs[0][0] = self.values(*self.words(*inputs, index, np), np)
 
 
 class Uniform(Draw):
     """Uniform in [0, 1), multiples of 2**-24."""
 
     def values(self, a, b, xp):
-        return [(v >> np.uint32(8)).astype('float32') * np.float32(2 ** -24) for v in (a, b)]
+        return (a >> np.uint32(8)).astype('float32') * np.float32(2 ** -24)
+
+
+class Keep(Draw):
+    """True where `Uniform` of the same draw is at least `p`: what `utils.rewrites` makes of a dropout mask."""
+    __props__ = (*Draw.__props__, 'p')
+    dtype = 'bool'
+
+    def __init__(self, shape, stream, p):
+        super().__init__(shape, stream)
+        self.p = float(np.float32(p))
+
+    def values(self, a, b, xp):
+        return (a >> np.uint32(8)) >= np.uint32(np.ceil(self.p * 2 ** 24))
 
 
 class Normal(Draw):
@@ -488,8 +518,7 @@ class Normal(Draw):
     def values(self, a, b, xp):
         u = ((a >> np.uint32(8)) + np.uint32(1)).astype('float32') * np.float32(2 ** -24)   # (0, 1]
         angle = (b >> np.uint32(8)).astype('float32') * np.float32(2 * np.pi * 2 ** -24)
-        radius = xp.sqrt(np.float32(-2) * xp.log(u))
-        return [radius * xp.cos(angle), radius * xp.sin(angle)]
+        return xp.sqrt(np.float32(-2) * xp.log(u)) * xp.cos(angle)
 
 
 def uniform(shape, seed, counter, stream=0):

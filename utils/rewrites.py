@@ -2,13 +2,19 @@
 
 =======================  ===========================================================================
 `winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.winograd`
-`column_sums`            sums over all but the last axis as products with ones
+`centred_sums`           batch norm: no sum of what has mean zero
+`small_factors`          batch norm: factors of one number per channel are combined first
+`column_sums`            sums over all but the last axis in vectors
+`dropout_masks`          draws that are only compared with a probability, kept as one byte each
 =======================  ===========================================================================
 
 They live in `DATABASE`, which `utils.jax_backend.MODE` uses. Each can be turned off by its name:
 ``SYMFER_EXCLUDE=winograd_convolutions,column_sums`` in the environment for a whole process,
 ``MODE.excluding('column_sums')`` for one function.
 """
+from functools import reduce
+from operator import mul
+
 import jax
 import numpy as np
 import pytensor.tensor as pt
@@ -18,6 +24,7 @@ from pytensor.graph.rewriting.db import SequenceDB
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Sum
 from pytensor.tensor.subtensor import Subtensor
+from pytensor.tensor.variable import TensorConstant
 
 from utils import ops, winograd
 
@@ -90,20 +97,96 @@ def winograd_convolutions(fgraph, node):
     return [winograd.conv(x, other, tile) if W is None else winograd.input_grad(x, W, tile)]
 
 
-# ------------------------------------------------------------------------------- column sums
+# ------------------------------------------------------------------------ batch normalization
+#
+# What automatic differentiation leaves of the gradient of `mlp.layers.BatchNorm` becomes its closed form (Ioffe and
+# Szegedy 2015, section 3): two sums forward, two backward, one pass over the images for the gradient.
 
-# Below this many numbers a reduction is as fast.
+# Below this many numbers nothing of it pays.
 LEAST_SUMMED = 1 << 16
 
 
+def _factor_and_sum(mean):
+    """(c, sum) where `mean` is a constant times a broadcast sum; (None, None) where it is not."""
+    if not (mean.owner and mean.owner.op == pt.mul and len(mean.owner.inputs) == 2):
+        return None, None
+    c, total = sorted(mean.owner.inputs, key=lambda v: not isinstance(v, TensorConstant))
+    while total.owner and isinstance(total.owner.op, DimShuffle):
+        total, = total.owner.inputs
+    return getattr(c, 'unique_value', None), total
+
+
+@_register(Sum)
+def centred_sums(fgraph, node):
+    """``sum(x - mean(x))`` is zero; rounding errors would be summed, in a pass over all of `x`."""
+    centred, = node.inputs
+    if not (centred.owner and centred.owner.op == pt.sub and None not in centred.type.shape):
+        return None
+    x, mean = centred.owner.inputs
+    c, total = _factor_and_sum(mean)
+    if c is None or not (total.owner and isinstance(total.owner.op, Sum) and total.owner.inputs[0] is x
+                         and total.owner.op.axis == node.op.axis and mean.type.broadcastable != x.type.broadcastable):
+        return None
+    axes = range(x.ndim) if node.op.axis is None else node.op.axis
+    if not np.isclose(c * np.prod([x.type.shape[a] for a in axes]), 1, rtol=1e-6):
+        return None
+    return [pt.as_tensor(np.zeros(node.outputs[0].type.shape, node.outputs[0].dtype))]
+
+
+def _size(v):
+    """Numbers in `v`; 0 where the graph does not say."""
+    return 0 if None in v.type.shape else int(np.prod(v.type.shape))
+
+
+def _factors(v, size, alone):
+    """Numerators and denominators of an expression of `size` numbers; of its parts, those that only it uses."""
+    op = v.owner.op if v.owner and _size(v) == size and alone(v) else None
+    if op not in (pt.mul, pt.true_div):
+        return [v], []
+    parts = [_factors(u, size, alone) for u in v.owner.inputs]
+    if op == pt.true_div:
+        parts[1] = parts[1][::-1]
+    return [sum(side, []) for side in zip(*parts)]
+
+
+@_register(pt.mul, pt.true_div)
+def small_factors(fgraph, node):
+    """Factors with fewer numbers than the product are multiplied, and divided, among themselves first."""
+    out, = node.outputs
+    size = _size(out)
+    if size < LEAST_SUMMED or out.dtype != 'float32':
+        return None
+    above, below = _factors(out, size, lambda v: v is out or len(fgraph.clients[v]) == 1)
+    small_above, small_below = ([v for v in side if _size(v) < size] for side in (above, below))
+    if not small_below and len(small_above) < 2 or len(small_above) == len(above):
+        return None
+    factor = reduce(mul, small_above) if small_above else np.float32(1)
+    factor = factor / reduce(mul, small_below) if small_below else factor
+    product = reduce(mul, [v for v in above if _size(v) == size]) * factor
+    big_below = [v for v in below if _size(v) == size]
+    return [product / reduce(mul, big_below) if big_below else product]
+
+
+# ------------------------------------------------------------------------------- column sums
+
 @_register(Sum)
 def column_sums(fgraph, node):
-    """``sum(x, all axes but the last)`` as ``ones @ x``: XLA's own reduction on a CPU does not use its vectors."""
+    """Sums over all axes but the last as `ops.ColumnSum`: XLA's own reduction on a CPU does not use its vectors."""
     x, = node.inputs
     axes = node.op.axis
     if (jax.default_backend() != 'cpu' or axes is None or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
             or x.ndim < 2 or None in x.type.shape or x.dtype != 'float32' or np.prod(x.type.shape) < LEAST_SUMMED):
         return None
-    rows = int(np.prod(x.type.shape[:-1]))
-    flat = x if x.ndim == 2 else x.reshape((rows, x.type.shape[-1]))
-    return [pt.dot(np.ones(rows, 'float32'), flat)]
+    return [ops.ColumnSum()(x)]
+
+
+# ------------------------------------------------------------------------------ dropout masks
+
+@_register(pt.ge)
+def dropout_masks(fgraph, node):
+    """``uniform >= p`` as `ops.Keep`: the same truth values, without the numbers."""
+    draw, p = node.inputs
+    p = getattr(p, 'unique_value', None)        # of a constant whose elements are equal
+    if p is None or not (draw.owner and type(draw.owner.op) is ops.Uniform):
+        return None
+    return [ops.Keep(draw.owner.op.shape, draw.owner.op.stream, p)(*draw.owner.inputs)]
