@@ -369,7 +369,10 @@ def compiler_options():
 
 
 class Linker(JAXLinker):
-    """PyTensor's JAX linker with `compiler_options`.
+    """PyTensor's JAX linker with `compiler_options`; what a function updates is updated in its place.
+
+    The old value of an updated shared variable is given up to the call: an array got with ``get_value(borrow=True)``
+    from before it must not be used after it.
 
     Parameters
     ----------
@@ -379,7 +382,12 @@ class Linker(JAXLinker):
 
     def __init__(self, precision='float32', **kwargs):
         self.precision = precision
+        self.updated = ()
         super().__init__(**kwargs)
+
+    def fgraph_convert(self, fgraph, *args, **kwargs):
+        self.updated = tuple(sorted(set(fgraph.update_mapping.values())))
+        return super().fgraph_convert(fgraph, *args, **kwargs)
 
     def jit_compile(self, fn):
         def in_precision(*args):
@@ -388,7 +396,7 @@ class Linker(JAXLinker):
         in_precision.__name__ = 'step'
         if self.scalar_shape_inputs:
             return super().jit_compile(in_precision)
-        return jax.jit(in_precision, compiler_options=compiler_options())
+        return jax.jit(in_precision, donate_argnums=self.updated, compiler_options=compiler_options())
 
 
 MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.TAG])).excluding(
@@ -440,28 +448,28 @@ class Repeated:
         self.changed = list(changed.values())
         results = [k for k in range(len(fgraph.outputs)) if k not in changed]
 
-        def loop(count, given, shared):
+        def loop(count, given, state, constant):
             def run(k, carry):
-                shared, collected = list(carry[0]), carry[1]
-                outputs = step(*(v[k] for v in given), *shared)
-                for k_out, k_in in changed.items():
-                    shared[k_in - self.n_given] = outputs[k_out]
-                return shared, [v.at[k].set(outputs[r]) for v, r in zip(collected, results)]
+                state, collected = carry
+                shared = {**dict(zip(self.changed, state)), **constant}
+                outputs = step(*(v[k] for v in given), *(shared[n] for n in sorted(shared)))
+                state = [outputs[k_out] for k_out in changed]
+                return state, [v.at[k].set(outputs[r]) for v, r in zip(collected, results)]
 
             empty = [jnp.zeros((most, *fgraph.outputs[r].type.shape), fgraph.outputs[r].dtype) for r in results]
-            shared, collected = lax.fori_loop(0, count, run, (shared, empty))
-            return [shared[k - self.n_given] for k in self.changed], collected
+            return lax.fori_loop(0, count, run, (state, empty))
 
-        self.loop = jax.jit(loop, compiler_options=compiler_options())
+        self.loop = jax.jit(loop, donate_argnums=2, compiler_options=compiler_options())
 
     def __call__(self, *given):
         count = len(given[0])
         if not 1 <= count <= self.most:
             raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')
         padded = [np.concatenate([v, np.zeros((self.most - count, *v.shape[1:]), v.dtype)]) for v in given]
-        shared = [jnp.asarray(storage[0]) for storage in self.storage[self.n_given:]]
-        new, collected = self.loop(np.int32(count), padded, shared)
-        for k, value in zip(self.changed, new):
+        shared = {k: jnp.asarray(self.storage[k][0]) for k in range(self.n_given, len(self.storage))}
+        state = [shared.pop(k) for k in self.changed]
+        state, collected = self.loop(np.int32(count), padded, state, shared)
+        for k, value in zip(self.changed, state):
             self.storage[k][0] = value
         return [v[:count] for v in collected]
 
