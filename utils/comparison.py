@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binomtest
 
 from utils import figures, reporting
 from utils.evaluation import final_kind
@@ -117,6 +116,7 @@ def mcnemar(right_a, right_b):
     .. [1] McNemar (1947), Note on the sampling error of the difference between correlated proportions or
        percentages, Psychometrika 12; Dietterich (1998), Approximate Statistical Tests, Neural Computation 10.
     """
+    from scipy.stats import binomtest  # half a second, and only a comparison needs it
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     n = only_a + only_b
     return {'only_a': only_a, 'only_b': only_b, 'p': float(binomtest(only_a, n).pvalue) if n else 1.}

@@ -18,8 +18,6 @@ import csv
 
 import numpy as np
 from scipy.special import softmax
-from scipy.stats import binomtest
-from sklearn import metrics
 
 from utils import reporting
 from utils.saving import replacing
@@ -39,6 +37,7 @@ def interval(wrong, n, level=.95):
     ----------
     .. [1] Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference, JASA 22.
     """
+    from scipy.stats import binomtest  # half a second, and training can begin without it
     ci = binomtest(int(wrong), int(n)).proportion_ci(level, method='wilson')
     return [100 * float(ci.low), 100 * float(ci.high)]
 
@@ -90,6 +89,7 @@ def scores(logits, y, classes):
         f1 and images of each, in the order of `classes`), confusion (rows: truth), calibration. The mean of
         macro_f1 is over the classes that occur, as label or as answer.
     """
+    from sklearn import metrics  # as above
     y, labels = np.asarray(y, dtype=int), np.arange(len(classes))
     p = probabilities(logits)
     answer = p.argmax(axis=1)

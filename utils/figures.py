@@ -13,9 +13,15 @@
 =====================  ========================================================================
 """
 import numpy as np
-from matplotlib.figure import Figure
 
 from utils.saving import replacing
+
+
+def blank(*size):
+    """An empty figure of that width and height in inches."""
+    # Not at the top: matplotlib takes a third of a second, and not every process draws.
+    from matplotlib.figure import Figure
+    return Figure(figsize=size, layout='constrained')
 
 
 def _save(figure, path, dpi=120):
@@ -34,7 +40,7 @@ def confusion_matrix(confusion, classes, path, title=''):
     confusion = np.asarray(confusion)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = 1.8 + .72 * len(classes)
-    figure = Figure(figsize=(side + 1, side), layout='constrained')
+    figure = blank(side + 1, side)
     axes = figure.subplots()
     shown = axes.imshow(100 * share, cmap='Blues', vmin=0, vmax=100)
     for i, j in np.ndindex(confusion.shape):
@@ -50,7 +56,7 @@ def confusion_matrix(confusion, classes, path, title=''):
 
 def calibration_curve(calibration, path, title=''):
     """Draw accuracy against confidence, from `utils.evaluation.calibration`, with the images of each bin below."""
-    figure = Figure(figsize=(5.4, 5.6), layout='constrained')
+    figure = blank(5.4, 5.6)
     axes, counts = figure.subplots(2, height_ratios=(3, 1), sharex=True)
     axes.plot([0, 100], [0, 100], color='0.6', linewidth=1, linestyle='--', label='calibrated')
     confidence, accuracy = (100 * np.array(calibration[key]) for key in ('confidence', 'accuracy'))
@@ -82,7 +88,7 @@ def worst_mistakes(images, truth, p, classes, path, n=12):
         return False
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
-    figure = Figure(figsize=(3.1 * columns, 1.95 * lines + .4), layout='constrained')
+    figure = blank(3.1 * columns, 1.95 * lines + .4)
     figure.suptitle('Wrong answers given with the highest probability')
     grid = figure.subplots(lines, 2 * columns, squeeze=False, width_ratios=[1.1, 1] * columns)
     for axes in grid.flat:
@@ -114,7 +120,7 @@ def first_layer_filters(W, im_dim, path, most=64):
     filters = filters[:most]
     columns = min(16, len(filters))
     lines = -(-len(filters) // columns)
-    figure = Figure(figsize=(max(4, .6 * columns), .6 * lines + .5), layout='constrained')
+    figure = blank(max(4, .6 * columns), .6 * lines + .5)
     figure.suptitle(f'Weights of the first layer{f", {most} of {total}" if total > most else ""} '
                     '(blue negative, red positive)', fontsize=10)
     for axes, one in zip(figure.subplots(lines, columns, squeeze=False).flat,
@@ -138,7 +144,7 @@ def feature_maps(image, maps, path, title='', most=12):
     if not maps:
         return False
     columns = min(most, max(m.shape[2] for m in maps.values()))
-    figure = Figure(figsize=(.95 * (columns + 1.4), .95 * len(maps) + .5), layout='constrained')
+    figure = blank(.95 * (columns + 1.4), .95 * len(maps) + .5)
     figure.suptitle(title, fontsize=10)
     grid = figure.subplots(len(maps), columns + 1, squeeze=False, width_ratios=[1.4] + [1] * columns)
     for axes in grid.flat:
@@ -157,7 +163,7 @@ def feature_maps(image, maps, path, title='', most=12):
 def saliency_maps(images, saliency, cam, captions, path):
     """Draw faces, the gradient of a class's score with respect to their pixels, and Grad-CAM over them."""
     lines = ['face', 'saliency'] + (['Grad-CAM'] if cam is not None else [])
-    figure = Figure(figsize=(1.35 * len(images) + .7, 1.4 * len(lines) + .6), layout='constrained')
+    figure = blank(1.35 * len(images) + .7, 1.4 * len(lines) + .6)
     grid = figure.subplots(len(lines), len(images), squeeze=False)
     for axes in grid.flat:
         _bare(axes)
@@ -189,7 +195,7 @@ def histograms(epochs, key, path, title):
         return False
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
-    figure = Figure(figsize=(3.9 * columns, 2.3 * lines + .5), layout='constrained')
+    figure = blank(3.9 * columns, 2.3 * lines + .5)
     figure.suptitle(title)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
     stages = [epoch['stage'] for epoch in epochs]
@@ -238,7 +244,7 @@ def curves_of_runs(histories, path, title=''):
     histories : dict of str to list of (list of dict)
         By name, the histories of one run or of several with other seeds, which get one colour.
     """
-    figure = Figure(figsize=(8, 4.8), layout='constrained')
+    figure = blank(8, 4.8)
     axes = figure.subplots()
     for k, (name, runs) in enumerate(histories.items()):
         for place, history in enumerate(runs):
@@ -264,7 +270,7 @@ def curves_of_runs(histories, path, title=''):
 
 def rate_range(rates, costs, smooth, suggestion, path):
     """Draw the cost of a learning-rate range test against the rate."""
-    figure = Figure(figsize=(7, 4.2), layout='constrained')
+    figure = blank(7, 4.2)
     axes = figure.subplots()
     axes.plot(rates, costs, color='0.8', label='minibatches')
     axes.plot(rates, smooth, color='tab:blue', label='smoothed')

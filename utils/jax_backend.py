@@ -16,11 +16,11 @@ import pytensor
 from jax import lax
 from pytensor.compile.mode import Mode
 from pytensor.graph import RewriteDatabaseQuery
-from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.link.jax.dispatch import jax_funcify, jax_typify
 from pytensor.link.jax.linker import JAXLinker
 from pytensor.tensor.math import Dot
 
-from utils import ops, rewrites, winograd
+from utils import ops, process, rewrites, winograd
 
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 # Windows of more pixels than this are pooled by a reduction instead of one slice per pixel.
@@ -48,6 +48,12 @@ def _computing_in(precision):
 def _operands(*arrays):
     """The arrays as a convolution or product is to take them: bfloat16 or as they are."""
     return [v.astype('bfloat16') if _precision.get() == 'bf16' and v.dtype == 'float32' else v for v in arrays]
+
+
+@jax_typify.register(np.ndarray)
+def _(data, dtype=None, **kwargs):
+    """Constants as NumPy arrays until the whole is compiled; on the device they take 10 ms for each new shape."""
+    return data.item() if data.ndim == 0 else np.asarray(data, dtype)
 
 
 @jax_funcify.register(Dot)
@@ -117,7 +123,10 @@ def _(op, **kwargs):
 # --------------------------------------------------------------- convolution by Winograd's filtering
 
 def _combine(matrix, parts):
-    """``sum over k of matrix[i, k] * parts[k]`` for each row i; zeros are left out, equal factors shared."""
+    """``sum over k of matrix[i, k] * parts[k]`` for each row i; zeros are left out, equal factors shared.
+
+    In `lax`: thousands of these are traced for one network, and `jnp` takes several times as long for each.
+    """
     out = []
     for row in matrix:
         by_factor = {}
@@ -131,9 +140,12 @@ def _combine(matrix, parts):
             plus = signed[0][0]
             group = signed[0][1]
             for positive, part in signed[1:]:
-                group = group + part if positive == plus else group - part
-            group = group if factor == 1 else group * jnp.asarray(factor, group.dtype)
-            total = (group if plus else -group) if total is None else total + group if plus else total - group
+                group = (lax.add if positive == plus else lax.sub)(group, part)
+            group = group if factor == 1 else lax.mul(group, lax.full_like(group, factor))
+            if total is None:
+                total = group if plus else lax.neg(group)
+            else:
+                total = (lax.add if plus else lax.sub)(total, group)
         out.append(total)
     return out
 
@@ -157,15 +169,16 @@ def _(op, **kwargs):
         (th, tw), zero = op.counts(height, width), jnp.zeros((), x.dtype)
         if op.kind == 'input':
             x = lax.pad(x, zero, ((0, 0, 0), (1, mh * th + 1 - height, 0), (1, mw * tw + 1 - width, 0), (0, 0, 0)))
-            rows = _combine(BT[0], [x[:, a:a + mh * (th - 1) + 1:mh] for a in range(mh + 2)])
-            out = [v for row in rows
-                   for v in _combine(BT[1], [row[:, :, b:b + mw * (tw - 1) + 1:mw] for b in range(mw + 2)])]
+            rows = _combine(BT[0], [lax.slice_in_dim(x, a, a + mh * (th - 1) + 1, mh, 1) for a in range(mh + 2)])
+            out = [v for row in rows for v in _combine(
+                BT[1], [lax.slice_in_dim(row, b, b + mw * (tw - 1) + 1, mw, 2) for b in range(mw + 2)])]
         else:
             x = lax.pad(x, zero, ((0, 0, 0), (0, mh * th - height, 0), (0, mw * tw - width, 0), (0, 0, 0)))
             x = x.reshape(n, th, mh, tw, mw, channels)
-            rows = _combine(AT[0].T, [x[:, :, a] for a in range(mh)])
-            out = [v for row in rows for v in _combine(AT[1].T, [row[:, :, :, b] for b in range(mw)])]
-        return tuple(v.reshape(-1, channels) for v in out)
+            rows = _combine(AT[0].T, [lax.index_in_dim(x, a, 2, keepdims=False) for a in range(mh)])
+            out = [v for row in rows for v in _combine(
+                AT[1].T, [lax.index_in_dim(row, b, 3, keepdims=False) for b in range(mw)])]
+        return tuple(lax.reshape(v, (n * th * tw, channels)) for v in out)
     return to_tiles
 
 
@@ -175,7 +188,7 @@ def _(op, **kwargs):
     BT, AT = ([winograd.matrices(m)[k] for m in op.tile] for k in (0, 2))
 
     def add_up(*places):
-        places = [v.reshape(-1, th, tw, v.shape[1]) for v in places]
+        places = [lax.reshape(v, (v.shape[0] // (th * tw), th, tw, v.shape[1])) for v in places]
         places = [places[i * (mw + 2):(i + 1) * (mw + 2)] for i in range(mh + 2)]
         n, _, _, channels = places[0][0].shape
         if op.kind == 'output':
@@ -188,7 +201,7 @@ def _(op, **kwargs):
             S = _combine(BT[1].T, row)
             shift = [lax.pad(v, jnp.zeros((), v.dtype), ((0, 0, 0), (0, 0, 0), (k >= mw, k < mw, 0), (0, 0, 0)))
                      for k, v in enumerate(S)]
-            columns = [shift[k] + shift[mw + k] if k < 2 else shift[k] for k in range(mw)]
+            columns = [lax.add(shift[k], shift[mw + k]) if k < 2 else shift[k] for k in range(mw)]
             rows.append(jnp.stack(columns, axis=3).reshape(n, th, mw * (tw + 1), channels)[:, :, 1:1 + width])
         # Rows by a product with a constant matrix, as fast as additions and much less to compile.
         rows = jnp.stack(rows, axis=1).reshape(n, (mh + 2) * th, width * channels)
@@ -217,7 +230,11 @@ def _(op, **kwargs):
 
 @jax_funcify.register(winograd.Products)
 def _(op, **kwargs):
-    return lambda *factors: tuple(a @ b for a, b in op.pairs(factors))
+    def products(*factors):
+        dimensions = (((0 if op.transposed == 'a' else 1,), (1 if op.transposed == 'b' else 0,)), ((), ()))
+        n = len(factors) // 2
+        return tuple(lax.dot_general(a, b, dimensions) for a, b in zip(factors[:n], factors[n:]))
+    return products
 
 
 # ----------------------------------------------------------------------------------- pooling
@@ -366,6 +383,14 @@ def compiler_options():
     except Exception:       # jaxlib's error for an unknown option has no class of its own
         return {}
     return options
+
+
+def _after_compiling(event, seconds, **kwargs):
+    if event.endswith('backend_compile_duration'):
+        process.give_back()         # LLVM needs more memory than a training step does
+
+
+jax.monitoring.register_event_duration_secs_listener(_after_compiling)
 
 
 class Linker(JAXLinker):

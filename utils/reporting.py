@@ -12,10 +12,10 @@ import csv
 import time
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from utils import figures
 from utils.saving import replacing
 
 # Team, mean error of public and private test (thesis Table 1), error on the private test, which decided
@@ -188,7 +188,7 @@ def plot_curves(history, path, best=None, title=''):
         Entry of the kept epoch.
     title : str
     """
-    figure = Figure(figsize=(7.5, 4.5), layout='constrained')
+    figure = figures.blank(7.5, 4.5)
     axes = figure.subplots()
     offset = 0
     styles = {'train': ('tab:blue', '-', 'training'), 'retrain': ('tab:blue', '--', 'training, with validation images'),
