@@ -1,10 +1,11 @@
-"""Speed of symfer and of its peers, in turn, in one run: `python -m benchmarks.train --torch-python PYTHON`.
+"""Speed of symfer and of its peers, in turn, in one run: `python -m benchmarks.train`.
 
 Every engine of a case is a process of its own that stays alive; they take turns, a few steps each, so that what else
 the machine does falls on all of them alike. Given are medians over the turns and their ratio to the best peer
 (above 1: symfer is faster). Compilation is not in the times; it has a column of its own.
 
-A peer runs under the interpreter given for its library, and is left out, with a line, where it cannot start.
+A peer runs under this interpreter if it has the peer's library, or else in the environment that
+`python -m benchmarks.environments` made for it; without either it is left out, with a line.
 """
 import argparse
 import json
@@ -13,11 +14,14 @@ import platform
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from statistics import median
 
-from benchmarks.engines import ENGINES, Case
+from benchmarks import environments
+from benchmarks.engines import ENGINES, LIBRARIES, Case
+from benchmarks.engines import engine as find
 
 OURS = 'symfer'
 PEERS = [name for name in ENGINES if not name.startswith(OURS) and 'untuned' not in name]
@@ -25,9 +29,9 @@ REWRITES = [name for name in ENGINES if name.startswith(OURS)]
 
 
 def cases(selection, device_precisions):
-    """The cases of a selection, {'quick', 'networks', 'batches', 'sizes', 'inference'}."""
-    def case(network='A', variant='both', side=48, batch=100, train=True, precision='float32'):
-        return Case(network=network, variant=variant, side=side, batch=batch, train=train, precision=precision)
+    """The cases of some of the selections."""
+    def case(network='A', variant='both', side=48, batch=100, train=True, images=1000):
+        return Case(network=network, variant=variant, side=side, batch=batch, images=images, train=train)
 
     lists = {
         'quick': [case()],
@@ -36,6 +40,7 @@ def cases(selection, device_precisions):
                      case('MLP', variant='dropout')],
         'batches': [case(batch=n) for n in (1, 10, 100, 300, 1000)],
         'sizes': [case(side=n) for n in (24, 32, 42, 48, 64, 96)],
+        'images': [case(images=n) for n in (1_000, 10_000, 100_000, 400_000)],
         'inference': [*(case(batch=n, train=False) for n in (1, 10, 100, 1000)),
                       *(case(n, train=False) for n in ('B', 'C', 'D', 'MLP'))],
     }
@@ -46,18 +51,20 @@ def cases(selection, device_precisions):
 # ---------------------------------------------------------------------------------- processes
 
 def work(engine, case):
-    """What the process of one engine does: prepare, then answer each line with the seconds of that many steps."""
-    function, options = ENGINES[engine]
+    """A process of one engine: prepare, then answer each line, a number of steps, with the seconds of one."""
+    function, options = find(engine)
     start = time.perf_counter()
     step, about = function(Case(json.loads(case)), **options)
     step()
     answer(compiled=time.perf_counter() - start, about=about)
     step()
+    minibatches = getattr(step, 'minibatches', 1)
     for line in sys.stdin:
+        calls = -(-int(line) // minibatches)
         start = time.perf_counter()
-        for _ in range(int(line)):
+        for _ in range(calls):
             step()
-        answer(seconds=time.perf_counter() - start, peak=peak())
+        answer(seconds=(time.perf_counter() - start) / (calls * minibatches), peak=peak())
 
 
 def answer(**values):
@@ -95,11 +102,18 @@ class Engine:
         print(n, file=self.process.stdin, flush=True)
         values = self._read()
         self.peak = values['peak']
-        return values['seconds'] / n
+        return values['seconds']
 
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def interpreter(library):
+    """The Python that has a library: this one, or that of the environment made for it."""
+    if library == OURS or find_spec(library):
+        return sys.executable
+    return str(environments.python(library))
 
 
 def measure(case, names, pythons, turns, seconds):
@@ -107,9 +121,9 @@ def measure(case, names, pythons, turns, seconds):
     engines = []
     for name in names:
         try:
-            engines.append(Engine(name, case, pythons[ENGINES[name][0].__name__]))
+            engines.append(Engine(name, case, pythons[ENGINES[name][0]]))
         except (RuntimeError, OSError) as error:
-            print(f'  left out: {error}', flush=True)
+            print(f'  {name} is left out: {error}', flush=True)
     counts = {e.name: max(1, round(seconds / e.steps(1))) for e in engines}
     for turn in range(turns):
         for engine in engines if turn % 2 else engines[::-1]:
@@ -126,6 +140,7 @@ def measure(case, names, pythons, turns, seconds):
 def label(case):
     what = 'training' if case['train'] else 'inference'
     return (f"{case['network']} {case['variant']}, {case['side']}x{case['side']}, batch {case['batch']}, {what}"
+            + ('' if case['images'] == 1000 else f", of {case['images']:,} images")
             + ('' if case['precision'] == 'float32' else f", {case['precision']}"))
 
 
@@ -182,8 +197,8 @@ def figure(rows, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('selection', nargs='*', default=['networks', 'inference'],
-                        help='quick, networks, batches, sizes, inference (default: networks inference)')
-    parser.add_argument('--torch-python', default=sys.executable, help='interpreter that has PyTorch and NumPy')
+                        help='quick, networks, batches, sizes, images, inference (default: networks inference)')
+    parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of peers')
     parser.add_argument('--engines', nargs='*', default=[OURS, *PEERS], choices=list(ENGINES),
                         help='default: symfer and its peers')
     parser.add_argument('--rewrites', action='store_true', help='also symfer with each rewrite left out')
@@ -196,7 +211,8 @@ def main():
     if args.work:
         return work(*args.work)
     names = args.engines + [name for name in REWRITES if args.rewrites and name not in args.engines]
-    pythons = {'symfer': sys.executable, 'jax': sys.executable, 'torch': args.torch_python}
+    pythons = {library: interpreter(library) for library in LIBRARIES}
+    pythons.update(pair.split('=', 1) for pair in args.python)
     rows = []
     for case in cases(args.selection, args.precisions):
         print(label(case), flush=True)

@@ -1,0 +1,95 @@
+"""One training step or one prediction, in symfer and in its peers; `benchmarks.train` runs them in turn.
+
+Each engine is a module with a function ``engine(case, **options) -> (step, about)``: `step` computes one minibatch
+(or `step.minibatches` of them) and returns when it is computed; `about` says versions, device and threads. An engine
+imports its own library, nothing else, and runs under the interpreter of that library: NumPy is all that they share.
+
+`NETWORKS` describes the networks as lists: ``('conv', filters, side, pooled)``, ``('residual', filters, pooled)``.
+Every network ends with one hidden layer and the softmax. In each layer the order is that of the thesis: convolution,
+pooling, batch norm or bias, rectifier, dropout.
+"""
+import os
+from importlib import import_module
+
+import numpy as np
+
+NETWORKS = {
+    'A': [('conv', 64, 3, True), ('conv', 128, 3, True), ('conv', 256, 3, False), ('conv', 256, 3, True)],
+    'B': [('conv', 64, 3, True), ('conv', 128, 3, True), ('conv', 256, 3, False), ('conv', 256, 3, True),
+          ('conv', 512, 3, False), ('conv', 512, 3, True)],
+    'C': [('conv', 64, 5, True), ('residual', 64, False), ('residual', 64, True), ('residual', 128, False),
+          ('residual', 128, True), ('residual', 256, False), ('residual', 256, True)],
+    'D': [('conv', 64, 3, True), ('conv', 128, 3, True), ('residual', 128, True)],
+    'MLP': [],
+}
+N_HIDDEN, N_CLASSES, RATE = 1024, 7, .01
+DROP_CONV, DROP_HIDDEN = .3, .5
+
+
+class Case(dict):
+    """What is measured: network, variant {'plain', 'dropout', 'bn', 'both'}, side, batch, images, train, precision."""
+    __getattr__ = dict.__getitem__
+
+    @property
+    def bn(self):
+        return self.variant in ('bn', 'both') or self.network in 'CD'
+
+    @property
+    def drops(self):
+        return (DROP_CONV, DROP_HIDDEN) if self.variant in ('dropout', 'both') else (0., 0.)
+
+    @property
+    def layers(self):
+        return NETWORKS[self.network]
+
+
+def data(case):
+    """A resident set of noise: images uint8 (n, side, side), labels uint8 (n,)."""
+    rng = np.random.default_rng(0)
+    n = max(case.images, case.batch)
+    return (rng.integers(0, 256, (n, case.side, case.side), dtype=np.uint8),
+            rng.integers(0, N_CLASSES, n, dtype=np.uint8))
+
+
+def batches(case):
+    """Endless rows of minibatches."""
+    rng = np.random.default_rng(1)
+    n = len(data(case)[1])
+    while True:
+        yield rng.permutation(n)[:case.batch].astype(np.int32)
+
+
+def tune_malloc():
+    """`utils.process.tune_malloc` for an interpreter that has no PyTensor: the package is not imported."""
+    import importlib.util
+    path = os.path.join(os.path.dirname(__file__), '..', '..', 'utils', 'process.py')
+    spec = importlib.util.spec_from_file_location('process', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.tune_malloc()
+
+
+# name: library, options of its engine
+ENGINES = {
+    'symfer': ('symfer', {}),
+    'symfer, many steps a call': ('symfer', {'form': 'many'}),
+    'symfer, compiled step alone': ('symfer', {'form': 'alone'}),
+    'symfer, no rewrites': ('symfer', {'exclude': 'symfer'}),
+    **{f'symfer, no {name}': ('symfer', {'exclude': name})
+       for name in ('winograd_convolutions', 'centred_sums', 'small_factors', 'column_sums', 'dropout_masks')},
+    'torch eager NCHW': ('torch', {}),
+    'torch eager channels_last': ('torch', {'channels_last': True}),
+    'torch eager channels_last, malloc untuned': ('torch', {'channels_last': True, 'malloc': False}),
+    'torch compiled NCHW': ('torch', {'compiled': True}),
+    'torch compiled channels_last': ('torch', {'compiled': True, 'channels_last': True}),
+    'jax': ('jax', {}),
+    'keras': ('keras', {}),
+    'theano': ('theano', {}),
+}
+LIBRARIES = ('symfer', 'torch', 'jax', 'keras', 'theano')
+
+
+def engine(name):
+    """The function of an engine and its options."""
+    library, options = ENGINES[name]
+    return getattr(import_module(f'benchmarks.engines.{library}_'), library), options

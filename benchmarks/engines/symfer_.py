@@ -1,0 +1,70 @@
+"""This library."""
+import numpy as np
+
+from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data
+
+
+class _Stored:
+    """A subset as `utils.functions.place_subset` wants it."""
+
+    def __init__(self, images, labels):
+        self.y, self.base, self.name, self._images = labels, self, 'benchmark', images
+
+    def images(self):
+        return self._images
+
+
+MANY = 50
+
+
+def symfer(case, exclude='', form='each'):
+    """A call a step; `exclude` names rewrites to be left out.
+
+    `form` 'many' trains `MANY` minibatches in a call, as experiments on a GPU do; 'alone' calls what XLA compiled
+    without symfer and PyTensor around it, always on the same rows: the difference to 'each' is what the library costs.
+    """
+    from utils.process import keep_compiled, tune_malloc
+    tune_malloc()
+    keep_compiled()
+    import jax
+
+    import cnn
+    import mlp
+    from utils import jax_backend
+    from utils.functions import Functions, place_subset
+    jax_backend.MODE = jax_backend.MODE.excluding(*filter(None, exclude.split(',')))
+    n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
+    conv, hidden = case.drops
+    network = (mlp.MLP if case.network == 'MLP' else getattr(cnn, case.network))(
+        (case.side, case.side), N_CLASSES, (N_HIDDEN,), batch_norm=case.bn, p_drop=hidden,
+        p_dropConv=(conv,) * n_convolutions, rng=np.random.default_rng(0))
+    stored = _Stored(*data(case))
+    f = Functions(network, (case.side, case.side), case.batch, learning_rate=RATE, precision=case.precision,
+                  resident=place_subset(stored))
+    rows, weights = batches(case), np.ones(case.batch, 'float32')
+
+    def train():
+        float(f.train(next(rows), weights)[0])
+
+    def train_many():
+        float(f.train_many(np.stack([next(rows) for _ in range(MANY)]), np.stack([weights] * MANY))[0][-1])
+
+    train_many.minibatches = MANY
+
+    def alone():
+        fgraph, given = f.train.maker.fgraph, [jax.numpy.asarray(v) for v in (next(rows), weights)]
+        values = given + [jax.numpy.asarray(s[0]) for s in f.train.vm.inputs[len(given):]]
+        results = [k for k in range(len(fgraph.outputs)) if k not in fgraph.update_mapping]
+
+        def step():
+            outputs = f.train.vm.jit_fn(*values)
+            for k_out, k_in in fgraph.update_mapping.items():
+                values[k_in] = outputs[k_out]
+            float(outputs[results[0]])
+        return step
+
+    def predict():
+        np.asarray(f.test(stored.images()[next(rows)]))
+
+    step = {'each': lambda: train, 'many': lambda: train_many, 'alone': alone}[form]() if case.train else predict
+    return step, f'symfer, JAX {jax.__version__}, {jax_backend.device_name()}'

@@ -1,0 +1,53 @@
+"""Environments of the peers that `benchmarks.train` measures: `python -m benchmarks.environments [LIBRARY ...]`.
+
+Each peer gets a virtual environment of its own in the project's folder, ``.venv-torch`` and so on, so that no library
+decides the versions of another. Theano 1.0.5 needs Python 3.8 and, to be at its best, the development files of OpenBLAS
+(``apt install libopenblas-dev``).
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {'torch': ['torch==2.13.0', 'numpy'], 'keras': ['keras', 'jax', 'numpy'],
+            'theano': ['theano==1.0.5', 'numpy<1.20', 'scipy<1.6']}
+
+
+def python(library):
+    """The interpreter of a library's environment, made or not."""
+    return ROOT / f'.venv-{library}' / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
+
+
+def base(library):
+    """The interpreter from which an environment is made."""
+    if library != 'theano':
+        return sys.executable
+    found = sorted((Path.home() / '.pyenv' / 'versions').glob('3.8*/bin/python')) or [shutil.which('python3.8')]
+    if not found[-1]:
+        sys.exit('Theano 1.0.5 needs Python 3.8 (python3.8 on the path, or one of pyenv), and there is none')
+    return str(found[-1])
+
+
+def make(library):
+    folder = python(library).parent.parent
+    subprocess.run([base(library), '-m', 'venv', str(folder)], check=True)
+    subprocess.run([str(python(library)), '-m', 'pip', 'install', '--quiet', *PACKAGES[library]], check=True)
+    print(f'{library}: {folder}')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('libraries', nargs='*', default=list(PACKAGES), help=', '.join(PACKAGES) + ' (default: all)')
+    args = parser.parse_args()
+    unknown = set(args.libraries) - set(PACKAGES)
+    if unknown:
+        parser.error(f'there is an environment for each of {", ".join(PACKAGES)}, not for {", ".join(sorted(unknown))}')
+    for library in args.libraries:
+        make(library)
+
+
+if __name__ == '__main__':
+    main()
