@@ -131,8 +131,29 @@ def training(path, n_steps=12):
     return dict(seconds=plain, rate=100 / plain, augmented=augmented, ratio=augmented / plain)
 
 
+def streaming(path, n_steps=12, turns=4):
+    """Steps of network A with images on the device and with images read from the file, in turns."""
+    import cnn
+    from utils.functions import Functions, place_subset
+    from utils.functions import minibatches as cut
+    times = {True: [], False: []}
+    with load(path) as data:
+        order = np.random.default_rng(0).permutation(len(data.training))
+        steps = {resident: Functions(
+            cnn.A(data.shape, len(data.classes), batch_norm=True, rng=np.random.default_rng(0)), data.shape, 100,
+            resident=place_subset(data.training) if resident else None).train for resident in times}
+        for turn in range(-1, turns):
+            rows = order[100 * n_steps * (turn + 1):100 * n_steps * (turn + 2)]
+            for resident, train in steps.items():
+                times[resident].append(timed(lambda: [
+                    float(train(*batch, weights)[0])
+                    for batch, weights, _ in cut(data.training, rows, 100, resident)]))         # noqa: B023
+    resident, streamed = (float(np.median(t[1:])) / n_steps for t in times.values())
+    return dict(seconds=resident, rate=100 / resident, streamed=streamed, ratio=resident / streamed)
+
+
 MEASUREMENTS = {f.__name__: f for f in (building, opening, minibatches, views_on_loading, auditing,
-                                        training)}
+                                        training, streaming)}
 
 
 def measure(title, name, *arguments):
@@ -171,6 +192,9 @@ def table(source, out):
     measure('audit of set 1, near twins too', 'auditing', sets[1], 'near')
     step = measure('a training step of network A, set 2', 'training', sets[2])
     print(f"{'the same with all augmentations':44s}{step['augmented']:9.3f}{100 / step['augmented']:>12,.0f}"
+          f"{'':10s}{step['ratio']:9.2f}x")
+    step = measure('a training step of network A, set 4, on device', 'streaming', sets[4])
+    print(f"{'the same, read from the file':44s}{step['streamed']:9.3f}{100 / step['streamed']:>12,.0f}"
           f"{'':10s}{step['ratio']:9.2f}x")
 
 

@@ -268,3 +268,30 @@ def test_a_network_learns_the_same_in_bf16():
 def test_another_precision_is_refused():
     with pytest.raises(ValueError, match="'float32', 'tf32', 'bf16', got 'half'"):
         jax_backend.mode('half')
+
+
+# ----------------------------------------------------------------------------------- training
+
+@pytest.mark.slow
+def test_training_curves_of_both_forms_differ_less_than_seeds(tmp_path, monkeypatch, capsys):
+    import launch
+    from utils import jax_backend as backend
+    everything, curves = backend.MODE, {}
+    settings = {**launch.SAMPLE_RUN, 'n_epochs': 6, 'anneal_epochs': 0}
+    path = launch.sample_set(tmp_path)
+    for form, mode in (('rewritten', everything), ('plain', everything.excluding(rewrites.TAG))):
+        monkeypatch.setattr(backend, 'MODE', mode)
+        for seed in range(4):
+            result = launch.test(dataset=path, savename=tmp_path / f'{form}{seed}.h5', seed=seed, retrain=False,
+                                 special_test=False, report=False, verbose=0, **settings)
+            curves[form, seed] = [[row['train_cross_entropy'], row['validation_cross_entropy']]
+                                  for row in result.history]
+    rewritten, plain = (np.array([curves[form, seed] for seed in range(4)]) for form in ('rewritten', 'plain'))
+    spread = np.concatenate([rewritten, plain]).std(axis=0, ddof=1)
+    # Means of four seeds, epoch by epoch: equal within what seeds leave open.
+    difference = abs(rewritten.mean(axis=0) - plain.mean(axis=0)) / (spread * (2 / 4) ** .5)
+    with capsys.disabled():
+        print('\ncross-entropies (training, validation) by epoch, rewritten then plain, and their difference in '
+              'standard errors')
+        print(np.round(np.concatenate([rewritten.mean(axis=0), plain.mean(axis=0), difference], axis=1), 3))
+    assert np.median(difference) < 1.5 and difference.max() < 3.5
