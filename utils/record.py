@@ -272,9 +272,12 @@ class Record:
             yield self
             self.link_model()       # where it was written last of all
         except BaseException as error:
-            ends = {'KeyboardInterrupt': 'interrupted', 'TrialPruned': 'pruned'}
+            ends = {'KeyboardInterrupt': 'interrupted', 'Terminated': 'interrupted', 'TrialPruned': 'pruned'}
             kind = type(error).__name__
-            self.end(ends.get(kind) or f'failed: {kind}: {error}', {})
+            try:
+                self.end(ends.get(kind) or f'failed: {kind}: {error}', {})
+            except OSError as failure:
+                error.add_note(f'The record could not be completed: {failure}')
             raise
 
     def end(self, status, result):
