@@ -35,7 +35,8 @@ def list_images(container, classes=None):
     name. A usage of -1 means that nothing tells train from test.
     """
     every = container.names()
-    paths = [PurePosixPath(name) for name in every if is_image(name)]
+    names = [name for name in every if is_image(name)]
+    paths = [PurePosixPath(name) for name in names]
     if any(len(path.parts) < 2 for path in paths):
         raise DataError(f'{container.name}: image {paths[0]} lies in no class folder; expected '
                         '<class>/<image> or train|test/<class>/<image>')
@@ -62,14 +63,14 @@ def list_images(container, classes=None):
     label = {name.lower(): k for k, name in enumerate(classes)}
     split = all(folder.parent.name.lower() in SPLITS for folder in folders)
     entries = []
-    for path in paths:
+    for path, name in zip(paths, names):
         usage, number = -1, 0
         if named:
             prefix, number = FER2013_NAME.fullmatch(path.name).groups()
             usage, number = fer2013.USAGES.index(prefix), int(number)
         elif split:
             usage = SPLITS[path.parts[-3].lower()]
-        entries.append((usage, number, label[path.parts[-2].lower()], str(path)))
+        entries.append((usage, number, label[path.parts[-2].lower()], name))
     layout = ('folder edition of FER2013, public and private told apart by file name' if named
               else 'folders train and test of <class>/<image>' if split
               else 'folder of <class>/<image>')

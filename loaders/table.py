@@ -14,7 +14,7 @@ from .errors import DataError, NoLabels
 
 BLOCK = 1 << 22         # bytes read at a time
 MAX_HEADER = 1 << 16    # bytes of the line with the column names
-MAX_BAD = 100_000       # lines that are left out before the table is given up
+MAX_BAD = 100_000       # bad and empty lines that are left out before the table is given up
 BATCH = 32              # lines parsed at a time: 256 KiB of text stay in the cache
 SPACE, ZERO = ord(' '), ord('0')
 USAGES = {name.encode(): k for k, name in enumerate(fer2013.USAGES)}
@@ -166,7 +166,7 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
                         'nor test a network')
     labels = {str(k).encode(): k for k in range(len(classes))}
     parts, bad = [], []
-    number, row = 2, 0                                      # of the next line, of the next image
+    number, row, blank = 2, 0, 0                            # of the next line, of the next image
     for block in chain([first[1:]], blocks):
         for k in range(0, len(block), BATCH):
             batch = block[k:k + BATCH]
@@ -176,9 +176,11 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
                 if found and not skip_bad:
                     raise DataError(found[0])
                 bad += found
-                if len(bad) > MAX_BAD:
-                    raise DataError(f'{file}: more than {MAX_BAD} bad lines; the first: {bad[0]}')
+                if len(bad) + blank > MAX_BAD:
+                    raise DataError(f'{file}: more than {MAX_BAD} bad or empty lines'
+                                    + (f'; the first: {bad[0]}' if bad else ''))
                 n_rows = sum(bool(line.strip()) for line in batch)
+                blank += len(batch) - n_rows
             parts.append((*part[:3], part[3] + row))
             number += len(batch)
             row += n_rows
