@@ -101,7 +101,9 @@ class Dataset:
         with file:
             try:
                 self._read(file)
-            except (OSError, RuntimeError, KeyError) as error:
+            except DataError:
+                raise
+            except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
                 raise DataError(f'{path}: damaged: {error}') from error
 
     def _read(self, file):
