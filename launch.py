@@ -272,6 +272,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         console.note('of the network: ' + ', '.join(f'{k}={v!r}' for k, v in config['network_arguments'].items()))
         record = None
         stops = Stops()
+        console.check = stops.check
         checkpoint = _Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
                                  recorded=lambda trainer: record.epoch(trainer))
         told = functools.partial(memory_told, jax_backend.device_name(), options['batch_size'],

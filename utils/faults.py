@@ -34,7 +34,8 @@ class Stops:
     """
 
     def __init__(self):
-        self.before, self.depth, self.waiting, self.ending, self.raised = {}, 0, [], False, -AT_ONCE
+        self.before, self.depth, self.waiting, self.ending = {}, 0, [], False
+        self.asked, self.raised = None, -AT_ONCE
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
@@ -58,7 +59,7 @@ class Stops:
         self._stop(number)
 
     def _stop(self, number):
-        self.raised, self.waiting = time.monotonic(), []
+        self.asked, self.raised, self.waiting = number, time.monotonic(), []
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)
 
     @contextmanager
@@ -69,8 +70,17 @@ class Stops:
             yield
         finally:
             self.depth -= 1
-        if self.waiting and not self.depth:
-            self._stop(self.waiting[0])
+        if not self.depth:
+            self.check()
+
+    def check(self):
+        """Raise what a signal has asked for, also where Python has lost it.
+
+        An exception that a handler raises while a callback of the garbage collector or a destructor runs goes no
+        further than these.
+        """
+        if not self.ending and (self.waiting or self.asked):
+            self._stop(self.waiting[0] if self.waiting else self.asked)
 
     def end(self):
         """From here on the run is being ended: further signals change nothing."""

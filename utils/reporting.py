@@ -87,6 +87,7 @@ class Console:
         self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.check = lambda: None       # called at every minibatch
 
     def write_to(self, path):
         """Write what was said, and what will be, into a file as well."""
@@ -144,6 +145,7 @@ class Console:
         self.say(f'compiling the {what}')
 
     def minibatch(self, count, cost):
+        self.check()
         if not self.progress:
             return
         self.seen += count
