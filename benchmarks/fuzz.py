@@ -427,6 +427,7 @@ class Archive(Kind):
 class FolderOfImages(Kind):
     def good(self):
         self.files = picture_files()
+        shutil.rmtree(self.folder / 'images', ignore_errors=True)
         for name, content in self.files.items():
             path = self.folder / 'images' / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -436,9 +437,7 @@ class FolderOfImages(Kind):
 
     def write(self, rng):
         for path, content in self.changed:
-            if path.is_dir() and not path.is_symlink():
-                path.rmdir()
-            path.unlink(missing_ok=True)
+            self.remove(path)
             if content is not None:
                 path.write_bytes(content)
         self.changed = []
@@ -446,7 +445,7 @@ class FolderOfImages(Kind):
             name = rng.choice(list(self.files))
             path, content, kind = self.path / name, self.files[name], rng.random()
             self.changed.append((path, content))
-            path.unlink(missing_ok=True)
+            self.remove(path)
             if kind < .01:
                 os.mkfifo(path)
             elif kind < .02:
@@ -461,6 +460,11 @@ class FolderOfImages(Kind):
                 path.write_bytes(in_png(content, rng, self.seeds))
             else:
                 path.write_bytes(havoc(content, rng, self.seeds))
+
+    def remove(self, path):
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        path.unlink(missing_ok=True)
 
     def read(self):
         loaders.read(self.path, skip_bad=self.count % 2 == 0)
