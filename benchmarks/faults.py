@@ -1,11 +1,12 @@
 """Processes killed at random moments, and what is left of their work: `python -m benchmarks.faults [--kills N]`.
 
-Makes data sets and trains a tiny network through all stages, again and again, and ends the process each time: by kill -9,
-by SIGTERM, or by Ctrl-C twice; at a random moment, after a random number of epochs, or just when a file is being written.
-After each, every file must be whole: data sets are to the byte the old or the new ones, the model loads and has lost no
-epoch that it had, the table of experiments can be read. Then the work goes on, and in the end it must have come to what
-an undisturbed process came to, to the bit.
+Makes data sets and trains a tiny network through all stages, again and again, and ends the process each time: by
+kill -9, by SIGTERM, or by Ctrl-C twice; at a random moment, after a random number of epochs, or just when a file is being
+written. After each, every file must be whole: data sets are to the byte the old or the new ones, the model loads and has
+lost no epoch that it had, the table of experiments can be read. Then the work goes on, and in the end it must have come
+to what an undisturbed process came to, to the bit.
 """
+# ruff: noqa: E402
 import argparse
 import os
 import sys
@@ -32,8 +33,8 @@ import loaders.__main__
 from loaders.sample import write_csv
 from utils import record, saving
 
-ARGUMENTS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '40', '--statistics_images', '80', '--n_epochs', '24',
-             '--anneal_epochs', '8', '--momentum', '0.9', '--learning_rate', '0.02', '--no-report']
+ARGUMENTS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '40', '--statistics_images', '80',
+             '--n_epochs', '24', '--anneal_epochs', '8', '--momentum', '0.9', '--learning_rate', '0.02', '--no-report']
 ENDS = {'kill -9': (signal.SIGKILL,), 'SIGTERM': (signal.SIGTERM,), 'Ctrl-C twice': (signal.SIGINT, signal.SIGINT)}
 STAGES = ('data', 'start', 'train', 'retrain', 'anneal', 'test and report')
 warnings.filterwarnings('ignore', 'os.fork')        # no thread of JAX runs before the fork
@@ -180,7 +181,8 @@ class Faults:
         start = time.monotonic()
         for name in ('first', 'whole'):     # the first one fills the cache of compiled functions
             start = time.monotonic()
-            status = wait(begin(launch.main, ['--dataset', data, '--savename', self.folder / f'{name}{suffix}', *ARGUMENTS], log))
+            model = self.folder / f'{name}{suffix}'
+            status = wait(begin(launch.main, ['--dataset', data, '--savename', model, *ARGUMENTS], log))
             self.check(status == 0, f'an undisturbed run ended with {status}: {log.read_text()[-500:]}')
         whole = time.monotonic() - start
         wanted = self.outcome(self.folder / f'whole{suffix}')
@@ -215,10 +217,11 @@ class Faults:
         if way < .15:
             return wait(child, self.rng.uniform(0, whole))
         n, last = self.rng.randint(1, 9), self.rng.random() < .15
-        # After some epochs, now and then only at the very end.
-        status = wait(child, None, lambda: log.exists() and (
-            b'total time' in (text := log.read_bytes()) or (b'test error' in text if last
-                                                            else text.count(b'\nepoch ') >= n or b'test error' in text)))
+
+        def arrived():      # after some epochs, now and then only at the very end
+            text = log.read_bytes() if log.exists() else b''
+            return b'test error' in text or (not last and text.count(b'\nepoch ') >= n)
+        status = wait(child, None, arrived)
         if status is not None or way < .5:
             return status if status is not None else wait(child, self.rng.uniform(0, .1))
         status = wait(child, .5, lambda: any(models.glob('.m.*.part')))      # while the model is being written
@@ -234,8 +237,9 @@ class Faults:
                     self.check(False, f'a model is damaged: {error}')
                     continue
                 if path == model:
-                    self.check(len(state['history']) >= epochs, f"{epochs} epochs were saved, {len(state['history'])} are left")
-                    epochs = len(state['history'])
+                    left = len(state['history'])
+                    self.check(left >= epochs, f'{epochs} epochs were saved, {left} are left')
+                    epochs = left
         with loaders.load(data) as opened:
             opened.verify()
         table = model.parent / record.TABLE
@@ -261,8 +265,8 @@ class Faults:
         lines.append(', '.join(f'{n} x {what}' for what, n in sorted(self.ends.items())))
         for what in ('data', 'training'):
             if self.chains[what]:
-                lines.append(f'{what}: {self.chains[what]} chains of kills, {self.identical[what]} ended to the bit like an '
-                             'undisturbed process')
+                lines.append(f'{what}: {self.chains[what]} chains of kills, {self.identical[what]} ended to the bit '
+                             'like an undisturbed process')
         lines.append(f'files found damaged, epochs or rows lost, other problems: {len(self.problems)}')
         return '\n'.join(lines)
 

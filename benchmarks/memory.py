@@ -1,9 +1,9 @@
-"""Memory over a long run, over many runs in one process, and with a set larger than memory: `python -m benchmarks.memory`.
+"""Memory over a long run, over many runs in a process, and with a set larger than it: `python -m benchmarks.memory`.
 
 1. A small network is trained for 2,000 epochs; the memory of the process is read every 50 of them.
 2. Ten experiments, one after another in one process: memory and what is left on the device after each.
-3. A set larger than the memory that the process may use: with `trainShared=False` it trains, with `trainShared=True` the
-   error says what to do.
+3. A set larger than the memory that the process may use: with `trainShared=False` it trains, with `trainShared=True`
+   the error says what to do.
 """
 import argparse
 import csv
@@ -107,9 +107,8 @@ def one_epoch(path, shared, limit):
     used = int(memory('VmData') * 2 ** 20)
     resource.setrlimit(resource.RLIMIT_DATA, (used + limit * 2 ** 20, -1))
     try:
-        launch.test(network=mlp.MLP, dataset=path, savename=str(Path(path).with_suffix('')) + f'_{shared}.h5', val=False,
-                    n_epochs=1, anneal_epochs=0, trainShared=shared, batch_norm=False, p_drop=0., **{
-                        **SMALL, 'batch_size': 500})
+        launch.test(network=mlp.MLP, dataset=path, savename=Path(path).with_name(f'{shared}.h5'), val=False, n_epochs=1,
+                    anneal_epochs=0, trainShared=shared, batch_norm=False, p_drop=0., **{**SMALL, 'batch_size': 500})
         print(f"trained; anonymous memory {before:.0f} -> {memory('RssAnon'):.0f} MiB")
     except MemoryError as error:
         print(f'MemoryError: {error}')
@@ -122,8 +121,9 @@ def larger_than_memory(images, limit, say=print):
         path = large_set(Path(folder) / 'large.h5', images)
         say(f'set of {images * 2304 / 2 ** 20:.0f} MiB, {limit} MiB may be used')
         for shared in (False, True):
-            done = subprocess.run([sys.executable, '-m', 'benchmarks.memory', '--epoch', str(path), str(shared), str(limit)],
-                                  capture_output=True, text=True, env={**os.environ, 'SYMFER_MALLOC': '0'})
+            command = [sys.executable, '-m', 'benchmarks.memory', '--epoch', str(path), str(shared), str(limit)]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+                                  env={**os.environ, 'SYMFER_MALLOC': '0'})
             out[shared] = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
             say(f'trainShared={shared}: {out[shared]}')
     return out
@@ -142,8 +142,8 @@ def main():
         return one_epoch(args.epoch[0], args.epoch[1] == 'True', int(args.epoch[2]))
     seen = long_run(args.epochs, max(1, args.epochs // 40), path=args.csv)
     tail = seen[len(seen) // 4:]
-    print(f'{args.epochs} epochs: {tail[0][1]:.1f} MiB at epoch {tail[0][0]}, {tail[-1][1]:.1f} MiB at epoch {tail[-1][0]}, '
-          f'at most {max(m for _, m in seen):.1f} MiB')
+    print(f'{args.epochs} epochs: {tail[0][1]:.1f} MiB at epoch {tail[0][0]}, {tail[-1][1]:.1f} MiB at epoch '
+          f'{tail[-1][0]}, at most {max(m for _, m in seen):.1f} MiB')
     many_runs(args.runs)
     larger_than_memory(args.images, args.limit)
 
