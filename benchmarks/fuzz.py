@@ -619,6 +619,21 @@ def worker(kind, folder, seed, first, last, board, findings):
     board[3], board[4], board[5] = (counts[k] for k in ('loaded', 'refused', 'problems'))
 
 
+def again(kind, number, seed):
+    """Make one file and read it, in this process and without limits."""
+    with tempfile.TemporaryDirectory() as folder:
+        case = KINDS[kind](folder)
+        case.count = number
+        case.write(random.Random(f'{kind} {seed} {number}'))
+        start = time.process_time()
+        try:
+            case.read()
+            print('loaded')
+        except case.errors as error:
+            print(f'refused: {error}')
+        print(f'{time.process_time() - start:.3f} s of the processor')
+
+
 def keep(kind, path, number, problem, findings):
     findings.mkdir(parents=True, exist_ok=True)
     (findings / f'{kind}-{number}.txt').write_text(problem)
@@ -739,11 +754,14 @@ def main():
     parser.add_argument('kinds', nargs='*', metavar='KIND', default=list(KINDS))
     parser.add_argument('--files', type=int, default=1000, help='of each kind (default: 1000)')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--only', type=int, metavar='N', help='make and read file N of a kind, with all that it says')
     parser.add_argument('--findings', type=Path, default=Path('fuzz-findings'), help='where files are kept that broke')
     args = parser.parse_args()
     unknown = set(args.kinds) - {*KINDS, 'coverage.csv', 'coverage.pkl'}
     if unknown:
         parser.error(f"unknown kind {min(unknown)}: expected {', '.join(KINDS)}, coverage.csv or coverage.pkl")
+    if args.only is not None:
+        return again(args.kinds[0], args.only, args.seed)
     print(f"{'kind':10} {'files':>8} {'loaded':>8} {'refused':>8} {'problems':>8} {'slowest s':>9} {'MiB':>6} {'s':>7}")
     bad = 0
     for kind in args.kinds:
