@@ -53,10 +53,10 @@ def test_killed_processes_lose_nothing():
 # ---------------------------------------------------------------------------------------- signals
 
 def test_sigterm_saves_the_last_epoch_and_ends_with_143_and_the_run_goes_on_exactly(tiny_set):
-    small(tiny_set, savename='whole.h5')
+    small(tiny_set, savename='whole.h5', n_epochs=2)
     before = [signal.getsignal(number) for number in faults.NUMBERS]
     with pytest.raises(faults.Terminated) as stop:
-        small(tiny_set, save_every=100, on_epoch=lambda row: os.kill(os.getpid(), signal.SIGTERM))
+        small(tiny_set, n_epochs=2, save_every=100, on_epoch=lambda row: os.kill(os.getpid(), signal.SIGTERM))
     assert stop.value.code == 143
     assert [signal.getsignal(number) for number in faults.NUMBERS] == before
     assert len(saving.load('models/m.h5')[0]['history']) == 1
