@@ -148,8 +148,8 @@ class Functions:
         for variable in shared:
             jax_backend.release(variable)
         self.resident = None
-        for name in ('_training', 'train', 'train_many', 'validate', 'test', 'test_view', 'statistics'):
-            self.__dict__.pop(name, None)
+        for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
+            del self.__dict__[name]
 
     def _function(self, inputs, outputs, **kwargs):
         return jax_backend.function(inputs, outputs, self.precision, **kwargs)

@@ -265,8 +265,8 @@ class Trainer:
     # ------------------------------------------------------------------ what is saved and restored
 
     def arrays(self):
-        """Parameters, optimiser state and draw counter by path, as NumPy arrays."""
-        return {path: np.asarray(p.get_value(borrow=True)) for path, p in self._targets().items()}
+        """Parameters, optimiser state and draw counter by path, as NumPy arrays of their own."""
+        return {path: np.array(p.get_value(borrow=True)) for path, p in self._targets().items()}
 
     def _targets(self):
         f = self.functions
