@@ -41,6 +41,8 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
+import zlib
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -452,7 +454,8 @@ def read_logits(folder):
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, MemoryError, zipfile.BadZipFile,
+            zlib.error) as error:
         raise RunError(f"'{path}' cannot be read: {error}") from None
 
 
