@@ -13,6 +13,7 @@ mutations by the lines that they reach.
 import argparse
 import binascii
 import gzip
+import importlib
 import io
 import json
 import mmap
@@ -714,12 +715,11 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
 def coverage(kind, n_files, seed):
     """Atheris's own mutations, led by the lines of the reader that they reach. Ends the process."""
     import atheris
-    with atheris.instrument_imports(include=['utils.untrusted', 'loaders.table', 'loaders.reading']):
+    with atheris.instrument_imports(include=['utils.untrusted', 'utils.saving', 'loaders']):
         for name in list(sys.modules):
             if name in ('utils.untrusted', 'utils.saving') or name.partition('.')[0] == 'loaders':
                 del sys.modules[name]
-        import loaders as fresh
-        from utils import saving as fresh_saving
+        fresh, fresh_saving = importlib.import_module('loaders'), importlib.import_module('utils.saving')
     folder = Path(tempfile.mkdtemp(dir='/dev/shm' if os.path.isdir('/dev/shm') else None))
     seeds = folder / 'seeds'
     seeds.mkdir()
