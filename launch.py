@@ -262,7 +262,9 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     start = time.perf_counter()
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
     console = reporting.Console(verbose, on_epoch)
-    options, state = _with_resumed(_checked(options), given)
+    options = _checked(options)
+    begun = resume and os.path.exists(resume) and os.stat(resume)
+    options, state = _with_resumed(options, given)
     with _open_data(options, console) as data:
         make_network = _network_maker(options, data, given, state)
         path = _target(options, data)
@@ -283,6 +285,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                                              'rule', 'trainShared', 'statistics_images', 'show_test', 'augment',
                                              'precision')}) as trainer:
             if state:
+                _check_unchanged(resume, begun)
                 trainer.restore(state)
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
@@ -455,6 +458,12 @@ def _with_resumed(options, given):
         options['savename'] = options['resume']
     options['fingerprint'] = config['fingerprint']
     return options, state
+
+
+def _check_unchanged(model, begun):
+    """Raise BlockingIOError where another run has written a model since it was read."""
+    if not os.path.samestat(begun, os.stat(model)):
+        raise BlockingIOError(f"'{model}' was written by another run just now: resume it again")
 
 
 def _load_model(path):

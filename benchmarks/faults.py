@@ -165,6 +165,8 @@ class Faults:
         end = self.draw_end()
         status = strike(child, end)
         self.kills[stage] += 1
+        if self.kills.total() % 20 == 0:
+            self.say(f'{self.kills.total()} processes ended')
         self.writing[stage] += bool(unfinished())
         self.ends[f'{end}: status {status}'] += 1
         allowed = {'kill -9': (-9, 0), 'SIGTERM': (143, -15, 0), 'Ctrl-C twice': (130, -2, 0)}[end]

@@ -743,7 +743,7 @@ def coverage(kind, n_files, seed):
             watch.on = False
         if watch.seen:
             raise RuntimeError(f'reached out: {watch.seen[:3]}')
-    atheris.Setup([sys.argv[0], f'-atheris_runs={n_files}', f'-seed={seed + 1}', f'-timeout={SECONDS}',
+    atheris.Setup([sys.argv[0], f'-atheris_runs={n_files}', f'-seed={seed + 1}', f'-timeout={WAIT}',
                    '-rss_limit_mb=1500', '-max_len=40000', '-print_final_stats=1', f'-artifact_prefix={folder}/',
                    str(seeds)], one)
     atheris.Fuzz()

@@ -100,7 +100,11 @@ class Zip:
         return self.zip.namelist()
 
     def check(self, name):
-        method = self.zip.getinfo(name).compress_type
+        entry = self.zip.getinfo(name)
+        method = entry.compress_type
+        if entry.compress_size > os.path.getsize(self.name):
+            raise DataError(f'{self.name}: {name}: damaged: it is declared to be larger than the '
+                            'archive')
         if method not in METHODS:
             raise DataError(f'{self.name}: {name}: compressed by method {method}; zip it with '
                             'deflate, as every zip program does by default')

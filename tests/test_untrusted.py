@@ -258,6 +258,20 @@ def test_a_model_that_contradicts_itself_is_not_gone_on_with(trained, tmp_path, 
         launch.test(resume=tmp_path / 'm.h5', n_epochs=3, verbose=0)
 
 
+def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(trained, tmp_path, monkeypatch):
+    path = tmp_path / 'm.h5'
+    state, config = saving.load(trained)
+    saving.save(path, state, config)
+    original = launch._open_data
+
+    def open_data(*args):
+        saving.save(path, state, config)
+        return original(*args)
+    monkeypatch.setattr(launch, '_open_data', open_data)
+    with pytest.raises(BlockingIOError, match='was written by another run just now'):
+        launch.test(resume=path, n_epochs=2, verbose=0)
+
+
 def test_the_values_used_are_in_the_model_and_in_the_log(trained):
     import inspect
     config = saving.load(trained)[1]
