@@ -16,9 +16,11 @@ import functools
 import importlib.util
 import inspect
 import json
+import os
 import re
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -44,10 +46,21 @@ from utils import (
 )
 from utils import report as reports
 from utils.augmentation import Augment
+from utils.faults import Stops, Terminated, memory_told
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
 from utils.methodology import RULES, Trainer, fitting, test_outputs
-from utils.record import Record, empty_folder, numbered_folder, read_config, read_run, write_json, write_predictions
+from utils.record import (
+    Record,
+    empty_folder,
+    locked,
+    numbered_folder,
+    read_config,
+    read_run,
+    write_json,
+    write_predictions,
+)
+from utils.untrusted import Draws
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -114,6 +127,12 @@ class Result:
     evaluation: dict
 
 
+def _nearest(name, known):
+    """'; did you mean ...?', where a known name is near."""
+    near = difflib.get_close_matches(str(name), list(known), 1, cutoff=.4)
+    return f'; did you mean {near[0]!r}?' if near else ''
+
+
 def _knows_what_was_given(function):
     """Pass `function` the names of the arguments that its caller gave, as `given`; refuse unknown names."""
     full = inspect.signature(function)
@@ -123,9 +142,7 @@ def _knows_what_was_given(function):
     def wrapper(*args, **kwargs):
         for name in kwargs:
             if name not in public.parameters:
-                near = difflib.get_close_matches(name, public.parameters, 1, cutoff=.4)
-                raise TypeError(f'{function.__name__}() has no argument {name!r}'
-                                + (f'; did you mean {near[0]!r}?' if near else ''))
+                raise TypeError(f'{function.__name__}() has no argument {name!r}' + _nearest(name, public.parameters))
         return function(*args, **kwargs, given=frozenset(public.bind(*args, **kwargs).arguments))
 
     wrapper.__signature__ = public
@@ -233,38 +250,54 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     ValueError, TypeError, OSError
         An argument, the data set or the model file is not usable; nothing has been trained or written then.
     FloatingPointError
-        The training cost became infinite or NaN; the last good epoch is in the model file.
+        A cost or a parameter became infinite or NaN; the last good epoch is in the model file.
+    MemoryError
+        The memory of the device or of the machine is used up; says what needs less.
+    BlockingIOError
+        Another run is writing this model.
+    KeyboardInterrupt, utils.faults.Terminated
+        After Ctrl-C, and after SIGTERM or SIGHUP, which end the process with status 143 or 129; the last epoch that
+        was over is in the model file.
     """
     start = time.perf_counter()
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
     console = reporting.Console(verbose, on_epoch)
-    options, state = _with_resumed(_checked(options), given)
+    options = _checked(options)
+    begun = resume and os.path.exists(resume) and os.stat(resume)
+    options, state = _with_resumed(options, given)
     with _open_data(options, console) as data:
-        make_network = _network_maker(options, data, given)
+        make_network = _network_maker(options, data, given, state)
         path = _target(options, data)
         config = _config(options, data, path)
         _announce(console, options, data, path)
+        console.note('arguments: ' + ', '.join(f'{key}={value!r}' for key, value in config['options'].items()))
+        console.note('of the network: ' + ', '.join(f'{k}={v!r}' for k, v in config['network_arguments'].items()))
         record = None
-        checkpoint = _Checkpoint(path, config, save_every, replaces=resume, say=console.say,
+        stops = Stops()
+        console.check = stops.check
+        checkpoint = _Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
                                  recorded=lambda trainer: record.epoch(trainer))
-        trainer = Trainer(
+        told = functools.partial(memory_told, jax_backend.device_name(), options['batch_size'],
+                                 options['trainShared'])
+        with sweeps.claim(path), told(), Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
             **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
                                              'rule', 'trainShared', 'statistics_images', 'show_test', 'augment',
-                                             'precision')})
-        if state:
-            trainer.restore(state)
-        record = Record(path, config, options['network'], _label(options, data), data, resume,
-                        len(trainer.history))
-        console.write_to(record.log)
-        console.say(f"record goes to '{record.folder}'", level=2)
-        with record.kept(), checkpoint.kept_safe(trainer):
-            trainer.train(options['n_epochs'])
-            console.say(_kept_line(trainer, options))
-            trainer.retrain(options['retrain'])
-            trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
-            errors = trainer.test(options['special_test'])
-            return _report(console, options, data, trainer, errors, record, config, start)
+                                             'precision')}) as trainer:
+            if state:
+                _check_unchanged(resume, begun)
+                trainer.restore(state)
+            record = Record(path, config, options['network'], _label(options, data), data, resume,
+                            len(trainer.history))
+            console.write_to(record.log)
+            console.say(f"record goes to '{record.folder}'", level=2)
+            with stops, record.kept(), checkpoint.kept_safe(trainer), told():
+                trainer.train(options['n_epochs'])
+                console.say(_kept_line(trainer, options))
+                trainer.retrain(options['retrain'])
+                trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
+                errors = trainer.test(options['special_test'])
+                return _report(console, options, data, trainer, errors, record, config, start)
 
 
 test.__test__ = False       # pytest would run it wherever it is imported
@@ -298,28 +331,47 @@ def _checked(options):
     for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
-    demand(options['rule'] in RULES, 'rule', ' or '.join(map(repr, RULES)))
-    demand(options['precision'] in jax_backend.PRECISIONS, 'precision',
-           'one of ' + ', '.join(jax_backend.PRECISIONS))
-    demand(options['verbose'] in (0, 1, 2), 'verbose', '0, 1 or 2')
+    for name in ('rule', 'precision'):
+        known = RULES if name == 'rule' else jax_backend.PRECISIONS
+        demand(isinstance(options[name], str) and options[name] in known, name,
+               ' or '.join(map(repr, RULES)) if name == 'rule' else 'one of ' + ', '.join(known))
+    demand(isinstance(options['verbose'], (int, np.integer)) and options['verbose'] in (0, 1, 2), 'verbose',
+           '0, 1 or 2')
+    for name in ('dataset', 'savename', 'resume'):
+        demand(options[name] is None or (isinstance(options[name], (str, os.PathLike)) and str(options[name])), name,
+               'a path')
+    demand(options['name'] is None or (isinstance(options['name'], str) and options['name'].isprintable()
+                                       and options['name'].strip()), 'name', 'a text of one line')
+    demand(options['on_epoch'] is None or callable(options['on_epoch']), 'on_epoch', 'a function')
     if isinstance(options['activation'], str):
         demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
         options['activation'] = rna.ACTIVATIONS[options['activation']]()
     demand(callable(options['activation']), 'activation', 'rna.relu(), rna.sigmoid(), rna.tanh() or a function')
+    flat = all(np.ndim(n) == 0 for n in options['n_hidden']) if isinstance(options['n_hidden'], (list, tuple)) else True
+    demand(flat, 'n_hidden', 'a list of whole numbers >= 1')
     options['n_hidden'] = np.atleast_1d(options['n_hidden']).tolist()
     demand(all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in options['n_hidden']), 'n_hidden',
            'a list of whole numbers >= 1')
     for name in ('p_drop', 'p_dropConv'):
-        if options[name] is not None and np.ndim(options[name]):
-            options[name] = np.asarray(options[name]).tolist()
-        values = [] if options[name] is None else np.atleast_1d(np.asarray(options[name], dtype=object))
-        demand(all(isinstance(p, (int, float)) and 0 <= p < 1 for p in values), name,
-               'probabilities of dropping in [0, 1)')
+        if isinstance(options[name], (tuple, np.ndarray, np.generic)):
+            options[name] = np.asarray(options[name], dtype=object).tolist()
+        values = options[name] if isinstance(options[name], list) else [options[name]]
+        demand((options[name] is None and name == 'p_dropConv') or all(
+            isinstance(p, (int, float, np.number)) and not isinstance(p, bool) and 0 <= p < 1 for p in values), name,
+            'probabilities of dropping in [0, 1)')
+        if isinstance(options[name], list):
+            options[name] = [getattr(p, 'item', lambda p=p: p)() for p in options[name]]
     if options['im_dim'] is not None:
-        options['im_dim'] = np.ravel(options['im_dim']).tolist()
-        demand(len(options['im_dim']) == 2, 'im_dim', 'height and width')
+        sides = options['im_dim'] = np.ravel(np.asarray(options['im_dim'], dtype=object)).tolist()
+        demand(len(sides) == 2 and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
+                                       for n in sides), 'im_dim', 'height and width')
+        options['im_dim'] = [int(n) for n in sides]
+    for name in ('learning_rate', 'L1_reg', 'L2_reg', 'gaussian_std', 'momentum'):
+        if isinstance(options[name], np.number):
+            options[name] = options[name].item()
     demand(options['network_args'] is None or isinstance(options['network_args'], dict), 'network_args', 'a dict')
     options['network_args'] = options['network_args'] or {}
+    demand(options['track'] is None or isinstance(options['track'], (str, list, tuple)), 'track', 'a list of trackers')
     options['track'] = trackers.check(options['track'] or ())
     options['network'] = _network_class(options['network'])
     options['augment'] = _augment(options['augment'])
@@ -334,7 +386,9 @@ def _augment(settings):
         return Augment()
     names = inspect.signature(Augment).parameters
     if not isinstance(settings, dict) or set(settings) - set(names):
-        raise ValueError(f"augment must be an Augment, True or a dict of {', '.join(names)}, got {settings!r}")
+        unknown = [name for name in settings if name not in names] if isinstance(settings, dict) else ()
+        raise ValueError(f"augment must be an Augment, True or a dict of {', '.join(names)}, got {settings!r}"
+                         + (_nearest(unknown[0], names) if unknown else ''))
     return Augment(**settings)
 
 
@@ -384,7 +438,7 @@ def _with_resumed(options, given):
     """Options completed by those of the experiment to resume, and its state."""
     if options['resume'] is None:
         return options, None
-    state, config = saving.load(options['resume'])
+    state, config = _load_model(options['resume'])
     saved, now = config['options'], _plain(options)
     changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
                if key in given and key in saved and now[key] != saved[key]]
@@ -398,6 +452,7 @@ def _with_resumed(options, given):
         options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):
         options['activation'] = _saved_activation(options['resume'], options['activation'])
+    _check_saved(options['resume'], {key: saved[key] for key in saved if key not in given})
     options['augment'] = _augment(options['augment'])
     if 'savename' not in given:
         options['savename'] = options['resume']
@@ -405,11 +460,49 @@ def _with_resumed(options, given):
     return options, state
 
 
+def _check_unchanged(model, begun):
+    """Raise BlockingIOError where another run has written a model since it was read."""
+    if not os.path.samestat(begun, os.stat(model)):
+        raise BlockingIOError(f"'{model}' was written by another run just now: resume it again")
+
+
+def _load_model(path):
+    """State and configuration of a saved model, which may come from anybody."""
+    state, config = saving.load(path)
+    kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
+    wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
+    if (wrong or not config['classes'] or len(config['im_dim']) != 2
+            or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
+            or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
+        raise saving.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
+                                + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
+    _check_saved(path, config['options'])
+    return state, config
+
+
+def _check_saved(path, saved):
+    """Check the arguments in a model file like those of a caller. Nothing that they name is imported or opened."""
+    defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
+    neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
+    try:
+        for key in saved:
+            if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
+                raise ValueError(f'test() has no argument {key!r}' + _nearest(key, defaults))
+        for key in {'network', 'activation'} & set(saved):
+            if not isinstance(saved[key], str):
+                raise ValueError(f'{key} must be a name, got {saved[key]!r}')
+        _checked({**defaults, **saved, **neutral})
+    except (ValueError, TypeError, OverflowError) as error:
+        raise saving.ModelError(f"'{path}' cannot be loaded: {error}") from None
+
+
 def _saved_network(model, config):
     """The class of a saved model's network, where it is one of symfer's."""
     name = config['options']['network']
     if not config['bundled_network']:
         raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
+    if name not in NETWORKS:
+        raise saving.ModelError(f"'{model}' has a network {name!r}, which this symfer does not know")
     return NETWORKS[name]
 
 
@@ -436,6 +529,7 @@ def _open_data(options, console):
                              f"{options['im_dim']}")
         if options.get('fingerprint', data.fingerprint) != data.fingerprint:
             raise ValueError(f"'{options['resume']}' was trained on another data set than '{data.path}'")
+        data.verify()
     except ValueError:
         data.close()
         raise
@@ -452,13 +546,29 @@ def sample_set(folder='datasets', say=print):
     if not path.exists():
         say('Drawing sample faces; README.md tells how to get FER2013 in.')
         path.parent.mkdir(parents=True, exist_ok=True)
-        csv = write_csv(path.with_name('sample.csv'))
-        loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
+        with locked(path):                  # another process may be at it
+            if not path.exists():
+                csv = write_csv(path.with_name('sample.csv'))
+                loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
     return path
 
 
-def _network_maker(options, data, given):
-    """A function that builds the network from a generator, with those options that its class takes."""
+def _network_maker(options, data, given, state=None):
+    """A function that builds the network from a generator; a saved one cannot be larger than what was saved."""
+    network, kwargs = options['network'], _network_arguments(options, given)
+
+    def make(rng):
+        rng = Draws(rng.bit_generator, _numbers(state)) if state else rng
+        return network(tuple(data.shape), len(data.classes), rng=rng, **kwargs)
+    return make
+
+
+def _numbers(state):
+    return sum(value.size for value in state['arrays'].values())
+
+
+def _network_arguments(options, given=()):
+    """Those options that the network's class takes, as keyword arguments for it."""
     network = options['network']
     accepted = inspect.signature(network).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
@@ -472,11 +582,18 @@ def _network_maker(options, data, given):
             raise ValueError(f'network {_class_name(network)} does not take {key}; it takes '
                              + ', '.join(k for k in accepted if k not in ('im_dim', 'n_classes', 'rng')))
     for key in options['network_args']:
-        if key in kwargs or not (takes_all or key in accepted):
+        if key in kwargs or key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
+            known = [k for k in accepted if k not in (*kwargs, 'im_dim', 'n_classes', 'rng')]
             raise ValueError(f'network {_class_name(network)} does not take network_args {key!r}; it takes '
-                             + ', '.join(k for k in accepted if k not in (*kwargs, 'im_dim', 'n_classes', 'rng')))
-    kwargs |= options['network_args']
-    return lambda rng: network(tuple(data.shape), len(data.classes), rng=rng, **kwargs)
+                             + ', '.join(known) + _nearest(key, known))
+    return kwargs | options['network_args']
+
+
+def _arguments_used(options):
+    """Every argument with which the network is made, those that its class has by default among them."""
+    accepted = inspect.signature(options['network']).parameters.values()
+    used = {p.name: p.default for p in accepted if p.default is not p.empty} | _network_arguments(options)
+    return json.loads(json.dumps(used, default=lambda value: getattr(value, 'name', None) or repr(value)))
 
 
 def _optimiser(options):
@@ -497,21 +614,23 @@ def _config(options, data, path):
     plain = _plain({key: value for key, value in options.items() if key != 'fingerprint'})
     return {'options': {**plain, 'savename': str(path)}, 'fingerprint': data.fingerprint,
             'bundled_network': options['network'] in NETWORKS.values(), 'classes': list(data.classes),
-            'im_dim': list(data.shape), 'data': data.name}
+            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': _arguments_used(options)}
 
 
 class _Checkpoint:
     """Writes the model file as the trainer goes on, and once more if something ends it."""
 
-    def __init__(self, path, config, save_every, replaces, say, recorded):
-        self.path, self.config, self.save_every, self.say, self.recorded = path, config, save_every, say, recorded
+    def __init__(self, path, config, save_every, stops, replaces, say, recorded):
+        self.path, self.config, self.save_every, self.stops = path, config, save_every, stops
+        self.say, self.recorded = say, recorded
         self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
         self.written = None
 
     def __call__(self, trainer):
-        if trainer.epoch % self.save_every == 0:
-            self.write(trainer.last)
-        self.recorded(trainer)
+        with self.stops.held():
+            if trainer.epoch % self.save_every == 0:
+                self.write(trainer.last)
+            self.recorded(trainer)
 
     def write(self, state):
         if not self.replaces:
@@ -522,25 +641,35 @@ class _Checkpoint:
         saving.save(self.path, state, self.config)
         self.written = state
 
+    @contextmanager
     def kept_safe(self, trainer):
-        checkpoint = self
+        """A block that trains; whatever ends it, the last epoch that was over is in the model file."""
+        try:
+            yield
+        except BaseException as error:
+            self.stops.end()
+            trainer.report.close()
+            self._save_last(trainer, error)
+            raise
+        if self.written is None and not self.replaces:      # a finished one, under a new name
+            self.write(trainer.last)
 
-        class Guard:
-            def __enter__(self):
-                return self
-
-            def __exit__(self, kind, error, traceback):
-                if kind is None:
-                    if checkpoint.written is None and not checkpoint.replaces:    # a finished one, under a new name
-                        checkpoint.write(trainer.last)
-                    return
-                trainer.report.close()
-                if checkpoint.written is not trainer.last:
-                    checkpoint.write(trainer.last)
-                what = 'interrupted' if issubclass(kind, KeyboardInterrupt) else f'ended by {kind.__name__}'
-                checkpoint.say(f"{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; go on with "
-                               f"test(resume='{checkpoint.path}') or: python launch.py --resume {checkpoint.path}")
-        return Guard()
+    def _save_last(self, trainer, error):
+        what = ('interrupted' if isinstance(error, KeyboardInterrupt) else 'terminated'
+                if isinstance(error, Terminated) else f'ended by {type(error).__name__}')
+        if not trainer.history:
+            self.say(f'{what} before the first epoch was over; no model was written')
+            return
+        try:
+            if self.written is not trainer.last:
+                self.write(trainer.last)
+        except OSError as failure:
+            self.say(f'{what}; {failure}')
+            return
+        diverged = isinstance(error, FloatingPointError)
+        self.say(f'{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; '
+                 + (f"the last good epoch is in '{self.path}'" if diverged else
+                    f"go on with test(resume='{self.path}') or: python launch.py --resume {self.path}"))
 
 
 # --------------------------------------------------------------------------------- what is told
@@ -673,22 +802,25 @@ def open_model(model, network=None):
     ValueError
         A file that is no model, a network class that does not fit.
     """
-    state, config = saving.load(model)
-    options = config['options']
+    state, config = _load_model(model)
+    options = {name: p.default for name, p in inspect.signature(test).parameters.items()} | config['options']
     network = _saved_network(model, config) if network is None else _network_class(network)
     accepted = inspect.signature(network).parameters
     kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
     if 'activation' in kwargs:
         kwargs['activation'] = _saved_activation(model, kwargs['activation'])
-    net = network(tuple(config['im_dim']), len(config['classes']), rng=np.random.default_rng(0), **kwargs,
-                  **options['network_args'])
+    rng = Draws(np.random.PCG64(0), _numbers(state))
+    try:
+        net = network(tuple(config['im_dim']), len(config['classes']), rng=rng, **kwargs, **options['network_args'])
+    except TypeError as error:
+        raise saving.ModelError(f"'{model}' cannot be loaded: its arguments do not fit it ({error})") from error
     targets = parameters(net)
     saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
              if path.startswith('parameters/')}
-    fitting(saved, {key: p.type.shape for key, p in targets.items()})
+    fitting(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
     for key, p in targets.items():
         p.set_value(saved[key])
-    return net, config
+    return net, {**config, 'options': options}
 
 
 def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True, say=print):
@@ -833,8 +965,7 @@ def _all_arguments(options):
     defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
     for name in options:
         if name not in defaults:
-            near = difflib.get_close_matches(name, defaults, 1, cutoff=.4)
-            raise ValueError(f'test() has no argument {name!r}' + (f'; did you mean {near[0]!r}?' if near else ''))
+            raise ValueError(f'test() has no argument {name!r}' + _nearest(name, defaults))
     return _plain(_checked({**defaults, **options}))
 
 
@@ -1072,9 +1203,8 @@ def _configured(options):
     saved = read_config(path)
     for key in saved:
         if key not in inspect.signature(test).parameters:
-            near = difflib.get_close_matches(key, inspect.signature(test).parameters, 1, cutoff=.4)
             raise ValueError(f"'{path}': test() has no argument {key!r}"
-                             + (f'; did you mean {near[0]!r}?' if near else ''))
+                             + _nearest(key, inspect.signature(test).parameters))
     return {**saved, **options}
 
 
@@ -1168,6 +1298,11 @@ def _with_sample(options, named=()):
     return options
 
 
+def _visible(error):
+    """An error's text without what a terminal would obey: names in it may come from a file."""
+    return ''.join(c if c.isprintable() or c == '\n' else repr(c)[1:-1] for c in str(error))
+
+
 COMMANDS = {'evaluate': _evaluate_command, 'compare': _compare_command, 'ensemble': _ensemble_command,
             'rates': _rates_command}
 
@@ -1178,8 +1313,8 @@ def main(arguments=None):
     command = COMMANDS.get(arguments[0]) if arguments else None
     try:
         command(arguments[1:]) if command else _test_command(arguments)
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f'error: {error}', file=sys.stderr)
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
+        print(f'error: {_visible(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

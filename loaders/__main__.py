@@ -1,7 +1,8 @@
-"""The command line: `python -m loaders SOURCE`, `... audit SET`, `... show SET`."""
+"""The command line: `python -m loaders SOURCE`, `... audit SET`, `... show SET`, `... check SET`."""
 
 import argparse
 import os
+import signal
 import sys
 
 from . import fer2013
@@ -15,7 +16,8 @@ from .show import show
 USAGE = """\
 python -m loaders SOURCE [--sets 1 2 3 4] [-o FOLDER] ...      make data sets
        python -m loaders audit SET [--list FILE] ...                  twins and blanks
-       python -m loaders show SET [-o FOLDER] ...                     contact sheets"""
+       python -m loaders show SET [-o FOLDER] ...                     contact sheets
+       python -m loaders check SET...                                 checksums"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,8 +29,8 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser():
     parser = Parser('python -m loaders', USAGE, description=(
-        'Make HDF5 data sets of FER2013 in any layout, or of your own images. `audit` and '
-        '`show` in place of SOURCE look at a data set; each has its own --help. A source of '
+        'Make HDF5 data sets of FER2013 in any layout, or of your own images. `audit`, '
+        '`show` and `check` in place of SOURCE look at a data set; each has its own --help. A source of '
         'that name is given as ./audit.'))
     add = parser.add_argument
     add('source', metavar='SOURCE', help='fer2013.csv, .csv.gz, .tar.gz, icml_face_data.csv, '
@@ -78,6 +80,13 @@ def show_parser():
     return parser
 
 
+def check_parser():
+    parser = Parser('python -m loaders check', description=(
+        'Read a whole data set and compare it with its checksums.'))
+    parser.add_argument('set', metavar='SET', nargs='+')
+    return parser
+
+
 def number(text):
     """A number of images, or a fraction where it has a point."""
     return float(text) if '.' in text else int(text)
@@ -115,15 +124,26 @@ def run(arguments):
         with load(args.set) as data:
             print(*show(data, args.out, per_class=args.per_class, image=args.image,
                         seed=args.seed), sep='\n')
+    elif arguments[:1] == ['check']:
+        args = check_parser().parse_args(arguments[1:])
+        for path in args.set:
+            with load(path) as data:
+                print(f'{path}: whole' if data.verify() else
+                      f'{path}: made before there were checksums; it does not contradict itself')
     else:
         build(**vars(build_parser().parse_args(arguments)))
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         run(sys.argv[1:])
     except DataError as error:
         print('error:', ' '.join(str(error).split()), file=sys.stderr)
+        return 2
+    except MemoryError:
+        print('error: the memory is used up: make fewer --sets in one command, or smaller images with --size',
+              file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('error: interrupted; no file was left half-written', file=sys.stderr)

@@ -7,6 +7,8 @@ never followed, and what an archive may expand to is bounded.
 import gzip
 import io
 import os
+import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,12 +21,21 @@ MAX_BYTES = 8 << 30         # an archive may expand to this many bytes,
 MAX_RATIO = 100             # and to this many times its own size
 MAX_IMAGE = 64 << 20        # bytes of one image file
 SLACK = 64 << 20            # below which the ratio does not matter
+MAX_NAMES = 1_000_000       # files in an archive
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)    # others may ask for gigabytes to decompress
 
 
 def check_expansion(n_bytes, compressed, name):
     """Raise DataError where an archive expands to absurdly much."""
     if n_bytes > MAX_BYTES or n_bytes > max(SLACK, MAX_RATIO * compressed):
         raise DataError(f'{name}: refused: {compressed} bytes expand to {n_bytes} bytes or more')
+
+
+def check_regular(path):
+    """Raise DataError for a link, a pipe or a device in a folder: it leads out of it, or has no end."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise DataError(f'{path}: a link, a pipe or a device; only files of the folder itself are '
+                        'read (cp -rL makes a folder without links)')
 
 
 class Folder:
@@ -51,11 +62,13 @@ class Folder:
 
     def read(self, name):
         path = self.path / name
+        check_regular(path)
         if path.stat().st_size > MAX_IMAGE:
             raise DataError(f'{path}: an image of more than {MAX_IMAGE} bytes')
         return path.read_bytes()
 
     def open(self, name):
+        check_regular(self.path / name)
         return open(self.path / name, 'rb')
 
 
@@ -66,10 +79,16 @@ class Zip:
         self.name = str(path)
         try:
             self.zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, OverflowError,
+                struct.error) as error:
             raise DataError(f'{path}: truncated or damaged zip archive: {error}') from error
-        check_expansion(sum(entry.file_size for entry in self.zip.infolist()),
-                        os.path.getsize(path), self.name)
+        entries = self.zip.infolist()
+        if len(entries) > MAX_NAMES:
+            raise DataError(f'{path}: {len(entries)} files in the archive, at most {MAX_NAMES} '
+                            'are read')
+        if len({entry.filename for entry in entries}) < len(entries):
+            raise DataError(f'{path}: a name stands in the archive twice')
+        check_expansion(sum(entry.file_size for entry in entries), os.path.getsize(path), self.name)
 
     def __enter__(self):
         return self
@@ -80,13 +99,25 @@ class Zip:
     def names(self):
         return self.zip.namelist()
 
+    def check(self, name):
+        entry = self.zip.getinfo(name)
+        method = entry.compress_type
+        if entry.compress_size > os.path.getsize(self.name):
+            raise DataError(f'{self.name}: {name}: damaged: it is declared to be larger than the '
+                            'archive')
+        if method not in METHODS:
+            raise DataError(f'{self.name}: {name}: compressed by method {method}; zip it with '
+                            'deflate, as every zip program does by default')
+
     def read(self, name):
+        self.check(name)
         if self.zip.getinfo(name).file_size > MAX_IMAGE:
             raise DataError(f'{self.name}: {name}: an image of more than {MAX_IMAGE} bytes')
         with damage(f'{self.name}: {name}'):
             return self.zip.read(name)      # never more than the size declared
 
     def open(self, name):
+        self.check(name)
         with damage(f'{self.name}: {name}'):
             return self.zip.open(name)
 
@@ -97,7 +128,9 @@ def damage(name):
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, tarfile.TarError, EOFError,
-            NotImplementedError) as error:
+            NotImplementedError, ValueError, OverflowError, struct.error) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f'{name}: truncated or damaged: {error}') from error
     except RuntimeError as error:           # zipfile's way of asking for a password
         raise DataError(f'{name}: {error}') from error

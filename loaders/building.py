@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def write_set(path, originals, recipe, held_out, twins, fingerprint):
         if len(held_out):
             out = np.repeat(np.isin(training, held_out), len(recipe.views))
             for name, rows in (('validation', out), ('reduced_training', ~out)):
-                file.create_group(name)['rows'] = np.flatnonzero(rows).astype(np.int32)
+                write_column(file.create_group(name), 'rows', np.flatnonzero(rows).astype(np.int32))
 
 
 def check_space(path, n_bytes):
@@ -140,9 +141,18 @@ def write_subset(file, name, originals, rows, names, size, twins):
     columns = {'y': originals.labels[rows], 'source': originals.ids[rows],
                'usage': originals.usage[rows], 'twin': twins[rows]}
     for column, values in columns.items():
-        group[column] = np.repeat(values, n).astype(hdf5.COLUMNS[column])
-    group['view'] = np.tile(np.arange(n, dtype=np.uint8), len(rows))
+        write_column(group, column, np.repeat(values, n).astype(hdf5.COLUMNS[column]))
+    write_column(group, 'view', np.tile(np.arange(n, dtype=np.uint8), len(rows)))
     x = group.create_dataset('x', (len(rows) * n, *size), np.uint8)
+    crc = 0
     for k in range(0, len(rows), BLOCK):
-        block = views(originals.images[rows[k:k + BLOCK]], names, size)
-        x[k * n:k * n + len(block) * n] = block.reshape(-1, *size)
+        block = views(originals.images[rows[k:k + BLOCK]], names, size).reshape(-1, *size)
+        x[k * n:k * n + len(block)] = block
+        crc = zlib.crc32(np.ascontiguousarray(block), crc)
+    hdf5.stamp(x, crc)
+
+
+def write_column(group, name, values):
+    """Write an array with its checksum."""
+    group[name] = values
+    hdf5.stamp(group[name], zlib.crc32(values))

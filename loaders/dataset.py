@@ -93,7 +93,7 @@ class Dataset:
     """
 
     def __init__(self, path):
-        self.path = str(path)
+        self.path, self._crc = str(path), {}
         try:
             file = h5py.File(path, 'r')
         except OSError as error:
@@ -101,7 +101,9 @@ class Dataset:
         with file:
             try:
                 self._read(file)
-            except (OSError, RuntimeError, KeyError) as error:
+            except DataError:
+                raise
+            except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
                 raise DataError(f'{path}: damaged: {error}') from error
 
     def _read(self, file):
@@ -143,6 +145,9 @@ class Dataset:
                                 f'found {values[row]}')
         if source.min() < 0:
             raise DataError(f'{path}: {name}: a negative source')
+        for what, values in zip(hdf5.COLUMNS, (y, source, usage, view, twin)):
+            hdf5.check_crc(values, hdf5.stamped(node, what, path), path, f'{name}/{what}')
+        self._crc[name] = hdf5.stamped(node, 'x', path)
         mapped = np.memmap(path, np.uint8, 'r', x.id.get_offset(), x.shape)
         return Subset(name, transforms, mapped.view(np.ndarray),
                       (y, source, usage, view, twin.astype(bool)))
@@ -153,6 +158,7 @@ class Dataset:
         rows = hdf5.dataset(node, 'rows', self.path, np.int32, 1)[:]
         if rows.min() < 0 or rows.max() >= len(self.training):
             raise DataError(f'{self.path}: {name}: a row outside the training images')
+        hdf5.check_crc(rows, hdf5.stamped(node, 'rows', self.path), self.path, f'{name}/rows')
         return self.training.select(name, rows)
 
     @property
@@ -171,6 +177,23 @@ class Dataset:
         every = (self.training, self.test, self.special_test, self.reduced_training,
                  self.validation)
         return [subset for subset in every if subset is not None]
+
+    def verify(self):
+        """Read all images and compare them with their checksums; the rest was compared on opening.
+
+        Returns
+        -------
+        bool
+            False for a set of an early version, which has no checksums.
+
+        Raises
+        ------
+        DataError
+            Images were damaged after they were written.
+        """
+        for name, crc in self._crc.items():
+            hdf5.check_crc(getattr(self, name)._x, crc, self.path, f'{name}/x')
+        return None not in self._crc.values()
 
     def close(self):
         """Let the file go; the images cannot be read any more, the rest stays."""

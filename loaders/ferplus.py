@@ -19,6 +19,7 @@ CLASSES = (*fer2013.CLASSES, 'contempt')
 VOTED = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral', 'contempt')
 NO_CLASS = ('unknown', 'NF')            # NF: not a face
 MIN_AGREEMENT = 0.4
+MAX_VOTES = 1000
 
 
 def read_votes(path):
@@ -41,13 +42,15 @@ def read_votes(path):
             for row in rows:
                 try:
                     votes.append([int(row[name]) for name in (*VOTED, *NO_CLASS)])
+                    if not all(0 <= n <= MAX_VOTES for n in votes[-1]):
+                        raise ValueError(f'expected votes from 0 to {MAX_VOTES}')
                     usage.append(fer2013.USAGES.index(row['Usage']))
                 except (TypeError, ValueError) as error:
                     raise DataError(f'{path}: line {rows.line_num}: {error}') from error
     except OSError as error:
         raise DataError(f'{path}: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise DataError(f'{path}: not text: {error}') from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f'{path}: not a table of text: {error}') from error
     return np.array(votes).reshape(len(votes), -1), np.array(usage, np.uint8)
 
 

@@ -11,11 +11,15 @@ One group for each stored subset (training, test, special_test) holds, row by ro
 
 with all views of an original in consecutive rows. The groups reduced_training and validation
 hold `rows` int32 (n,), ascending: their rows in training. Attributes of the file: format,
-version, name, number (0 for a user's own set), classes, fingerprint, layout.
+version, name, number (0 for a user's own set), classes, fingerprint, layout. Every array has
+an attribute crc32 of its bytes (sets made by early versions have none).
 """
 
+import errno
+import fcntl
 import io
 import os
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,13 +38,19 @@ SELECTED = ('reduced_training', 'validation')
 
 
 class Output(io.FileIO):
-    """A file for HDF5 to write to.
+    """A file for HDF5 to write to, locked against other processes and threads.
+
+    It is given the descriptor of an open file, which it empties.
 
     The HDF5 library crashes the process where a write fails, as on a full disk. So a
     failure is kept in `error` until the library has closed the file.
     """
 
     error = None
+
+    def __init__(self, descriptor):
+        super().__init__(descriptor, 'r+')
+        super().truncate(0)
 
     def write(self, data):
         rest = memoryview(data).cast('B')
@@ -63,21 +73,45 @@ class Output(io.FileIO):
 def new_file(path):
     """An HDF5 file to write that appears under its name when it is complete, or not at all."""
     path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = path.with_name(f'.{path.name}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with Output(temporary, 'w+') as output:
+        with Output(locked(temporary, path)) as output:
+            try:
                 with h5py.File(output, 'w', libver=CHECKSUMMED) as file:
                     yield file
-            if output.error:
-                raise output.error
-            os.replace(temporary, path)
-        except BaseException:                           # also Ctrl-C
-            temporary.unlink(missing_ok=True)
-            raise
+                if output.error:
+                    raise output.error
+                os.fsync(output.fileno())
+                os.replace(temporary, path)
+            except BaseException:                           # also Ctrl-C
+                temporary.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise DataError(f'{path}: cannot be written: {error.strerror or error}') from error
+
+
+def locked(temporary, path):
+    """Descriptor of a temporary file, new or left by a process that was killed, that is this block's alone."""
+    while True:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise DataError(f'{path}: another process is making this data set; wait for it, or '
+                            'choose another folder') from None
+        except OSError as error:                # a file system without locks
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                os.close(descriptor)
+                raise
+        try:
+            # Another process may have finished the file, and so taken it away, before the lock was given.
+            if os.path.samestat(os.fstat(descriptor), os.stat(temporary)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
 
 
 def check_file(file, path):
@@ -166,3 +200,20 @@ def dataset(node, name, path, dtype, ndim):
         raise DataError(f'{path}: {where} is empty or cut off: the file is too short for '
                         f'the shape {data.shape}')
     return data
+
+
+def stamp(data, crc):
+    """Write down the CRC-32 of an array's bytes."""
+    data.attrs['crc32'] = np.uint32(crc)
+
+
+def stamped(node, name, path):
+    """The CRC-32 that an array had when it was written; None if it was not written down."""
+    return number(node[name], 'crc32', path) if 'crc32' in node[name].attrs else None
+
+
+def check_crc(values, crc, path, where):
+    """Raise DataError where the bytes of an array are not those that were written."""
+    if crc is not None and zlib.crc32(values) != crc:
+        raise DataError(f'{path}: {where} was damaged after it was written (its checksum differs): '
+                        'build it again, or copy it again')

@@ -15,7 +15,8 @@ from . import fer2013
 from .errors import DataError
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.pgm')
-MAX_PIXELS = 1 << 27            # of an image file, so that a small one cannot fill the memory
+MAX_PIXELS = 1 << 25            # of an image file, so that a small one cannot fill the memory
+MAX_BYTES = 1 << 30             # of all images at the size of the first, if none was asked for
 SPLITS = {'train': 0, 'training': 0, 'val': 1, 'validation': 1, 'valid': 1, 'publictest': 1,
           'test': 2, 'privatetest': 2}
 FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
@@ -34,7 +35,8 @@ def list_images(container, classes=None):
     name. A usage of -1 means that nothing tells train from test.
     """
     every = container.names()
-    paths = [PurePosixPath(name) for name in every if is_image(name)]
+    names = [name for name in every if is_image(name)]
+    paths = [PurePosixPath(name) for name in names]
     if any(len(path.parts) < 2 for path in paths):
         raise DataError(f'{container.name}: image {paths[0]} lies in no class folder; expected '
                         '<class>/<image> or train|test/<class>/<image>')
@@ -61,14 +63,14 @@ def list_images(container, classes=None):
     label = {name.lower(): k for k, name in enumerate(classes)}
     split = all(folder.parent.name.lower() in SPLITS for folder in folders)
     entries = []
-    for path in paths:
+    for path, name in zip(paths, names):
         usage, number = -1, 0
         if named:
             prefix, number = FER2013_NAME.fullmatch(path.name).groups()
             usage, number = fer2013.USAGES.index(prefix), int(number)
         elif split:
             usage = SPLITS[path.parts[-3].lower()]
-        entries.append((usage, number, label[path.parts[-2].lower()], str(path)))
+        entries.append((usage, number, label[path.parts[-2].lower()], name))
     layout = ('folder edition of FER2013, public and private told apart by file name' if named
               else 'folders train and test of <class>/<image>' if split
               else 'folder of <class>/<image>')
@@ -101,7 +103,10 @@ def decode(data, name):
     n_pixels = declared_pixels(data)
     if n_pixels > MAX_PIXELS:
         raise DataError(f'{name}: an image of {n_pixels} pixels, at most {MAX_PIXELS} are read')
-    image = n_pixels and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    try:
+        image = n_pixels and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error as error:
+        raise DataError(f'{name}: cannot be decoded: {str(error).strip()[-80:]}') from error
     if not isinstance(image, np.ndarray):
         raise DataError(f'{name}: not a JPEG, PNG, BMP or PGM image that can be decoded')
     return image
@@ -146,6 +151,11 @@ def read_pictures(container, *, classes=None, size=None, skip_bad=False):
             bad.append(str(error))
             continue
         if images is None:
+            if size is None and len(entries) * image.size > MAX_BYTES:
+                raise DataError(f'{container.name}: {len(entries)} images of the size of the first, '
+                                f'{image.shape[0]}x{image.shape[1]}, would take '
+                                f'{len(entries) * image.size / 2 ** 30:.1f} GiB: give the size '
+                                'wanted (size=(48, 48), --size 48x48)')
             size = tuple(size or image.shape)
             images = np.empty((len(entries), *size), np.uint8)
         if image.shape != size:

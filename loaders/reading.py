@@ -82,6 +82,8 @@ def read(source, *, size=None, classes=None, test=None, votes=None, seed=0, skip
 
 def read_path(path, size, classes, skip_bad):
     """(Originals, whether the source itself tells train from test) of a path."""
+    if not (path.is_dir() or path.is_file()) and path.exists():
+        raise DataError(f'{path}: a pipe or a device, not a file or a folder')
     if path.is_dir():
         with Folder(path) as container:
             return read_container(container, size, classes, skip_bad)
@@ -169,6 +171,7 @@ def hold_out_test(originals, part, seed):
 def read_set(path, size=None):
     """Originals of a data set file."""
     with load(path) as data:
+        data.verify()
         if 'identity' not in data.transforms:
             raise DataError(f'{path}: {data.name} does not hold the images as they were; '
                             'give set 1 or what it was made from')

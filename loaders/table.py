@@ -13,6 +13,8 @@ from . import fer2013
 from .errors import DataError, NoLabels
 
 BLOCK = 1 << 22         # bytes read at a time
+MAX_HEADER = 1 << 16    # bytes of the line with the column names
+MAX_BAD = 100_000       # bad and empty lines that are left out before the table is given up
 BATCH = 32              # lines parsed at a time: 256 KiB of text stay in the cache
 SPACE, ZERO = ord(' '), ord('0')
 USAGES = {name.encode(): k for k, name in enumerate(fer2013.USAGES)}
@@ -62,9 +64,9 @@ def parse_line(line, columns, labels, size):
     DataError
         Says what was expected and what came, not where.
     """
-    fields = line.split(b',')
+    fields = line.split(b',', columns.n)
     if len(fields) != columns.n:
-        raise DataError(f'expected {columns.n} fields, found {len(fields)}')
+        raise DataError(f"expected {columns.n} fields, found {line.count(b',') + 1}")
     label = unquote(fields[columns.label])
     if label not in labels:
         raise DataError(f'expected a label from 0 to {len(labels) - 1}, found {show(label)}')
@@ -74,7 +76,7 @@ def parse_line(line, columns, labels, size):
         if name not in USAGES:
             raise DataError(f'expected Training, PublicTest or PrivateTest, found {show(name)}')
         usage = USAGES[name]
-    numbers = unquote(fields[columns.pixels]).split()
+    numbers = unquote(fields[columns.pixels]).split(None, 16 * prod(size))
     if len(numbers) != prod(size):
         raise DataError(f'expected {prod(size)} pixels ({size[0]}x{size[1]}), '
                         f'found {len(numbers)}')
@@ -102,6 +104,8 @@ class Columns:
 
     def __init__(self, header, file):
         header = header.removeprefix(b'\xef\xbb\xbf')          # byte order mark
+        if len(header) > MAX_HEADER:
+            raise DataError(f'{file}: line 1: column names of {len(header)} bytes')
         names = [unquote(name).lower() for name in header.split(b',')]
         if b'pixels' not in names:
             raise DataError(f'{file}: line 1: expected column names with emotion, pixels and '
@@ -162,7 +166,7 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
                         'nor test a network')
     labels = {str(k).encode(): k for k in range(len(classes))}
     parts, bad = [], []
-    number, row = 2, 0                                      # of the next line, of the next image
+    number, row, blank = 2, 0, 0                            # of the next line, of the next image
     for block in chain([first[1:]], blocks):
         for k in range(0, len(block), BATCH):
             batch = block[k:k + BATCH]
@@ -172,7 +176,11 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
                 if found and not skip_bad:
                     raise DataError(found[0])
                 bad += found
+                if len(bad) + blank > MAX_BAD:
+                    raise DataError(f'{file}: more than {MAX_BAD} bad or empty lines'
+                                    + (f'; the first: {bad[0]}' if bad else ''))
                 n_rows = sum(bool(line.strip()) for line in batch)
+                blank += len(batch) - n_rows
             parts.append((*part[:3], part[3] + row))
             number += len(batch)
             row += n_rows
@@ -186,7 +194,7 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
 
 def plain_batch(batch, columns, labels, size):
     """(pixels, labels, usage, ids) of lines in the plain form; None if any is not."""
-    rows = [line.split(b',') for line in batch]
+    rows = [line.split(b',', columns.n) for line in batch]
     if any(len(row) != columns.n for row in rows):
         return None
     label = [labels.get(unquote(row[columns.label])) for row in rows]

@@ -385,3 +385,34 @@ def test_a_set_without_validation_part_is_refused_with_val(tiny_originals, tmp_p
         t = trainer(data, val=False)
         t.train(1)
         assert t.test()['special'] is None
+
+
+def test_another_backend_takes_the_same_steps(monkeypatch):
+    """PyTensor's own NumPy evaluation against JAX, from the same parameters; docs/trust.md states the tolerance."""
+    import pytensor
+    from pytensor.compile.mode import Mode
+
+    import cnn
+    from utils import jax_backend
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 255, (10, 12, 12), np.uint8), (np.arange(10) % 3).astype(np.uint8), np.ones(10, 'float32')
+
+    def steps():
+        net = cnn.A((12, 12), 3, n_hidden=[4], batch_norm=True, width=1 / 32, rng=np.random.default_rng(1))
+        f = Functions(net, (12, 12), 10, learning_rate=.05, seed=3)
+        costs = [float(f.train(*batch)[0]) for _ in range(2)]
+        return np.array(costs), {name: p.get_value() for name, p in f.parameters.items()}
+    costs, parameters = steps()
+    monkeypatch.setattr(jax_backend, 'function', lambda inputs, outputs, precision, **kwargs: pytensor.function(
+        inputs, outputs, mode=Mode('py', 'fast_compile'), **kwargs))
+    other_costs, others = steps()
+    np.testing.assert_allclose(costs, other_costs, rtol=1e-5)
+    for name, value in others.items():
+        np.testing.assert_allclose(parameters[name], value, rtol=0, atol=1e-4 * max(1e-3, np.abs(value).max()), err_msg=name)
+
+
+def test_many_steps_in_one_call_stop_at_an_infinite_cost(data):
+    diverging = trainer(data, lambda rng: network(rng, batch_norm=False), learning_rate=1e30)
+    diverging.many_steps = True
+    with pytest.raises(FloatingPointError, match='not finite since minibatch [12345] of epoch 1'):
+        diverging.train(1)

@@ -100,7 +100,7 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
 
 @pytest.mark.parametrize('content, message', [
     ({'format': 'another'}, 'not a symfer model'),
-    ({'format': saving.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 1'),
+    ({'format': saving.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
     ({'format': saving.FORMAT, 'version': 1, 'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}',
       'parameters/x': 'text'}, "'parameters/x' is not an array of numbers"),
     ({'format': saving.FORMAT, 'version': 1, 'config': 'no json'}, 'damaged')])

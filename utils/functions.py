@@ -140,6 +140,17 @@ class Functions:
                              f'device; the {subset.name} set is no part of it')
         return self.resident is not None
 
+    def release(self):
+        """Give back the device's memory: resident images, parameters, optimiser state, compiled functions."""
+        shared = [*self.parameters.values(), self.rate, self.seed, self.counter, *(self.resident or ())[:2]]
+        if '_training' in self.__dict__:
+            shared += self.state.values()
+        for variable in shared:
+            jax_backend.release(variable)
+        self.resident = None
+        for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
+            del self.__dict__[name]
+
     def _function(self, inputs, outputs, **kwargs):
         return jax_backend.function(inputs, outputs, self.precision, **kwargs)
 

@@ -508,6 +508,11 @@ def place(shared, value):
     shared.container.storage[0] = jax.device_put(value)
 
 
+def release(shared):
+    """Let go of the array of a shared variable, on the device too; the variable has no value afterwards."""
+    shared.container.storage[0] = None
+
+
 def device_name():
     """The device that computes, in words: 'cpu' or the GPU's name."""
     device = jax.devices()[0]

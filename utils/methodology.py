@@ -13,6 +13,7 @@
 
 The test images choose nothing: no epoch, no rate, no network.
 """
+import math
 import time
 
 import numpy as np
@@ -20,8 +21,8 @@ import numpy as np
 from utils import jax_backend
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import parameters
+from utils.saving import STAGES
 
-STAGES = ('train', 'retrain', 'anneal', 'done')
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
 RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
 
@@ -228,6 +229,9 @@ class Trainer:
         Train many minibatches in one call of the device; by default on a GPU that holds the training images.
     """
 
+    ROW = ('stage', 'epoch', 'rate', 'train_cost', 'train_cross_entropy', 'validation_error',
+           'validation_cross_entropy', 'test_error', 'images', 'seconds')
+
     def __init__(self, make_network, data, *, batch_size=100, learning_rate=.1, L1_reg=0., L2_reg=0.,
                  optimiser=None, augment=None, seed=0, precision='float32', val=True, rule='entropy', trainShared=True,
                  statistics_images=5000, show_test=False, report=None, checkpoint=None):
@@ -261,19 +265,17 @@ class Trainer:
     # ------------------------------------------------------------------ what is saved and restored
 
     def arrays(self):
-        """Parameters, optimiser state and draw counter by path, as NumPy arrays."""
+        """Parameters, optimiser state and draw counter by path, as NumPy arrays of their own."""
+        return {path: np.array(p.get_value(borrow=True)) for path, p in self._targets().items()}
+
+    def _targets(self):
         f = self.functions
         out = {f'parameters/{name}': p for name, p in f.parameters.items()}
-        out |= {f'optimiser/{name}': p for name, p in f.state.items()}
-        return {**{path: np.asarray(p.get_value(borrow=True)) for path, p in out.items()},
-                'counter': np.asarray(f.counter.get_value(borrow=True))}
+        return {**out, **{f'optimiser/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
 
     def set_arrays(self, arrays):
         """Put back what `arrays` gave."""
-        f = self.functions
-        targets = {f'parameters/{name}': p for name, p in f.parameters.items()}
-        targets |= {f'optimiser/{name}': p for name, p in f.state.items()}
-        targets['counter'] = f.counter
+        targets = self._targets()
         fitting(arrays, {path: p.type.shape for path, p in targets.items()})
         for path, p in targets.items():
             p.set_value(np.array(arrays[path], dtype=p.dtype), borrow=True)
@@ -285,12 +287,32 @@ class Trainer:
 
     def restore(self, state):
         """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
+        shapes = {path: p.type.shape for path, p in self._targets().items()}
+        dtypes = {path: p.dtype for path, p in self._targets().items()}
+        for group in ('arrays', 'kept', 'trained'):
+            if state[group] is not None:
+                fitting(state[group], shapes, dtypes)
+        done = [row['stage'] for row in state['history']]
+        if (state['stage'] not in STAGES or (state['kept'] is None and self.val and 'train' in done)
+                or (state['trained'] is None and state['stage'] != 'train')
+                or any(set(self.ROW) - set(row) for row in state['history'])):
+            raise ValueError('the saved model is incomplete: the parameters or the history of an epoch are missing')
         self.set_arrays(state['arrays'])
         self.kept, self.trained = state['kept'], state['trained']
         self.stage, self.epoch = state['stage'], state['epoch']
         self.history = [dict(row) for row in state['history']]
         self._measured = False
         self.last = self.state()
+
+    def release(self):
+        """Give back what is held on the device: images, parameters and compiled functions. This is its end."""
+        self.functions.release()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.release()
 
     # ------------------------------------------------------------------------------------- stages
 
@@ -314,6 +336,8 @@ class Trainer:
                 self._measure(subset)
                 row['validation_error'], row['validation_cross_entropy'] = validate(
                     self.functions, self.data.validation)
+                if not math.isfinite(row['validation_cross_entropy']):
+                    self._diverged('the validation cross-entropy is not finite')
                 if best_epoch([*self.history, row], self.rule) is row:
                     self.kept = self.arrays()
             self._end_epoch(row, subset)
@@ -436,11 +460,10 @@ class Trainer:
         train = self._train_many if self.many_steps and f.takes_rows_of(subset) else self._train_each
         values, counts = train(subset, order)
         self._measured = False
-        if not np.isfinite(values).all():
-            batch = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
-            raise FloatingPointError(
-                f'the training cost is not finite since minibatch {batch} of epoch {self.epoch + 1} of stage '
-                f'{self.stage}: try a learning_rate below {rate:g}, or batch_norm=True')
+        self._check_costs(values)
+        bad = [path for path, value in self.arrays().items() if not np.isfinite(value).all()]
+        if bad:
+            self._diverged(f"{bad[0].partition('/')[2]} is not finite", len(values))
         cost, entropy = np.average(values, axis=0, weights=counts)
         return {'stage': self.stage, 'epoch': self.epoch + 1, 'rate': rate, 'train_cost': float(cost),
                 'train_cross_entropy': float(entropy), 'validation_error': None,
@@ -453,7 +476,10 @@ class Trainer:
         for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
             values.append(f.train(*inputs, weights))
             counts.append(count)
-            self.report.minibatch(count, values[max(0, len(values) - 4)][0])   # one that is surely computed
+            computed = values[max(0, len(values) - 4)][0]       # surely: asking for it does not wait
+            self.report.minibatch(count, computed)
+            if not math.isfinite(computed):
+                break
         return np.array([[float(v) for v in pair] for pair in values]), counts
 
     def _train_many(self, subset, order):
@@ -467,10 +493,23 @@ class Trainer:
             cost, entropy = f.train_many(np.stack([rows for (rows,), _, _ in part]),
                                          np.stack([weights for _, weights, _ in part]))
             values += zip(np.asarray(cost, float), np.asarray(entropy, float))
+            if not np.isfinite(cost).all():
+                break
             self.report.minibatch(sum(count for _, _, count in part), values[-1][0])
             seconds = (time.perf_counter() - start) / len(part)
             n = int(np.clip(CALL_SECONDS / seconds, 1, min(2 * n, MOST_STEPS)))
         return np.array(values), counts
+
+    def _check_costs(self, values):
+        """Raise FloatingPointError where a training cost or cross-entropy (minibatches, 2) is infinite or NaN."""
+        if not np.isfinite(values).all():
+            self._diverged('the training cost is not finite',
+                           int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1)
+
+    def _diverged(self, what, batch=None):
+        where = f'minibatch {batch} of epoch {self.epoch + 1}' if batch else f'epoch {self.epoch + 1}'
+        raise FloatingPointError(f'{what} since {where} of stage {self.stage}: try a learning_rate below '
+                                 f'{float(self.functions.rate.get_value()):g}, or batch_norm=True')
 
     def _end_epoch(self, row, subset):
         if self.show_test:
@@ -483,7 +522,7 @@ class Trainer:
         self.report.epoch_ends(row)
 
 
-def fitting(arrays, shapes):
+def fitting(arrays, shapes, dtypes=None):
     """Check that saved arrays fit the parameters they are for.
 
     Parameters
@@ -491,17 +530,22 @@ def fitting(arrays, shapes):
     arrays : dict of str to array
     shapes : dict of str to tuple
         Shapes wanted, by name.
+    dtypes : dict of str to str, optional
+        Types wanted, by name.
 
     Raises
     ------
     ValueError
-        Lists missing names, unexpected names and names of another shape.
+        Lists missing names, unexpected names and names of another shape or type.
     """
     missing = [name for name in shapes if name not in arrays]
     unexpected = [name for name in arrays if name not in shapes]
     other = [f'{name} {np.shape(arrays[name])} for {tuple(shapes[name])}' for name in shapes
              if name in arrays and tuple(np.shape(arrays[name])) != tuple(shapes[name])]
+    types = [f'{name} {arrays[name].dtype} for {dtypes[name]}' for name in dtypes or ()
+             if name in arrays and arrays[name].dtype != dtypes[name]]
     lines = [f'{word}: {", ".join(names)}' for word, names in
-             (('missing', missing), ('unexpected', unexpected), ('of another shape', other)) if names]
+             (('missing', missing), ('unexpected', unexpected), ('of another shape', other),
+              ('of another type', types)) if names]
     if lines:
         raise ValueError('the saved model is of another architecture; ' + '; '.join(lines))

@@ -41,6 +41,8 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
+import zlib
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -272,9 +274,12 @@ class Record:
             yield self
             self.link_model()       # where it was written last of all
         except BaseException as error:
-            ends = {'KeyboardInterrupt': 'interrupted', 'TrialPruned': 'pruned'}
+            ends = {'KeyboardInterrupt': 'interrupted', 'Terminated': 'interrupted', 'TrialPruned': 'pruned'}
             kind = type(error).__name__
-            self.end(ends.get(kind) or f'failed: {kind}: {error}', {})
+            try:
+                self.end(ends.get(kind) or f'failed: {kind}: {error}', {})
+            except OSError as failure:
+                error.add_note(f'The record could not be completed: {failure}')
             raise
 
     def end(self, status, result):
@@ -449,7 +454,8 @@ def read_logits(folder):
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, MemoryError, zipfile.BadZipFile,
+            zlib.error) as error:
         raise RunError(f"'{path}' cannot be read: {error}") from None
 
 

@@ -9,6 +9,7 @@
 ==================  ===========================================================================
 """
 import csv
+import sys
 import time
 from pathlib import Path
 
@@ -86,6 +87,7 @@ class Console:
         self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.check = lambda: None       # called at every minibatch
 
     def write_to(self, path):
         """Write what was said, and what will be, into a file as well."""
@@ -94,16 +96,29 @@ class Console:
 
     def say(self, text='', level=1):
         if level <= 1:
-            self.told.append(f'{text}\n')
-            if self.log:
-                with open(self.log, 'a', encoding='utf-8') as file:
-                    file.write(f'{text}\n')
+            self._write(text)
         if self.verbose < level:
             return
         if self.progress:       # above the display, as it is: no markup, colours or folding
             self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, flush=True)
+
+    def note(self, text):
+        """Say something that stands in the log in any case, and on the terminal with `verbose` 2 only."""
+        self._write(text)
+        self.say(text, level=2)
+
+    def _write(self, text):
+        self.told.append(f'{text}\n')
+        if not self.log:
+            return
+        try:
+            with open(self.log, 'a', encoding='utf-8') as file:
+                file.write(f'{text}\n')
+        except OSError as error:        # on a full disk the model matters more
+            print(f"the log '{self.log}' cannot be written: {error.strerror}", file=sys.stderr)
+            self.log = None
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images):
         self.shown = time.monotonic()
@@ -130,6 +145,7 @@ class Console:
         self.say(f'compiling the {what}')
 
     def minibatch(self, count, cost):
+        self.check()
         if not self.progress:
             return
         self.seen += count

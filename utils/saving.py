@@ -2,9 +2,10 @@
 
 A model is a flat dict from path to array or text: ``parameters/conv1.W``, ``optimiser/velocity.conv1.W``,
 ``counter``, ``kept/...`` (the arrays of the kept epoch), ``trained/...`` (those at the end of stage train),
-``config`` and ``progress`` (JSON). It is written as HDF5 (``.h5``), or as a pickle of NumPy arrays and built-in
-containers (``.pkl``). Reading never runs code from a file, whatever is in it.
+``config``, ``progress`` and ``checksums`` (JSON; SHA-256 of every other entry). It is written as HDF5 (``.h5``), or as
+a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a file, see `utils.untrusted`.
 """
+import glob
 import io
 import json
 import os
@@ -16,12 +17,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-FORMAT, VERSION = 'symfer model', 1
+from utils.untrusted import ModelError, checksums, read_hdf5, read_pickle
+
+FORMAT, VERSION = 'symfer model', 2
+READABLE = (1, 2)           # version 1 had no checksums
+CHECKSUMMED = ('v108', 'v108')      # HDF5 1.8: the first with checksums of its own tables
+STAGES = ('train', 'retrain', 'anneal', 'done')
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
-
-
-class ModelError(ValueError):
-    """A model file that is not what it should be."""
 
 
 def check_target(path):
@@ -51,11 +53,17 @@ def check_target(path):
 
 @contextmanager
 def replacing(path):
-    """A temporary file beside `path`, which takes its place when the block ends well; else nothing changes."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
-    os.close(handle)
+    """A temporary file beside `path`, which takes its place when the block ends well; else nothing changes.
+
+    Raises
+    ------
+    OSError
+        It cannot be written: the disk is full, the folder is read-only, ...
+    """
+    path, temporary = Path(path), None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
+        os.close(handle)
         yield Path(temporary)
         with open(temporary, 'rb') as file:
             os.fsync(file.fileno())
@@ -63,9 +71,32 @@ def replacing(path):
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)      # mkstemp's own permission is the owner's alone
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        _sync(path.parent)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.strerror:
+            raise type(error)(f"'{path}' cannot be written ({error.strerror}); what was there stays as it "
+                              'was') from error
         raise
+
+
+def _sync(folder):
+    """Have a folder's new names on the disk, where the file system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError:
+        pass
+
+
+def clear_parts(path):
+    """Remove what runs of this model that were killed while they wrote it have left."""
+    for part in Path(path).parent.glob(f'.{glob.escape(Path(path).name)}.*.part'):
+        part.unlink(missing_ok=True)
 
 
 def save(path, state, config):
@@ -85,62 +116,27 @@ def save(path, state, config):
             flat |= {f'{group}/{name}': value for name, value in state[group].items()}
     flat['config'] = json.dumps(config)
     flat['progress'] = json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')})
+    flat['checksums'] = json.dumps(checksums(flat))
+    content = _hdf5(flat) if Path(path).suffix != '.pkl' else pickle.dumps(
+        {'format': FORMAT, 'version': VERSION, **flat}, protocol=4)
     with replacing(path) as temporary:
-        if Path(path).suffix == '.pkl':
-            with open(temporary, 'wb') as file:
-                pickle.dump({'format': FORMAT, 'version': VERSION, **flat}, file, protocol=4)
-            return
-        with h5py.File(temporary, 'w') as file:
-            file.attrs['format'], file.attrs['version'] = FORMAT, VERSION
-            for name, value in flat.items():
-                file.create_dataset(name, data=value, track_times=False)
+        temporary.write_bytes(content)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Admits NumPy arrays and built-in containers, nothing that could run."""
-    ADMITTED = {(module, name) for module, names in {
-        'numpy': ('ndarray', 'dtype'),
-        'numpy.core.multiarray': ('_reconstruct', 'scalar'),
-        'numpy._core.multiarray': ('_reconstruct', 'scalar'),
-    }.items() for name in names}
-
-    def find_class(self, module, name):
-        if (module, name) in self.ADMITTED:
-            return super().find_class(module.replace('numpy.core', 'numpy._core'), name)
-        raise ModelError(f"it holds an object '{module}.{name}', which is neither a NumPy array nor a built-in "
-                         'container; it is not loaded, for unpickling it could run code')
-
-
-def _read_hdf5(path):
-    flat = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            if item.shape == () and h5py.check_string_dtype(item.dtype):
-                flat[name] = item.asstr()[()]
-            elif item.dtype.kind in 'fiu':
-                flat[name] = item[()]
-            else:
-                raise ModelError(f"dataset '{name}' has type {item.dtype}, numbers expected")
-
-    with h5py.File(path, 'r') as file:
-        if file.attrs.get('format') != FORMAT:
-            raise ModelError(f"it is an HDF5 file, but not a {FORMAT}")
-        flat['version'] = int(file.attrs['version'])
-        file.visititems(visit)
-    return flat
-
-
-def _read_pickle(path):
-    with open(path, 'rb') as file:
-        flat = _Unpickler(io.BytesIO(file.read())).load()
-    if not isinstance(flat, dict) or flat.pop('format', None) != FORMAT:
-        raise ModelError(f'it is a pickle, but not a {FORMAT}')
-    return flat
+def _hdf5(flat):
+    """The bytes of an HDF5 file. Made in memory: the library ends the process where the disk is full."""
+    file = io.BytesIO()
+    with h5py.File(file, 'w', libver=CHECKSUMMED) as target:
+        target.attrs['format'], target.attrs['version'] = np.bytes_(FORMAT), VERSION
+        for name, value in flat.items():
+            if isinstance(value, str):      # of fixed length: others lie where HDF5 has no checksum
+                value = np.array(value.encode(), h5py.string_dtype('utf-8', len(value.encode())))
+            target.create_dataset(name, data=value, track_times=False)
+    return file.getbuffer()
 
 
 def load(path):
-    """Read a model file.
+    """Read a model file; whatever is in it, nothing of it is run.
 
     Returns
     -------
@@ -150,33 +146,68 @@ def load(path):
     Raises
     ------
     ModelError
-        Not a model, damaged, of a later version, or with objects that are not arrays.
+        Not a model, damaged, of a later version, or with anything in it but arrays of numbers and texts.
     FileNotFoundError
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no model file '{path}'")
     try:
-        flat = _read_pickle(path) if path.suffix == '.pkl' else _read_hdf5(path)
-        version = flat.pop('version')
-        if version != VERSION:
-            raise ModelError(f'it is of version {version}, this symfer reads version {VERSION}')
+        flat = _entries(path)
         config, progress = json.loads(flat.pop('config')), json.loads(flat.pop('progress'))
-        state = {'arrays': {}, 'kept': {}, 'trained': {}, **{k: progress[k] for k in ('stage', 'epoch', 'history')}}
+        if not isinstance(config, dict):
+            raise ModelError('its configuration is no table of arguments')
+        state = {'arrays': {}, 'kept': {}, 'trained': {}, **_checked_progress(progress)}
         for name, value in flat.items():
             if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in 'fiu':
-                raise ModelError(f"'{name}' is not an array of numbers")
+                raise ModelError(f'{name!r} is not an array of numbers')
             group, _, rest = name.partition('/')
             target = state[group] if group in ('kept', 'trained') else state['arrays']
             target[rest if group in ('kept', 'trained') else name] = np.asarray(value)
     except ModelError as error:
         raise ModelError(f"'{path}' cannot be loaded: {error}") from None
-    except Exception as error:       # h5py, pickle and json each have their own words for a damaged file
+    except MemoryError:
+        raise
+    except Exception as error:       # h5py, pickletools and json each have their own words for a damaged file
         raise ModelError(f"'{path}' cannot be loaded: it is damaged or not a {FORMAT} "
                          f'({type(error).__name__}: {error})') from error
     for group in ('kept', 'trained'):
         state[group] = state[group] or None
     return state, config
+
+
+def _entries(path):
+    """Texts and arrays of a model file by name, checksums verified."""
+    if path.suffix == '.pkl':
+        flat = read_pickle(path)
+        if flat.pop('format', None) != FORMAT:
+            raise ModelError(f'it is a pickle, but not a {FORMAT}')
+        version = flat.pop('version')
+    else:
+        attributes, flat = read_hdf5(path)
+        version = attributes.get('version')
+        if attributes.get('format', '') not in (FORMAT, None) or 'config' not in flat:
+            raise ModelError(f'it is an HDF5 file, but not a {FORMAT}')
+    if version not in READABLE:
+        raise ModelError(f'it is of version {version}, this symfer reads version {VERSION}')
+    if version > 1:
+        saved, found = json.loads(flat.pop('checksums')), checksums(flat)
+        wrong = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
+        if wrong:
+            raise ModelError(f'its checksums do not fit {", ".join(map(repr, wrong[:3]))}: it was damaged or changed '
+                             'after it was written; take an earlier copy of it')
+    return flat
+
+
+def _checked_progress(progress):
+    """Stage, epoch and history, if they are what `save` writes."""
+    stage, epoch, history = (progress[key] for key in ('stage', 'epoch', 'history'))
+    whole = [epoch, *(row['epoch'] for row in history)]
+    if not ({stage, *(row['stage'] for row in history)} <= {*STAGES} and isinstance(history, list)
+            and all(type(n) is int and 0 <= n < 2 ** 31 for n in whole)
+            and all(type(v) in (int, float, str, bool, type(None)) for row in history for v in row.values())):
+        raise ModelError('its history is not one of epochs')
+    return {'stage': stage, 'epoch': epoch, 'history': history}
 
 
 def make_way(path):

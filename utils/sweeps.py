@@ -14,14 +14,17 @@
 A point is a plain run: a model file of its own, with its run folder. What is done is read from these, so a sweep
 that was interrupted is given the same command again. Nothing is chosen on the test images.
 """
+import errno
 import fcntl
 import importlib
 import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +36,7 @@ from utils import record, saving
 from utils.trackers import needed
 
 RETRIES = 3         # of a point whose worker died
+_THREAD = threading.local()
 
 
 # ------------------------------------------------------------------------------------ the points
@@ -115,16 +119,61 @@ def points(grid, seeds, prefix):
 
 @contextmanager
 def claimed(model):
-    """Whether this process may work on a model: no other one does. The claim ends with the process."""
+    """Whether this thread may work on a model: nobody else does. The claim ends with the block, or the process.
+
+    Where the file system has no locks the answer is always yes.
+    """
     model = Path(model)
+    key = model.resolve()
+    if key in _claims():
+        yield True
+        return
     model.parent.mkdir(parents=True, exist_ok=True)
-    with open(model.with_name(f'.{model.name}.claim'), 'w') as file:
+    with open(claim_file(model), 'a', encoding='utf-8') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
-        yield True
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {socket.gethostname()}')
+        file.flush()
+        _claims().add(key)
+        try:
+            yield True
+        finally:
+            _claims().discard(key)
+
+
+def _claims():
+    """Models that this thread has claimed."""
+    if not hasattr(_THREAD, 'claims'):
+        _THREAD.claims = set()
+    return _THREAD.claims
+
+
+def claim_file(model):
+    return Path(model).with_name(f'.{Path(model).name}.claim')
+
+
+@contextmanager
+def claim(model):
+    """A block in which nobody else works on a model.
+
+    Raises
+    ------
+    OSError
+        Somebody does.
+    """
+    with claimed(model) as mine:
+        if not mine:
+            raise BlockingIOError(f"'{model}' is being written by another run ({claim_file(model).read_text()}): "
+                                  'choose another savename, or wait for that run')
+        saving.clear_parts(model)
+        yield
 
 
 def finished_run(model, options):
@@ -177,9 +226,9 @@ def run_point(options, test, plain, **arguments):
             try:
                 saved = saving.load(model)[1]
             except saving.ModelError:
-                saved = None
-            if saved and _same(saved['options'], wanted):
-                network = {} if saved['bundled_network'] else {'network': options['network']}
+                saved = {}
+            if saved.get('options') and _same(saved['options'], wanted):
+                network = {} if saved.get('bundled_network') else {'network': options['network']}
                 test(resume=str(model), **network, **arguments)
                 return 'finished'
         test(**options, **arguments)
