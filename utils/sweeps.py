@@ -179,8 +179,9 @@ def run_point(options, test, plain, **arguments):
             except saving.ModelError:
                 saved = None
             if saved and _same(saved['options'], wanted):
-                network = {} if saved['bundled_network'] else {'network': options['network']}
-                test(resume=str(model), **network, **arguments)
+                own = {key: options[key] for key in ('network', 'activation', 'optimiser', 'schedule')
+                       if key in options}
+                test(resume=str(model), **own, **arguments)
                 return 'finished'
         test(**options, **arguments)
         return 'finished'
