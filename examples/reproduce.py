@@ -90,7 +90,7 @@ ENTRIES = {**EXPERIMENTS, **RECIPES, **SMALL}
 def originals(data, scale):
     """The images of FER2013, or a share of each class and usage of them; without data drawn faces."""
     if data is None:
-        arrays = draw_faces(*(max(100, round(n * scale)) for n in (N_TRAINING, N_TEST, N_TEST)))
+        arrays = draw_faces(*(max(200, round(n * scale)) for n in (N_TRAINING, N_TEST, N_TEST)))
         return loaders.Originals(*arrays, np.arange(len(arrays[0]), dtype=np.int32), layout='drawn faces')
     whole = _from_sets(data) if (Path(data) / 'set1.h5').is_file() else loaders.read(data)
     if scale == 1:

@@ -107,9 +107,9 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
         check(GlobalAvgPool(), x, lambda v, x: x.mean(axis=(1, 2)), rng)
         assert GlobalAvgPool().sides(5, 6) == (1, 1)
 
-    @pytest.mark.parametrize('widths, projection', [((3, 3), False), ((2, 4), False), ((2, 4), True), ((4, 2), True),
-                                                    ((3, 3), True)])
-    @pytest.mark.parametrize('pool', [None, MaxPool(2)])
+    @pytest.mark.parametrize('widths, projection, pool', [
+        ((3, 3), True, None), ((3, 3), False, MaxPool(2)), ((2, 4), False, None), ((2, 4), False, MaxPool(2)),
+        ((4, 2), True, MaxPool(2))])
     def test_residual(self, rng, widths, projection, pool):
         n_in, n_out = widths
         layer = Residual(n_in, n_out, pool=pool, activation=rna.tanh(), projection=projection, rng=rng)

@@ -187,7 +187,7 @@ def test_smoothed_labels_cost_what_they_should(data):
     assert float(entropy) == pytest.approx(-log_p[np.arange(5), y].mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize('optimiser', [updates.sgd, updates.adam])
+@pytest.mark.parametrize('optimiser', [updates.adam, pytest.param(updates.sgd, marks=pytest.mark.slow)])
 def test_the_network_is_the_average_of_what_is_trained(data, optimiser):
     plain, averaged = (Functions(network(np.random.default_rng(0)), (12, 12), 20, learning_rate=.05,
                                  optimiser=optimiser, average=decay) for decay in (0., .8))
@@ -252,7 +252,7 @@ def test_a_schedule_that_gives_no_rate_is_refused(data):
         t.train(3)
 
 
-@pytest.mark.parametrize('stop_after', [2, 5])
+@pytest.mark.parametrize('stop_after', [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_last_bit(data, stop_after):
     class Stop(Exception):
         pass
