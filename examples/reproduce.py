@@ -26,7 +26,7 @@ from loaders.sample import draw_faces
 from loaders.splits import draw
 from utils.ensembles import ensemble
 from utils.evaluation import final_kind
-from utils.record import RunError, numbered_folder, read_run, write_json
+from utils.record import numbered_folder, read_run, write_json
 from utils.saving import replacing
 
 DOCS = Path(__file__).resolve().parent.parent / 'docs'
@@ -143,11 +143,14 @@ def rehearsed(options, scale):
 
 
 def run(name, seed, dataset, scale, folder, results):
-    """Run an experiment unless it is done; its result and history go into `results`."""
+    """Run an experiment unless it is done or another process is at it; result and history go into `results`."""
     entry, model = ENTRIES[name], folder / name / f'seed-{seed}.h5'
     options = {**rehearsed(entry.options, scale), 'dataset': str(dataset), 'seed': seed, 'name': entry.title,
                'savename': str(model)}
-    print(f'\n{name}, seed {seed}: {launch.run_point(options, verbose=1)}')
+    outcome = launch.run_point(options, verbose=1)
+    print(f'\n{name}, seed {seed}: {outcome}')
+    if outcome == 'busy':
+        return
     done = read_run(model.with_suffix(''))
     target = results / name / f'seed-{seed}'
     target.mkdir(parents=True, exist_ok=True)
@@ -171,6 +174,7 @@ def run_ensemble(folder, results):
 
 # ----------------------------------------------------------------------------------------- table
 
+FAILURES = (ValueError, OSError, FloatingPointError)
 HEADER = ('experiment', 'table', 'thesis', 'ours', 'plain test', 'public', 'private', 'without twins', 'seeds',
           'kept epoch', 'cross-entropy train / validation', 'training', 'images/s', 'device')
 
@@ -273,18 +277,24 @@ def main(arguments=None):
                          (folder / 'results', folder / 'results.md'))
         runs = [name for name in names if name != 'ensemble']
         sets = make_sets(sorted({ENTRIES[name].set for name in runs}), args.data, args.scale, folder / 'sets')
+        failures = []
         for seed in args.seeds:
             for name in runs:
-                run(name, seed, sets[ENTRIES[name].set], args.scale, folder, results)
+                try:
+                    run(name, seed, sets[ENTRIES[name].set], args.scale, folder, results)
+                except FAILURES as error:
+                    failures.append(f'{name}, seed {seed}: {error}')
+                    print(f'failed: {failures[-1]}')
         if 'ensemble' in names:
             run_ensemble(folder, results)
         write_table(results, page, args.scale)
-    except (ValueError, OSError, FloatingPointError, RunError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    except FAILURES as error:
+        failures = [error]
     except KeyboardInterrupt:
         return 130
-    return 0
+    for failure in failures:
+        print(f'error: {failure}', file=sys.stderr)
+    return 2 if failures else 0
 
 
 def _check(names, args):
