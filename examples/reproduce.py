@@ -29,6 +29,7 @@ from utils.evaluation import final_kind
 from utils.record import numbered_folder, read_run, write_json
 from utils.saving import replacing
 
+FAILURES = (ValueError, OSError, FloatingPointError)
 DOCS = Path(__file__).resolve().parent.parent / 'docs'
 VALIDATION = 3709 / 28709           # of set 1, which has none in the thesis: as large a part as of set 2
 N_TRAINING, N_TEST = 28709, 3589    # of FER2013; a test half has as many
@@ -174,7 +175,6 @@ def run_ensemble(folder, results):
 
 # ----------------------------------------------------------------------------------------- table
 
-FAILURES = (ValueError, OSError, FloatingPointError)
 HEADER = ('experiment', 'table', 'thesis', 'ours', 'plain test', 'public', 'private', 'without twins', 'seeds',
           'kept epoch', 'cross-entropy train / validation', 'training', 'images/s', 'device')
 

@@ -119,3 +119,17 @@ def test_the_table_of_full_runs_replaces_the_one_in_the_page(reproduce, tmp_path
     text = page.read_text()
     assert 'old' not in text and text.startswith('# Results\n') and text.endswith('<!-- end of table -->\n\nMore.\n')
     assert text.count('not yet run') == 13
+
+
+def test_a_failed_run_is_told_of_and_the_others_go_on(reproduce, monkeypatch, capsys):
+    def run(name, seed, *others):
+        if name == 'A-set1':
+            raise FloatingPointError('the cost is not finite')
+        print(f'{name} ran')
+    monkeypatch.setattr(reproduce, 'run', run)
+    monkeypatch.setattr(reproduce, 'make_sets', lambda numbers, *others: dict.fromkeys(numbers))
+    Path('trained_models/reproduce/sample-scale-0.1').mkdir(parents=True)
+    assert reproduce.main(['A-set1', 'A-drop-set1', '--scale', '.1', '--seeds', '3']) == 2
+    told = capsys.readouterr()
+    assert 'A-drop-set1 ran' in told.out
+    assert told.err == 'error: A-set1, seed 3: the cost is not finite\n'
