@@ -80,6 +80,8 @@ RECIPES = {
         ONLINE, network=cnn.ResNet18, n_hidden=[], p_drop=0., learning_rate=.1, weight_decay=5e-4,
         augment=dict(CHANGES, mixup=.4)))}
 SMALL = {
+    'LeNet5-set1': Entry('LeNet5 BN (set 1) (120, 84), 6 epochs', 1, dict(
+        THESIS, network=cnn.LeNet5, n_hidden=[120, 84], p_drop=0., n_epochs=6, anneal_epochs=2)),
     'A-quarter-set2': Entry('A BN-drop (set 2) (256), a quarter of the width, 7 epochs', 2, dict(
         THESIS, network=cnn.A, network_args={'width': .25}, n_hidden=[256], p_dropConv=[0., .1, .1, .2], n_epochs=7,
         anneal_epochs=2))}

@@ -152,6 +152,8 @@ class Interrupted(Exception):
     for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[::-1 if k % 2 else 1])])
 def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
     options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
+    if suffix == '.h5':
+        options = {**MEANS, 'anneal_epochs': 2, 'save_every': 100}
     whole = small(tiny_set, savename=f'whole{suffix}', **options)
     assert len(whole.history) > after
     epochs = []
@@ -367,9 +369,7 @@ MEANS = dict(optimiser='adamw', optimiser_args={'beta2': .99}, weight_decay=.01,
              schedule='cosine', schedule_args={'warmup': 1}, average=.9, label_smoothing=.1, n_epochs=3)
 
 
-def test_optimiser_schedule_and_average_are_saved_and_gone_on_with(tiny_set):
-    whole = small(tiny_set, savename='whole.h5', **MEANS)
-
+def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
     def stop(row):
         if row['stage'] == 'retrain':
             raise Interrupted
@@ -381,12 +381,9 @@ def test_optimiser_schedule_and_average_are_saved_and_gone_on_with(tiny_set):
         'step', 'mean', 'square', 'averaged', 'trained'}
     with pytest.raises(ValueError, match="was trained with optimiser='adamw', not 'adam'"):
         launch.test(resume='cut.h5', optimiser='adam')
-    resumed = launch.test(resume='cut.h5', verbose=0)
-    assert same_models('whole.h5', 'cut.h5')
-    assert lines_without_times(resumed.history) == lines_without_times(whole.history)
     with pytest.raises(ValueError, match='n_epochs=5 the schedule'):
         launch.test(resume='cut.h5', n_epochs=5, verbose=0)
-    assert len(list(Path('cut').glob('run-*'))) == 2
+    assert len(list(Path('cut').glob('run-*'))) == 1
 
 
 def signs(gradients, parameters, rate, scale=1.):
