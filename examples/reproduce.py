@@ -11,6 +11,7 @@ of the epochs, narrow networks, everything else as it is; its figures mean nothi
 """
 import argparse
 import csv
+import inspect
 import json
 import shutil
 import sys
@@ -139,9 +140,10 @@ def rehearsed(options, scale):
     """The same experiment with few epochs and a narrow network."""
     if scale == 1:
         return options
+    narrow = {'width': 1 / 16} if 'width' in inspect.signature(options['network']).parameters else {}
     return {**options, 'n_epochs': max(2, round(options['n_epochs'] * scale)),
             'anneal_epochs': max(1, round(options.get('anneal_epochs', 10) * scale)),
-            'n_hidden': [max(8, n // 16) for n in options['n_hidden']], 'network_args': {'width': 1 / 16},
+            'n_hidden': [max(8, n // 16) for n in options['n_hidden']], 'network_args': narrow,
             'statistics_images': 200}
 
 

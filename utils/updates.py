@@ -171,9 +171,8 @@ def averaged(outputs, updates, parameters, decay):
     """
     filled = parameter(0., trainable=False)
     trained = {p: parameter(p.get_value(), trainable=False) for p in parameters.values()}
-    names = list(updates)
-    replaced = clone_replace([*outputs, *(updates[name] for name in names)], replace=trained)
-    outputs, new = replaced[:len(outputs)], dict(zip(names, replaced[len(outputs):]))
+    replaced = clone_replace([*outputs, *updates.values()], replace=trained)
+    outputs, new = replaced[:len(outputs)], dict(zip(updates, replaced[len(outputs):]))
     out = {variable: value for variable, value in new.items() if variable not in trained}
     out[filled] = _moved(filled, np.float32(1), decay)
     share = np.float32(1 - decay) / out[filled]
