@@ -23,6 +23,7 @@ import numpy as np
 import cnn
 import launch
 import loaders
+import mlp
 from loaders.sample import draw_faces
 from loaders.splits import draw
 from utils.ensembles import ensemble
@@ -81,6 +82,8 @@ RECIPES = {
         ONLINE, network=cnn.ResNet18, n_hidden=[], p_drop=0., learning_rate=.1, weight_decay=5e-4,
         augment=dict(CHANGES, mixup=.4)))}
 SMALL = {
+    'MLP-set1': Entry('MLP BN-drop (set 1) (256), 10 epochs', 1, dict(
+        THESIS, network=mlp.MLP, n_hidden=[256], n_epochs=10, anneal_epochs=3)),
     'LeNet5-set1': Entry('LeNet5 BN (set 1) (120, 84), 6 epochs', 1, dict(
         THESIS, network=cnn.LeNet5, n_hidden=[120, 84], p_drop=0., n_epochs=6, anneal_epochs=2)),
     'A-quarter-set2': Entry('A BN-drop (set 2) (256), a quarter of the width, 7 epochs', 2, dict(
