@@ -55,7 +55,7 @@ class Entry:
 # The thesis gives epochs for the third alone (Figure 18): 200 are enough for the entropy point there.
 EXPERIMENTS = {
     'A-set1': Entry('A (set 1)', 1, dict(PLAIN, network=cnn.A, n_hidden=[1024, 1024], p_drop=0., p_dropConv=[0.] * 4,
-                                         n_epochs=60), '40-42', 'page 34'),
+                                         n_epochs=60), '40-42', 'section 5.5'),
     'A-drop-set1': Entry('A drop (set 1)', 1, dict(PLAIN, network=cnn.A, n_hidden=[1024, 1024], n_epochs=200),
                          '36.66', '6'),
     'A-drop-set2': Entry('A drop (set 2)', 2, dict(PLAIN, network=cnn.A, n_hidden=[1024], n_epochs=200),
