@@ -198,7 +198,7 @@ def table(results):
     if path.is_file():
         saved = json.loads(path.read_text(encoding='utf-8'))
         row = _errors(saved['evaluation'])
-        cells = [_mean([row[key]]) for key in ERRORS] + [f"{len(saved['members'])} members"] + [''] * 5
+        cells = [_mean([row[key]]) for key in ERRORS] + [f"members: {len(saved['members'])}"] + [''] * 5
     else:
         cells = ['not yet run'] + [''] * 10
     return '\n'.join([*lines, '| ' + ' | '.join(['ensemble of the recipes', '', '', *cells]) + ' |']) + '\n'
