@@ -40,6 +40,7 @@ from utils import (
     reporting,
     rna,
     saving,
+    schedules,
     sweeps,
     trackers,
     updates,
@@ -62,14 +63,19 @@ from utils.record import (
 )
 from utils.untrusted import Draws
 
+FUNCTIONS = {'optimiser': updates.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
 # Arguments of `test` that a network takes, where its class has them.
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
 # Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
 FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
-         'network_args', 'seed', 'rule', 'retrain', 'momentum', 'nesterov', 'augment', 'statistics_images',
-         'precision')
+         'network_args', 'seed', 'rule', 'retrain', 'optimiser', 'optimiser_args', 'momentum', 'nesterov',
+         'weight_decay', 'clip_norm', 'schedule', 'schedule_args', 'average', 'label_smoothing', 'augment',
+         'statistics_images', 'precision')
+# Arguments that `Trainer` takes as they are.
+TRAINING = ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared', 'augment', 'precision',
+            'label_smoothing', 'average')
 
 # What `python launch.py` takes when it is given no data set: a short run on the sample faces.
 SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
@@ -153,9 +159,11 @@ def _knows_what_was_given(function):
 def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
-         rule='entropy', retrain=True, anneal_epochs=10, momentum=0., nesterov=False, augment=None,
-         statistics_images=5000, precision='float32', special_test=True, show_test=False, resume=None, save_every=1,
-         name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):
+         rule='entropy', retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None, momentum=0.,
+         nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None, average=0.,
+         label_smoothing=0., augment=None, statistics_images=5000, precision='float32', special_test=True,
+         show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1, report=True, track=None,
+         given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -194,8 +202,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         same name. A file that is there already is renamed, not overwritten. By default
         trained_models/<network>_<set>.h5.
     network : class
-        `cnn.A`, `cnn.B`, `cnn.C`, `cnn.D`, `cnn.LeNet5`, `mlp.MLP` or a class of your own that is called and
-        used as they are. A name, or ``script.py:Class``, will do.
+        `cnn.A`, `cnn.B`, `cnn.C`, `cnn.D`, `cnn.VGG`, `cnn.ResNet18`, `cnn.LeNet5`, `mlp.MLP` or a class of your own
+        that is called and used as they are. A name, or ``script.py:Class``, will do.
     network_args : dict, optional
         Further arguments of the network's class, for example ``{'last_pool': False}`` of `cnn.B`.
     seed : int
@@ -205,11 +213,33 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     retrain : bool
         False goes on from the kept epoch's parameters instead of retraining with the validation images.
     anneal_epochs : int
-        Epochs at a tenth of the learning rate, at the end.
+        Epochs at a tenth of the learning rate, at the end; with a schedule, of the rate of the kept epoch.
+    optimiser : {'sgd', 'rmsprop', 'adam', 'adamw'} or callable
+        See `utils.updates`; also a function of your own, ``optimiser(gradients, parameters, rate)``, or its name,
+        ``script.py:function``.
+    optimiser_args : dict, optional
+        Its further arguments, for example ``{'beta2': 0.99}`` of 'adam'.
     momentum : float
-        In [0, 1).
+        In [0, 1); of 'sgd'.
     nesterov : bool
         Nesterov's form of the momentum.
+    weight_decay : float
+        Times the weights, added to their gradients; with 'adamw' decoupled from them. Biases, gamma and beta do
+        not decay. (`L2_reg` is the factor of the squares in the cost: with 'sgd' half as large a number does the
+        same.)
+    clip_norm : float
+        Largest norm of all gradients together, longer ones are shortened to it; 0 leaves them.
+    schedule : {'constant', 'step', 'cosine', 'one_cycle', 'plateau'} or callable
+        Learning rate of each epoch of stage train, see `utils.schedules`; also a function of your own,
+        ``schedule(epoch, n_epochs, figures)``, or its name, ``script.py:function``. Stage retrain has the same
+        rates, epoch by epoch.
+    schedule_args : dict, optional
+        Its further arguments, for example ``{'warmup': 5}`` of 'cosine'.
+    average : float
+        In [0, 1): decay, in minibatches, of a moving average of the parameters; it is the average that is validated,
+        tested and saved. 0 averages nothing.
+    label_smoothing : float
+        In [0, 1): part of each training label that is spread evenly over all classes.
     augment : Augment, dict or True, optional
         Change the training images anew in every minibatch, see `utils.augmentation.Augment`; a dict holds its
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'mixup': 0.2}``, True takes its defaults.
@@ -281,12 +311,12 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                                  options['trainShared'])
         with sweeps.claim(path), told(), Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
-            **{key: options[key] for key in ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val',
-                                             'rule', 'trainShared', 'statistics_images', 'show_test', 'augment',
-                                             'precision')}) as trainer:
+            schedule=_schedule(options), **{key: options[key] for key in (
+                *TRAINING, 'rule', 'statistics_images', 'show_test')}) as trainer:
             if state:
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
+                trainer.check_rates(options['n_epochs'])
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
             console.write_to(record.log)
@@ -321,9 +351,10 @@ def _checked(options):
         options[name] = int(options[name])
 
     demand(number('learning_rate') and options['learning_rate'] > 0, 'learning_rate', 'a number > 0')
-    for name in ('L1_reg', 'L2_reg', 'gaussian_std'):
+    for name in ('L1_reg', 'L2_reg', 'gaussian_std', 'weight_decay', 'clip_norm'):
         demand(number(name) and options[name] >= 0, name, 'a number >= 0')
-    demand(number('momentum') and 0 <= options['momentum'] < 1, 'momentum', 'a number in [0, 1)')
+    for name in ('momentum', 'average', 'label_smoothing'):
+        demand(number(name) and 0 <= options[name] < 1, name, 'a number in [0, 1)')
     for name, least in (('n_epochs', 1), ('batch_size', 1), ('anneal_epochs', 0), ('statistics_images', 1),
                         ('save_every', 1), ('seed', 0)):
         whole(name, least)
@@ -375,7 +406,30 @@ def _checked(options):
     options['track'] = trackers.check(options['track'] or ())
     options['network'] = _network_class(options['network'])
     options['augment'] = _augment(options['augment'])
+    options['schedule'] = options['schedule'] or 'constant'
+    for name, known in FUNCTIONS.items():
+        options[name] = _named(options[name], known, name, 'function')
+        _check_further(options, name)
+    if options['optimiser'] is not updates.sgd and (options['momentum'] or options['nesterov']):
+        raise ValueError(f"momentum and nesterov are of optimiser 'sgd', got {_class_name(options['optimiser'])!r}: "
+                         'leave them out')
+    if options['schedule'] is schedules.plateau and not options['val']:
+        raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
     return options
+
+
+def _check_further(options, name):
+    """Check ``<name>_args``, further arguments of a function: those after the first three."""
+    further, key = options[f'{name}_args'], f'{name}_args'
+    if further is not None and not isinstance(further, dict):
+        raise ValueError(f'{key} must be a dict, got {further!r}')
+    options[key] = further or {}
+    accepted = inspect.signature(options[name]).parameters.values()
+    names = [p.name for p in list(accepted)[3:]]
+    unknown = [k for k in options[key] if k not in names and not any(p.kind is p.VAR_KEYWORD for p in accepted)]
+    if unknown:
+        raise ValueError(f"{name} {_class_name(options[name])!r} does not take {unknown[0]!r} of {key}; it takes "
+                         + (', '.join(names) or 'nothing'))
 
 
 def _augment(settings):
@@ -394,30 +448,36 @@ def _augment(settings):
 
 def _network_class(network):
     """A class of networks from a class, a name or ``script.py:Class``."""
-    if not isinstance(network, str):
-        if not callable(network):
-            raise ValueError(f'network must be a class, got {network!r}')
-        return network
-    if network in NETWORKS:
-        return NETWORKS[network]
-    file, colon, cls = network.rpartition(':')
+    return _named(network, NETWORKS, 'network', 'Class')
+
+
+def _named(value, known, what, kind):
+    """A class or function as it is, or by its name: one of `known`, or in a script, ``script.py:name``."""
+    if not isinstance(value, str):
+        if not callable(value):
+            raise ValueError(f"{what} must be a {kind.lower()} or one of {', '.join(known)}, got {value!r}")
+        return value
+    if value in known:
+        return known[value]
+    file, colon, cls = value.rpartition(':')
     if not colon or not Path(file).is_file():
-        near = difflib.get_close_matches(network, NETWORKS, 1)
-        raise ValueError(f"network must be one of {', '.join(NETWORKS)} or script.py:Class, got {network!r}"
+        near = difflib.get_close_matches(value, known, 1)
+        raise ValueError(f"{what} must be one of {', '.join(known)} or script.py:{kind}, got {value!r}"
                          + (f'; did you mean {near[0]}?' if near else ''))
     spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
     # Where `inspect` looks for the source of a class.
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, cls):
-        raise ValueError(f"'{file}' has no class {cls}")
+        raise ValueError(f"'{file}' has no {kind.lower()} {cls}")
     return getattr(module, cls)
 
 
 def _plain(options):
     """The options as JSON knows them."""
     out = {key: value for key, value in options.items() if key not in ('resume', 'on_epoch', 'verbose')}
-    out['network'] = _class_name(options['network'])
+    for key in ('network', 'optimiser', 'schedule'):
+        out[key] = _class_name(options[key])
     out['augment'] = options['augment'] and options['augment'].settings
     out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
     for key in ('dataset', 'savename'):
@@ -425,8 +485,9 @@ def _plain(options):
     try:
         json.dumps(out)
     except TypeError as error:
-        raise ValueError(f'network_args must hold numbers, texts, booleans and lists of them ({error}), '
-                         f"got {options['network_args']!r}") from None
+        further = {key: options[key] for key in ('network_args', 'optimiser_args', 'schedule_args') if options[key]}
+        raise ValueError(f"{', '.join(further)} must hold numbers, texts, booleans and lists of them ({error}), "
+                         f'got {further!r}') from None
     return json.loads(json.dumps(out))
 
 
@@ -454,6 +515,9 @@ def _with_resumed(options, given):
         options['activation'] = _saved_activation(options['resume'], options['activation'])
     _check_saved(options['resume'], {key: saved[key] for key in saved if key not in given})
     options['augment'] = _augment(options['augment'])
+    for key, known in FUNCTIONS.items():
+        if isinstance(options[key], str):
+            options[key] = _saved_function(options['resume'], key, options[key], known)
     if 'savename' not in given:
         options['savename'] = options['resume']
     options['fingerprint'] = config['fingerprint']
@@ -511,6 +575,13 @@ def _saved_activation(model, name):
     if name not in rna.ACTIVATIONS:
         raise ValueError(f"'{model}' was trained with an activation of a script, {name}: pass it as activation=")
     return rna.ACTIVATIONS[name]()
+
+
+def _saved_function(model, what, name, known):
+    """A saved model's optimiser or schedule, where it is one of symfer's."""
+    if name not in known:
+        raise ValueError(f"'{model}' was trained with a function of a script as {what}, {name}: pass it as {what}=")
+    return known[name]
 
 
 def _open_data(options, console):
@@ -597,9 +668,20 @@ def _arguments_used(options):
 
 
 def _optimiser(options):
-    if not options['momentum']:
-        return updates.sgd
-    return functools.partial(updates.momentum, mu=options['momentum'], nesterov=options['nesterov'])
+    further, decay = options['optimiser_args'], options['weight_decay']
+    optimiser = options['optimiser']
+    if options['momentum']:
+        optimiser, further = updates.momentum, {'mu': options['momentum'], 'nesterov': options['nesterov']}
+    if optimiser is updates.adamw:
+        further, decay = {'decay': decay, **further}, 0
+    optimiser = functools.partial(optimiser, **further)
+    if decay:
+        optimiser = updates.decayed(optimiser, decay)
+    return updates.clipped(optimiser, options['clip_norm']) if options['clip_norm'] else optimiser
+
+
+def _schedule(options):
+    return functools.partial(options['schedule'], **options['schedule_args'])
 
 
 def _target(options, data):
@@ -1033,10 +1115,11 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
     if kind != '1':
         for point in every:
             point |= {'dataset': str(point['dataset'])}
-            if not isinstance(point.get('network', ''), str):
-                if point['network'] not in NETWORKS.values():
-                    raise ValueError('several workers need a network of your own as script.py:Class')
-                point['network'] = _class_name(point['network'])
+            for key, known in (('network', NETWORKS), *FUNCTIONS.items()):
+                if callable(point.get(key)):
+                    if point[key] not in known.values():
+                        raise ValueError(f'several workers need your own {key} as a text, script.py:name')
+                    point[key] = _class_name(point[key])
             if 'activation' in point:
                 point['activation'] = getattr(point['activation'], 'name', point['activation'])
     if kind == 'ray':
@@ -1132,7 +1215,7 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     options = _checked({**{name: p.default for name, p in inspect.signature(test).parameters.items()}, **options})
     with _open_data(options, console) as data:
         trainer = Trainer(_network_maker(options, data, given), data, optimiser=_optimiser(options), **{
-            key: options[key] for key in ('batch_size', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared')})
+            key: options[key] for key in TRAINING})
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
@@ -1182,7 +1265,7 @@ def _parser():
             kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
         elif key == 'activation':
             kwargs['choices'] = list(rna.ACTIVATIONS)
-        elif key in ('network_args', 'augment'):
+        elif key in ('network_args', 'optimiser_args', 'schedule_args', 'augment'):
             kwargs |= {'type': json.loads, 'metavar': 'JSON'}
         elif isinstance(p.default, (int, float)):
             kwargs['type'] = type(p.default)

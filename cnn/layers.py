@@ -4,6 +4,7 @@
 `Conv`              convolution, pooling, batch norm or bias, noise, activation, dropout
 `MaxPool`           maximum over windows
 `AvgPool`           mean over windows
+`GlobalAvgPool`     mean over the whole image
 `Residual`          residual block of two convolutions
 ==================  ===========================================================================
 
@@ -15,7 +16,7 @@ import pytensor.tensor as pt
 
 from mlp.layers import BatchNorm, Bias, Dropout, GaussianNoise
 from utils import ops, rna
-from utils.layer import Layer, parameter, sublayers
+from utils.layer import Layer, mean, parameter, sublayers
 
 
 class _Pool(Layer):
@@ -41,6 +42,21 @@ class AvgPool(_Pool):
 
     def __call__(self, x, phase):
         return ops.avg_pool(x, self.window, self.stride, self.ignore_border)
+
+
+class GlobalAvgPool(Layer):
+    """Mean over all pixels of each channel, (n, h, w, c) -> (n, c): what is left needs no hidden layer [1]_.
+
+    References
+    ----------
+    .. [1] Lin, Chen and Yan (2014), Network In Network, ICLR, arXiv 1312.4400, section 3.2.
+    """
+
+    def sides(self, height, width):
+        return 1, 1
+
+    def __call__(self, x, phase):
+        return mean(x, (1, 2))
 
 
 class Conv(Layer):
@@ -100,18 +116,20 @@ class Residual(Layer):
 
     The second convolution is linear; the shortcut is added to it, then come pooling, activation and
     dropout. Where the width grows the shortcut is the input padded with channels of zeros, which has no
-    parameters (option A of [1]_).
+    parameters (option A of [1]_), or a projection.
 
     Parameters
     ----------
     n_in, n_out : int
-        Channels read, filters of both convolutions; ``n_out >= n_in``.
+        Channels read, filters of both convolutions; ``n_out >= n_in`` without a projection.
     pool : MaxPool or AvgPool, optional
         Between the sum and the activation.
     activation, batch_norm, gaussian_std, rng
         As in `Conv`.
     p_drop : (float, float)
         Probability of dropping an output of the first convolution and of the block.
+    projection : bool
+        Where the width changes, a linear 1x1 convolution as the shortcut (option B of [1]_).
 
     References
     ----------
@@ -120,25 +138,29 @@ class Residual(Layer):
     """
 
     def __init__(self, n_in, n_out, pool=None, activation=rna.relu(), batch_norm=True, gaussian_std=0.,
-                 p_drop=(0., 0.), *, rng):
-        if n_out < n_in:
+                 p_drop=(0., 0.), projection=False, *, rng):
+        if n_out < n_in and not projection:
             raise ValueError(f'a shortcut without parameters cannot narrow {n_in} channels to {n_out}')
         options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
         self.conv1 = Conv(n_in, n_out, activation=activation, p_drop=p_drop[0], **options)
         self.conv2 = Conv(n_out, n_out, activation=None, **options)
         self.pool, self.activation, self.dropout = pool, activation, Dropout(p_drop[1], 'p_dropConv')
         self.more = n_out - n_in
+        self.projection = (Conv(n_in, n_out, size=1, activation=None, **options) if projection and self.more
+                           else None)
 
     def sides(self, height, width):
         return self.pool.sides(height, width) if self.pool else (height, width)
 
-    def shortcut(self, x):
+    def shortcut(self, x, phase):
+        if self.projection:
+            return self.projection(x, phase)
         if not self.more:
             return x
         return pt.concatenate([x, pt.zeros((*x.type.shape[:3], self.more), dtype=x.dtype)], axis=3)
 
     def __call__(self, x, phase):
-        y = self.conv2(self.conv1(x, phase), phase) + self.shortcut(x)
+        y = self.conv2(self.conv1(x, phase), phase) + self.shortcut(x, phase)
         if self.pool:
             y = self.pool(y, phase)
         return self.dropout(self.activation(y), phase)

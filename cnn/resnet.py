@@ -1,10 +1,10 @@
-"""Networks C and D: residual networks [1]_ reduced to small images, thesis Table 4.
+"""Networks C and D: residual networks [1]_ reduced to small images, thesis Table 4; and ResNet18.
 
-Both always use batch norm, and pool where [1]_ steps by two.
+All always use batch norm, and pool where [1]_ steps by two.
 
 .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
 """
-from cnn.layers import Conv, MaxPool, Residual, per_convolution, sides_after
+from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, per_convolution, sides_after
 from cnn.vgg import filters
 from mlp.layers import FullyConnected
 from utils import rna
@@ -68,6 +68,46 @@ class D(Layer):
         x = self.conv2(x, phase)           # (n, 12, 12, 128)
         x = self.block(x, phase)           # (n,  6,  6, 128)
         return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+
+
+class ResNet18(Layer):
+    """The 18 layers of [1]_ for small images: a 3x3 convolution, four stages of two blocks, mean, softmax.
+
+    Parameters as in `cnn.A`, with 17 values of `p_dropConv`: the first convolution's, then two for each block; and
+
+    Parameters
+    ----------
+    projection : bool
+        1x1 convolutions as shortcuts where the width doubles; False: shortcuts without parameters.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385, Table 1;
+       the first convolution as in section 4.2.
+    """
+
+    def __init__(self, im_dim, n_classes, n_hidden=(), activation=rna.relu(), batch_norm=True, p_drop=0.,
+                 p_dropConv=(0.,) * 17, gaussian_std=0., width=1., projection=True, *, rng):
+        _needs_batch_norm(self, batch_norm)
+        options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
+        d = per_convolution(self, p_dropConv, 17)
+        n = filters(width, 64, 64, 128, 256, 512)
+        self.conv = Conv(1, n[0], p_drop=d[0], **options)
+        self.blocks = []
+        for k in range(8):
+            if k in (2, 4, 6):
+                self.blocks.append(MaxPool(2))
+            self.blocks.append(Residual(n[(k + 1) // 2], n[k // 2 + 1], p_drop=d[2 * k + 1:2 * k + 3],
+                                        projection=projection, **options))
+        sides_after(self, im_dim)
+        self.mean = GlobalAvgPool()
+        self.fc = FullyConnected(n[4], n_classes, n_hidden, p_drop, **options)
+
+    def __call__(self, x, phase):          # shapes for 48x48 images
+        x = self.conv(x, phase)            # (n, 48, 48,   1) -> (n, 48, 48,  64)
+        for block in self.blocks:          # -> (n, 48, 48, 64) -> (n, 24, 24, 128)
+            x = block(x, phase)            # -> (n, 12, 12, 256) -> (n, 6, 6, 512)
+        return self.fc(self.mean(x, phase), phase)      # (n, 512) -> (n, n_classes)
 
 
 def _needs_batch_norm(network, batch_norm):

@@ -1,4 +1,4 @@
-"""Networks A and B: VGGNet [1]_ reduced to small images, thesis Table 2.
+"""Networks A and B: VGGNet [1]_ reduced to small images, thesis Table 2; and VGG, a wider one.
 
 .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
    arXiv 1409.1556.
@@ -87,6 +87,39 @@ class B(Layer):
         x = self.conv4(x, phase)           # (n,  6,  6, 256)
         x = self.conv5(x, phase)           # (n,  6,  6, 512)
         x = self.conv6(x, phase)           # (n,  3,  3, 512)
+        return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+
+
+class VGG(Layer):
+    """Four pairs of 3x3 convolutions, a pooling after each, hidden layers, softmax [1]_.
+
+    The network of the best single figure on FER2013 without other data, 73.28 % of the public half right (chosen on
+    the private half), with hidden layers of 4096 and 4096 and `p_drop` 0.2 on crops of 40x40 pixels, which leave
+    2x2. Here the hidden layers are normalised as well.
+
+    Parameters as in `A`, with eight values of `p_dropConv`.
+
+    References
+    ----------
+    .. [1] Khaireddin and Chen (2021), Facial Emotion Recognition: State of the Art Performance on FER2013,
+       arXiv 2105.03588, section III.
+    """
+
+    def __init__(self, im_dim, n_classes, n_hidden=(4096, 4096), activation=rna.relu(), batch_norm=True,
+                 p_drop=.2, p_dropConv=(0.,) * 8, gaussian_std=0., width=1., *, rng):
+        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        d = per_convolution(self, p_dropConv, 8)
+        n = [1, *filters(width, 64, 128, 256, 512)]
+        self.conv = []
+        for k in range(4):
+            self.conv += [Conv(n[k], n[k + 1], p_drop=d[2 * k], **options),
+                          Conv(n[k + 1], n[k + 1], pool=MaxPool(2), p_drop=d[2 * k + 1], **options)]
+        height, w = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * w * n[4], n_classes, n_hidden, p_drop, **options)
+
+    def __call__(self, x, phase):          # shapes for 48x48 images
+        for conv in self.conv:             # (n, 48, 48,   1) -> (n, 24, 24,  64) -> (n, 12, 12, 128)
+            x = conv(x, phase)             # -> (n, 6, 6, 256) -> (n, 3, 3, 512)
         return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
 
 

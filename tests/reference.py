@@ -99,3 +99,43 @@ def numerical_gradient(f, x, step=1e-5):
         x[k] = kept
         g[k] = (above - below) / (2 * step)
     return g
+
+
+def optimise(rule, start, gradients, rates, decay=0., clip=0., **options):
+    """Parameters after each step of an optimiser; weights, those of two axes, decay.
+
+    Parameters
+    ----------
+    rule : {'sgd', 'momentum', 'nesterov', 'rmsprop', 'adam', 'adamw'}
+    start : list of array
+    gradients : list of list of array
+        One list per step.
+    rates : list of float
+    """
+    values, steps = [np.array(v, dtype=float) for v in start], []
+    first, second = ([np.zeros_like(v) for v in values] for _ in range(2))
+    mu, rho = options.get('mu', .9), options.get('rho', .99)
+    b1, b2, eps = options.get('beta1', .9), options.get('beta2', .999), options.get('epsilon', 1e-8)
+    for t, (given, rate) in enumerate(zip(gradients, rates), start=1):
+        norm = np.sqrt(sum((g.astype(float) ** 2).sum() for g in given))
+        for k, p in enumerate(values):
+            g = given[k] * (clip / norm if clip and norm > clip else 1)
+            shrinks = decay if p.ndim == 2 else 0.
+            if rule == 'adamw':
+                p = p * (1 - rate * shrinks)
+            else:
+                g = g + shrinks * values[k]
+            if rule in ('momentum', 'nesterov'):
+                first[k] = mu * first[k] - rate * g
+                p = p + first[k] if rule == 'momentum' else p + mu * first[k] - rate * g
+            elif rule == 'rmsprop':
+                second[k] = rho * second[k] + (1 - rho) * g ** 2
+                p = p - rate * g / (np.sqrt(second[k]) + eps)
+            elif rule in ('adam', 'adamw'):
+                first[k], second[k] = b1 * first[k] + (1 - b1) * g, b2 * second[k] + (1 - b2) * g ** 2
+                p = p - rate * (first[k] / (1 - b1 ** t)) / (np.sqrt(second[k] / (1 - b2 ** t)) + eps)
+            else:
+                p = p - rate * g
+            values[k] = p
+        steps.append([v.copy() for v in values])
+    return steps

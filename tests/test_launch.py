@@ -152,6 +152,8 @@ class Interrupted(Exception):
     for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[::-1 if k % 2 else 1])])
 def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
     options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
+    if suffix == '.h5':
+        options = {**MEANS, 'anneal_epochs': 2, 'save_every': 100}
     whole = small(tiny_set, savename=f'whole{suffix}', **options)
     assert len(whole.history) > after
     epochs = []
@@ -268,7 +270,7 @@ def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
     ({'rule': 'luck'}, "rule must be 'entropy' or 'error', got 'luck'"),
     ({'seed': -1}, 'seed must be'), ({'seed': 2 ** 32}, 'seed must be'),
     ({'val': 'yes'}, "val must be True or False, got 'yes'"),
-    ({'network': 'AA'}, "network must be one of A, B, C, D, LeNet5, MLP or script.py:Class, got 'AA'"),
+    ({'network': 'AA'}, "network must be one of A, B, C, D, VGG, ResNet18, LeNet5, MLP or script.py:Class, got 'AA'"),
     ({'network_args': [1]}, 'network_args must be a dict'),
     ({'network_args': {'f': object()}}, 'does not take network_args'),
     ({'resume': 'absent.h5'}, 'no model file')])
@@ -359,3 +361,66 @@ def test_nothing_is_said_about_a_missing_compiler(tiny_set):
                  env={'PATH': '/nowhere', 'HOME': '/nowhere'})
     assert done.returncode == 0, done.stderr
     assert done.stderr == ''
+
+
+# --------------------------------------------------------------------- optimisers, schedules, averages
+
+MEANS = dict(optimiser='adamw', optimiser_args={'beta2': .99}, weight_decay=.01, clip_norm=1., learning_rate=.01,
+             schedule='cosine', schedule_args={'warmup': 1}, average=.9, label_smoothing=.1, n_epochs=3)
+
+
+def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
+    def stop(row):
+        if row['stage'] == 'retrain':
+            raise Interrupted
+    with pytest.raises(Interrupted):
+        small(tiny_set, savename='cut.h5', on_epoch=stop, **MEANS)
+    state, config = saving.load('cut.h5')
+    assert {key: config['options'][key] for key in MEANS} == MEANS
+    assert {path.split('/')[1].split('.')[0] for path in state['arrays'] if path.startswith('optimiser/')} == {
+        'step', 'mean', 'square', 'averaged', 'trained'}
+    with pytest.raises(ValueError, match="was trained with optimiser='adamw', not 'adam'"):
+        launch.test(resume='cut.h5', optimiser='adam')
+    with pytest.raises(ValueError, match='n_epochs=5 the schedule'):
+        launch.test(resume='cut.h5', n_epochs=5, verbose=0)
+    assert len(list(Path('cut').glob('run-*'))) == 1
+
+
+def signs(gradients, parameters, rate, scale=1.):
+    """Steps by the sign of the gradient."""
+    return {p: p - scale * rate * (gradients[name] > 0) for name, p in parameters.items()}, {}
+
+
+def halves(epoch, n_epochs, figures):
+    return .5 ** epoch
+
+
+def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
+    result = small(tiny_set, optimiser=signs, optimiser_args={'scale': .5}, schedule=halves)
+    assert result.config['options']['optimiser'] == 'signs' and result.config['options']['schedule'] == 'halves'
+    assert [row['rate'] for row in result.history[:2]] == [.1, .05]
+    with pytest.raises(ValueError, match='a function of a script as optimiser, signs: pass it as optimiser='):
+        launch.test(resume='models/m.h5')
+    again = launch.test(resume='models/m.h5', optimiser=signs, schedule=halves, verbose=0)
+    assert again.test_error == result.test_error
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'optimiser': 'sdg'}, 'optimiser must be one of sgd, rmsprop, adam, adamw or script.py:function.*mean sgd'),
+    ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
+    ({'optimiser': 'adam', 'momentum': .9}, "are of optimiser 'sgd', got 'adam'"),
+    ({'optimiser': 'adam', 'optimiser_args': {'beta': .9}}, "does not take 'beta' of optimiser_args; it takes beta1"),
+    ({'optimiser_args': {'beta1': .9}}, "optimiser 'sgd' does not take 'beta1' of optimiser_args; it takes nothing"),
+    ({'optimiser_args': .9}, 'optimiser_args must be a dict, got 0.9'),
+    ({'optimiser': 'adam', 'optimiser_args': {'beta1': 1.}}, r'beta1 of an optimiser must be a number in \[0, 1\)'),
+    ({'schedule': 'cosin'}, 'did you mean cosine'),
+    ({'schedule': 'step', 'schedule_args': {'patience': 2}}, "schedule 'step' does not take 'patience'"),
+    ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
+    ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
+    ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
+    ({'average': 1}, r'average must be a number in \[0, 1\), got 1'),
+    ({'label_smoothing': 1.}, r'label_smoothing must be a number in \[0, 1\), got 1.0')])
+def test_wrong_optimisers_and_schedules_are_refused(tiny_set, options, message):
+    with pytest.raises(ValueError, match=message):
+        small(tiny_set, **options)
+    assert not Path('models/m').exists()

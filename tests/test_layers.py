@@ -5,7 +5,7 @@ import pytensor.tensor as pt
 import pytest
 import reference
 
-from cnn.layers import AvgPool, Conv, MaxPool, Residual
+from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual
 from mlp.layers import BatchNorm, Bias, Dropout, FullyConnected, GaussianNoise, Hidden, Softmax
 from utils import costs, jax_backend, rna
 from utils.layer import Layer, Phase, flatten, parameters
@@ -102,18 +102,26 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
             return np.tanh(y)
         check(layer, rng.normal(size=(3, 7, 6, 2)).astype('f'), expected, rng, Phase(train=True), tolerance=2e-5)
 
-    @pytest.mark.parametrize('widths', [(3, 3), (2, 4)])
-    @pytest.mark.parametrize('pool', [None, MaxPool(2)])
-    def test_residual(self, rng, widths, pool):
+    def test_global_avg_pool(self, rng):
+        x = rng.normal(size=(2, 5, 6, 3)).astype('f')
+        check(GlobalAvgPool(), x, lambda v, x: x.mean(axis=(1, 2)), rng)
+        assert GlobalAvgPool().sides(5, 6) == (1, 1)
+
+    @pytest.mark.parametrize('widths, projection, pool', [
+        ((3, 3), True, None), ((3, 3), False, MaxPool(2)), ((2, 4), False, None), ((2, 4), False, MaxPool(2)),
+        ((4, 2), True, MaxPool(2))])
+    def test_residual(self, rng, widths, projection, pool):
         n_in, n_out = widths
-        layer = Residual(n_in, n_out, pool=pool, activation=rna.tanh(), rng=rng)
+        layer = Residual(n_in, n_out, pool=pool, activation=rna.tanh(), projection=projection, rng=rng)
+        assert (layer.projection is None) == (n_in == n_out or not projection)
 
         def expected(v, x):
-            def part(y, name):
-                y = reference.conv2d(y, v[f'{name}.W'], (1, 1))
+            def part(y, name, pad=1):
+                y = reference.conv2d(y, v[f'{name}.W'], (pad, pad))
                 return reference.batch_norm(y, *(v[f'{name}.norm.{p}'] for p in ('gamma', 'beta', 'mean', 'var')))
             y = part(np.tanh(part(x, 'conv1')), 'conv2')
-            y = y + np.concatenate([x, np.zeros((*x.shape[:3], n_out - n_in))], axis=3)
+            y = y + (part(x, 'projection', pad=0) if layer.projection else
+                     np.concatenate([x, np.zeros((*x.shape[:3], n_out - n_in))], axis=3))
             return np.tanh(reference.pool(y, (2, 2), (2, 2), True, np.max) if pool else y)
         check(layer, rng.normal(size=(2, 5, 6, n_in)).astype('f'), expected, rng, tolerance=2e-5)
 

@@ -284,7 +284,7 @@ def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optim
 
 
 def test_many_steps_in_one_call_are_the_same_steps(data):
-    one, many = trainer(data), trainer(data)
+    one, many = (trainer(data, optimiser=updates.adamw, learning_rate=.01, average=.9) for _ in range(2))
     many.many_steps = True
     for t in (one, many):
         t.train(2)

@@ -11,7 +11,7 @@ from utils import jax_backend, rna, updates
 from utils.functions import Functions
 from utils.layer import Phase, parameters, sublayers
 
-NETWORKS = [cnn.A, cnn.B, cnn.C, cnn.D, cnn.LeNet5, mlp.MLP]
+NETWORKS = [cnn.A, cnn.B, cnn.C, cnn.D, cnn.VGG, cnn.ResNet18, cnn.LeNet5, mlp.MLP]
 
 
 @pytest.mark.parametrize('network, count', [(cnn.A, 7040), (cnn.B, 17280), (cnn.C, 21440), (cnn.D, 4928)])
@@ -38,12 +38,14 @@ def test_networks_take_any_size_and_any_number_of_hidden_layers(rng, network, im
 @pytest.mark.parametrize('network', NETWORKS)
 @pytest.mark.parametrize('batch_norm', [True, False])
 def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batch_norm):
-    if network in (cnn.C, cnn.D) and not batch_norm:
-        pytest.skip('always with batch norm')
-    drops = {} if network is mlp.MLP else {'p_dropConv': [.1] * len(sublayers(network((32, 32), 7, rng=rng), Conv))}
+    if network in (cnn.C, cnn.D, cnn.ResNet18, cnn.VGG) and not batch_norm:
+        pytest.skip('always with batch norm, or as A')
+    convolutions = [name for name in sublayers(network((32, 32), 7, rng=rng), Conv) if 'projection' not in name]
+    drops = {} if network is mlp.MLP else {'p_dropConv': [.1] * len(convolutions)}
     net = network((32, 32), 7, batch_norm=batch_norm, p_drop=.5, gaussian_std=.1, rng=rng, **drops)
-    for optimiser in (updates.sgd, updates.momentum):
-        f = Functions(net, (32, 32), 4, L1_reg=1e-4, L2_reg=1e-4, optimiser=optimiser)
+    for k, optimiser in enumerate((updates.sgd, updates.adamw)):
+        f = Functions(net, (32, 32), 4, L1_reg=1e-4, L2_reg=1e-4, optimiser=updates.clipped(optimiser, 1.),
+                      label_smoothing=.1, average=.9 * (k % 2))
         _, outputs, changes, _ = f._training
         assert [v.dtype for v in outputs] == ['float32'] * 2
         for variable, new in changes.items():
@@ -86,6 +88,23 @@ def test_the_last_pooling_of_B_can_be_switched_off(rng):
 def test_width_scales_the_filters(rng):
     net = cnn.A((48, 48), 7, width=.25, rng=rng)
     assert [c.W.type.shape[3] for c in sublayers(net, Conv).values()] == [16, 32, 64, 64]
+
+
+@pytest.mark.parametrize('projection, count', [(True, 11_171_271), (False, 10_997_447)])
+def test_resnet18_has_the_parameters_of_the_usual_one_for_small_images(rng, projection, count):
+    """11,173,962 of the one for 32x32 images of 3 channels and 10 classes, less 2 channels and 3 classes."""
+    net = cnn.ResNet18((40, 40), 7, projection=projection, rng=rng)
+    assert sum(np.prod(p.type.shape) for p in parameters(net, trainable=True).values()) == count
+    assert sides_after(net, (40, 40)) == (1, 1)
+    assert [b.conv1.W.type.shape[2:] for b in net.blocks if isinstance(b, Residual)] == [
+        (64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512), (512, 512)]
+
+
+def test_vgg_has_the_parameters_of_its_paper(rng):
+    net = cnn.VGG((40, 40), 7, rng=rng)
+    weights = sum(np.prod(p.type.shape) for name, p in parameters(net).items() if name.endswith('W'))
+    assert round(weights / 1e6, 1) == 29.9
+    assert [conv.W.type.shape[3] for conv in net.conv] == [64, 64, 128, 128, 256, 256, 512, 512]
 
 
 def test_lenet_has_the_maps_of_1998(rng):

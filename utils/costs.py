@@ -1,16 +1,35 @@
-"""Costs: negative log-likelihood, number of errors, L1 and L2 terms.
+"""Costs: negative log-likelihood, smoothed labels, number of errors, L1 and L2 terms.
 
 All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labels (n,) of an integer type.
 """
+import numpy as np
 import pytensor.tensor as pt
 
-from utils.layer import parameters
+from utils.layer import mean, parameters
 
 
 def negative_log_likelihood(logits, y):
     """Minus the log-probability that the softmax gives to the true class, (n,); thesis eq. 4-5."""
     log_p = pt.special.log_softmax(logits, axis=1)
     return -log_p[pt.arange(y.shape[0]), y.astype('int32')]
+
+
+def smoothed(losses, logits, smoothing):
+    """Costs (n,) of labels of which the part `smoothing` is spread evenly over all classes [1]_.
+
+    Parameters
+    ----------
+    losses : tensor (n,)
+        Negative log-likelihoods of the labels as they are.
+    smoothing : float in [0, 1)
+
+    References
+    ----------
+    .. [1] Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), Rethinking the Inception Architecture for Computer
+       Vision, CVPR, section 7.
+    """
+    even = -mean(pt.special.log_softmax(logits, axis=1), 1)
+    return np.float32(1 - smoothing) * losses + np.float32(smoothing) * even
 
 
 def weighted_mean(values, weights):

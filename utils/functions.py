@@ -65,6 +65,11 @@ class Functions:
         Random changes of the training images.
     precision : {'float32', 'tf32', 'bf16'}
         Of convolutions and products, see `utils.jax_backend.mode`.
+    label_smoothing : float in [0, 1)
+        See `utils.costs.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
+    average : float in [0, 1)
+        Decay of the moving average of the trained parameters that the network is, see `utils.updates.averaged`;
+        0: the network is what is trained.
     resident : Resident, optional
         A stored subset on the device, from `place_subset`. Then `train`, `validate` and `statistics` take rows
         of it, else the images (and labels) themselves.
@@ -78,8 +83,9 @@ class Functions:
     """
 
     def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=updates.sgd, seed=0, augment=None, precision='float32', resident=None):
-        self.augment = augment
+                 optimiser=updates.sgd, seed=0, augment=None, precision='float32', label_smoothing=0., average=0.,
+                 resident=None):
+        self.augment, self.label_smoothing, self.average = augment, label_smoothing, average
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
         self.L1_reg, self.L2_reg, self.resident = L1_reg, L2_reg, resident
         jax_backend.mode(precision)         # refuses others
@@ -114,6 +120,8 @@ class Functions:
             losses = share * losses + (1 - share) * costs.negative_log_likelihood(logits, partner(y))
         entropy = costs.weighted_mean(losses, weights)
         cost = entropy
+        if self.label_smoothing:
+            cost = costs.weighted_mean(costs.smoothed(losses, logits, self.label_smoothing), weights)
         if self.L1_reg:
             cost = cost + np.float32(self.L1_reg) * costs.l1(self.network)
         if self.L2_reg:
@@ -121,7 +129,11 @@ class Functions:
         trainable = parameters(self.network, trainable=True)
         gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()))))
         changes, state = self.optimiser(gradients, trainable, self.rate)
-        return [*inputs, weights], [cost, entropy], {**phase.updates, **changes}, state
+        outputs, changes = [cost, entropy], {**phase.updates, **changes}
+        if self.average:
+            outputs, changes, more = updates.averaged(outputs, changes, trainable, self.average)
+            state = {**state, **more}
+        return [*inputs, weights], outputs, changes, state
 
     @property
     def state(self):

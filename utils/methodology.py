@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from utils import jax_backend
+from utils import jax_backend, schedules
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import parameters
 from utils.saving import STAGES
@@ -199,8 +199,11 @@ class Trainer:
     make_network : callable
         ``make_network(rng) -> network``; called again with an equal generator for each fresh start.
     data : loaders.Dataset
-    batch_size, learning_rate, L1_reg, L2_reg, optimiser, augment, precision
+    batch_size, learning_rate, L1_reg, L2_reg, optimiser, augment, precision, label_smoothing, average
         As in `utils.functions.Functions`.
+    schedule : callable, optional
+        ``schedule(epoch, n_epochs, figures) -> factor`` on the learning rate, see `utils.schedules`. Stage retrain
+        has the rates that stage train had, epoch by epoch.
     seed : int
         Of weights, order of images, dropout and noise.
     val : bool
@@ -233,11 +236,12 @@ class Trainer:
            'validation_cross_entropy', 'test_error', 'images', 'seconds')
 
     def __init__(self, make_network, data, *, batch_size=100, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=None, augment=None, seed=0, precision='float32', val=True, rule='entropy', trainShared=True,
-                 statistics_images=5000, show_test=False, report=None, checkpoint=None):
+                 optimiser=None, augment=None, seed=0, precision='float32', label_smoothing=0., average=0.,
+                 schedule=None, val=True, rule='entropy', trainShared=True, statistics_images=5000, show_test=False,
+                 report=None, checkpoint=None):
         self.data, self.seed, self.val, self.rule = data, seed, val, rule
         self.learning_rate, self.statistics_images = learning_rate, statistics_images
-        self.show_test = show_test
+        self.show_test, self.schedule = show_test, schedule or schedules.constant
         self.report, self.checkpoint = report or Silent(), checkpoint
         if rule not in RULES:
             raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
@@ -252,7 +256,7 @@ class Trainer:
         network = self.make_network()
         self.functions = Functions(
             network, data.shape, batch_size, learning_rate=learning_rate, L1_reg=L1_reg, L2_reg=L2_reg,
-            seed=seed, augment=augment, precision=precision,
+            seed=seed, augment=augment, precision=precision, label_smoothing=label_smoothing, average=average,
             resident=place_subset(data.training) if trainShared else None,
             **({'optimiser': optimiser} if optimiser else {}))
         self.stage, self.epoch, self.history = 'train', 0, []
@@ -260,6 +264,7 @@ class Trainer:
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
         self.many_steps = trainShared and jax_backend.device_name() != 'cpu'
         self._measured = self._compiled = False
+        self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
 
     # ------------------------------------------------------------------ what is saved and restored
@@ -322,8 +327,9 @@ class Trainer:
         Asked of a trainer that is past this stage for more epochs than it has had, it goes back to the end of
         the stage and on from there; the later stages are then undone.
         """
+        self.check_rates(n_epochs)
         if self.stage != 'train':
-            done = sum(row['stage'] == 'train' for row in self.history)
+            done = len(self._trained_rows())
             if n_epochs <= done:
                 return
             self.set_arrays(self.trained)
@@ -331,7 +337,7 @@ class Trainer:
             self.stage, self.epoch, self.trained = 'train', done, None
         subset = self.data.reduced_training if self.val else self.data.training
         while self.epoch < n_epochs:
-            row = self._epoch(subset, self.learning_rate, n_epochs)
+            row = self._epoch(subset, self._rate(self.epoch, n_epochs), n_epochs)
             if self.val:
                 self._measure(subset)
                 row['validation_error'], row['validation_cross_entropy'] = validate(
@@ -343,6 +349,20 @@ class Trainer:
             self._end_epoch(row, subset)
         self.trained = self.arrays()
         self._go_to('retrain')
+
+    def check_rates(self, n_epochs):
+        """Refuse to go on for another number of epochs where the schedule would then have had other rates.
+
+        Raises
+        ------
+        ValueError
+        """
+        rows = self._trained_rows()
+        if self.stage != 'train' and n_epochs <= len(rows):
+            return
+        if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
+            raise ValueError(f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
+                             'in the epochs that are done: leave n_epochs as it was, or start a new experiment')
 
     @property
     def best(self):
@@ -363,13 +383,13 @@ class Trainer:
             else:
                 self.set_arrays(self.kept)
         if self.val and retrain:
-            n_epochs = self.best['epoch']
-            while self.epoch < n_epochs:
-                self._end_epoch(self._epoch(self.data.training, self.learning_rate, n_epochs), self.data.training)
+            rates = [row['rate'] for row in self._trained_rows()[:self.best['epoch']]]
+            while self.epoch < len(rates):
+                self._end_epoch(self._epoch(self.data.training, rates[self.epoch], len(rates)), self.data.training)
         self._go_to('anneal')
 
     def anneal(self, n_epochs=10, factor=.1, retrained=True):
-        """Stage anneal: a few epochs at `factor` times the learning rate (thesis 5.5).
+        """Stage anneal: a few epochs at `factor` times the rate of the kept epoch, or of the last (thesis 5.5).
 
         Parameters
         ----------
@@ -385,8 +405,9 @@ class Trainer:
             return
         self.stage, self.epoch = 'anneal', done
         subset = self.data.training if retrained or not self.val else self.data.reduced_training
+        rate = (self.best or self._trained_rows()[-1])['rate'] * factor
         while self.epoch < n_epochs:
-            self._end_epoch(self._epoch(subset, self.learning_rate * factor, n_epochs), subset)
+            self._end_epoch(self._epoch(subset, rate, n_epochs), subset)
         self._measure(subset)
         self._go_to('done')
 
@@ -437,10 +458,21 @@ class Trainer:
             self.checkpoint(self)
 
     def _start_again(self):
-        """The parameters of a freshly made network, an optimiser and a draw counter at zero."""
+        """The parameters of a freshly made network, a fresh optimiser, a draw counter at zero."""
         fresh = {f'parameters/{name}': p.get_value() for name, p in parameters(self.make_network()).items()}
-        zeros = {f'optimiser/{name}': np.zeros(p.type.shape) for name, p in self.functions.state.items()}
-        self.set_arrays({**fresh, **zeros, 'counter': np.zeros(())})
+        self.set_arrays({**fresh, **self._fresh, 'counter': np.zeros(())})
+
+    def _trained_rows(self):
+        return [row for row in self.history if row['stage'] == 'train']
+
+    def _rate(self, epoch, n_epochs):
+        """Learning rate of stage train after `epoch` epochs of it."""
+        figures = [row[RULES[self.rule]] for row in self._trained_rows()[:epoch]] if self.val else []
+        factor = self.schedule(epoch, n_epochs, figures)
+        if not (np.isfinite(factor) and factor >= 0):
+            raise ValueError(f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '
+                             f'of {n_epochs} epochs')
+        return float(self.learning_rate * factor)
 
     def _measure(self, subset):
         if not self._measured:

@@ -228,8 +228,8 @@ def run_point(options, test, plain, **arguments):
             except saving.ModelError:
                 saved = {}
             if saved.get('options') and _same(saved['options'], wanted):
-                network = {} if saved.get('bundled_network') else {'network': options['network']}
-                test(resume=str(model), **network, **arguments)
+                keys = ('activation', 'optimiser', 'schedule', *(() if saved.get('bundled_network') else ('network',)))
+                test(resume=str(model), **{key: options[key] for key in keys if key in options}, **arguments)
                 return 'finished'
         test(**options, **arguments)
         return 'finished'

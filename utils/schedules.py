@@ -1,0 +1,103 @@
+"""Schedules of the learning rate: pure functions of the place in the training.
+
+==================  ===========================================================================
+`constant`          the same rate in every epoch, as in the thesis
+`step`              times a factor every so many epochs
+`cosine`            half a period of the cosine, after a warm-up
+`one_cycle`         up and down
+`plateau`           times a factor when validation has got no better for some epochs
+==================  ===========================================================================
+
+Each takes ``(epoch, n_epochs, figures, ...)``: the epochs done, the epochs of stage train, and the validation
+figure of each epoch done, by which epochs are kept (an empty list without validation). It returns the factor on the
+learning rate in the next epoch. There is no state, so a resumed run has the rates of an undisturbed one.
+"""
+import math
+
+
+def constant(epoch, n_epochs, figures):
+    """Always 1."""
+    return 1.
+
+
+def step(epoch, n_epochs, figures, every=30, factor=.1, after=0):
+    """Times `factor` every `every` epochs, counted from epoch `after` on.
+
+    Parameters
+    ----------
+    every : int >= 1
+    factor : float
+    after : int
+    """
+    return float(factor ** (max(0, epoch - after) // every))
+
+
+def cosine(epoch, n_epochs, figures, warmup=0, least=0.):
+    """From 1 to `least` along half a period of the cosine [1]_; before that, linearly up to 1 [2]_.
+
+    Parameters
+    ----------
+    warmup : int
+        Epochs below 1: 1 / (warmup + 1), 2 / (warmup + 1), ...
+    least : float
+        What the factor comes near to at the end.
+
+    References
+    ----------
+    .. [1] Loshchilov and Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR, eq. 5,
+       without restarts.
+    .. [2] Goyal et al. (2017), Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour, arXiv 1706.02677,
+       section 2.2.
+    """
+    if epoch < warmup:
+        return (epoch + 1) / (warmup + 1)
+    return _along_cosine(1., least, (epoch - warmup) / max(1, n_epochs - warmup))
+
+
+def one_cycle(epoch, n_epochs, figures, rise=.3, first=.04, last=4e-6):
+    """From `first` up to 1 in the part `rise` of the epochs, then down to `last`, both along a cosine [1]_.
+
+    Parameters
+    ----------
+    rise : float in (0, 1)
+    first, last : float
+
+    References
+    ----------
+    .. [1] Smith and Topin (2019), Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+       Rates, arXiv 1708.07120; with cosines for straight lines, as is now usual.
+    """
+    top, end = max(0., rise * n_epochs - 1), n_epochs - 1
+    if epoch <= top:
+        return _along_cosine(first, 1., epoch / top) if top else 1.
+    return _along_cosine(1., last, (epoch - top) / (end - top))
+
+
+def plateau(epoch, n_epochs, figures, factor=.5, patience=5, threshold=1e-4, least=0.):
+    """Times `factor` whenever validation has got no better for more than `patience` epochs.
+
+    Parameters
+    ----------
+    factor : float
+    patience : int
+    threshold : float
+        Better means below (1 - threshold) times the best so far.
+    least : float
+        The factor does not go below this.
+    """
+    best, waited, rate = math.inf, 0, 1.
+    for figure in figures:
+        if figure < best * (1 - threshold):
+            best, waited = figure, 0
+        else:
+            waited += 1
+        if waited > patience:
+            rate, waited = max(rate * factor, least), 0
+    return rate
+
+
+SCHEDULES = {'constant': constant, 'step': step, 'cosine': cosine, 'one_cycle': one_cycle, 'plateau': plateau}
+
+
+def _along_cosine(start, end, part):
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
