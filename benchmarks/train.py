@@ -11,11 +11,13 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
 from importlib.util import find_spec
 from itertools import groupby
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -23,8 +25,8 @@ from benchmarks import environments
 from benchmarks.engines import ENGINES, LIBRARIES, Case
 from benchmarks.engines import engine as find
 
-OURS = 'symfer'
-PEERS = [name for name in ENGINES if not name.startswith(OURS) and 'untuned' not in name]
+OURS, MANY = 'symfer', 'symfer, many steps a call'
+PEERS = [name for name in ENGINES if not name.startswith(OURS) and 'untuned' not in name and name != 'products']
 REWRITES = [name for name in ENGINES if name.startswith(OURS)]
 
 
@@ -60,7 +62,7 @@ def work(engine, case):
     step()
     minibatches = getattr(step, 'minibatches', 1)
     for line in sys.stdin:
-        calls = -(-int(line) // minibatches)
+        calls = ceil(int(line) / minibatches)
         start = time.perf_counter()
         for _ in range(calls):
             step()
@@ -146,24 +148,34 @@ def label(case):
 
 def ratio(rows):
     """Time of the best peer over that of symfer, and the peer's name; None without either."""
-    ours = [row for row in rows if row['engine'] == OURS]
-    peers = [row for row in rows if row['engine'] in PEERS]
+    ours, peers = own(rows), [row for row in rows if row['engine'] in PEERS]
     if not ours or not peers:
         return None
     best = min(peers, key=lambda row: row['ms'])
-    return best['ms'] / ours[0]['ms'], best['engine']
+    return best['ms'] / ours['ms'], best['engine']
+
+
+def own(rows):
+    """The row of the form in which experiments run: many steps a call on a GPU, where it was measured."""
+    found = {row['engine']: row for row in rows if row['engine'] in (OURS, MANY)}
+    on_cpu = any(row['about'].endswith('cpu') for row in found.values())
+    return found.get(OURS) if on_cpu or MANY not in found else found[MANY]
 
 
 def table(rows):
-    """The results as Markdown: one table of all engines, one of the ratios."""
-    lines = ['| case | engine | ms a step | least | images/s | first step s | peak MiB |',
-             '|---|---|--:|--:|--:|--:|--:|']
+    """The results as Markdown: one table of the ratios, one of all engines.
+
+    Tflop/s are those of the direct convolutions, whatever was computed instead.
+    """
+    lines = ['| case | engine | ms a step | least | images/s | Tflop/s | first step s | peak MiB |',
+             '|---|---|--:|--:|--:|--:|--:|--:|']
     ratios = ['| case | best peer | symfer is faster by |', '|---|---|--:|']
     for case, group in groupby(rows, key=lambda row: row['case']):
         group = list(group)
         for row in sorted(group, key=lambda row: row['ms']):
             lines.append(f"| {label(case)} | {row['engine']} | {row['ms']:.1f} | {row['least_ms']:.1f} | "
-                         f"{row['images_per_s']:.0f} | {row['first_step_s']:.1f} | {row['peak_MiB'] or 0:.0f} |")
+                         f"{row['images_per_s']:.0f} | {Case(case).operations / row['ms'] / 1e9:.3g} | "
+                         f"{row['first_step_s']:.1f} | {row['peak_MiB'] or 0:.0f} |")
         if ratio(group):
             ratios.append(f'| {label(case)} | {ratio(group)[1]} | {ratio(group)[0]:.2f} |')
     versions = sorted({row['about'] for row in rows})
@@ -180,11 +192,12 @@ def figure(rows, path):
     plot = Figure(figsize=(9, 1 + .16 * len(rows)), layout='constrained')
     axes = plot.subplots()
     for i, (_, group) in enumerate(cases):
-        ours = [row['ms'] for row in group if row['engine'] == OURS]
+        ours = own(group)
         for row in group:
-            if ours:
+            if ours and row['engine'] != 'products':
                 k = names.index(row['engine'])
-                axes.barh(i + (k + .5) / len(names) * .8 - .4, ours[0] / row['ms'], .8 / len(names), color=f'C{k % 10}',
+                axes.barh(i + (k + .5) / len(names) * .8 - .4, ours['ms'] / row['ms'], .8 / len(names),
+                          color=f'C{k % 10}',
                           label=row['engine'] if row['engine'] not in axes.get_legend_handles_labels()[1] else None)
     axes.axvline(1, color='0.5', linewidth=1)
     axes.set(yticks=range(len(cases)), yticklabels=[label(case) for case, _ in cases],
@@ -199,8 +212,10 @@ def main():
     parser.add_argument('selection', nargs='*', default=['networks', 'inference'],
                         help='quick, networks, batches, sizes, images, inference (default: networks inference)')
     parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of peers')
-    parser.add_argument('--engines', nargs='*', default=[OURS, *PEERS], choices=list(ENGINES),
-                        help='default: symfer and its peers')
+    parser.add_argument('--engines', nargs='*', choices=list(ENGINES),
+                        default=[OURS, *([MANY] if shutil.which('nvidia-smi') else []), *PEERS, 'products'],
+                        help='default: symfer, its peers and, as a measure of the device, products of matrices; with a '
+                        'GPU also symfer with many steps a call')
     parser.add_argument('--rewrites', action='store_true', help='also symfer with each rewrite left out')
     parser.add_argument('--precisions', nargs='*', default=['float32'], choices=['float32', 'tf32', 'bf16'])
     parser.add_argument('--turns', type=int, default=7)

@@ -42,6 +42,23 @@ class Case(dict):
     def layers(self):
         return NETWORKS[self.network]
 
+    @property
+    def operations(self):
+        """Multiplications and additions of the direct convolutions and products of one step.
+
+        Training has three of each forward one: itself, the gradient by its weights and, except in the first layer,
+        that by its inputs.
+        """
+        forward, channels, side = [], 1, self.side
+        for kind, n_out, *rest in self.layers:
+            if kind == 'conv':
+                forward.append(2 * side ** 2 * rest[0] ** 2 * channels * n_out)
+            else:
+                forward += [2 * side ** 2 * 9 * n * n_out for n in (channels, n_out)]
+            channels, side = n_out, side // 2 if rest[-1] else side
+        forward += [2 * channels * side ** 2 * N_HIDDEN, 2 * N_HIDDEN * N_CLASSES]
+        return self.batch * (3 * sum(forward) - forward[0] if self.train else sum(forward))
+
 
 def data(case):
     """A resident set of noise: images uint8 (n, side, side), labels uint8 (n,)."""
@@ -85,6 +102,7 @@ ENGINES = {
     'jax': ('jax', {}),
     'keras': ('keras', {}),
     'theano': ('theano', {}),
+    'products': ('jax', {'products': True}),
 }
 LIBRARIES = ('symfer', 'torch', 'jax', 'keras', 'theano')
 

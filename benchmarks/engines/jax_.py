@@ -4,12 +4,33 @@ import numpy as np
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_malloc
 
 
-def jax(case):
-    """The same network in JAX as one would write it, NHWC, gradients by `jax.grad`."""
+def jax(case, products=False):
+    """The same network in JAX as one would write it, NHWC, gradients by `jax.grad`.
+
+    With `products` it is instead, as a measure of the device, square matrix products of as many operations as the case
+    has, in its precision.
+    """
     tune_malloc()
     import jax
     import jax.numpy as jnp
     from jax import lax
+    about = f'JAX {jax.__version__}, {jax.devices()[0].device_kind}'
+    if products:
+        side = 8192 if jax.default_backend() == 'gpu' else 2048
+        a = jnp.ones((side, side), 'bfloat16' if case.precision == 'bf16' else 'float32')
+        with jax.default_matmul_precision('float32' if case.precision == 'float32' else 'tensorfloat32'):
+            product = jax.jit(lambda a, b: jnp.dot(a, b, preferred_element_type='float32').astype(a.dtype))
+            n = max(1, round(case.operations / (2 * side ** 3)))
+
+            def multiply():
+                b = a
+                for _ in range(n):
+                    b = product(a, b)
+                b.block_until_ready()
+
+            multiply()
+        multiply.minibatches = n * 2 * side ** 3 / case.operations
+        return multiply, about
     conv_drop, hidden_drop = case.drops
     rng = np.random.default_rng(0)
 
@@ -87,4 +108,4 @@ def jax(case):
     def predict():
         np.asarray(predicted(state['parameters'], next(rows)))
 
-    return train if case.train else predict, f'JAX {jax.__version__}, {jax.devices()[0].device_kind}'
+    return train if case.train else predict, about
