@@ -552,9 +552,12 @@ def _check_saved(path, saved):
         for key in saved:
             if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
                 raise ValueError(f'test() has no argument {key!r}' + _nearest(key, defaults))
-        for key in {'network', 'activation'} & set(saved):
+        for key in {'network', 'activation', *FUNCTIONS} & set(saved):
             if not isinstance(saved[key], str):
                 raise ValueError(f'{key} must be a name, got {saved[key]!r}')
+        for key, known in FUNCTIONS.items():
+            if saved.get(key) not in known:         # a script's, or given anew
+                neutral |= {key: defaults[key], f'{key}_args': None}
         _checked({**defaults, **saved, **neutral})
     except (ValueError, TypeError, OverflowError) as error:
         raise saving.ModelError(f"'{path}' cannot be loaded: {error}") from None
