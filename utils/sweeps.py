@@ -226,9 +226,9 @@ def run_point(options, test, plain, **arguments):
             try:
                 saved = saving.load(model)[1]
             except saving.ModelError:
-                saved = {}
-            if saved.get('options') and _same(saved['options'], wanted):
-                network = {} if saved.get('bundled_network') else {'network': options['network']}
+                saved = None
+            if saved and _same(saved['options'], wanted):
+                network = {} if saved['bundled_network'] else {'network': options['network']}
                 test(resume=str(model), **network, **arguments)
                 return 'finished'
         test(**options, **arguments)
