@@ -226,9 +226,9 @@ def run_point(options, test, plain, **arguments):
             try:
                 saved = saving.load(model)[1]
             except saving.ModelError:
-                saved = {}
-            if saved.get('options') and _same(saved['options'], wanted):
-                keys = ('activation', 'optimiser', 'schedule', *(() if saved.get('bundled_network') else ('network',)))
+                saved = None
+            if saved and _same(saved['options'], wanted):
+                keys = ('activation', 'optimiser', 'schedule', *(() if saved['bundled_network'] else ('network',)))
                 test(resume=str(model), **{key: options[key] for key in keys if key in options}, **arguments)
                 return 'finished'
         test(**options, **arguments)
