@@ -211,6 +211,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('selection', nargs='*', default=['networks', 'inference'],
                         help='quick, networks, batches, sizes, images, inference (default: networks inference)')
+    parser.add_argument('--only', metavar='TEXT', default='', help='the cases whose label contains this')
     parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of peers')
     parser.add_argument('--engines', nargs='*', choices=list(ENGINES),
                         default=[OURS, *([MANY] if shutil.which('nvidia-smi') else []), *PEERS, 'products'],
@@ -230,6 +231,8 @@ def main():
     pythons.update(pair.split('=', 1) for pair in args.python)
     rows = []
     for case in cases(args.selection, args.precisions):
+        if args.only not in label(case):
+            continue
         print(label(case), flush=True)
         new = measure(case, names, pythons, args.turns, args.seconds)
         for row in new:
