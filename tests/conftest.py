@@ -1,10 +1,16 @@
 """What several test files use."""
+import atexit
 import os
+import shutil
+import tempfile
 
 import numpy as np
 import pytest
 
-os.environ.setdefault('SYMFER_CACHE', '0')      # tests compile what they test
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:       # tests compile what they test, but once for all of them
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='symfer-tests-')
+    os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
+    atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
 
 import utils  # noqa: E402, F401  (sets PyTensor up before any test imports it)
 from loaders import Originals, build  # noqa: E402

@@ -54,7 +54,7 @@ class TestTrainFunction:
         net = MLP((12, 12), 3, n_hidden=[], rng=np.random.default_rng(0))
         f = Functions(net, (12, 12), 6, learning_rate=.2, L1_reg=.01, L2_reg=.02,
                       resident=place_subset(data.training) if resident else None)
-        W, b = (f.parameters[f'fc.softmax.{p}'].get_value().astype(float) for p in 'Wb')
+        W, b = (np.array(f.parameters[f'fc.softmax.{p}'].get_value(), dtype=float) for p in 'Wb')
         rows = np.array([5, 9, 2, 30, 31, 77], np.int32)
         x, y = data.training.images(rows), data.training.y[rows]
         weights = (np.arange(6) < count).astype('float32')

@@ -137,6 +137,14 @@ def test_column_sums(rng, shape):
     np.testing.assert_allclose(pytensor.function([x], y, mode=REFERENCE)(xv), want, rtol=0, atol=1e-2)
 
 
+@pytest.mark.parametrize('n_in', [1, 96, 1009])
+def test_the_product_of_one_row(rng, n_in):
+    x, W = rng.normal(size=(1, n_in)).astype('float32'), rng.normal(size=(n_in, 40)).astype('float32')
+    a, b = (pt.tensor(dtype='float32', shape=v.shape) for v in (x, W))
+    got = pytensor.function([a, b], pt.dot(a, b), mode=jax_backend.MODE)(x, W)
+    np.testing.assert_allclose(got, x.astype(float) @ W, rtol=0, atol=1e-5 * n_in ** .5)
+
+
 def batch_norm_and_gradients(shape, rng):
     """Inputs, outputs and values of batch norm with its gradients, and what NumPy makes of them in float64."""
     norm = mlp.layers.BatchNorm(shape[-1])

@@ -96,6 +96,7 @@ class Functions:
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name           # PyTensor's own errors then say which one they mean
+            jax_backend.place(p, p.get_value(borrow=True))      # or each call would bring it there
         self.optimiser = optimiser
 
     def _minibatch(self):

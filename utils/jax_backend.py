@@ -59,6 +59,8 @@ def _(data, dtype=None, **kwargs):
 @jax_funcify.register(Dot)
 def _(op, **kwargs):
     def dot(x, y):
+        if x.ndim == y.ndim == 2 and len(x) == 1 and jax.default_backend() == 'cpu' and x.dtype == y.dtype:
+            return _column_sum(x.T, y)[None]        # XLA reads the matrix with one core, a column at a time
         a, b = _operands(x, y)
         return jnp.dot(a, b, preferred_element_type=jnp.result_type(x, y))
     return dot
@@ -343,14 +345,18 @@ def _(op, **kwargs):
 MOST_ROWS = 32
 
 
+def _column_sum(*factors):
+    """Sum over all axes but the last of the product of arrays, which broadcast along the last."""
+    rows = prod(factors[0].shape[:-1])
+    parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
+    slices = (list(x.reshape(parts, rows // parts, x.shape[-1])) for x in factors)
+    total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*slices)])
+    return jnp.dot(jnp.ones(rows // parts, total.dtype), total)
+
+
 @jax_funcify.register(ops.ColumnSum)
 def _(op, **kwargs):
-    def column_sum(x):
-        rows = prod(x.shape[:-1])
-        parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
-        x = x.reshape(parts, rows // parts, x.shape[-1])
-        return jnp.dot(jnp.ones(rows // parts, x.dtype), reduce(jnp.add, list(x)))
-    return column_sum
+    return _column_sum
 
 
 # ------------------------------------------------------------------------------------- draws

@@ -283,7 +283,7 @@ class Trainer:
         targets = self._targets()
         fitting(arrays, {path: p.type.shape for path, p in targets.items()})
         for path, p in targets.items():
-            p.set_value(np.array(arrays[path], dtype=p.dtype), borrow=True)
+            jax_backend.place(p, np.array(arrays[path], dtype=p.dtype))
 
     def state(self):
         """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""
