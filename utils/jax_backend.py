@@ -52,8 +52,8 @@ def _operands(*arrays):
 
 @jax_typify.register(np.ndarray)
 def _(data, dtype=None, **kwargs):
-    """Constants as NumPy arrays until the whole is compiled; on the device they take 10 ms for each new shape."""
-    return data.item() if data.ndim == 0 else np.asarray(data, dtype)
+    """Constants are put on the device; PyTensor's own `jnp.array` compiles something for each new shape, 10 ms."""
+    return data.item() if data.ndim == 0 else jax.device_put(np.asarray(data, dtype))
 
 
 @jax_funcify.register(Dot)
@@ -166,7 +166,8 @@ def _(op, **kwargs):
     BT, AT = ([winograd.matrices(m)[k] for m in op.tile] for k in (0, 2))
 
     def to_tiles(x):
-        x = _stored(x)      # each of its numbers goes into up to four tiles
+        if op.kind == 'output':
+            x = _stored(x)      # a gradient, all of whose rules would be computed in each transform
         n, height, width, channels = x.shape
         (th, tw), zero = op.counts(height, width), jnp.zeros((), x.dtype)
         if op.kind == 'input':
@@ -194,8 +195,8 @@ def _(op, **kwargs):
         places = [places[i * (mw + 2):(i + 1) * (mw + 2)] for i in range(mh + 2)]
         n, _, _, channels = places[0][0].shape
         if op.kind == 'output':
-            rows = [_stored(jnp.stack(row, axis=3)) for row in _combine_2d(AT, places)]
-            y = jnp.stack(rows, axis=2).reshape(n, mh * th, mw * tw, channels)
+            y = _combine_2d(AT, places)
+            y = jnp.stack([jnp.stack(row, axis=3) for row in y], axis=2).reshape(n, mh * th, mw * tw, channels)
             return y[:, :height, :width]
         rows = []
         for row in places:
