@@ -15,8 +15,8 @@ from . import fer2013
 from .errors import DataError
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.pgm')
-MAX_PIXELS = 1 << 25            # of an image file, so that a small one cannot fill the memory
-MAX_BYTES = 1 << 30             # of all images at the size of the first, if none was asked for
+MAX_PIXELS = 1 << 24            # of an image file, so that a small one cannot fill the memory
+MAX_BYTES = 1 << 29             # of all images at the size of the first, if none was asked for
 SPLITS = {'train': 0, 'training': 0, 'val': 1, 'validation': 1, 'valid': 1, 'publictest': 1,
           'test': 2, 'privatetest': 2}
 FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
