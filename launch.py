@@ -362,10 +362,9 @@ def _checked(options):
     for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
-    for name in ('rule', 'precision'):
-        known = RULES if name == 'rule' else jax_backend.PRECISIONS
-        demand(isinstance(options[name], str) and options[name] in known, name,
-               ' or '.join(map(repr, RULES)) if name == 'rule' else 'one of ' + ', '.join(known))
+    for name, known, wanted in (('rule', RULES, ' or '.join(map(repr, RULES))),
+                                ('precision', jax_backend.PRECISIONS, 'one of ' + ', '.join(jax_backend.PRECISIONS))):
+        demand(isinstance(options[name], str) and options[name] in known, name, wanted)
     demand(isinstance(options['verbose'], (int, np.integer)) and options['verbose'] in (0, 1, 2), 'verbose',
            '0, 1 or 2')
     for name in ('dataset', 'savename', 'resume'):
@@ -513,7 +512,6 @@ def _with_resumed(options, given):
         options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):
         options['activation'] = _saved_activation(options['resume'], options['activation'])
-    _check_saved(options['resume'], {key: saved[key] for key in saved if key not in given})
     options['augment'] = _augment(options['augment'])
     for key, known in FUNCTIONS.items():
         if isinstance(options[key], str):
@@ -556,7 +554,7 @@ def _check_saved(path, saved):
             if not isinstance(saved[key], str):
                 raise ValueError(f'{key} must be a name, got {saved[key]!r}')
         for key, known in FUNCTIONS.items():
-            if saved.get(key) not in known:         # a script's, or given anew
+            if saved.get(key) not in known:         # a script's
                 neutral |= {key: defaults[key], f'{key}_args': None}
         _checked({**defaults, **saved, **neutral})
     except (ValueError, TypeError, OverflowError) as error:

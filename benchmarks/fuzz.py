@@ -101,19 +101,11 @@ def lookup3(data):
     at, left = 0, len(data)
     while left > 12:
         x, y, z = struct.unpack_from('<III', data, at)
-        a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
-        a = ((a - c) ^ rot(c, 4)) & mask
-        c = (c + b) & mask
-        b = ((b - a) ^ rot(a, 6)) & mask
-        a = (a + c) & mask
-        c = ((c - b) ^ rot(b, 8)) & mask
-        b = (b + a) & mask
-        a = ((a - c) ^ rot(c, 16)) & mask
-        c = (c + b) & mask
-        b = ((b - a) ^ rot(a, 19)) & mask
-        a = (a + c) & mask
-        c = ((c - b) ^ rot(b, 4)) & mask
-        b = (b + a) & mask
+        v = [(a + x) & mask, (b + y) & mask, (c + z) & mask]
+        for p, q, r, k in ((0, 2, 1, 4), (1, 0, 2, 6), (2, 1, 0, 8), (0, 2, 1, 16), (1, 0, 2, 19), (2, 1, 0, 4)):
+            v[p] = ((v[p] - v[q]) ^ rot(v[q], k)) & mask
+            v[q] = (v[q] + v[r]) & mask
+        a, b, c = v
         at, left = at + 12, left - 12
     if left:
         x, y, z = struct.unpack('<III', bytes(data[at:]).ljust(12, b'\0'))

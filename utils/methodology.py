@@ -493,7 +493,7 @@ class Trainer:
         values, counts = train(subset, order)
         self._measured = False
         self._check_costs(values)
-        bad = [path for path, value in self.arrays().items() if not np.isfinite(value).all()]
+        bad = [path for path, p in self._targets().items() if not np.isfinite(p.get_value(borrow=True)).all()]
         if bad:
             self._diverged(f"{bad[0].partition('/')[2]} is not finite", len(values))
         cost, entropy = np.average(values, axis=0, weights=counts)

@@ -452,7 +452,7 @@ class Draw(Op):
     """Random array: a pure function of (seed, stream, counter).
 
     Element i of draw number `counter` is made from the block ``threefry2x32((seed, stream), (counter, i))``: a block
-    an element, so that a compiled draw is computed where it is used, without an array of its own.
+    an element, so that no array has to be joined of two.
 
     Parameters
     ----------

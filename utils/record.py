@@ -30,6 +30,7 @@ when it starts and completed when it ends.
 """
 import ast
 import csv
+import errno
 import fcntl
 import importlib.metadata
 import inspect
@@ -74,8 +75,23 @@ def locked(path):
     """Hold the lock of a file, across processes (and machines, where the file system can)."""
     path = Path(path)
     with open(path.with_name(f'.{path.name}.lock'), 'w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        take_lock(file)
         yield
+
+
+def take_lock(file, wait=True):
+    """Lock an open file until it is closed; False where another has it and is not waited for.
+
+    Where the file system has no locks the answer is always True.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    return True
 
 
 def write_json(path, value):

@@ -175,7 +175,7 @@ def column_sums(fgraph, node):
     x, = node.inputs
     axes = node.op.axis
     if (jax.default_backend() != 'cpu' or axes is None or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
-            or x.ndim < 2 or None in x.type.shape or x.dtype != 'float32' or np.prod(x.type.shape) < LEAST_SUMMED):
+            or x.ndim < 2 or x.dtype != 'float32' or _size(x) < LEAST_SUMMED):
         return None
     return [ops.ColumnSum()(x)]
 

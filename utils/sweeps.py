@@ -14,8 +14,6 @@
 A point is a plain run: a model file of its own, with its run folder. What is done is read from these, so a sweep
 that was interrupted is given the same command again. Nothing is chosen on the test images.
 """
-import errno
-import fcntl
 import importlib
 import itertools
 import json
@@ -130,14 +128,9 @@ def claimed(model):
         return
     model.parent.mkdir(parents=True, exist_ok=True)
     with open(claim_file(model), 'a', encoding='utf-8') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not record.take_lock(file, wait=False):
             yield False
             return
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}')
         file.flush()
