@@ -46,7 +46,7 @@ from utils import (
     updates,
 )
 from utils import report as reports
-from utils.augmentation import Augment
+from utils.augmentation import Augment, Cropped
 from utils.faults import Stops, Terminated, memory_told
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
@@ -242,7 +242,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         In [0, 1): part of each training label that is spread evenly over all classes.
     augment : Augment, dict or True, optional
         Change the training images anew in every minibatch, see `utils.augmentation.Augment`; a dict holds its
-        arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'mixup': 0.2}``, True takes its defaults.
+        arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.
     precision : {'float32', 'tf32', 'bf16'}
@@ -627,12 +627,19 @@ def sample_set(folder='datasets', say=print):
 
 def _network_maker(options, data, given, state=None):
     """A function that builds the network from a generator; a saved one cannot be larger than what was saved."""
-    network, kwargs = options['network'], _network_arguments(options, given)
+    kwargs = _network_arguments(options, given)
 
     def make(rng):
         rng = Draws(rng.bit_generator, _numbers(state)) if state else rng
-        return network(tuple(data.shape), len(data.classes), rng=rng, **kwargs)
+        return _made(options['network'], data.shape, data.classes, options['augment'], rng=rng, **kwargs)
     return make
+
+
+def _made(network, im_dim, classes, augment, **kwargs):
+    """A network for images of `im_dim`, of which augmentation may show it a part only."""
+    seen = augment.seen(im_dim) if augment else tuple(im_dim)
+    made = network(seen, len(classes), **kwargs)
+    return made if seen == tuple(im_dim) else Cropped(made, seen)
 
 
 def _numbers(state):
@@ -894,7 +901,8 @@ def open_model(model, network=None):
         kwargs['activation'] = _saved_activation(model, kwargs['activation'])
     rng = Draws(np.random.PCG64(0), _numbers(state))
     try:
-        net = network(tuple(config['im_dim']), len(config['classes']), rng=rng, **kwargs, **options['network_args'])
+        net = _made(network, config['im_dim'], config['classes'], _augment(options['augment']), rng=rng, **kwargs,
+                    **options['network_args'])
     except TypeError as error:
         raise saving.ModelError(f"'{model}' cannot be loaded: its arguments do not fit it ({error})") from error
     targets = parameters(net)

@@ -84,6 +84,10 @@ RECIPES = {
 SMALL = {
     'MLP-set1': Entry('MLP BN-drop (set 1) (256), 10 epochs', 1, dict(
         THESIS, network=mlp.MLP, n_hidden=[256], n_epochs=10, anneal_epochs=3)),
+    'B-online': Entry('B at 3/4 of the width (512), crops of 40x40 and online augmentation, 44 epochs', 1, dict(
+        ONLINE, network=cnn.B, network_args={'width': .75}, n_hidden=[512], p_drop=.4, p_dropConv=[0.] * 6,
+        learning_rate=.05, weight_decay=5e-4, average=.998, schedule_args={'warmup': 2}, n_epochs=44, anneal_epochs=2,
+        augment=dict(mirror=.5, crop=40, shift=.05, rotation=10., zoom=.15, contrast=.2, erase=.2))),
     'LeNet5-set1': Entry('LeNet5 BN (set 1) (120, 84), 6 epochs', 1, dict(
         THESIS, network=cnn.LeNet5, n_hidden=[120, 84], p_drop=0., n_epochs=6, anneal_epochs=2)),
     'A-quarter-set2': Entry('A BN-drop (set 2) (256), a quarter of the width, 7 epochs', 2, dict(

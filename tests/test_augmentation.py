@@ -6,13 +6,14 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
+import cnn
 import launch
 import loaders
 from mlp import MLP
 from utils import jax_backend, ops
-from utils.augmentation import _COLUMNS, Augment, partner, warp
+from utils.augmentation import _COLUMNS, Augment, Cropped, partner, warp
 from utils.functions import Functions
-from utils.layer import Phase
+from utils.layer import Phase, parameters
 from utils.methodology import linear_outputs
 
 OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)
@@ -66,11 +67,15 @@ def augmented(images, augment, seed=3, counter=0):
     return [np.asarray(v) for v in f(images[..., None].astype('f'))]
 
 
-def drawn(n, seed=3, counter=0):
+def stream(n, columns, number, seed=3, counter=0):
+    """The uniform draws (n, columns) of a stream."""
+    u = ops.uniform((n, columns), pytensor.shared(np.uint32(seed)), pytensor.shared(np.uint32(counter)), number)
+    return pytensor.function([], u, mode='FAST_COMPILE')().astype(float)
+
+
+def drawn(n):
     """The uniform draws of the first stream, by what they are for."""
-    u = ops.uniform((n, len(_COLUMNS)), pytensor.shared(np.uint32(seed)), pytensor.shared(np.uint32(counter)), 1)
-    u = pytensor.function([], u, mode='FAST_COMPILE')()
-    return {name: u[:, k].astype(float) for k, name in enumerate(_COLUMNS)}
+    return dict(zip(_COLUMNS, stream(n, len(_COLUMNS), 1).T))
 
 
 def test_geometry_follows_the_draws(rng):
@@ -83,6 +88,32 @@ def test_geometry_follows_the_draws(rng):
                           angle=(2 * u['angle'][k] - 1) * 15, zoom=1.2 ** (2 * u['zoom'][k] - 1))
         np.testing.assert_allclose(got[k, ..., 0], expected[0], atol=2e-4)
     assert 0 < (u['mirror'] < .5).sum() < 8
+
+
+@pytest.mark.parametrize('size', [(10, 8), (11, 7), (12, 8), (10, 9)])
+def test_crops_are_cut_out_of_every_place(rng, size):
+    images = rng.random((400, 12, 9)).astype('f')
+    got, = augmented(images, Augment(**OFF, crop=size))
+    mirrored, = augmented(images, Augment(**{**OFF, 'mirror': 1.}, crop=size))
+    assert got.shape == (400, *size, 1)
+    spare = 12 - size[0], 9 - size[1]
+    places = np.floor(stream(400, 2, 2) * (np.array(spare) + 1)).astype(int)
+    for image, result, other, (top, left) in zip(images, got[..., 0], mirrored[..., 0], places):
+        np.testing.assert_allclose(result, image[top:top + size[0], left:left + size[1]], atol=1e-6)
+        np.testing.assert_allclose(other, image[:, ::-1][top:top + size[0], left:left + size[1]], atol=1e-6)
+    assert {tuple(place) for place in places} == {(i, j) for i in range(spare[0] + 1) for j in range(spare[1] + 1)}
+
+
+def test_crops_are_cut_out_of_the_changed_image(rng):
+    images, u = smooth_images(rng, 8), drawn(8)
+    changes = dict(mirror=.5, shift=.1, rotation=15, zoom=.2)
+    got, = augmented(images, Augment(**changes, crop=(36, 24)))
+    places = np.floor(stream(8, 2, 2) * [5, 7]).astype(int)
+    for k, (image, (top, left)) in enumerate(zip(images, places)):
+        expected = warped(image[None], mirror=-1. if u['mirror'][k] < .5 else 1.,
+                          down=(2 * u['down'][k] - 1) * .1 * 40, right=(2 * u['right'][k] - 1) * .1 * 30,
+                          angle=(2 * u['angle'][k] - 1) * 15, zoom=1.2 ** (2 * u['zoom'][k] - 1))
+        np.testing.assert_allclose(got[k, ..., 0], expected[0, top:top + 36, left:left + 24], atol=2e-4)
 
 
 def test_brightness_and_contrast_follow_the_draws(rng):
@@ -156,7 +187,9 @@ def test_changes_with_the_counter_and_with_nothing_else(rng):
     ({'mirror': 1.5}, 'mirror must be a number from 0 to 1, got 1.5'), ({'shift': 1}, 'shift must be'),
     ({'rotation': -3}, 'rotation must be a number from 0 to 180, got -3'), ({'zoom': -.1}, 'zoom must be a number >= 0'),
     ({'mixup': float('nan')}, 'mixup must be'), ({'mixup': float('inf')}, 'mixup must be'),
-    ({'erase': 'often'}, "got 'often'"), ({'mirror': True}, 'got True')])
+    ({'erase': 'often'}, "got 'often'"), ({'mirror': True}, 'got True'),
+    ({'crop': 0}, 'crop must be a height and width in pixels, or one number for both, got 0'),
+    ({'crop': 9.5}, 'got 9.5'), ({'crop': True}, 'got True'), ({'crop': (4, 4, 1)}, r'got \(4, 4, 1\)')])
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Augment(**settings)
@@ -198,6 +231,58 @@ def test_sets_without_views_are_tested_on_those_of_the_augmentation(tiny_origina
     p = sum(np.log(launch.predict('m.h5', np.round(warped(images / 255, **view) * 255).astype('uint8')))
             for view in augment.views())
     assert abs(100 * (p.argmax(axis=1) != y).mean() - result.special_test_error) <= 100 / 60 + 1e-9   # pixels rounded
+
+
+@pytest.mark.parametrize('crop, corners', [((10, 8), [(0, 0), (0, 4), (2, 0), (2, 4)]),
+                                           ((9, 11), [(0, 0), (0, 1), (3, 0), (3, 1)])])
+def test_a_cropped_network_is_tested_on_middle_and_corners(rng, crop, corners):
+    images = rng.integers(0, 256, (5, 12, 12)).astype('uint8')
+    net = MLP(crop, 3, n_hidden=[], rng=rng)
+    W, b = (p.get_value() for p in parameters(net).values())
+    augment = Augment(mirror=.5, shift=0., rotation=0., zoom=0., crop=crop)
+    f = Functions(Cropped(net, crop), (12, 12), 5, augment=augment)
+    middle = (12 - crop[0]) // 2, (12 - crop[1]) // 2
+    windows = [(image, place) for image in (images, images[:, :, ::-1]) for place in (middle, *corners)]
+    views = augment.views((12, 12))
+    assert len(views) == len(windows)
+    for view, (image, (top, left)) in zip(views, windows):
+        cut = image[:, top:top + crop[0], left:left + crop[1]].reshape(5, -1) / 255
+        got = np.asarray(f.test_view(images, *(np.float32({'mirror': 1, 'zoom': 1, **view}.get(k, 0))
+                                               for k in ('mirror', 'down', 'right', 'angle', 'zoom'))))
+        np.testing.assert_allclose(got, cut @ W + b, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(f.test(images), images[:, middle[0]:, middle[1]:][:, :crop[0], :crop[1]].reshape(5, -1)
+                               / 255 @ W + b, rtol=1e-4, atol=1e-5)
+
+
+def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch):
+    from utils import saving
+    monkeypatch.chdir(tmp_path)
+    options = {**SMALL, 'network': cnn.A, 'n_hidden': [6], 'network_args': {'width': 1 / 16}}
+    launch.test(**options, dataset=tiny_set, augment={'crop': 10}, savename='whole.h5')
+
+    def stop(row):
+        if row['stage'] == 'train' and row['epoch'] == 2:
+            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        launch.test(**options, dataset=tiny_set, augment={'crop': [10, 10]}, savename='cut.h5', on_epoch=stop)
+    launch.test(resume='cut.h5', verbose=0)
+    (whole, config), (cut, _) = saving.load('whole.h5'), saving.load('cut.h5')
+    assert all(np.array_equal(whole['arrays'][k], cut['arrays'][k]) for k in whole['arrays'])
+    assert config['options']['augment']['crop'] == [10, 10] and config['im_dim'] == [12, 12]
+    with loaders.load(tiny_set) as data:
+        images = data.test.images()
+    p = launch.predict('whole.h5', images)
+    edges = images.copy()
+    edges[:, 1:-1, 1:-1] = 0
+    np.testing.assert_allclose(launch.predict('whole.h5', images - edges), p, rtol=1e-5)    # the edge is not seen
+    scores, folder = launch.evaluate('whole.h5', tiny_set, folder='again', say=lambda line: None)
+    assert abs(100 * (p.argmax(axis=1) != data.test.y).mean() - scores['plain']['whole']['error']) < 1e-9
+    assert (folder / 'figures' / 'saliency.png').is_file() and (folder / 'figures' / 'filters.png').is_file()
+
+
+def test_a_crop_larger_than_the_images_is_refused(tiny_set):
+    with pytest.raises(ValueError, match=r'crop must be at most the size of the images, \[12, 12\], got \[12, 13\]'):
+        launch.test(**SMALL, dataset=tiny_set, augment={'crop': (12, 13)})
 
 
 def test_a_view_is_what_warp_makes(tiny_set, rng):

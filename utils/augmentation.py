@@ -2,8 +2,10 @@
 
 `Augment` is a layer: it draws with the counter of the training pass, so it runs on the device, goes on exactly
 when training is resumed, and is not there outside training. `warp` moves the pixels, for it and for the views
-of the special test alike.
+of the special test alike. Where `Augment` crops, `Cropped` gives the network the middle of every other image.
 """
+from numbers import Integral
+
 import numpy as np
 import pytensor.tensor as pt
 from scipy.special import betaincinv
@@ -15,7 +17,8 @@ _COLUMNS = ('mirror', 'down', 'right', 'angle', 'zoom', 'brightness', 'contrast'
             'left', 'grey', 'mix')
 
 
-def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1.):
+def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1., size=None, top=None,
+         left=None):
     """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
 
     Pixels from outside the image take the value of the nearest pixel of its border.
@@ -32,10 +35,14 @@ def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1.):
         Rotation in degrees, anticlockwise as it is seen.
     zoom : float or tensor (n,)
         Factor on the size of what is seen, > 0.
+    size : (int, int), optional
+        Height and width of what is cut out of the result, at most those of `x`.
+    top, left : tensor (n,), optional
+        Where, in pixels; by default the middle, see `centre`.
 
     Returns
     -------
-    tensor of the shape of `x`
+    tensor (n, height, width, 1)
         Of an image that is mirrored it is the rotated, scaled and shifted image that is mirrored.
     """
     n, height, width, channels = x.type.shape
@@ -48,9 +55,11 @@ def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1.):
 
     mirror, down, right, angle, zoom = map(per_image, (mirror, down, right, angle, zoom))
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
-    v = (np.arange(height, dtype=x.dtype) - np.asarray(middle_y, x.dtype))[None, :, None]
-    u = (np.arange(width, dtype=x.dtype) - np.asarray(middle_x, x.dtype))[None, None, :] * mirror
-    u, v = u - right, v - down
+    high, wide = size or (height, width)
+    first = _first_of_middle((height, width), (high, wide))
+    top, left = (per_image(default if given is None else given) for given, default in zip((top, left), first))
+    v = (np.arange(high, dtype=x.dtype) - np.asarray(middle_y, x.dtype))[None, :, None] + top - down
+    u = ((np.arange(wide, dtype=x.dtype) - np.asarray(middle_x, x.dtype))[None, None, :] + left) * mirror - right
     radians = angle * np.asarray(np.pi / 180, x.dtype)
     cos, sin = pt.cos(radians) / zoom, pt.sin(radians) / zoom
     # Where each pixel of the result comes from: the inverse rotation, rows counted downwards.
@@ -63,10 +72,37 @@ def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1.):
     # Each pixel with its neighbours right, below and below right, so that one look-up fetches all four.
     flat = x.reshape((n * height * width,))
     around = pt.stack([flat, *(pt.roll(flat, -k) for k in (1, width, width + 1))], axis=1)
-    near = around[place.reshape((n * height * width,))].reshape((n, height, width, 4))
+    near = around[place.reshape((n * high * wide,))].reshape((n, high, wide, 4))
     upper = near[..., 0] + (near[..., 1] - near[..., 0]) * beside
     lower = near[..., 2] + (near[..., 3] - near[..., 2]) * beside
     return (upper + (lower - upper) * below).dimshuffle(0, 1, 2, 'x')
+
+
+def centre(x, size):
+    """The middle of images (n, height, width, ...), an array or tensor; of two middles the upper and the left one."""
+    top, left = _first_of_middle(getattr(x, 'type', x).shape[1:3], size)
+    return x[:, top:top + size[0], left:left + size[1]]
+
+
+def _first_of_middle(im_dim, size):
+    return [(whole - part) // 2 for whole, part in zip(im_dim, size)]
+
+
+class Cropped(Layer):
+    """A network that is given the middle of images larger than it takes.
+
+    Parameters
+    ----------
+    network : Layer
+    size : (int, int)
+        Height and width of the images that `network` takes.
+    """
+
+    def __init__(self, network, size):
+        self.network, self.size = network, tuple(size)
+
+    def __call__(self, x, phase):
+        return self.network(x if x.type.shape[1:3] == self.size else centre(x, self.size), phase)
 
 
 class Augment(Layer):
@@ -94,14 +130,21 @@ class Augment(Layer):
     mixup : float >= 0
         Parameter alpha of the Beta distribution that pairs of images are mixed by [2]_; 0 mixes none. The share
         is drawn for each image; its partner is the next in the minibatch, whose order is random.
+    crop : int or (int, int), optional
+        Height and width in pixels of what is cut out, anywhere in the image after shift, rotation and zoom, as
+        likely in each place [3]_. The network then takes images of this size; outside training `Cropped` gives it
+        their middle.
 
     References
     ----------
     .. [1] Zhong, Zheng, Kang, Li and Yang (2017), Random Erasing Data Augmentation, arXiv 1708.04896, Alg. 1.
     .. [2] Zhang, Cisse, Dauphin and Lopez-Paz (2018), mixup: Beyond Empirical Risk Minimization, ICLR, eq. 1.
+    .. [3] Krizhevsky, Sutskever and Hinton (2012), ImageNet Classification with Deep Convolutional Neural Networks,
+       NIPS, section 4.1.
     """
 
-    def __init__(self, mirror=.5, shift=.08, rotation=10., zoom=.1, brightness=0., contrast=0., erase=0., mixup=0.):
+    def __init__(self, mirror=.5, shift=.08, rotation=10., zoom=.1, brightness=0., contrast=0., erase=0., mixup=0.,
+                 crop=None):
         ranges = {'mirror': 1, 'shift': np.nextafter(1, 0), 'rotation': 180, 'zoom': np.inf, 'brightness': 1,
                   'contrast': 1, 'erase': 1, 'mixup': np.inf}
         for name, most in ranges.items():
@@ -111,18 +154,44 @@ class Augment(Layer):
                 raise ValueError(f'augment: {name} must be a number '
                                  + ('>= 0' if most == np.inf else f'from 0 to {most:.3g}') + f', got {value!r}')
             setattr(self, name, float(value))
+        self.crop = self._checked_crop(crop)
         if self.mixup:
             # Quantiles of Beta(alpha, alpha), between which a uniform draw is interpolated.
             self.quantiles = betaincinv(self.mixup, self.mixup, np.linspace(0, 1, 4097)).astype('float32')
+
+    @staticmethod
+    def _checked_crop(crop):
+        if crop is None:
+            return None
+        sides = [crop] * 2 if isinstance(crop, Integral) else crop
+        if (not isinstance(sides, (list, tuple)) or len(sides) != 2
+                or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sides)):
+            raise ValueError('augment: crop must be a height and width in pixels, or one number for both, got '
+                             f'{crop!r}')
+        return tuple(map(int, sides))
 
     @property
     def settings(self):
         """The arguments, as a dict."""
         return {name: getattr(self, name) for name in ('mirror', 'shift', 'rotation', 'zoom', 'brightness',
-                                                       'contrast', 'erase', 'mixup')}
+                                                       'contrast', 'erase', 'mixup', 'crop')}
 
     def __repr__(self):
-        return f"Augment({', '.join(f'{k}={v:g}' for k, v in self.settings.items())})"
+        values = {k: f'{v:g}' if isinstance(v, float) else repr(v) for k, v in self.settings.items()}
+        return f"Augment({', '.join(f'{k}={v}' for k, v in values.items())})"
+
+    def seen(self, im_dim):
+        """Height and width of what a network is given of images of `im_dim`.
+
+        Raises
+        ------
+        ValueError
+            The crop is larger than the images.
+        """
+        if self.crop and any(part > whole for part, whole in zip(self.crop, im_dim)):
+            raise ValueError(f'augment: crop must be at most the size of the images, {list(im_dim)}, got '
+                             f'{list(self.crop)}')
+        return self.crop or tuple(im_dim)
 
     def __call__(self, x, phase):
         return self.mixed(x, phase)[0]
@@ -146,11 +215,11 @@ class Augment(Layer):
             return (2 * draws[name] - 1) * np.asarray(most, x.dtype)
 
         mirrored = draws['mirror'] < np.asarray(self.mirror, x.dtype)
-        if self.shift or self.rotation or self.zoom:
+        if self.shift or self.rotation or self.zoom or self.crop:
             x = warp(x, mirror=pt.switch(mirrored, np.asarray(-1, x.dtype), np.asarray(1, x.dtype)),
                      down=around_zero('down', self.shift * height), right=around_zero('right', self.shift * width),
                      angle=around_zero('angle', self.rotation),
-                     zoom=pt.exp(around_zero('zoom', np.log1p(self.zoom))))
+                     zoom=pt.exp(around_zero('zoom', np.log1p(self.zoom))), **self._window(x, phase))
         elif self.mirror:
             x = pt.switch(mirrored.dimshuffle(0, 'x', 'x', 'x'), x[:, :, ::-1], x)
         if self.contrast:
@@ -168,6 +237,15 @@ class Augment(Layer):
         share = self._share(draws['mix'])
         own = share.dimshuffle(0, 'x', 'x', 'x')
         return own * x + (1 - own) * partner(x), share
+
+    def _window(self, x, phase):
+        if not self.crop:
+            return {}
+        n, height, width, _ = x.type.shape
+        place = phase.uniform(pt.zeros((n, 2), dtype=x.dtype))
+        places = np.array([height - self.crop[0] + 1, width - self.crop[1] + 1], x.dtype)
+        top, left = (pt.floor(place[:, k] * places[k]) for k in range(2))
+        return {'size': self.crop, 'top': top, 'left': left}
 
     def _erased(self, x, draws):
         _, height, width, _ = x.type.shape
@@ -195,21 +273,31 @@ class Augment(Layer):
         table = pt.as_tensor_variable(self.quantiles)
         return table[below] + (table[below + 1] - table[below]) * (place - below.astype('float32'))
 
-    def views(self):
+    def views(self, im_dim=None):
         """The fixed views of the special test: keyword arguments of `warp`, shifts as parts of the sides.
 
         The image itself, half of the largest shift in each direction, half of the largest rotation to each side
-        and half of the largest zoom either way, and the mirror images of them all; what is switched off leaves
-        its views out.
+        and half of the largest zoom either way, and the same of the mirror image; what is switched off leaves
+        its views out. With crops, those of the four corners stand for the shifts.
+
+        Parameters
+        ----------
+        im_dim : (int, int), optional
+            Height and width of the images; needed with crops.
         """
         views = [{}]
-        if self.shift:
+        if self.crop:
+            spare = [whole - part for whole, part in zip(im_dim, self.seen(im_dim))]
+            downs, rights = ([n // 2 / whole, (n // 2 - n) / whole] for n, whole in zip(spare, im_dim))
+            views += [{'down': down, 'right': right} for down in downs for right in rights]
+        elif self.shift:
             views += [{axis: sign * self.shift / 2} for axis in ('down', 'right') for sign in (-1, 1)]
         if self.rotation:
             views += [{'angle': sign * self.rotation / 2} for sign in (-1, 1)]
         if self.zoom:
             views += [{'zoom': (1 + self.zoom) ** (sign / 2)} for sign in (-1, 1)]
-        return views + [{**view, 'mirror': -1.} for view in views if self.mirror]
+        # To the other side, because the middle of an odd number of pixels is not its own mirror image.
+        return views + [{**view, 'mirror': -1., 'right': -view.get('right', 0.)} for view in views if self.mirror]
 
 
 def partner(values):

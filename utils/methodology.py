@@ -145,7 +145,7 @@ def test_outputs(functions, data, special_test=True):
         sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
         out['special'] = sums / (len(views) / len(data.test))
     elif special_test and functions.augment:
-        changes = functions.augment.views()
+        changes = functions.augment.views(functions.im_dim)
         sums = sum(linear_outputs(functions, data.test, view).astype(float) for view in changes)
         out['special'] = sums / len(changes)
     return out

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utils import evaluation, figures, reporting
+from utils.augmentation import Cropped, centre
 from utils.inspection import Inspector
 from utils.layer import parameters
 from utils.saving import replacing
@@ -69,11 +70,13 @@ def draw(folder, network, im_dim, subset, classes, outputs, scores, histograms=(
                              f"{name}, error {whole['error']:.2f} % of {whole['images']}")
     figures.calibration_curve(whole['calibration'], folder / 'calibration.png', name)
     figures.worst_mistakes(subset.images, subset.y, p, classes, folder / 'mistakes.png')
+    rows = _examples(subset.y, p, len(classes))
+    images, answers = subset.images(rows), p[rows].argmax(axis=1)
+    if isinstance(network, Cropped):
+        network, im_dim, images = network.network, network.size, centre(images, network.size)
     first = next((q for key, q in parameters(network).items() if key.rpartition('.')[2] == 'W'), None)
     if first is not None:
         figures.first_layer_filters(first.get_value(), im_dim, folder / 'filters.png')
-    rows = _examples(subset.y, p, len(classes))
-    images, answers = subset.images(rows), p[rows].argmax(axis=1)
     inspector = Inspector(network, im_dim, len(rows))
     saliency, cam = inspector.saliency(images, answers)
     captions = [f'{classes[a]}, {100 * p[row, a]:.0f} %'
