@@ -11,16 +11,13 @@ tune_malloc()       # both before JAX is loaded
 keep_compiled()
 
 import argparse
-import difflib
 import functools
-import importlib.util
 import inspect
 import json
 import os
 import re
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,17 +37,31 @@ from utils import (
     reporting,
     rna,
     saving,
-    schedules,
     sweeps,
-    trackers,
-    updates,
 )
 from utils import report as reports
-from utils.augmentation import Augment, Cropped
-from utils.faults import Stops, Terminated, memory_told
+from utils.arguments import (
+    FIXED,
+    FUNCTIONS,
+    NETWORK_OPTIONS,
+    TRAINING,
+    arguments_used,
+    as_json,
+    checked,
+    class_name,
+    knows_what_was_given,
+    make_augment,
+    make_network,
+    make_optimiser,
+    make_schedule,
+    named,
+    nearest,
+    network_arguments,
+)
+from utils.faults import Checkpoint, Stops, memory_told
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
-from utils.methodology import RULES, Trainer, fitting, test_outputs
+from utils.methodology import Trainer, fitting, test_outputs
 from utils.record import (
     Record,
     empty_folder,
@@ -63,19 +74,7 @@ from utils.record import (
 )
 from utils.untrusted import Draws
 
-FUNCTIONS = {'optimiser': updates.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
-
-# Arguments of `test` that a network takes, where its class has them.
-NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
-# Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
-FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
-         'network_args', 'seed', 'rule', 'retrain', 'optimiser', 'optimiser_args', 'momentum', 'nesterov',
-         'weight_decay', 'clip_norm', 'schedule', 'schedule_args', 'average', 'label_smoothing', 'augment',
-         'statistics_images', 'precision')
-# Arguments that `Trainer` takes as they are.
-TRAINING = ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared', 'augment', 'precision',
-            'label_smoothing', 'average')
 
 # What `python launch.py` takes when it is given no data set: a short run on the sample faces.
 SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
@@ -133,29 +132,7 @@ class Result:
     evaluation: dict
 
 
-def _nearest(name, known):
-    """'; did you mean ...?', where a known name is near."""
-    near = difflib.get_close_matches(str(name), list(known), 1, cutoff=.4)
-    return f'; did you mean {near[0]!r}?' if near else ''
-
-
-def _knows_what_was_given(function):
-    """Pass `function` the names of the arguments that its caller gave, as `given`; refuse unknown names."""
-    full = inspect.signature(function)
-    public = full.replace(parameters=[p for name, p in full.parameters.items() if name != 'given'])
-
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        for name in kwargs:
-            if name not in public.parameters:
-                raise TypeError(f'{function.__name__}() has no argument {name!r}' + _nearest(name, public.parameters))
-        return function(*args, **kwargs, given=frozenset(public.bind(*args, **kwargs).arguments))
-
-    wrapper.__signature__ = public
-    return wrapper
-
-
-@_knows_what_was_given
+@knows_what_was_given
 def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
@@ -292,7 +269,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     start = time.perf_counter()
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
     console = reporting.Console(verbose, on_epoch)
-    options = _checked(options)
+    options = checked(options, NETWORKS)
     begun = resume and os.path.exists(resume) and os.stat(resume)
     options, state = _with_resumed(options, given)
     with _open_data(options, console) as data:
@@ -305,13 +282,13 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         record = None
         stops = Stops()
         console.check = stops.check
-        checkpoint = _Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
+        checkpoint = Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
                                  recorded=lambda trainer: record.epoch(trainer))
         told = functools.partial(memory_told, jax_backend.device_name(), options['batch_size'],
                                  options['trainShared'])
         with sweeps.claim(path), told(), Trainer(
-            make_network, data, report=console, checkpoint=checkpoint, optimiser=_optimiser(options),
-            schedule=_schedule(options), **{key: options[key] for key in (
+            make_network, data, report=console, checkpoint=checkpoint, optimiser=make_optimiser(options),
+            schedule=make_schedule(options), **{key: options[key] for key in (
                 *TRAINING, 'rule', 'statistics_images', 'show_test')}) as trainer:
             if state:
                 _check_unchanged(resume, begun)
@@ -335,163 +312,9 @@ test.__test__ = False       # pytest would run it wherever it is imported
 
 # ------------------------------------------------------------------------------ before training
 
-def _checked(options):
-    """The options in their plain form, each in its range."""
-    def demand(good, name, wanted):
-        if not good:
-            raise ValueError(f'{name} must be {wanted}, got {options[name]!r}')
-
-    def number(name):
-        value = options[name]
-        return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and np.isfinite(value)
-
-    def whole(name, least):
-        demand(number(name) and options[name] == int(options[name]) and options[name] >= least, name,
-               f'a whole number >= {least}')
-        options[name] = int(options[name])
-
-    demand(number('learning_rate') and options['learning_rate'] > 0, 'learning_rate', 'a number > 0')
-    for name in ('L1_reg', 'L2_reg', 'gaussian_std', 'weight_decay', 'clip_norm'):
-        demand(number(name) and options[name] >= 0, name, 'a number >= 0')
-    for name in ('momentum', 'average', 'label_smoothing'):
-        demand(number(name) and 0 <= options[name] < 1, name, 'a number in [0, 1)')
-    for name, least in (('n_epochs', 1), ('batch_size', 1), ('anneal_epochs', 0), ('statistics_images', 1),
-                        ('save_every', 1), ('seed', 0)):
-        whole(name, least)
-    demand(options['seed'] < 2 ** 32, 'seed', 'a whole number below 2**32')
-    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
-        demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
-        options[name] = bool(options[name])
-    for name, known, wanted in (('rule', RULES, ' or '.join(map(repr, RULES))),
-                                ('precision', jax_backend.PRECISIONS, 'one of ' + ', '.join(jax_backend.PRECISIONS))):
-        demand(isinstance(options[name], str) and options[name] in known, name, wanted)
-    demand(isinstance(options['verbose'], (int, np.integer)) and options['verbose'] in (0, 1, 2), 'verbose',
-           '0, 1 or 2')
-    for name in ('dataset', 'savename', 'resume'):
-        demand(options[name] is None or (isinstance(options[name], (str, os.PathLike)) and str(options[name])), name,
-               'a path')
-    demand(options['name'] is None or (isinstance(options['name'], str) and options['name'].isprintable()
-                                       and options['name'].strip()), 'name', 'a text of one line')
-    demand(options['on_epoch'] is None or callable(options['on_epoch']), 'on_epoch', 'a function')
-    if isinstance(options['activation'], str):
-        demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
-        options['activation'] = rna.ACTIVATIONS[options['activation']]()
-    demand(callable(options['activation']), 'activation', 'rna.relu(), rna.sigmoid(), rna.tanh() or a function')
-    flat = all(np.ndim(n) == 0 for n in options['n_hidden']) if isinstance(options['n_hidden'], (list, tuple)) else True
-    demand(flat, 'n_hidden', 'a list of whole numbers >= 1')
-    options['n_hidden'] = np.atleast_1d(options['n_hidden']).tolist()
-    demand(all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in options['n_hidden']), 'n_hidden',
-           'a list of whole numbers >= 1')
-    for name in ('p_drop', 'p_dropConv'):
-        if isinstance(options[name], (tuple, np.ndarray, np.generic)):
-            options[name] = np.asarray(options[name], dtype=object).tolist()
-        values = options[name] if isinstance(options[name], list) else [options[name]]
-        demand((options[name] is None and name == 'p_dropConv') or all(
-            isinstance(p, (int, float, np.number)) and not isinstance(p, bool) and 0 <= p < 1 for p in values), name,
-            'probabilities of dropping in [0, 1)')
-        if isinstance(options[name], list):
-            options[name] = [getattr(p, 'item', lambda p=p: p)() for p in options[name]]
-    if options['im_dim'] is not None:
-        sides = options['im_dim'] = np.ravel(np.asarray(options['im_dim'], dtype=object)).tolist()
-        demand(len(sides) == 2 and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
-                                       for n in sides), 'im_dim', 'height and width')
-        options['im_dim'] = [int(n) for n in sides]
-    for name in ('learning_rate', 'L1_reg', 'L2_reg', 'gaussian_std', 'momentum'):
-        if isinstance(options[name], np.number):
-            options[name] = options[name].item()
-    demand(options['network_args'] is None or isinstance(options['network_args'], dict), 'network_args', 'a dict')
-    options['network_args'] = options['network_args'] or {}
-    demand(options['track'] is None or isinstance(options['track'], (str, list, tuple)), 'track', 'a list of trackers')
-    options['track'] = trackers.check(options['track'] or ())
-    options['network'] = _network_class(options['network'])
-    options['augment'] = _augment(options['augment'])
-    options['schedule'] = options['schedule'] or 'constant'
-    for name, known in FUNCTIONS.items():
-        options[name] = _named(options[name], known, name, 'function')
-        _check_further(options, name)
-    if options['optimiser'] is not updates.sgd and (options['momentum'] or options['nesterov']):
-        raise ValueError(f"momentum and nesterov are of optimiser 'sgd', got {_class_name(options['optimiser'])!r}: "
-                         'leave them out')
-    if options['schedule'] is schedules.plateau and not options['val']:
-        raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
-    return options
-
-
-def _check_further(options, name):
-    """Check ``<name>_args``, further arguments of a function: those after the first three."""
-    further, key = options[f'{name}_args'], f'{name}_args'
-    if further is not None and not isinstance(further, dict):
-        raise ValueError(f'{key} must be a dict, got {further!r}')
-    options[key] = further or {}
-    accepted = inspect.signature(options[name]).parameters.values()
-    names = [p.name for p in list(accepted)[3:]]
-    unknown = [k for k in options[key] if k not in names and not any(p.kind is p.VAR_KEYWORD for p in accepted)]
-    if unknown:
-        raise ValueError(f"{name} {_class_name(options[name])!r} does not take {unknown[0]!r} of {key}; it takes "
-                         + (', '.join(names) or 'nothing'))
-
-
-def _augment(settings):
-    """An `Augment`, or None, from what `test` takes."""
-    if settings is None or settings is False or isinstance(settings, Augment):
-        return settings or None
-    if settings is True:
-        return Augment()
-    names = inspect.signature(Augment).parameters
-    if not isinstance(settings, dict) or set(settings) - set(names):
-        unknown = [name for name in settings if name not in names] if isinstance(settings, dict) else ()
-        raise ValueError(f"augment must be an Augment, True or a dict of {', '.join(names)}, got {settings!r}"
-                         + (_nearest(unknown[0], names) if unknown else ''))
-    return Augment(**settings)
-
-
 def _network_class(network):
     """A class of networks from a class, a name or ``script.py:Class``."""
-    return _named(network, NETWORKS, 'network', 'Class')
-
-
-def _named(value, known, what, kind):
-    """A class or function as it is, or by its name: one of `known`, or in a script, ``script.py:name``."""
-    if not isinstance(value, str):
-        if not callable(value):
-            raise ValueError(f"{what} must be a {kind.lower()} or one of {', '.join(known)}, got {value!r}")
-        return value
-    if value in known:
-        return known[value]
-    file, colon, cls = value.rpartition(':')
-    if not colon or not Path(file).is_file():
-        near = difflib.get_close_matches(value, known, 1)
-        raise ValueError(f"{what} must be one of {', '.join(known)} or script.py:{kind}, got {value!r}"
-                         + (f'; did you mean {near[0]}?' if near else ''))
-    spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
-    # Where `inspect` looks for the source of a class.
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, cls):
-        raise ValueError(f"'{file}' has no {kind.lower()} {cls}")
-    return getattr(module, cls)
-
-
-def _plain(options):
-    """The options as JSON knows them."""
-    out = {key: value for key, value in options.items() if key not in ('resume', 'on_epoch', 'verbose')}
-    for key in ('network', 'optimiser', 'schedule'):
-        out[key] = _class_name(options[key])
-    out['augment'] = options['augment'] and options['augment'].settings
-    out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
-    for key in ('dataset', 'savename'):
-        out[key] = None if options[key] is None else str(options[key])
-    try:
-        json.dumps(out)
-    except TypeError as error:
-        further = {key: options[key] for key in ('network_args', 'optimiser_args', 'schedule_args') if options[key]}
-        raise ValueError(f"{', '.join(further)} must hold numbers, texts, booleans and lists of them ({error}), "
-                         f'got {further!r}') from None
-    return json.loads(json.dumps(out))
-
-
-def _class_name(network):
-    return getattr(network, '__name__', type(network).__name__)
+    return named(network, NETWORKS, 'network', 'Class')
 
 
 def _with_resumed(options, given):
@@ -499,7 +322,7 @@ def _with_resumed(options, given):
     if options['resume'] is None:
         return options, None
     state, config = _load_model(options['resume'])
-    saved, now = config['options'], _plain(options)
+    saved, now = config['options'], as_json(options)
     changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
                if key in given and key in saved and now[key] != saved[key]]
     if changed:
@@ -512,7 +335,7 @@ def _with_resumed(options, given):
         options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):
         options['activation'] = _saved_activation(options['resume'], options['activation'])
-    options['augment'] = _augment(options['augment'])
+    options['augment'] = make_augment(options['augment'])
     for key, known in FUNCTIONS.items():
         if isinstance(options[key], str):
             options[key] = _saved_function(options['resume'], key, options[key], known)
@@ -549,14 +372,14 @@ def _check_saved(path, saved):
     try:
         for key in saved:
             if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
-                raise ValueError(f'test() has no argument {key!r}' + _nearest(key, defaults))
+                raise ValueError(f'test() has no argument {key!r}' + nearest(key, defaults))
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
             if not isinstance(saved[key], str):
                 raise ValueError(f'{key} must be a name, got {saved[key]!r}')
         for key, known in FUNCTIONS.items():
             if saved.get(key) not in known:         # a script's
                 neutral |= {key: defaults[key], f'{key}_args': None}
-        _checked({**defaults, **saved, **neutral})
+        checked({**defaults, **saved, **neutral}, NETWORKS)
     except (ValueError, TypeError, OverflowError) as error:
         raise saving.ModelError(f"'{path}' cannot be loaded: {error}") from None
 
@@ -627,139 +450,31 @@ def sample_set(folder='datasets', say=print):
 
 def _network_maker(options, data, given, state=None):
     """A function that builds the network from a generator; a saved one cannot be larger than what was saved."""
-    kwargs = _network_arguments(options, given)
+    kwargs = network_arguments(options, given)
 
     def make(rng):
         rng = Draws(rng.bit_generator, _numbers(state)) if state else rng
-        return _made(options['network'], data.shape, data.classes, options['augment'], rng=rng, **kwargs)
+        return make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng, **kwargs)
     return make
-
-
-def _made(network, im_dim, classes, augment, **kwargs):
-    """A network for images of `im_dim`, of which augmentation may show it a part only."""
-    seen = augment.seen(im_dim) if augment else tuple(im_dim)
-    made = network(seen, len(classes), **kwargs)
-    return made if seen == tuple(im_dim) else Cropped(made, seen)
 
 
 def _numbers(state):
     return sum(value.size for value in state['arrays'].values())
 
 
-def _network_arguments(options, given=()):
-    """Those options that the network's class takes, as keyword arguments for it."""
-    network = options['network']
-    accepted = inspect.signature(network).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    kwargs = {}
-    for key in NETWORK_OPTIONS:
-        if key == 'p_dropConv' and options[key] is None:
-            continue
-        if takes_all or key in accepted:
-            kwargs[key] = options[key]
-        elif key in given:
-            raise ValueError(f'network {_class_name(network)} does not take {key}; it takes '
-                             + ', '.join(k for k in accepted if k not in ('im_dim', 'n_classes', 'rng')))
-    for key in options['network_args']:
-        if key in kwargs or key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
-            known = [k for k in accepted if k not in (*kwargs, 'im_dim', 'n_classes', 'rng')]
-            raise ValueError(f'network {_class_name(network)} does not take network_args {key!r}; it takes '
-                             + ', '.join(known) + _nearest(key, known))
-    return kwargs | options['network_args']
-
-
-def _arguments_used(options):
-    """Every argument with which the network is made, those that its class has by default among them."""
-    accepted = inspect.signature(options['network']).parameters.values()
-    used = {p.name: p.default for p in accepted if p.default is not p.empty} | _network_arguments(options)
-    return json.loads(json.dumps(used, default=lambda value: getattr(value, 'name', None) or repr(value)))
-
-
-def _optimiser(options):
-    further, decay = options['optimiser_args'], options['weight_decay']
-    optimiser = options['optimiser']
-    if options['momentum']:
-        optimiser, further = updates.momentum, {'mu': options['momentum'], 'nesterov': options['nesterov']}
-    if optimiser is updates.adamw:
-        further, decay = {'decay': decay, **further}, 0
-    optimiser = functools.partial(optimiser, **further)
-    if decay:
-        optimiser = updates.decayed(optimiser, decay)
-    return updates.clipped(optimiser, options['clip_norm']) if options['clip_norm'] else optimiser
-
-
-def _schedule(options):
-    return functools.partial(options['schedule'], **options['schedule_args'])
-
-
 def _target(options, data):
     path = options['savename']
     if path is None:
-        path = Path('trained_models') / f"{_class_name(options['network'])}_{Path(data.path).stem}.h5"
+        path = Path('trained_models') / f"{class_name(options['network'])}_{Path(data.path).stem}.h5"
     return saving.check_target(path)
 
 
 def _config(options, data, path):
     """What is saved with the parameters: every argument, and where the data come from."""
-    plain = _plain({key: value for key, value in options.items() if key != 'fingerprint'})
-    return {'options': {**plain, 'savename': str(path)}, 'fingerprint': data.fingerprint,
+    saved = as_json({key: value for key, value in options.items() if key != 'fingerprint'})
+    return {'options': {**saved, 'savename': str(path)}, 'fingerprint': data.fingerprint,
             'bundled_network': options['network'] in NETWORKS.values(), 'classes': list(data.classes),
-            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': _arguments_used(options)}
-
-
-class _Checkpoint:
-    """Writes the model file as the trainer goes on, and once more if something ends it."""
-
-    def __init__(self, path, config, save_every, stops, replaces, say, recorded):
-        self.path, self.config, self.save_every, self.stops = path, config, save_every, stops
-        self.say, self.recorded = say, recorded
-        self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
-        self.written = None
-
-    def __call__(self, trainer):
-        with self.stops.held():
-            if trainer.epoch % self.save_every == 0:
-                self.write(trainer.last)
-            self.recorded(trainer)
-
-    def write(self, state):
-        if not self.replaces:
-            other = saving.make_way(self.path)
-            if other:
-                self.say(f"'{self.path}' was there already; it is now '{other}'")
-            self.replaces = True
-        saving.save(self.path, state, self.config)
-        self.written = state
-
-    @contextmanager
-    def kept_safe(self, trainer):
-        """A block that trains; whatever ends it, the last epoch that was over is in the model file."""
-        try:
-            yield
-        except BaseException as error:
-            self.stops.end()
-            trainer.report.close()
-            self._save_last(trainer, error)
-            raise
-        if self.written is None and not self.replaces:      # a finished one, under a new name
-            self.write(trainer.last)
-
-    def _save_last(self, trainer, error):
-        what = ('interrupted' if isinstance(error, KeyboardInterrupt) else 'terminated'
-                if isinstance(error, Terminated) else f'ended by {type(error).__name__}')
-        if not trainer.history:
-            self.say(f'{what} before the first epoch was over; no model was written')
-            return
-        try:
-            if self.written is not trainer.last:
-                self.write(trainer.last)
-        except OSError as failure:
-            self.say(f'{what}; {failure}')
-            return
-        diverged = isinstance(error, FloatingPointError)
-        self.say(f'{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; '
-                 + (f"the last good epoch is in '{self.path}'" if diverged else
-                    f"go on with test(resume='{self.path}') or: python launch.py --resume {self.path}"))
+            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options)}
 
 
 # --------------------------------------------------------------------------------- what is told
@@ -771,7 +486,7 @@ def _label(options, data):
                for p in np.ravel(takes[key].default if options[key] is None else options[key])]
     techniques = (('BN', 'batch_norm' in takes and options['batch_norm']), ('drop', any(dropped)))
     parts = '-'.join(word for word, there in techniques if there)
-    return options['name'] or ' '.join(filter(None, [_class_name(options['network']), parts, f'({data.name})']))
+    return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, f'({data.name})']))
 
 
 def _announce(console, options, data, path):
@@ -780,7 +495,7 @@ def _announce(console, options, data, path):
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
-    console.say(f"network {_class_name(options['network'])}{args}{narrowed}, hidden layers {options['n_hidden']}, "
+    console.say(f"network {class_name(options['network'])}{args}{narrowed}, hidden layers {options['n_hidden']}, "
                 f'on {jax_backend.device_name()}')
     console.say(f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
                 f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes')
@@ -901,8 +616,8 @@ def open_model(model, network=None):
         kwargs['activation'] = _saved_activation(model, kwargs['activation'])
     rng = Draws(np.random.PCG64(0), _numbers(state))
     try:
-        net = _made(network, config['im_dim'], config['classes'], _augment(options['augment']), rng=rng, **kwargs,
-                    **options['network_args'])
+        net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']), rng=rng,
+                           **kwargs, **options['network_args'])
     except TypeError as error:
         raise saving.ModelError(f"'{model}' cannot be loaded: its arguments do not fit it ({error})") from error
     targets = parameters(net)
@@ -957,7 +672,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
             raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
-                      augment=_augment(config['options']['augment']))
+                      augment=make_augment(config['options']['augment']))
         outputs = test_outputs(f, data, special_test)
         scores = evaluation.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
@@ -1056,8 +771,8 @@ def _all_arguments(options):
     defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
     for name in options:
         if name not in defaults:
-            raise ValueError(f'test() has no argument {name!r}' + _nearest(name, defaults))
-    return _plain(_checked({**defaults, **options}))
+            raise ValueError(f'test() has no argument {name!r}' + nearest(name, defaults))
+    return as_json(checked({**defaults, **options}, NETWORKS))
 
 
 def _point_arguments(options):
@@ -1128,7 +843,7 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
                 if callable(point.get(key)):
                     if point[key] not in known.values():
                         raise ValueError(f'several workers need your own {key} as a text, script.py:name')
-                    point[key] = _class_name(point[key])
+                    point[key] = class_name(point[key])
             if 'activation' in point:
                 point['activation'] = getattr(point['activation'], 'name', point['activation'])
     if kind == 'ray':
@@ -1221,9 +936,10 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     console = reporting.Console(verbose)
     _all_arguments(options)
     given = frozenset(options)
-    options = _checked({**{name: p.default for name, p in inspect.signature(test).parameters.items()}, **options})
+    options = checked({**{name: p.default for name, p in inspect.signature(test).parameters.items()}, **options},
+                      NETWORKS)
     with _open_data(options, console) as data:
-        trainer = Trainer(_network_maker(options, data, given), data, optimiser=_optimiser(options), **{
+        trainer = Trainer(_network_maker(options, data, given), data, optimiser=make_optimiser(options), **{
             key: options[key] for key in TRAINING})
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
@@ -1296,7 +1012,7 @@ def _configured(options):
     for key in saved:
         if key not in inspect.signature(test).parameters:
             raise ValueError(f"'{path}': test() has no argument {key!r}"
-                             + _nearest(key, inspect.signature(test).parameters))
+                             + nearest(key, inspect.signature(test).parameters))
     return {**saved, **options}
 
 

@@ -10,7 +10,7 @@ result = test(
     network=cnn.VGG, dataset='datasets/set1.h5', n_hidden=[4096, 4096], p_drop=.2, n_epochs=200, batch_size=128,
     learning_rate=.02, momentum=.9, nesterov=True, weight_decay=1e-4,
     schedule='cosine', schedule_args={'warmup': 5}, average=.999, label_smoothing=.1,
-    augment=Augment(mirror=.5, shift=.1, rotation=10, zoom=.2, brightness=.2, contrast=.3, erase=.5, mixup=.2),
+    augment=Augment(crop=40, mirror=.5, shift=.1, rotation=10, zoom=.2, brightness=.2, contrast=.3, erase=.5, mixup=.2),
     savename='trained_models/best.h5')
 
 print(f'kept epoch {result.epoch}, validation error {result.validation_error:.2f} %, '

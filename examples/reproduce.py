@@ -39,7 +39,7 @@ THESIS = dict(learning_rate=.1, batch_size=100, p_drop=.5, anneal_epochs=10)
 PLAIN = dict(THESIS, batch_norm=False)
 ONLINE = dict(batch_size=128, momentum=.9, nesterov=True, schedule='cosine', schedule_args={'warmup': 5},
               average=.999, label_smoothing=.1, n_epochs=200)
-CHANGES = dict(mirror=.5, shift=.1, rotation=10., zoom=.2, brightness=.2, contrast=.3, erase=.5)
+CHANGES = dict(crop=40, mirror=.5, shift=.1, rotation=10., zoom=.2, brightness=.2, contrast=.3, erase=.5)
 
 
 @dataclass

@@ -55,6 +55,8 @@ def test_an_example_is_short_and_runs(name, faces, monkeypatch, tmp_path, capsys
         small = {'dataset': faces, 'im_dim': None, 'n_epochs': 1, 'anneal_epochs': 1, 'batch_size': 40,
                  'statistics_images': 40, 'n_hidden': [8] if options.get('n_hidden') else [], 'report': False, 'verbose': 0,
                  'network_args': {'filters': 4} if name == 'own_network' else {'width': 1 / 32}}
+        if 'augment' in options:
+            small['augment'] = {**options['augment'].settings, 'crop': 16}
         calls.append(options)
         return test(**{**options, **small})
     monkeypatch.setattr(launch, 'test', scaled)
