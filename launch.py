@@ -70,7 +70,7 @@ from utils.record import (
     read_config,
     read_run,
     write_json,
-    write_predictions,
+    write_outputs,
 )
 from utils.untrusted import Draws
 
@@ -557,11 +557,7 @@ def _report(console, options, data, trainer, errors, record, config, start):
         known = len(reporting.COMPETITION)
         console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
                     + (f'place {place}' if place <= known else f'below place {known}') + f' of {reporting.TEAMS}')
-    evaluation.save_logits(folder / 'logits.npz', data.test, trainer.test_outputs, trainer.kept_outputs())
-    evaluation.write_confusion(folder / 'confusion.csv', scores[evaluation.final_kind(scores)]['whole']['confusion'],
-                               data.classes)
-    write_predictions(folder / 'predictions.csv', data.test, data.classes,
-                      *map(evaluation.probabilities, trainer.test_outputs.values()))
+    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, trainer.kept_outputs())
     values = dict(
         name=label, epoch=best and best['epoch'], validation_error=best and best['validation_error'],
         validation_cross_entropy=best and best['validation_cross_entropy'], test_error=plain,
@@ -709,10 +705,7 @@ def _write_evaluation(folder, title, scores, outputs, data, say, about):
     """Tables of an evaluation into files and onto the terminal."""
     kind = evaluation.final_kind(scores)
     write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores})
-    evaluation.save_logits(folder / 'logits.npz', data.test, outputs)
-    write_predictions(folder / 'predictions.csv', data.test, data.classes,
-                      *map(evaluation.probabilities, outputs.values()))
-    evaluation.write_confusion(folder / 'confusion.csv', scores[kind]['whole']['confusion'], data.classes)
+    write_outputs(folder, data.test, data.classes, outputs, scores)
     for line in (*evaluation.error_lines(scores), *evaluation.summary_lines(scores)):
         say(line)
     say('\n' + evaluation.class_table(scores[kind]['whole']))

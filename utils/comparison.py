@@ -13,13 +13,12 @@ import io
 import itertools
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from utils import figures, reporting
 from utils.evaluation import final_kind
-from utils.record import read_logits, read_run
+from utils.record import empty_folder, read_logits, read_run
 from utils.saving import replacing
 
 # Arguments that do not decide what comes out.
@@ -234,6 +233,8 @@ def compare(paths, folder=None, say=print):
     ------
     ComparisonError, RunError
         Runs of different data sets or test images; a folder that is no finished run of this version.
+    ValueError
+        `folder` holds something.
     """
     groups = grouped(_read(paths))
     table, tests = summary(groups), paired(groups)
@@ -250,10 +251,7 @@ def compare(paths, folder=None, say=print):
     if not groups[0].runs[0]['run']['is_fer2013']:
         say('These images are not FER2013: the places in the table are for show.')
     if folder is not None:
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ComparisonError(f"the folder '{folder}' is not empty: nothing is overwritten")
+        folder = empty_folder(folder)
         runs = [[group.name, str(run['folder']), str(run['config']['seed']),
                  *('' if (v := _value(run['result'], path)) is None else repr(v) for path in MEASURES.values())]
                 for group in groups for run in group.runs]

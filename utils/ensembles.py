@@ -126,10 +126,7 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
         folder = record.empty_folder(folder)
         write_json(folder / 'evaluation.json', {'name': f'ensemble of {len(places)}', 'average': average,
                                                 'members': list(map(str, members)), 'evaluation': scores})
-        evaluation.save_logits(folder / 'logits.npz', images, outputs)
-        evaluation.write_confusion(folder / 'confusion.csv', final['confusion'], classes)
-        record.write_predictions(folder / 'predictions.csv', images, classes,
-                                 *map(evaluation.probabilities, outputs.values()))
+        record.write_outputs(folder, images, classes, outputs, scores)
         say(f"\nensemble '{folder}'")
     return scores, members
 

@@ -4,6 +4,7 @@
 `Record`            a run while it goes on: makes its folder, writes into it, ends it
 `read_run`          a run folder, read back
 `write_predictions` per-image predictions as CSV
+`write_outputs`     these, linear outputs and confusion matrix of a test, into a folder
 `environment`       versions, device, git revision
 `class_source`      the source of a network's class, as a file that can be imported
 `numbered_folder`   the next free ``run-001``, ``run-002``, ...
@@ -51,7 +52,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import jax_backend, reporting
+from utils import evaluation, jax_backend, reporting
 from utils.inspection import Activations, weight_histograms
 from utils.saving import replacing
 from utils.trackers import TRACKERS
@@ -384,6 +385,28 @@ def write_predictions(path, subset, classes, probabilities, special=None):
             writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), classes[subset.y[k]],
                              classes[taken[k]], int(taken[k] == subset.y[k]), classes[plain[k]],
                              *(f'{p:.5f}' for p in final[k])])
+
+
+def write_outputs(folder, subset, classes, outputs, scores, validation=None):
+    """Write logits.npz, predictions.csv and confusion.csv of a test into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    subset : loaders.Subset
+        The test images.
+    classes : sequence of str
+    outputs : dict of str to array (n, n_classes)
+        Linear outputs, 'plain' and perhaps 'special'.
+    scores : dict
+        What `utils.evaluation.evaluate` made of them.
+    validation : tuple, optional
+        As for `utils.evaluation.save_logits`.
+    """
+    final = scores[evaluation.final_kind(scores)]['whole']
+    evaluation.save_logits(folder / 'logits.npz', subset, outputs, validation)
+    evaluation.write_confusion(folder / 'confusion.csv', final['confusion'], classes)
+    write_predictions(folder / 'predictions.csv', subset, classes, *map(evaluation.probabilities, outputs.values()))
 
 
 # -------------------------------------------------------------------------------- reading it back
