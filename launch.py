@@ -495,8 +495,9 @@ def _announce(console, options, data, path):
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
+    crop = options['augment'] and options['augment'].crop
     console.say(f"network {class_name(options['network'])}{args}{narrowed}, hidden layers {options['n_hidden']}, "
-                f'on {jax_backend.device_name()}')
+                + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '') + f'on {jax_backend.device_name()}')
     console.say(f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
                 f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes')
     console.say(f"model goes to '{path}'")

@@ -254,11 +254,12 @@ def test_a_cropped_network_is_tested_on_middle_and_corners(rng, crop, corners):
                                / 255 @ W + b, rtol=1e-4, atol=1e-5)
 
 
-def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch):
+def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
     from utils import saving
     monkeypatch.chdir(tmp_path)
     options = {**SMALL, 'network': cnn.A, 'n_hidden': [6], 'network_args': {'width': 1 / 16}}
-    launch.test(**options, dataset=tiny_set, augment={'crop': 10}, savename='whole.h5')
+    launch.test(**{**options, 'verbose': 1}, dataset=tiny_set, augment={'crop': 10}, savename='whole.h5')
+    assert 'hidden layers [6], for crops of 10x10 pixels, on' in capsys.readouterr().out
 
     def stop(row):
         if row['stage'] == 'train' and row['epoch'] == 2:
