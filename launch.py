@@ -658,6 +658,8 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
     ------
     ValueError, OSError
         No model, no data set, images of another size, other classes.
+    MemoryError
+        Also that of the device; asks for a smaller `batch_size`.
     """
     model = _model_file(model)
     net, config = open_model(model, network)
@@ -670,7 +672,8 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
                       augment=make_augment(config['options']['augment']))
-        outputs = test_outputs(f, data, special_test)
+        with memory_told(jax_backend.device_name(), f.batch_size):
+            outputs = test_outputs(f, data, special_test)
         scores = evaluation.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
         title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"
@@ -742,6 +745,8 @@ def predict(model, images, *, network=None, batch_size=100):
     ------
     ValueError
         A file that is no model, images of another size or type, a network class that does not fit.
+    MemoryError
+        Also that of the device; asks for a smaller `batch_size`.
     """
     net, config = open_model(model, network)
     images = np.asarray(images)
@@ -752,8 +757,9 @@ def predict(model, images, *, network=None, batch_size=100):
     batch_size = min(batch_size, len(images))
     f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
-    logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
-                             padded.reshape(-1, batch_size, height, width)])[:len(images)]
+    with memory_told(jax_backend.device_name(), batch_size):
+        logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
+                                 padded.reshape(-1, batch_size, height, width)])[:len(images)]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     return p / p.sum(axis=1, keepdims=True)
 

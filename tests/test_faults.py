@@ -17,6 +17,7 @@ import launch
 import mlp
 from loaders import DataError, build, hdf5, load
 from utils import faults, methodology, saving, sweeps
+from utils.functions import Functions
 
 ROOT = Path(__file__).parent.parent
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=3,
@@ -306,6 +307,18 @@ def test_used_up_memory_is_told_with_what_needs_less(error):
     with pytest.raises(MemoryError, match='^the memory of cpu is used up: pass a batch_size below 7'):
         with faults.memory_told('cpu', 7, False):
             raise error
+
+
+def test_used_up_memory_of_a_saved_model_asks_for_a_smaller_minibatch(tiny_set, monkeypatch):
+    launch.test(**{**SMALL, 'n_epochs': 1}, dataset=tiny_set)
+
+    def used_up(functions):
+        raise JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
+    monkeypatch.setattr(Functions, 'test', property(used_up))
+    for use in (lambda: launch.predict('models/m.h5', np.zeros((40, 12, 12), np.uint8)),
+                lambda: launch.evaluate('models/m.h5', tiny_set, batch_size=40, say=print)):
+        with pytest.raises(MemoryError, match=r'is used up: pass a batch_size below 40 \(RESOURCE'):
+            use()
 
 
 def test_other_errors_are_left_as_they_are():

@@ -98,17 +98,21 @@ def out_of_memory(error):
 
 
 @contextmanager
-def memory_told(device, batch_size, trainShared):
-    """A block in which an out-of-memory error becomes a `MemoryError` that says what to do."""
+def memory_told(device, batch_size, trainShared=None):
+    """A block in which an out-of-memory error becomes a `MemoryError` that says what to do.
+
+    `trainShared` is None where a saved model is used and nothing is trained.
+    """
     try:
         yield
     except Exception as error:
         if not out_of_memory(error) or isinstance(error, OutOfMemory):
             raise
         first = str(error).strip().partition('\n')[0][:200] or type(error).__name__
-        shared = ('trainShared=False, which leaves the training images in their file, or ' if trainShared else '')
-        raise OutOfMemory(f'the memory of {device} is used up: pass {shared}a batch_size below {batch_size}, or a '
-                          f'narrower network ({first})') from error
+        shared = 'trainShared=False, which leaves the training images in their file, or ' if trainShared else ''
+        narrower = '' if trainShared is None else ', or a narrower network'
+        raise OutOfMemory(f'the memory of {device} is used up: pass {shared}a batch_size below {batch_size}{narrower} '
+                          f'({first})') from error
 
 
 class Checkpoint:
