@@ -283,7 +283,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         stops = Stops()
         console.check = stops.check
         checkpoint = Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
-                                 recorded=lambda trainer: record.epoch(trainer))
+                                recorded=lambda trainer: record.epoch(trainer))
         told = functools.partial(memory_told, jax_backend.device_name(), options['batch_size'],
                                  options['trainShared'])
         with sweeps.claim(path), told(), Trainer(
@@ -312,9 +312,9 @@ test.__test__ = False       # pytest would run it wherever it is imported
 
 # ------------------------------------------------------------------------------ before training
 
-def _network_class(network):
-    """A class of networks from a class, a name or ``script.py:Class``."""
-    return named(network, NETWORKS, 'network', 'Class')
+def _defaults():
+    """Every argument of `test` with its default."""
+    return {name: p.default for name, p in inspect.signature(test).parameters.items()}
 
 
 def _with_resumed(options, given):
@@ -367,7 +367,7 @@ def _load_model(path):
 
 def _check_saved(path, saved):
     """Check the arguments in a model file like those of a caller. Nothing that they name is imported or opened."""
-    defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
+    defaults = _defaults()
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
@@ -605,8 +605,8 @@ def open_model(model, network=None):
         A file that is no model, a network class that does not fit.
     """
     state, config = _load_model(model)
-    options = {name: p.default for name, p in inspect.signature(test).parameters.items()} | config['options']
-    network = _saved_network(model, config) if network is None else _network_class(network)
+    options = _defaults() | config['options']
+    network = _saved_network(model, config) if network is None else named(network, NETWORKS, 'network', 'Class')
     accepted = inspect.signature(network).parameters
     kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
     if 'activation' in kwargs:
@@ -768,7 +768,7 @@ def predict(model, images, *, network=None, batch_size=100):
 
 def _all_arguments(options):
     """Every argument of `test`, those not given at their defaults, in the form in which a run saves them."""
-    defaults = {name: p.default for name, p in inspect.signature(test).parameters.items()}
+    defaults = _defaults()
     for name in options:
         if name not in defaults:
             raise ValueError(f'test() has no argument {name!r}' + nearest(name, defaults))
@@ -936,8 +936,7 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     console = reporting.Console(verbose)
     _all_arguments(options)
     given = frozenset(options)
-    options = checked({**{name: p.default for name, p in inspect.signature(test).parameters.items()}, **options},
-                      NETWORKS)
+    options = checked({**_defaults(), **options}, NETWORKS)
     with _open_data(options, console) as data:
         trainer = Trainer(_network_maker(options, data, given), data, optimiser=make_optimiser(options), **{
             key: options[key] for key in TRAINING})

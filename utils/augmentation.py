@@ -17,8 +17,7 @@ _COLUMNS = ('mirror', 'down', 'right', 'angle', 'zoom', 'brightness', 'contrast'
             'left', 'grey', 'mix')
 
 
-def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1., size=None, top=None,
-         left=None):
+def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1., size=None, top=None, left=None):
     """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
 
     Pixels from outside the image take the value of the nearest pixel of its border.

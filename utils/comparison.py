@@ -233,8 +233,6 @@ def compare(paths, folder=None, say=print):
     ------
     ComparisonError, RunError
         Runs of different data sets or test images; a folder that is no finished run of this version.
-    ValueError
-        `folder` holds something.
     """
     groups = grouped(_read(paths))
     table, tests = summary(groups), paired(groups)
@@ -251,7 +249,7 @@ def compare(paths, folder=None, say=print):
     if not groups[0].runs[0]['run']['is_fer2013']:
         say('These images are not FER2013: the places in the table are for show.')
     if folder is not None:
-        folder = empty_folder(folder)
+        folder = empty_folder(folder, ComparisonError)
         runs = [[group.name, str(run['folder']), str(run['config']['seed']),
                  *('' if (v := _value(run['result'], path)) is None else repr(v) for path in MEASURES.values())]
                 for group in groups for run in group.runs]

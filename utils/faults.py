@@ -1,10 +1,10 @@
-"""What ends a run from outside: signals and memory that is used up.
+"""What ends a run from outside, signals and memory that is used up, and what is saved of it then.
 
 ==================  ===========================================================================
-`Checkpoint`        writes the model file as training goes on, and when something ends it
 `Stops`             Ctrl-C, SIGTERM and SIGHUP as exceptions, which wait while something is saved
 `Terminated`        what SIGTERM and SIGHUP raise: the process ends with status 143 or 129
 `memory_told`       an out-of-memory error of the device or of Python, with what to do about it
+`Checkpoint`        writes the model file as training goes on, and when something ends it
 ==================  ===========================================================================
 """
 import os

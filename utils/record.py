@@ -100,12 +100,12 @@ def write_json(path, value):
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 
-def empty_folder(path):
+def empty_folder(path, error=ValueError):
     """The folder of this path, made if need be; one that holds anything is refused, for nothing is overwritten."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     if any(path.iterdir()):
-        raise ValueError(f"the folder '{path}' is not empty: nothing is overwritten")
+        raise error(f"the folder '{path}' is not empty: nothing is overwritten")
     return path
 
 
