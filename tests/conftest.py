@@ -2,6 +2,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 import numpy as np
@@ -14,6 +15,14 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:       # tests compile what the
 
 import utils  # noqa: E402, F401  (sets PyTensor up before any test imports it)
 from loaders import Originals, build  # noqa: E402
+
+
+@pytest.fixture(scope='session', autouse=True)
+def ctrl_c_as_in_a_terminal():
+    """A shell that starts the tests in the background has them ignore Ctrl-C, and runs leave ignored signals so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -29,14 +29,6 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_as_in_a_terminal():
-    """A shell that starts the tests in the background has them ignore Ctrl-C, and runs leave ignored signals so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def small(tiny_set, **options):
     return launch.test(**{**SMALL, 'dataset': tiny_set, **options})
 
