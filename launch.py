@@ -136,9 +136,9 @@ class Result:
 def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
          activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
-         rule='entropy', retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None, momentum=0.,
-         nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None, average=0.,
-         label_smoothing=0., augment=None, statistics_images=5000, precision='float32', special_test=True,
+         rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
+         momentum=0., nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None,
+         average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32', special_test=True,
          show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1, report=True, track=None,
          given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
@@ -187,6 +187,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         Of weights, order of images, dropout and noise; 0 to 2**32 - 1.
     rule : {'entropy', 'error'}
         Keep the epoch of smallest validation cross-entropy or of smallest validation error.
+    patience : int
+        End stage train where that has had no new minimum for so many epochs; 0 trains all `n_epochs`.
     retrain : bool
         False goes on from the kept epoch's parameters instead of retraining with the validation images.
     anneal_epochs : int
@@ -293,13 +295,13 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
             if state:
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
-                trainer.check_rates(options['n_epochs'])
+                trainer.check_rates(options['n_epochs'], options['patience'])
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
             console.write_to(record.log)
             console.say(f"record goes to '{record.folder}'", level=2)
             with stops, record.kept(), checkpoint.kept_safe(trainer), told():
-                trainer.train(options['n_epochs'])
+                trainer.train(options['n_epochs'], options['patience'])
                 console.say(_kept_line(trainer, options))
                 trainer.retrain(options['retrain'])
                 trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
@@ -512,6 +514,8 @@ def _kept_line(trainer, options):
     point = 'entropy point' if options['rule'] == 'entropy' else 'smallest validation error'
     then = (f"retraining with the validation images for {best['epoch']} epochs" if options['retrain']
             else 'going on with the parameters of that epoch')
+    if trainer.out_of_patience(options['patience']):
+        then = f"no new minimum in {options['patience']} epochs, {then}"
     return (f"{point}: epoch {best['epoch']}, validation cross-entropy {best['validation_cross_entropy']:.4f}, "
             f"validation error {best['validation_error']:.2f} %; {then}")
 

@@ -19,7 +19,8 @@ from launch import test
 
 SHORT = dict(batch_size=50, n_epochs=3, anneal_epochs=1, statistics_images=500, report=False, verbose=0, seed=3)
 RUNS = {
-    'sample': dict(network_args={'width': .25}, p_dropConv=[0., .1, .1, .2], n_hidden=[256], batch_norm=True, p_drop=.5),
+    'sample': dict(network_args={'width': .25}, p_dropConv=[0., .1, .1, .2], n_hidden=[256], batch_norm=True,
+                   p_drop=.5),
     'mlp': dict(network='MLP', n_hidden=[32, 16], batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=.1,
                 momentum=.9, nesterov=True, L2_reg=1e-4, learning_rate=.02, rule='error'),
     'a': dict(network='A', network_args={'width': 1 / 16}, n_hidden=[32], batch_norm=True, p_drop=.5,

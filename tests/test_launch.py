@@ -41,6 +41,15 @@ def same_models(a, b):
     return list(a) == list(b) and all(np.array_equal(a[k], b[k]) for k in a)
 
 
+def test_patience_ends_stage_train_and_is_recorded(tiny_set, capsys):
+    result = small(tiny_set, n_epochs=40, patience=2, rule='error', p_drop=0., verbose=1)
+    trained = [row for row in result.history if row['stage'] == 'train']
+    assert len(trained) == result.epoch + 2 < 40 and 'no new minimum in 2 epochs' in capsys.readouterr().out
+    assert result.config['options']['patience'] == 2
+    again = launch.test(resume=result.savename, verbose=0)
+    assert lines_without_times(again.history) == lines_without_times(result.history)
+
+
 def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsys):
     from launch import test
     result = test(
@@ -259,6 +268,8 @@ def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
     ({'batch_size': 201}, 'between 1 and the 200 images of the reduced_training set, got 201'),
     ({'batch_size': 2.5}, 'batch_size must be a whole number >= 1, got 2.5'),
     ({'n_epochs': 0}, 'n_epochs must be a whole number >= 1, got 0'),
+    ({'patience': -1}, 'patience must be a whole number >= 0, got -1'),
+    ({'patience': 2, 'val': False}, 'patience goes by the validation images'),
     ({'learning_rate': 0}, 'learning_rate must be a number > 0, got 0'),
     ({'learning_rate': '0.1'}, "learning_rate must be a number > 0, got '0.1'"),
     ({'L2_reg': -1}, 'L2_reg must be a number >= 0, got -1'),

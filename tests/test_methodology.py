@@ -361,6 +361,57 @@ def test_a_finished_run_can_be_given_more_epochs(data):
     assert equal(run(annealed, n_epochs=6, anneal_epochs=3), whole)
 
 
+def with_figures(monkeypatch, *entropies):
+    """Have each epoch of stage train get the next of these validation cross-entropies (its error is the negative)."""
+    left = iter(entropies)
+
+    def validate(functions, subset):
+        entropy = next(left)
+        return 50 - entropy, entropy
+    monkeypatch.setattr(methodology, 'validate', validate)
+
+
+FIGURES = 3., 2., 2.5, 2., 1.9, 2.2, 1.9, 2.1, 1.8, 1.7
+
+
+@pytest.mark.parametrize('rule, patience, kept, ended', [
+    ('entropy', 1, 2, 3), ('entropy', 3, 5, 8), ('entropy', 4, 10, 10), ('entropy', 0, 10, 10), ('error', 3, 1, 4)])
+def test_patience_ends_stage_train_where_the_rules_figure_has_had_no_new_minimum(
+        data, monkeypatch, rule, patience, kept, ended):
+    with_figures(monkeypatch, *FIGURES)
+    t = trainer(data, rule=rule)
+    t.train(10, patience)
+    assert len(t.history) == ended and t.best['epoch'] == kept and t.stage == 'retrain'
+
+
+@pytest.mark.parametrize('done', [1, 7, 8])
+def test_a_run_resumed_with_patience_ends_where_an_undisturbed_one_does(data, monkeypatch, done):
+    with_figures(monkeypatch, *FIGURES)
+    states = []
+    whole = trainer(data, checkpoint=lambda t: states.append(t.last))
+    whole.train(10, 3)
+    with_figures(monkeypatch, *FIGURES[done:])
+    resumed = trainer(data)
+    resumed.restore(states[done - 1])
+    resumed.train(10, 3)
+    assert len(resumed.history) == 8 and equal(resumed.state(), whole.state())
+
+
+def test_a_finished_stage_is_not_taken_up_again_unless_patience_allows_more(data, monkeypatch):
+    with_figures(monkeypatch, *FIGURES)
+    t = trainer(data)
+    t.train(10, 3)
+    t.train(10, 3)
+    assert len(t.history) == 8 and t.stage == 'retrain'
+    t.train(10, 4)
+    assert len(t.history) == 10 and t.best['epoch'] == 10
+
+
+def test_patience_needs_validation_images(data):
+    with pytest.raises(ValueError, match='patience .* val must be True'):
+        trainer(data, val=False).train(2, 1)
+
+
 def test_an_infinite_cost_stops_the_run_with_advice(data):
     t = trainer(data, make=lambda rng: network(rng, batch_norm=False), learning_rate=1e30)
     with pytest.raises(FloatingPointError, match='minibatch .* of epoch 1 of stage train: try a learning_rate below'):

@@ -82,7 +82,7 @@ def checked(options, networks):
     for name in ('momentum', 'average', 'label_smoothing'):
         demand(number(name) and 0 <= options[name] < 1, name, 'a number in [0, 1)')
     for name, least in (('n_epochs', 1), ('batch_size', 1), ('anneal_epochs', 0), ('statistics_images', 1),
-                        ('save_every', 1), ('seed', 0)):
+                        ('save_every', 1), ('seed', 0), ('patience', 0)):
         whole(name, least)
     demand(options['seed'] < 2 ** 32, 'seed', 'a whole number below 2**32')
     for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
@@ -140,6 +140,8 @@ def checked(options, networks):
                          'leave them out')
     if options['schedule'] is schedules.plateau and not options['val']:
         raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
+    if options['patience'] and not options['val']:
+        raise ValueError('patience goes by the validation images: val must be True, got False')
     return options
 
 

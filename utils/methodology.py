@@ -321,22 +321,32 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------- stages
 
-    def train(self, n_epochs):
+    def train(self, n_epochs, patience=0):
         """Stage train: `n_epochs` epochs, with `val` on the reduced training set and validated.
 
         Asked of a trainer that is past this stage for more epochs than it has had, it goes back to the end of
         the stage and on from there; the later stages are then undone.
+
+        Parameters
+        ----------
+        n_epochs : int
+        patience : int
+            The stage ends earlier where the rule's figure has had no new minimum for so many epochs [1]_; 0: never.
+
+        References
+        ----------
+        .. [1] Goodfellow, Bengio and Courville (2016), Deep Learning, Algorithm 7.1.
         """
-        self.check_rates(n_epochs)
+        self.check_rates(n_epochs, patience)
         if self.stage != 'train':
             done = len(self._trained_rows())
-            if n_epochs <= done:
+            if n_epochs <= done or self.out_of_patience(patience):
                 return
             self.set_arrays(self.trained)
             self.history = [row for row in self.history if row['stage'] == 'train']
             self.stage, self.epoch, self.trained = 'train', done, None
         subset = self.data.reduced_training if self.val else self.data.training
-        while self.epoch < n_epochs:
+        while self.epoch < n_epochs and not self.out_of_patience(patience):
             row = self._epoch(subset, self._rate(self.epoch, n_epochs), n_epochs)
             if self.val:
                 self._measure(subset)
@@ -350,7 +360,16 @@ class Trainer:
         self.trained = self.arrays()
         self._go_to('retrain')
 
-    def check_rates(self, n_epochs):
+    def out_of_patience(self, patience):
+        """Whether the rule's figure has had no new minimum for `patience` epochs of stage train; 0: never."""
+        if not patience:
+            return False
+        if not self.val:
+            raise ValueError('patience goes by the validation images: val must be True, got False')
+        done = len(self._trained_rows())
+        return done > 0 and done - self.best['epoch'] >= patience
+
+    def check_rates(self, n_epochs, patience=0):
         """Refuse to go on for another number of epochs where the schedule would then have had other rates.
 
         Raises
@@ -358,7 +377,7 @@ class Trainer:
         ValueError
         """
         rows = self._trained_rows()
-        if self.stage != 'train' and n_epochs <= len(rows):
+        if self.stage != 'train' and (n_epochs <= len(rows) or self.out_of_patience(patience)):
             return
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
