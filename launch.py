@@ -5,6 +5,9 @@ validation images, anneal, test, save, plot. `predict` applies a saved model to 
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 # ruff: noqa: E402, I001
+from utils.results.predictions import write_outputs
+from utils.results import report as reports
+from utils.results import competition, metrics, plots, summary
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
@@ -31,15 +34,12 @@ from loaders.sample import write_csv
 from utils import (
     comparison,
     ensembles,
-    evaluation,
-    figures,
     jax_backend,
     reporting,
     rna,
     saving,
     sweeps,
 )
-from utils import report as reports
 from utils.arguments import (
     FIXED,
     FUNCTIONS,
@@ -70,7 +70,6 @@ from utils.record import (
     read_config,
     read_run,
     write_json,
-    write_outputs,
 )
 from utils.untrusted import Draws
 
@@ -112,7 +111,7 @@ class Result:
     folder : Path
         The run's folder, see `utils.record`.
     evaluation : dict
-        Intervals, figures of each class, confusion, calibration, ... see `utils.evaluation.evaluate`.
+        Intervals, figures of each class, confusion, calibration, ... see `utils.results.metrics.evaluate`.
     """
     name: str
     epoch: int | None
@@ -194,8 +193,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     anneal_epochs : int
         Epochs at a tenth of the learning rate, at the end; with a schedule, of the rate of the kept epoch.
     optimiser : {'sgd', 'rmsprop', 'adam', 'adamw'} or callable
-        See `utils.updates`; also a function of your own, ``optimiser(gradients, parameters, rate)``, or its name,
-        ``script.py:function``.
+        See `utils.training.optimisers`; also a function of your own, ``optimiser(gradients, parameters, rate)``, or
+        its name, ``script.py:function``.
     optimiser_args : dict, optional
         Its further arguments, for example ``{'beta2': 0.99}`` of 'adam'.
     momentum : float
@@ -209,7 +208,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     clip_norm : float
         Largest norm of all gradients together, longer ones are shortened to it; 0 leaves them.
     schedule : {'constant', 'step', 'cosine', 'one_cycle', 'plateau'} or callable
-        Learning rate of each epoch of stage train, see `utils.schedules`; also a function of your own,
+        Learning rate of each epoch of stage train, see `utils.training.schedules`; also a function of your own,
         ``schedule(epoch, n_epochs, figures)``, or its name, ``script.py:function``. Stage retrain has the same
         rates, epoch by epoch.
     schedule_args : dict, optional
@@ -220,7 +219,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     label_smoothing : float
         In [0, 1): part of each training label that is spread evenly over all classes.
     augment : Augment, dict or True, optional
-        Change the training images anew in every minibatch, see `utils.augmentation.Augment`; a dict holds its
+        Change the training images anew in every minibatch, see `utils.training.augmentation.Augment`; a dict holds its
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.
@@ -541,39 +540,38 @@ def _report(console, options, data, trainer, errors, record, config, start):
     label, figure = _label(options, data), folder / 'figures' / 'curves.png'
     console.close()
     record.epoch(trainer)               # a model resumed for nothing had no epoch of its own
-    reporting.plot_curves(trainer.history, figure, best, label)
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             twins = ('' if e['images_without_twins'] in (0, e['images'])
                      else f", {e['error_without_twins']:.2f} % without the {e['images'] - e['images_without_twins']} "
                           'images that have a twin in the training set')
             console.say(f"{title}, {half}: {e['error']:.2f} % of {e['images']}{twins}")
-    scores = evaluation.evaluate(trainer.test_outputs, data.test, data.classes)
-    console.say('\n'.join(evaluation.summary_lines(scores)))
+    scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes)
+    console.say('\n'.join(summary.summary_lines(scores)))
     plain = errors['plain']['whole']['error']
     special = errors['special'] and errors['special']['whole']['error']
     final = plain if special is None else special
-    console.say('\n' + reporting.ranking({label: final}))
+    console.say('\n' + competition.ranking({label: final}))
     if not data.is_fer2013:
         console.say(_data_note(data))
     elif 'private' in errors['plain']:
         private = (errors['special'] or errors['plain'])['private']['error']
-        place = reporting.rank(private, 'private')
-        known = len(reporting.COMPETITION)
+        place = competition.rank(private, 'private')
+        known = len(competition.COMPETITION)
         console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
-                    + (f'place {place}' if place <= known else f'below place {known}') + f' of {reporting.TEAMS}')
+                    + (f'place {place}' if place <= known else f'below place {known}') + f' of {competition.TEAMS}')
     write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, trainer.kept_outputs())
     values = dict(
         name=label, epoch=best and best['epoch'], validation_error=best and best['validation_error'],
         validation_cross_entropy=best and best['validation_cross_entropy'], test_error=plain,
-        special_test_error=special, errors=errors, rank=reporting.rank(final),
+        special_test_error=special, errors=errors, rank=competition.rank(final),
         n_parameters=sum(int(np.prod(p.type.shape))
                          for p in parameters(trainer.functions.network, trainable=True).values()),
         evaluation=scores)
-    if options['report']:
-        console.say('drawing the figures of the report', level=2)
-        reports.draw(folder / 'figures', trainer.functions.network, data.shape, data.test, data.classes,
-                     trainer.test_outputs, scores, record.histograms)
+    console.say('drawing the figures', level=2)
+    plots.draw(folder / 'figures', plots.Subject(
+        trainer.functions.network, data.shape, data.test, data.classes, trainer.test_outputs, scores,
+        record.histograms, trainer.history, best, label), only=() if options['report'] else ('curves',))
     seconds = time.perf_counter() - start
     console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
     console.say(f'total time {timedelta(seconds=round(seconds))}')
@@ -654,7 +652,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
     Returns
     -------
     scores : dict
-        See `utils.evaluation.evaluate`.
+        See `utils.results.metrics.evaluate`.
     folder : Path
         Holds evaluation.json, predictions.csv, confusion.csv, logits.npz, report.html and figures.
 
@@ -678,7 +676,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
                       augment=make_augment(config['options']['augment']))
         with memory_told(jax_backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
-        scores = evaluation.evaluate(outputs, data.test, data.classes)
+        scores = metrics.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
         title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"
         known = config['fingerprint'] == data.fingerprint
@@ -686,7 +684,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
             'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known})
         if report:
             (folder / 'figures').mkdir(exist_ok=True)
-            reports.draw(folder / 'figures', net, data.shape, data.test, data.classes, outputs, scores)
+            plots.draw(folder / 'figures', plots.Subject(net, data.shape, data.test, data.classes, outputs, scores))
             reports.write_report(folder / 'report.html', title, scores, folder / 'figures', note=_data_note(data),
                                  texts={'Model': f"{model}\n{json.dumps(config['options'], indent=1)}"})
     return scores, folder
@@ -711,18 +709,18 @@ def _evaluation_folder(folder, model):
 
 def _write_evaluation(folder, title, scores, outputs, data, say, about):
     """Tables of an evaluation into files and onto the terminal."""
-    kind = evaluation.final_kind(scores)
+    kind = metrics.final_kind(scores)
     write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores})
     write_outputs(folder, data.test, data.classes, outputs, scores)
-    for line in (*evaluation.error_lines(scores), *evaluation.summary_lines(scores)):
+    for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
         say(line)
-    say('\n' + evaluation.class_table(scores[kind]['whole']))
-    say('\n' + reporting.ranking({title: scores[kind]['whole']['error']}))
+    say('\n' + summary.class_table(scores[kind]['whole']))
+    say('\n' + competition.ranking({title: scores[kind]['whole']['error']}))
     if not data.is_fer2013:
         say(_data_note(data))
     elif 'private' in scores[kind]:
         say('\nprivate half, which decided:\n'
-            + reporting.ranking({title: scores[kind]['private']['error']}, 'private'))
+            + competition.ranking({title: scores[kind]['private']['error']}, 'private'))
     say(f"\nevaluation '{folder}'")
 
 
@@ -954,7 +952,7 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     if len(rates) < 2:
         raise FloatingPointError(f'the training cost is not finite from the start: try a lowest below {lowest:g}')
     if figure:
-        figures.rate_range(rates, costs, smooth, suggestion, figure)
+        plots.save(plots.rate_range(rates, costs, smooth, suggestion), figure)
     console.say(f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
                 + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
                 + (f"; figure '{figure}'" if figure else ''))

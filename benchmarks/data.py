@@ -113,8 +113,8 @@ def training(path, n_steps=12):
     The two take turns, so that both meet the same machine; medians of `n_steps` steps.
     """
     import cnn
-    from utils.augmentation import Augment
     from utils.functions import Functions
+    from utils.training.augmentation import Augment
     everything = Augment(shift=.1, rotation=10, zoom=.1, brightness=.1, contrast=.1, erase=.3, mixup=.2)
     times = {None: [], everything: []}
     with load(path) as data:

@@ -4,7 +4,7 @@ Set 1 holds out no validation images unless it is told to: python -m loaders fer
 """
 import cnn
 from launch import test
-from utils.augmentation import Augment
+from utils.training.augmentation import Augment
 
 result = test(
     network=cnn.VGG, dataset='datasets/set1.h5', n_hidden=[4096, 4096], p_drop=.2, n_epochs=200, batch_size=128,

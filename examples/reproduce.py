@@ -27,8 +27,8 @@ import mlp
 from loaders.sample import draw_faces
 from loaders.splits import draw
 from utils.ensembles import ensemble
-from utils.evaluation import final_kind
 from utils.record import numbered_folder, read_run, write_json
+from utils.results.metrics import final_kind
 from utils.saving import replacing
 
 FAILURES = (ValueError, OSError, FloatingPointError)

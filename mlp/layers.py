@@ -161,7 +161,7 @@ class Softmax(Layer):
     """Softmax regression, (n, n_in) -> the linear outputs (n, n_classes).
 
     The linear outputs, or logits, are what the special test sums over views and what the costs of
-    `utils.costs` take; `probabilities` applies the softmax to them.
+    `utils.training.losses` take; `probabilities` applies the softmax to them.
     """
 
     def __init__(self, n_in, n_classes, *, rng):

@@ -11,10 +11,10 @@ import launch
 import loaders
 from mlp import MLP
 from utils import jax_backend, ops
-from utils.augmentation import _COLUMNS, Augment, Cropped, partner, warp
 from utils.functions import Functions
 from utils.layer import Phase, parameters
 from utils.methodology import linear_outputs
+from utils.training.augmentation import _COLUMNS, Augment, Cropped, partner, warp
 
 OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)
 

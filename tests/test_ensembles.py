@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import launch
-from utils import ensembles, evaluation, record
+from utils import ensembles, record
+from utils.results import metrics, predictions
 
 
 def softmax(a):
@@ -40,7 +41,7 @@ def test_members_are_chosen_while_the_cross_entropy_falls(rng, average):
 def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
     scores, members = ensembles.ensemble(tiny_runs, chosen=False, folder=tmp_path / 'e')
     assert members == tiny_runs
-    arrays = [record.read_logits(folder) for folder in tiny_runs]
+    arrays = [predictions.read_logits(folder) for folder in tiny_runs]
     p = np.mean([softmax(a['special'].astype(float)) for a in arrays], axis=0)
     wrong = p.argmax(axis=1) != arrays[0]['y']
     assert scores['special']['whole']['error'] == pytest.approx(100 * wrong.mean())
@@ -55,9 +56,9 @@ def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
 
 
 def test_the_validation_outputs_are_of_the_parameters_that_never_saw_the_images(tiny_runs):
-    run, arrays = record.read_run(tiny_runs[0]), record.read_logits(tiny_runs[0])
+    run, arrays = record.read_run(tiny_runs[0]), predictions.read_logits(tiny_runs[0])
     assert len(arrays['validation_source']) == 30
-    p = evaluation.probabilities(arrays['validation'])
+    p = metrics.probabilities(arrays['validation'])
     # Each image's two views are averaged here, and counted singly in the history: near, not equal.
     entropy = -np.log(p[np.arange(30), arrays['validation_y']]).mean()
     assert entropy == pytest.approx(run['result']['validation_cross_entropy'], rel=.15)
@@ -69,7 +70,7 @@ def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
     import shutil
     other = tmp_path / 'm/run-001'
     shutil.copytree(tiny_runs[1], other)
-    arrays = record.read_logits(other)
+    arrays = predictions.read_logits(other)
     without = {key: value for key, value in arrays.items() if not key.startswith('validation')}
     np.savez(other / 'logits.npz', **without)
     with pytest.raises(record.RunError, match=r'without validation \(val=False\)'):

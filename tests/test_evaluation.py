@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from utils import evaluation
+from utils.results import metrics, summary
 
 CLASSES = ('a', 'b', 'c')
 
@@ -27,7 +27,7 @@ def answers(rng):
 
 def test_scores_are_those_of_their_definitions(answers):
     logits, y = answers
-    got = evaluation.scores(logits, y, CLASSES)
+    got = metrics.scores(logits, y, CLASSES)
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     answer = p.argmax(axis=1)
     confusion = np.array([[((y == i) & (answer == j)).sum() for j in range(3)] for i in range(3)])
@@ -48,8 +48,8 @@ def test_scores_are_those_of_their_definitions(answers):
 
 def test_calibration_error_is_the_mean_gap_of_the_bins(answers):
     logits, y = answers
-    p = evaluation.probabilities(logits)
-    got = evaluation.calibration(p, y, bins=10)
+    p = metrics.probabilities(logits)
+    got = metrics.calibration(p, y, bins=10)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
     gaps = []
     for k in range(10):
@@ -61,8 +61,8 @@ def test_calibration_error_is_the_mean_gap_of_the_bins(answers):
 
 
 def test_sure_and_right_is_calibrated():
-    assert evaluation.calibration(np.eye(3), np.arange(3))['ece'] == 0
-    assert evaluation.calibration(np.eye(3), np.array([1, 2, 0]))['ece'] == 1
+    assert metrics.calibration(np.eye(3), np.arange(3))['ece'] == 0
+    assert metrics.calibration(np.eye(3), np.array([1, 2, 0]))['ece'] == 1
 
 
 @pytest.mark.parametrize('wrong, n', [(0, 10), (10, 10), (3, 60), (2148, 7178)])
@@ -70,14 +70,14 @@ def test_interval_is_wilsons(wrong, n):
     z, p = 1.959963984540054, wrong / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    np.testing.assert_allclose(evaluation.interval(wrong, n), [100 * (middle - half), 100 * (middle + half)],
+    np.testing.assert_allclose(metrics.interval(wrong, n), [100 * (middle - half), 100 * (middle + half)],
                                atol=1e-10)
 
 
 def test_halves_and_twins_are_told_apart(answers):
     logits, y = answers
     usage, twin = np.repeat([1, 2], 100), np.arange(200) % 10 == 0
-    got = evaluation.evaluate({'plain': logits, 'special': 2 * logits}, Images(y, usage, twin), CLASSES)
+    got = metrics.evaluate({'plain': logits, 'special': 2 * logits}, Images(y, usage, twin), CLASSES)
     wrong = logits.argmax(axis=1) != y
     for half, mask in (('whole', usage > 0), ('public', usage == 1), ('private', usage == 2)):
         entry = got['special'][half]
@@ -90,13 +90,13 @@ def test_halves_and_twins_are_told_apart(answers):
 
 
 def test_a_class_that_does_not_occur_does_not_spoil_the_mean():
-    got = evaluation.scores(np.eye(3)[[0, 1, 0]] * 9, [0, 1, 0], CLASSES)
+    got = metrics.scores(np.eye(3)[[0, 1, 0]] * 9, [0, 1, 0], CLASSES)
     assert got['macro_f1'] == 1 and got['per_class']['c'] == {'precision': 0, 'recall': 0, 'f1': 0, 'images': 0}
 
 
 def test_without_twins_or_halves_they_are_left_out():
-    got = evaluation.evaluate({'plain': np.eye(3)}, Images([0, 1, 2], [1, 1, 1], [False] * 3), CLASSES)
+    got = metrics.evaluate({'plain': np.eye(3)}, Images([0, 1, 2], [1, 1, 1], [False] * 3), CLASSES)
     assert 'private' not in got['plain'] and 'without_twins' not in got['plain']['whole'] and 'special' not in got
     assert set(got['rank']) == {'whole'}
-    assert 'macro-F1 1.000' in evaluation.summary_lines(got)[0]
-    assert evaluation.class_table(got['plain']['whole']).count('\n') == 3
+    assert 'macro-F1 1.000' in summary.summary_lines(got)[0]
+    assert summary.class_table(got['plain']['whole']).count('\n') == 3

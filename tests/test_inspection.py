@@ -4,9 +4,11 @@ import pytest
 
 import cnn
 import mlp
-from utils import figures, inspection, rna
+from utils import rna
 from utils.functions import Functions
 from utils.layer import parameters
+from utils.results import inspection
+from utils.results.plots import histograms
 
 SIDE = (12, 12)
 
@@ -62,7 +64,7 @@ def test_histograms_count_every_value_and_are_redrawn_without_loss(rng):
     values = rng.normal(0, 1, 1000)
     h = inspection.histogram(values)
     assert sum(h['counts']) == 1000 and (h['low'], h['high']) == pytest.approx((values.min(), values.max()))
-    assert figures._rebinned(h, np.linspace(-9, 9, 50)).sum() == pytest.approx(1)
-    assert abs(figures._quantile(h, .5) - np.median(values)) < .1
+    assert histograms._rebinned(h, np.linspace(-9, 9, 50)).sum() == pytest.approx(1)
+    assert abs(histograms._quantile(h, .5) - np.median(values)) < .1
     names = inspection.weight_histograms({'parameters/a.W': values, 'parameters/a.b': values, 'counter': values})
     assert list(names) == ['a.W']

@@ -7,8 +7,9 @@ import reference
 
 from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual
 from mlp.layers import BatchNorm, Bias, Dropout, FullyConnected, GaussianNoise, Hidden, Softmax
-from utils import costs, jax_backend, rna
+from utils import jax_backend, rna
 from utils.layer import Layer, Phase, flatten, parameters
+from utils.training import losses
 
 
 def set_values(layer, values):
@@ -139,10 +140,10 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
         a, y = rng.normal(size=(6, 4)) * 3, rng.integers(0, 4, 6).astype('uint8')
         weights = np.array([1, 1, 0, 1, 0, 1], 'float32')
         logits, labels = pt.tensor(dtype='float32', shape=(6, 4)), pt.tensor(dtype='uint8', shape=(6,))
-        nll = costs.negative_log_likelihood(logits, labels)
-        cost = costs.weighted_mean(nll, weights)
+        nll = losses.negative_log_likelihood(logits, labels)
+        cost = losses.weighted_mean(nll, weights)
         f = jax_backend.function([logits, labels], [nll, cost, pytensor.grad(cost, logits),
-                                                    costs.errors(logits, labels)])
+                                                    losses.errors(logits, labels)])
         got = [np.asarray(v) for v in f(a.astype('f'), y)]
         log_p = reference.log_softmax(a)
         np.testing.assert_allclose(got[0], -log_p[np.arange(6), y], rtol=1e-5)
@@ -157,7 +158,7 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
         values = random_values(layer, rng)
         set_values(layer, values)
         weights = [values[name] for name in ('hidden0.W', 'softmax.W')]
-        l1, l2 = jax_backend.function([], [costs.l1(layer), costs.l2(layer)])()
+        l1, l2 = jax_backend.function([], [losses.l1(layer), losses.l2(layer)])()
         assert float(l1) == pytest.approx(sum(abs(w).sum() for w in weights), rel=1e-5)
         assert float(l2) == pytest.approx(sum((w ** 2).sum() for w in weights), rel=1e-5)
 

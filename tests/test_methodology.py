@@ -5,7 +5,7 @@ import reference
 
 import loaders
 from mlp import MLP
-from utils import methodology, updates
+from utils import methodology
 from utils.functions import Functions, minibatches, place_subset
 from utils.methodology import (
     Trainer,
@@ -16,6 +16,7 @@ from utils.methodology import (
     test_errors,
     validate,
 )
+from utils.training import optimisers
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_momentum_follows_its_equations(nesterov):
     from utils.layer import parameter
     p = parameter(np.array([1., -2.]))
     g = pt.vector(dtype='float32')
-    changes, state = updates.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
+    changes, state = optimisers.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
     step = jax_backend.function([g], [], updates=changes)
     value, v = np.array([1., -2.]), np.zeros(2)
     for gradient in ([1, 2], [-3, .5], [.1, .2]):
@@ -273,7 +274,7 @@ def test_test_errors_of_every_epoch_change_nothing(data):
     assert equal(*states)
 
 
-@pytest.mark.parametrize('optimiser', [None, updates.momentum])
+@pytest.mark.parametrize('optimiser', [None, optimisers.momentum])
 def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optimiser):
     states = []
     for resident in (True, False):
@@ -284,7 +285,7 @@ def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optim
 
 
 def test_many_steps_in_one_call_are_the_same_steps(data):
-    one, many = (trainer(data, optimiser=updates.adamw, learning_rate=.01, average=.9) for _ in range(2))
+    one, many = (trainer(data, optimiser=optimisers.adamw, learning_rate=.01, average=.9) for _ in range(2))
     many.many_steps = True
     for t in (one, many):
         t.train(2)
@@ -343,7 +344,7 @@ def run(t, n_epochs=4, anneal_epochs=2, stop_after=None):
 
 @pytest.mark.parametrize('stop_after', range(1, 10))
 def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_last_bit(data, stop_after):
-    options = {'optimiser': updates.momentum, 'learning_rate': .05}
+    options = {'optimiser': optimisers.momentum, 'learning_rate': .05}
     whole = run(trainer(data, **options))
     stopped = run(trainer(data, **options), stop_after=stop_after)
     again = trainer(data, **options)

@@ -7,9 +7,10 @@ import reference
 import cnn
 import mlp
 from cnn.layers import AvgPool, Conv, Residual, sides_after, thesis_parameter_count
-from utils import jax_backend, rna, updates
+from utils import jax_backend, rna
 from utils.functions import Functions
 from utils.layer import Phase, parameters, sublayers
+from utils.training import optimisers
 
 NETWORKS = [cnn.A, cnn.B, cnn.C, cnn.D, cnn.VGG, cnn.ResNet18, cnn.LeNet5, mlp.MLP]
 
@@ -43,8 +44,8 @@ def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batc
     convolutions = [name for name in sublayers(network((32, 32), 7, rng=rng), Conv) if 'projection' not in name]
     drops = {} if network is mlp.MLP else {'p_dropConv': [.1] * len(convolutions)}
     net = network((32, 32), 7, batch_norm=batch_norm, p_drop=.5, gaussian_std=.1, rng=rng, **drops)
-    for k, optimiser in enumerate((updates.sgd, updates.adamw)):
-        f = Functions(net, (32, 32), 4, L1_reg=1e-4, L2_reg=1e-4, optimiser=updates.clipped(optimiser, 1.),
+    for k, optimiser in enumerate((optimisers.sgd, optimisers.adamw)):
+        f = Functions(net, (32, 32), 4, L1_reg=1e-4, L2_reg=1e-4, optimiser=optimisers.clipped(optimiser, 1.),
                       label_smoothing=.1, average=.9 * (k % 2))
         _, outputs, changes, _ = f._training
         assert [v.dtype for v in outputs] == ['float32'] * 2

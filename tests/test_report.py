@@ -1,6 +1,7 @@
 """Figures and the HTML report of a run and of an evaluation; the command `evaluate`."""
 import csv
 import re
+import types
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from matplotlib.image import imread
 import cnn
 import launch
 import loaders
-from utils import figures, record, report
+from utils.results import predictions
+from utils.results.plots import Subject, answers, histograms, network
 
 FIGURES = ('curves', 'confusion', 'mistakes', 'calibration', 'filters', 'features', 'saliency', 'weights',
            'activations')
@@ -76,7 +78,7 @@ def test_evaluate_gives_the_figures_of_the_run(run, tmp_path):
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[1:]] == ['a', 'b', 'c']
     assert sum(int(n) for row in rows[1:] for n in row[1:]) == 60
-    np.testing.assert_allclose(record.read_logits(folder)['special'], record.read_logits(run.folder)['special'],
+    np.testing.assert_allclose(predictions.read_logits(folder)['special'], predictions.read_logits(run.folder)['special'],
                                rtol=1e-4, atol=1e-5)
     again, second = launch.evaluate(run.folder, run.config['options']['dataset'], say=lambda line: None)
     assert again == scores and second == run.folder / 'evaluation-001' and (second / 'report.html').is_file()
@@ -100,15 +102,16 @@ def test_what_cannot_be_evaluated_gets_one_line(run, tiny_set, tmp_path, capsys,
     assert 'special test error, whole' in capsys.readouterr().out and Path('here/predictions.csv').is_file()
 
 
-def test_a_network_without_convolutions_or_mistakes_has_fewer_figures(tmp_path):
-    assert not figures.feature_maps(np.zeros((4, 4)), {}, tmp_path / 'f.png')
-    assert not figures.worst_mistakes(None, np.arange(3), np.eye(3), 'abc', tmp_path / 'w.png')
-    assert not figures.first_layer_filters(np.zeros((5, 2)), (4, 4), tmp_path / 'l.png')
-    assert figures.first_layer_filters(np.ones((16, 70)), (4, 4), tmp_path / 'l.png')
-    assert not figures.histograms([], 'weights', tmp_path / 'h.png', '')
-    assert [p.name for p in tmp_path.iterdir()] == ['l.png']
+def test_a_network_without_convolutions_or_mistakes_has_fewer_figures():
+    assert network.feature_maps(np.zeros((4, 4)), {}) is None
+    assert answers.worst_mistakes(None, np.arange(3), np.eye(3), 'abc') is None
+    assert network.first_layer_filters(np.zeros((5, 2)), (4, 4)) is None
+    assert network.first_layer_filters(np.ones((16, 70)), (4, 4)) is not None
+    assert histograms.histograms([], 'weights', '') is None
 
 
 def test_examples_are_right_answers_where_there_are_any():
     p = np.array([[.9, .1, 0], [.6, .4, 0], [.3, .7, 0], [.8, .1, .1]])
-    assert report._examples(np.array([0, 0, 1, 2]), p, 3).tolist() == [0, 2, 3]
+    subset = types.SimpleNamespace(y=np.array([0, 0, 1, 2]))
+    subject = Subject(None, (2, 2), subset, 'abc', {'plain': np.log(p + 1e-9)}, {'plain': {}})
+    assert subject.examples.tolist() == [0, 2, 3]

@@ -8,16 +8,17 @@ import reference
 
 import loaders
 from mlp import MLP
-from utils import jax_backend, schedules, updates
+from utils import jax_backend
 from utils.functions import Functions
 from utils.layer import parameter
 from utils.methodology import Trainer, linear_outputs
+from utils.training import optimisers, schedules
 
 N = 12
 RATES = [.05 * (1 + k % 3) for k in range(N)]
 RULES = {
-    'sgd': updates.sgd, 'momentum': updates.momentum, 'nesterov': functools.partial(updates.momentum, nesterov=True),
-    'rmsprop': updates.rmsprop, 'adam': updates.adam, 'adamw': updates.adamw}
+    'sgd': optimisers.sgd, 'momentum': optimisers.momentum, 'nesterov': functools.partial(optimisers.momentum, nesterov=True),
+    'rmsprop': optimisers.rmsprop, 'adam': optimisers.adam, 'adamw': optimisers.adamw}
 
 
 def problem():
@@ -54,8 +55,8 @@ def built(rule, decay=0., clip=0.):
     if rule == 'adamw':
         optimiser = functools.partial(optimiser, decay=decay)
     elif decay:
-        optimiser = updates.decayed(optimiser, decay)
-    return updates.clipped(optimiser, clip) if clip else optimiser
+        optimiser = optimisers.decayed(optimiser, decay)
+    return optimisers.clipped(optimiser, clip) if clip else optimiser
 
 
 @pytest.mark.parametrize('decay, clip', [(0., 0.), (.1, 1.5)])
@@ -100,8 +101,8 @@ def test_the_options_of_optimisers_reach_their_equations():
 
 
 @pytest.mark.parametrize('optimiser, message', [
-    (functools.partial(updates.adam, beta2=1.), r'beta2 of an optimiser must be a number in \[0, 1\), got 1.0'),
-    (functools.partial(updates.rmsprop, epsilon=0.), 'epsilon of an optimiser must be a number > 0, got 0.0')])
+    (functools.partial(optimisers.adam, beta2=1.), r'beta2 of an optimiser must be a number in \[0, 1\), got 1.0'),
+    (functools.partial(optimisers.rmsprop, epsilon=0.), 'epsilon of an optimiser must be a number > 0, got 0.0')])
 def test_options_out_of_range_are_refused(optimiser, message):
     with pytest.raises(ValueError, match=message):
         run(optimiser, *problem())
@@ -187,7 +188,7 @@ def test_smoothed_labels_cost_what_they_should(data):
     assert float(entropy) == pytest.approx(-log_p[np.arange(5), y].mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize('optimiser', [updates.adam, pytest.param(updates.sgd, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('optimiser', [optimisers.adam, pytest.param(optimisers.sgd, marks=pytest.mark.slow)])
 def test_the_network_is_the_average_of_what_is_trained(data, optimiser):
     plain, averaged = (Functions(network(np.random.default_rng(0)), (12, 12), 20, learning_rate=.05,
                                  optimiser=optimiser, average=decay) for decay in (0., .8))
@@ -210,7 +211,7 @@ def trainer(data, **options):
     return Trainer(network, data, **{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **options})
 
 
-EVERYTHING = {'optimiser': updates.clipped(updates.adamw, 1.), 'average': .9, 'label_smoothing': .1,
+EVERYTHING = {'optimiser': optimisers.clipped(optimisers.adamw, 1.), 'average': .9, 'label_smoothing': .1,
               'learning_rate': .01, 'schedule': functools.partial(schedules.cosine, warmup=1)}
 
 

@@ -22,11 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import jax_backend, rna, schedules, trackers, updates
-from utils.augmentation import Augment, Cropped
+from utils import jax_backend, rna, trackers
 from utils.methodology import RULES
+from utils.training import optimisers, schedules
+from utils.training.augmentation import Augment
+from utils.training.warping import Cropped
 
-FUNCTIONS = {'optimiser': updates.OPTIMISERS, 'schedule': schedules.SCHEDULES}
+FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 # Arguments of `test` that a network takes, where its class has them.
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
 # Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
@@ -135,7 +137,7 @@ def checked(options, networks):
     for name, known in FUNCTIONS.items():
         options[name] = named(options[name], known, name, 'function')
         _check_further(options, name)
-    if options['optimiser'] is not updates.sgd and (options['momentum'] or options['nesterov']):
+    if options['optimiser'] is not optimisers.sgd and (options['momentum'] or options['nesterov']):
         raise ValueError(f"momentum and nesterov are of optimiser 'sgd', got {class_name(options['optimiser'])!r}: "
                          'leave them out')
     if options['schedule'] is schedules.plateau and not options['val']:
@@ -257,13 +259,13 @@ def make_optimiser(options):
     further, decay = options['optimiser_args'], options['weight_decay']
     optimiser = options['optimiser']
     if options['momentum']:
-        optimiser, further = updates.momentum, {'mu': options['momentum'], 'nesterov': options['nesterov']}
-    if optimiser is updates.adamw:
+        optimiser, further = optimisers.momentum, {'mu': options['momentum'], 'nesterov': options['nesterov']}
+    if optimiser is optimisers.adamw:
         further, decay = {'decay': decay, **further}, 0
     optimiser = functools.partial(optimiser, **further)
     if decay:
-        optimiser = updates.decayed(optimiser, decay)
-    return updates.clipped(optimiser, options['clip_norm']) if options['clip_norm'] else optimiser
+        optimiser = optimisers.decayed(optimiser, decay)
+    return optimisers.clipped(optimiser, options['clip_norm']) if options['clip_norm'] else optimiser
 
 
 def make_schedule(options):

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils import figures, reporting
-from utils.evaluation import final_kind
-from utils.record import empty_folder, read_logits, read_run
+from utils.record import empty_folder, read_run
+from utils.results import competition, plots
+from utils.results.metrics import final_kind
+from utils.results.predictions import read_logits
 from utils.saving import replacing
 
 # Arguments that do not decide what comes out.
@@ -239,7 +240,7 @@ def compare(paths, folder=None, say=print):
     final = 'special test error' if all(len(group.values('special test error')) for group in groups) else 'test error'
     means = {f'{group.name}' + (f' (mean of {len(group.runs)})' if len(group.runs) > 1 else ''):
              float(group.values(final).mean()) for group in groups}
-    ranking = reporting.ranking(means)
+    ranking = competition.ranking(means)
     say(as_text(*table))
     say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
     say('\n' + as_text(*tests))
@@ -258,7 +259,7 @@ def compare(paths, folder=None, say=print):
                            'runs.csv': as_csv(['network', 'run', 'seed', *MEASURES], runs)}.items():
             with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding='utf-8')
-        figures.curves_of_runs({group.name: [run['history'] for run in group.runs] for group in groups},
-                               folder / 'curves.png')
+        histories = {group.name: [run['history'] for run in group.runs] for group in groups}
+        plots.save(plots.curves_of_runs(histories), folder / 'curves.png')
         say(f"\ncomparison '{folder}'")
     return groups

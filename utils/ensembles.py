@@ -10,8 +10,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from utils import evaluation, record, reporting
-from utils.record import RunError, read_logits, read_run, write_json
+from utils import record
+from utils.record import RunError, read_run, write_json
+from utils.results import competition, metrics, predictions, summary
+from utils.results.predictions import read_logits
 
 AVERAGES = ('probabilities', 'linear')
 
@@ -36,7 +38,7 @@ def combine(logits, average='probabilities'):
     logits = np.asarray(logits, dtype=float)
     if average == 'linear':
         return logits.mean(axis=0)
-    mean = np.mean([evaluation.probabilities(one) for one in logits], axis=0)
+    mean = np.mean([metrics.probabilities(one) for one in logits], axis=0)
     return np.log(np.maximum(mean, np.finfo(float).tiny))
 
 
@@ -60,7 +62,7 @@ def choose(logits, y, average='probabilities'):
     .. [1] Caruana et al. (2004), Ensemble Selection from Libraries of Models, ICML.
     """
     def cross_entropy(members):
-        p = evaluation.probabilities(combine([logits[k] for k in members], average))
+        p = metrics.probabilities(combine([logits[k] for k in members], average))
         return -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).tiny)).mean()
 
     taken, best = [], np.inf
@@ -91,7 +93,7 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
     Returns
     -------
     scores : dict
-        See `utils.evaluation.evaluate`.
+        See `utils.results.metrics.evaluate`.
     members : list of Path
 
     Raises
@@ -114,11 +116,11 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
     outputs = {kind: combine([arrays[k][kind] for k in places], average) for kind in ('plain', 'special')
                if all(kind in arrays[k] for k in places)}
     images = Images(**{key: first[key] for key in ('y', 'source', 'usage', 'twin')})
-    scores = evaluation.evaluate(outputs, images, classes)
-    final = scores[evaluation.final_kind(scores)]['whole']
-    for line in (*evaluation.error_lines(scores), *evaluation.summary_lines(scores)):
+    scores = metrics.evaluate(outputs, images, classes)
+    final = scores[metrics.final_kind(scores)]['whole']
+    for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
         say(line)
-    say('\n' + reporting.ranking({f'ensemble of {len(places)}': final['error']}))
+    say('\n' + competition.ranking({f'ensemble of {len(places)}': final['error']}))
     if not runs[0]['run']['is_fer2013']:
         say('These images are not FER2013: the place in the table is for show.')
     members = [runs[k]['folder'] for k in places]
@@ -126,7 +128,7 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
         folder = record.empty_folder(folder)
         write_json(folder / 'evaluation.json', {'name': f'ensemble of {len(places)}', 'average': average,
                                                 'members': list(map(str, members)), 'evaluation': scores})
-        record.write_outputs(folder, images, classes, outputs, scores)
+        predictions.write_outputs(folder, images, classes, outputs, scores)
         say(f"\nensemble '{folder}'")
     return scores, members
 

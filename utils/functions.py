@@ -15,9 +15,11 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from utils import costs, jax_backend, updates
-from utils.augmentation import partner, warp
+from utils import jax_backend
 from utils.layer import Phase, parameters
+from utils.training import losses, optimisers
+from utils.training.augmentation import partner
+from utils.training.warping import warp
 
 MOST_STEPS = 256        # of one call of `train_many`
 
@@ -58,17 +60,17 @@ class Functions:
     L1_reg, L2_reg : float
         Factors of the sums of absolute values and of squares of the weights in the cost.
     optimiser : callable
-        ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.updates`.
+        ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.training.optimisers`.
     seed : int
         Of the random draws, 0 to 2**32 - 1.
-    augment : utils.augmentation.Augment, optional
+    augment : utils.training.augmentation.Augment, optional
         Random changes of the training images.
     precision : {'float32', 'tf32', 'bf16'}
         Of convolutions and products, see `utils.jax_backend.mode`.
     label_smoothing : float in [0, 1)
-        See `utils.costs.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
+        See `utils.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
     average : float in [0, 1)
-        Decay of the moving average of the trained parameters that the network is, see `utils.updates.averaged`;
+        Decay of the moving average of the trained parameters that the network is, see `utils.optimisers.averaged`;
         0: the network is what is trained.
     resident : Resident, optional
         A stored subset on the device, from `place_subset`. Then `train`, `validate` and `statistics` take rows
@@ -83,7 +85,7 @@ class Functions:
     """
 
     def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=updates.sgd, seed=0, augment=None, precision='float32', label_smoothing=0., average=0.,
+                 optimiser=optimisers.sgd, seed=0, augment=None, precision='float32', label_smoothing=0., average=0.,
                  resident=None):
         self.augment, self.label_smoothing, self.average = augment, label_smoothing, average
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
@@ -116,23 +118,23 @@ class Functions:
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
         x, share = self.augment.mixed(pixels(x), phase) if self.augment else (pixels(x), None)
         logits = self.network(x, phase)
-        losses = costs.negative_log_likelihood(logits, y)
+        nll = losses.negative_log_likelihood(logits, y)
         if share is not None:
-            losses = share * losses + (1 - share) * costs.negative_log_likelihood(logits, partner(y))
-        entropy = costs.weighted_mean(losses, weights)
+            nll = share * nll + (1 - share) * losses.negative_log_likelihood(logits, partner(y))
+        entropy = losses.weighted_mean(nll, weights)
         cost = entropy
         if self.label_smoothing:
-            cost = costs.weighted_mean(costs.smoothed(losses, logits, self.label_smoothing), weights)
+            cost = losses.weighted_mean(losses.smoothed(nll, logits, self.label_smoothing), weights)
         if self.L1_reg:
-            cost = cost + np.float32(self.L1_reg) * costs.l1(self.network)
+            cost = cost + np.float32(self.L1_reg) * losses.l1(self.network)
         if self.L2_reg:
-            cost = cost + np.float32(self.L2_reg) * costs.l2(self.network)
+            cost = cost + np.float32(self.L2_reg) * losses.l2(self.network)
         trainable = parameters(self.network, trainable=True)
         gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()))))
         changes, state = self.optimiser(gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
         if self.average:
-            outputs, changes, more = updates.averaged(outputs, changes, trainable, self.average)
+            outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.average)
             state = {**state, **more}
         return [*inputs, weights], outputs, changes, state
 
@@ -184,8 +186,8 @@ class Functions:
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         logits = self.network(pixels(x), Phase())
-        sums = [costs.total(costs.negative_log_likelihood(logits, y), weights),
-                costs.total(costs.errors(logits, y), weights)]
+        sums = [losses.total(losses.negative_log_likelihood(logits, y), weights),
+                losses.total(losses.errors(logits, y), weights)]
         return self._function([*inputs, weights], sums, name='validate')
 
     @cached_property

@@ -18,10 +18,11 @@ import time
 
 import numpy as np
 
-from utils import jax_backend, schedules
+from utils import jax_backend
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import parameters
 from utils.saving import STAGES
+from utils.training import schedules
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
 RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
@@ -92,7 +93,7 @@ def linear_outputs(functions, subset, view=None):
     Parameters
     ----------
     view : dict, optional
-        Of `utils.augmentation.Augment.views`: the images are changed so first.
+        Of `utils.training.augmentation.Augment.views`: the images are changed so first.
     """
     if view is None:
         outputs = functions.test
@@ -138,7 +139,7 @@ def test_outputs(functions, data, special_test=True):
     dict
         'plain' and, where there are views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
         each image, divided by their number, so that their softmax does not depend on it. The views are those of
-        the set or, where it has none and training images are augmented, `utils.augmentation.Augment.views`.
+        the set or, where it has none and training images are augmented, `utils.training.augmentation.Augment.views`.
     """
     out, views = {'plain': linear_outputs(functions, data.test)}, data.special_test
     if special_test and views is not None:
@@ -202,8 +203,8 @@ class Trainer:
     batch_size, learning_rate, L1_reg, L2_reg, optimiser, augment, precision, label_smoothing, average
         As in `utils.functions.Functions`.
     schedule : callable, optional
-        ``schedule(epoch, n_epochs, figures) -> factor`` on the learning rate, see `utils.schedules`. Stage retrain
-        has the rates that stage train had, epoch by epoch.
+        ``schedule(epoch, n_epochs, figures) -> factor`` on the learning rate, see `utils.training.schedules`. Stage
+        retrain has the rates that stage train had, epoch by epoch.
     seed : int
         Of weights, order of images, dropout and noise.
     val : bool
@@ -434,7 +435,7 @@ class Trainer:
         """Errors on the test images and, on all views of each, of the special test.
 
         The views are those of the set or, where it has none and training images are augmented, those of
-        `utils.augmentation.Augment.views`.
+        `utils.training.augmentation.Augment.views`.
 
         Returns
         -------

@@ -3,8 +3,6 @@
 ==================  ===========================================================================
 `Record`            a run while it goes on: makes its folder, writes into it, ends it
 `read_run`          a run folder, read back
-`write_predictions` per-image predictions as CSV
-`write_outputs`     these, linear outputs and confusion matrix of a test, into a folder
 `environment`       versions, device, git revision
 `class_source`      the source of a network's class, as a file that can be imported
 `numbered_folder`   the next free ``run-001``, ``run-002``, ...
@@ -43,8 +41,6 @@ import socket
 import subprocess
 import sys
 import time
-import zipfile
-import zlib
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,8 +48,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import evaluation, jax_backend, reporting
-from utils.inspection import Activations, weight_histograms
+from utils import jax_backend, reporting
+from utils.results.inspection import Activations, weight_histograms
+from utils.results.predictions import RunError
 from utils.saving import replacing
 from utils.trackers import TRACKERS
 
@@ -63,10 +60,6 @@ IMAGES = 100        # of which the outputs of layers are looked at after each ep
 COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
            'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
            'test_error', 'special_test_error', 'host', 'pid', 'options')
-
-
-class RunError(ValueError):
-    """A run folder that is not what it should be."""
 
 
 # --------------------------------------------------------------------------------- small helpers
@@ -205,7 +198,7 @@ class Record:
     ----------
     folder, log : Path
     histograms : list of dict
-        Of weights and outputs of layers, one per epoch, see `utils.figures.histograms`.
+        Of weights and outputs of layers, one per epoch, see `utils.results.plots.histograms`.
     """
 
     def __init__(self, model, config, network, name, data, resumed=None, done=0):
@@ -362,53 +355,6 @@ def read_table(path):
         return list(reader)
 
 
-def write_predictions(path, subset, classes, probabilities, special=None):
-    """Write one CSV row per test image: what it is, what it was taken for, the probabilities.
-
-    Parameters
-    ----------
-    path : path
-    subset : loaders.Subset
-    classes : sequence of str
-    probabilities, special : array (n, n_classes)
-        From the images as they are and, where there are views, from all views of each. The columns
-        'predicted', 'correct' and the probabilities are of `special` if there is one.
-    """
-    final = probabilities if special is None else special
-    taken, plain = final.argmax(axis=1), probabilities.argmax(axis=1)
-    usage = ('Training', 'PublicTest', 'PrivateTest')
-    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(['source', 'usage', 'twin', 'label', 'predicted', 'correct', 'predicted_plain',
-                         *(f'p_{name}' for name in classes)])
-        for k in range(len(subset)):
-            writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), classes[subset.y[k]],
-                             classes[taken[k]], int(taken[k] == subset.y[k]), classes[plain[k]],
-                             *(f'{p:.5f}' for p in final[k])])
-
-
-def write_outputs(folder, subset, classes, outputs, scores, validation=None):
-    """Write logits.npz, predictions.csv and confusion.csv of a test into a folder.
-
-    Parameters
-    ----------
-    folder : Path
-    subset : loaders.Subset
-        The test images.
-    classes : sequence of str
-    outputs : dict of str to array (n, n_classes)
-        Linear outputs, 'plain' and perhaps 'special'.
-    scores : dict
-        What `utils.evaluation.evaluate` made of them.
-    validation : tuple, optional
-        As for `utils.evaluation.save_logits`.
-    """
-    final = scores[evaluation.final_kind(scores)]['whole']
-    evaluation.save_logits(folder / 'logits.npz', subset, outputs, validation)
-    evaluation.write_confusion(folder / 'confusion.csv', final['confusion'], classes)
-    write_predictions(folder / 'predictions.csv', subset, classes, *map(evaluation.probabilities, outputs.values()))
-
-
 # -------------------------------------------------------------------------------- reading it back
 
 def read_run(folder, need=()):
@@ -485,17 +431,6 @@ def _read(path):
         return json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
         raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
-
-
-def read_logits(folder):
-    """The arrays of logits.npz as a dict; see `utils.evaluation.save_logits`."""
-    path = Path(folder) / 'logits.npz'
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, MemoryError, zipfile.BadZipFile,
-            zlib.error) as error:
-        raise RunError(f"'{path}' cannot be read: {error}") from None
 
 
 def read_config(path):

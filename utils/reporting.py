@@ -16,60 +16,7 @@ from pathlib import Path
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from utils import figures
 from utils.saving import replacing
-
-# Team, mean error of public and private test (thesis Table 1), error on the private test, which decided
-# (Kaggle, Challenges in Representation Learning: Facial Expression Recognition Challenge, 2013; 56 teams).
-COMPETITION = (
-    ('RBM', 29.53, 28.84), ('Unsupervised', 30.83, 30.73), ('Maxim Milakov', 31.15, 31.18),
-    ('Radu+Marius+Cristi', 32.60, 32.52), ('Lor.Voldy', 35.09, 34.75), ('ryank', None, 34.91),
-    ('Eric Cartman', None, 35.53), ('Xavier Bouthillier', None, 35.78), ('Alejandro Dubrovsky', None, 36.89),
-    ('sayit', None, 37.81))
-TEAMS = 56
-
-
-def rank(error, half='whole'):
-    """Place that a test error would have had in the 2013 competition.
-
-    Parameters
-    ----------
-    error : float
-        In %.
-    half : {'whole', 'private'}
-        Among the five teams whose mean over both halves is known, or among the ten best on the private half.
-
-    Returns
-    -------
-    int
-        1 + number of teams with a smaller error; one more than the teams known means that or any later place.
-    """
-    column = {'whole': 1, 'private': 2}[half]
-    return 1 + sum(bool(row[column] < error) for row in COMPETITION if row[column] is not None)
-
-
-def ranking(results, half='whole'):
-    """The competition's table with results ranked in it, as Tables 6-12 of the thesis.
-
-    Parameters
-    ----------
-    results : dict of str to float
-        Error in % by name.
-    half : {'whole', 'private'}
-
-    Returns
-    -------
-    str
-        One line per row; own results are marked with an arrow.
-    """
-    column = {'whole': 1, 'private': 2}[half]
-    rows = [(row[column], 0, row[0]) for row in COMPETITION if row[column] is not None]
-    rows = sorted(rows + [(error, 1, name) for name, error in results.items()])
-    width = max(len('Name of network / team'), *(len(name) for _, _, name in rows))
-    lines = [f"{'Ranking':8}  {'Name of network / team':{width}}  Error (%)"]
-    for place, (error, own, name) in enumerate(rows, start=1):
-        lines.append(f"{f'#{place}':8}  {name:{width}}  {error:9.2f}{'  <--' if own else ''}")
-    return '\n'.join(lines)
 
 
 class Console:
@@ -189,50 +136,6 @@ def epoch_line(row):
         notes.insert(0, f"cross-entropy: train {row['train_cross_entropy']:.4f}, "
                         f"validation {row['validation_cross_entropy']:.4f}")
     return f"{line} ({'; '.join(notes)})"
-
-
-def plot_curves(history, path, best=None, title=''):
-    """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
-
-    Parameters
-    ----------
-    history : list of dict
-        From `utils.methodology.Trainer`.
-    path : path
-        Ending in .png, .pdf or .svg.
-    best : dict, optional
-        Entry of the kept epoch.
-    title : str
-    """
-    figure = figures.blank(7.5, 4.5)
-    axes = figure.subplots()
-    offset = 0
-    styles = {'train': ('tab:blue', '-', 'training'), 'retrain': ('tab:blue', '--', 'training, with validation images'),
-              'anneal': ('tab:cyan', '--', 'annealing')}
-    for stage, (colour, style, label) in styles.items():
-        rows = [row for row in history if row['stage'] == stage]
-        if not rows:
-            continue
-        # Retraining starts afresh, so its curve lies over the first one; annealing follows on it.
-        start = offset if stage == 'anneal' else 0
-        axes.plot([start + row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows],
-                  style, color=colour, label=label, marker='.' if len(rows) < 40 else None)
-        offset = rows[-1]['epoch']
-    rows = [row for row in history if row['validation_cross_entropy'] is not None]
-    if rows:
-        axes.plot([row['epoch'] for row in rows], [row['validation_cross_entropy'] for row in rows], '-',
-                  color='tab:red', label='validation', marker='.' if len(rows) < 40 else None)
-    if best:
-        axes.axvline(best['epoch'], color='0.6', linewidth=1, zorder=0)
-        axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', color='tab:red', markersize=8,
-                  markerfacecolor='none', label=f"kept: epoch {best['epoch']}, "
-                  f"{best['validation_cross_entropy']:.3f}")
-    axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=.3)
-    axes.legend()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130, format=Path(path).suffix[1:])
 
 
 def write_history(history, path):

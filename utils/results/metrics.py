@@ -6,21 +6,14 @@
 `interval`          95 % interval of an error
 `calibration`       confidence against accuracy, and the expected calibration error
 `probabilities`     softmax
-`save_logits`       linear outputs in a file, for ensembles and comparisons
-`error_lines`, `summary_lines`
-                    the figures for a person
-`class_table`       those of each class
 ==================  ===========================================================================
 
 Figures of classes come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
 """
-import csv
-
 import numpy as np
 from scipy.special import softmax
 
-from utils import reporting
-from utils.saving import replacing
+from utils.results import competition
 
 HALVES = {'whole': None, 'public': 1, 'private': 2}
 
@@ -142,76 +135,10 @@ def evaluate(logits, subset, classes):
                                           'interval': interval(wrong, clean.sum())}
             out[kind][half] = entry
     final = out.get('special') or out['plain']
-    out['rank'] = {half: reporting.rank(final[half]['error'], half) for half in ('whole', 'private') if half in final}
+    out['rank'] = {half: competition.rank(final[half]['error'], half) for half in ('whole', 'private') if half in final}
     return out
 
 
 def final_kind(evaluation):
     """'special' where there is a special test, else 'plain'."""
     return 'special' if 'special' in evaluation else 'plain'
-
-
-def save_logits(path, subset, logits, validation=None):
-    """Write linear outputs with what is needed to compare and combine them.
-
-    Parameters
-    ----------
-    path : path ending in .npz
-    subset : loaders.Subset
-        The test images.
-    logits : dict of str to array (n, n_classes)
-        As for `evaluate`.
-    validation : tuple (source, y, logits), optional
-        Of the original validation images, from the parameters of the kept epoch, which never saw them.
-    """
-    arrays = {'y': subset.y, 'source': subset.source, 'usage': subset.usage, 'twin': subset.twin,
-              **{kind: np.asarray(values, dtype=np.float32) for kind, values in logits.items()}}
-    if validation is not None:
-        for name, value in zip(('validation_source', 'validation_y', 'validation'), validation):
-            arrays[name] = np.asarray(value, dtype=np.float32) if name == 'validation' else value
-    with replacing(path) as temporary, open(temporary, 'wb') as file:
-        np.savez_compressed(file, **arrays)
-
-
-def write_confusion(path, confusion, classes):
-    """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
-    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(['truth', *classes])
-        writer.writerows([name, *row] for name, row in zip(classes, confusion))
-
-
-def error_lines(evaluation):
-    """Errors of every kind and half with their intervals, a list of str."""
-    lines = []
-    for kind, title in (('plain', 'test error'), ('special', 'special test error')):
-        for half, e in evaluation.get(kind, {}).items():
-            low, high = e['interval']
-            line = f"{title}, {half}: {e['error']:.2f} % of {e['images']} ({low:.2f} to {high:.2f})"
-            if 'without_twins' in e:
-                clean = e['without_twins']
-                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a "
-                         'twin in the training set')
-            lines.append(line)
-    return lines
-
-
-def summary_lines(evaluation):
-    """What is worth a line on the terminal, a list of str."""
-    kind = final_kind(evaluation)
-    whole = evaluation[kind]['whole']
-    name = 'special test' if kind == 'special' else 'test'
-    low, high = whole['interval']
-    return [f"{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole['macro_f1']:.3f}, wrong in the "
-            f"best two {whole['top2_error']:.2f} %, cross-entropy {whole['cross_entropy']:.4f}, calibration error "
-            f"{whole['ece']:.3f}"]
-
-
-def class_table(entry):
-    """Per-class figures of a `scores` entry as aligned text."""
-    width = max(len(name) for name in [*entry['per_class'], 'class'])
-    lines = [f"{'class':{width}}  images  precision  recall     F1"]
-    for name, row in entry['per_class'].items():
-        lines.append(f"{name:{width}}  {row['images']:6d}  {row['precision']:9.3f}  {row['recall']:6.3f}  "
-                     f"{row['f1']:5.3f}")
-    return '\n'.join(lines)

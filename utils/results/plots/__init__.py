@@ -1,0 +1,17 @@
+"""The figures of a run. One that stands in the report is one function, decorated with its heading and caption.
+
+==================  ===========================================================================
+`draw`, `Subject`   all figures of a finished model, and what they are drawn from
+`figure`            decorator of a function ``(subject) -> matplotlib figure``
+`FIGURES`           the figures of the report by name, in order
+`plot_curves`, `curves_of_runs`, `rate_range`
+                    curves outside the report
+==================  ===========================================================================
+"""
+from utils.results.plots.drawing import FIGURES, Subject, draw, figure, save  # isort: skip
+# In the order of the report.
+from utils.results.plots.curves import curves_of_runs, plot_curves, rate_range  # isort: skip
+from utils.results.plots import answers, network, histograms  # isort: skip
+
+__all__ = ['FIGURES', 'Subject', 'answers', 'curves_of_runs', 'draw', 'figure', 'histograms', 'network', 'plot_curves',
+           'rate_range', 'save']

@@ -1,0 +1,98 @@
+"""Curves: cross-entropy by epoch, of one run or several; cost against learning rate."""
+import numpy as np
+
+from utils.results.plots.drawing import blank, figure
+
+
+@figure('Curves', 'Cross-entropy by epoch. The kept epoch is where the validation curve is lowest.')
+def curves(subject):
+    return plot_curves(subject.history, subject.best, subject.title) if subject.history else None
+
+
+def plot_curves(history, best=None, title=''):
+    """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
+
+    Parameters
+    ----------
+    history : list of dict
+        From `utils.methodology.Trainer`.
+    best : dict, optional
+        Entry of the kept epoch.
+    title : str
+    """
+    drawing = blank(7.5, 4.5)
+    axes = drawing.subplots()
+    offset = 0
+    styles = {'train': ('tab:blue', '-', 'training'), 'retrain': ('tab:blue', '--', 'training, with validation images'),
+              'anneal': ('tab:cyan', '--', 'annealing')}
+    for stage, (colour, style, label) in styles.items():
+        rows = [row for row in history if row['stage'] == stage]
+        if not rows:
+            continue
+        # Retraining starts afresh, so its curve lies over the first one; annealing follows on it.
+        start = offset if stage == 'anneal' else 0
+        axes.plot([start + row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows],
+                  style, color=colour, label=label, marker='.' if len(rows) < 40 else None)
+        offset = rows[-1]['epoch']
+    rows = [row for row in history if row['validation_cross_entropy'] is not None]
+    if rows:
+        axes.plot([row['epoch'] for row in rows], [row['validation_cross_entropy'] for row in rows], '-',
+                  color='tab:red', label='validation', marker='.' if len(rows) < 40 else None)
+    if best:
+        axes.axvline(best['epoch'], color='0.6', linewidth=1, zorder=0)
+        axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', color='tab:red', markersize=8,
+                  markerfacecolor='none', label=f"kept: epoch {best['epoch']}, "
+                  f"{best['validation_cross_entropy']:.3f}")
+    axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=.3)
+    axes.legend()
+    return drawing
+
+
+def curves_of_runs(histories, title=''):
+    """Draw validation and training cross-entropy of several runs in one figure.
+
+    Parameters
+    ----------
+    histories : dict of str to list of (list of dict)
+        By name, the histories of one run or of several with other seeds, which get one colour.
+    """
+    drawing = blank(8, 4.8)
+    axes = drawing.subplots()
+    for k, (name, runs) in enumerate(histories.items()):
+        for place, history in enumerate(runs):
+            rows = [row for row in history if row['stage'] == 'train']
+            validated = [row for row in rows if row['validation_cross_entropy'] is not None]
+            colour, mark = f'C{k % 10}', '.' if len(rows) < 40 else None
+            axes.plot([row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows], ':', color=colour,
+                      linewidth=1)
+            axes.plot([row['epoch'] for row in validated], [row['validation_cross_entropy'] for row in validated], '-',
+                      color=colour, marker=mark, label=name if place == 0 else None)
+            if validated:
+                best = min(validated, key=lambda row: row['validation_cross_entropy'])
+                axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', markersize=8, markerfacecolor='none',
+                          color=colour)
+    axes.plot([], [], ':', color='0.4', label='training')
+    axes.plot([], [], 'o', color='0.4', markerfacecolor='none', label='entropy point')
+    axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title or 'Validation, solid; training, dotted')
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=.3)
+    axes.legend(fontsize=8)
+    return drawing
+
+
+def rate_range(rates, costs, smooth, suggestion):
+    """Draw the cost of a learning-rate range test against the rate."""
+    drawing = blank(7, 4.2)
+    axes = drawing.subplots()
+    axes.plot(rates, costs, color='0.8', label='minibatches')
+    axes.plot(rates, smooth, color='tab:blue', label='smoothed')
+    if suggestion:
+        axes.axvline(suggestion, color='tab:red', linewidth=1, label=f'steepest descent: {suggestion:.3g}')
+    finite = np.asarray(smooth)[np.isfinite(smooth)]
+    axes.set(xscale='log', xlabel='learning rate', ylabel='training cost', ylim=(
+        finite.min() - .05 * np.ptp(finite) - 1e-3, finite[0] + .6 * (finite[0] - finite.min()) + .1))
+    axes.grid(alpha=.3)
+    axes.legend()
+    return drawing

@@ -1,0 +1,68 @@
+"""Figures of how weights and outputs of layers change from epoch to epoch."""
+import numpy as np
+
+from utils.results.plots.drawing import blank, figure
+
+
+@figure('Weights by epoch', 'Colour is the square root of the share of the values.')
+def weights(subject):
+    return histograms(subject.histograms, 'weights', 'Weights')
+
+
+@figure('Outputs of layers by epoch', 'For one fixed batch of training images.')
+def activations(subject):
+    return histograms(subject.histograms, 'activations', 'Outputs of layers')
+
+
+def histograms(epochs, key, title):
+    """Draw a histogram per layer and epoch, as columns of colour.
+
+    Parameters
+    ----------
+    epochs : list of dict
+        Each with 'stage', 'epoch' and, under `key`, histograms by name; see `utils.results.inspection.histogram`.
+    key : {'weights', 'activations'}
+    """
+    names = list(epochs[0][key]) if epochs else []
+    if not names:
+        return None
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    drawing = blank(3.9 * columns, 2.3 * lines + .5)
+    drawing.suptitle(title)
+    grid = drawing.subplots(lines, columns, squeeze=False, sharex=True)
+    stages = [epoch['stage'] for epoch in epochs]
+    starts = [k for k in range(1, len(epochs)) if stages[k] != stages[k - 1]]
+    for axes in grid.flat[len(names):]:
+        axes.set_visible(False)
+    for axes, name in zip(grid.flat, names):
+        all_of_it = [epoch[key][name] for epoch in epochs]
+        low, high = min(_quantile(h, .002) for h in all_of_it), max(_quantile(h, .998) for h in all_of_it)
+        edges = np.linspace(low, high if high > low else low + 1, 81)
+        density = np.array([_rebinned(h, edges) for h in all_of_it]).T
+        # The root lets the tails be seen; beside the peak of a rectifier at 0 nothing else would be.
+        root = np.sqrt(density)
+        axes.pcolormesh(np.arange(len(epochs) + 1) + .5, edges, root, cmap='Blues', rasterized=True, vmin=0,
+                        vmax=np.quantile(root, .97) or None)
+        for k in starts:
+            axes.axvline(k + .5, color='tab:red', linewidth=.8)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in grid[-1]:
+        axes.set_xlabel('epoch; red: next stage', fontsize=8)
+    return drawing
+
+
+def _quantile(h, share):
+    """The value below which a share of the values of a histogram lies."""
+    own = np.linspace(h['low'], h['high'], len(h['counts']) + 1)
+    return float(np.interp(share, np.concatenate([[0], np.cumsum(h['counts'])]) / max(sum(h['counts']), 1), own))
+
+
+def _rebinned(h, edges):
+    """Share of the values of a histogram in the bins of other edges, values taken as spread evenly in each bin."""
+    own = np.linspace(h['low'], h['high'], len(h['counts']) + 1)
+    cumulated = np.concatenate([[0], np.cumsum(h['counts'])])
+    share = np.diff(np.interp(edges, own, cumulated))
+    return share / max(cumulated[-1], 1)

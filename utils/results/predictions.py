@@ -1,0 +1,111 @@
+"""The answers of a model in files: linear outputs for ensembles and comparisons, a row per image, a confusion matrix.
+
+==================  ===========================================================================
+`write_outputs`     all of them into a folder
+`save_logits`, `read_logits`
+                    linear outputs, logits.npz
+`write_predictions` per-image predictions as CSV
+`write_confusion`   the confusion matrix as CSV
+==================  ===========================================================================
+"""
+import csv
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from utils.results import metrics
+from utils.saving import replacing
+
+
+class RunError(ValueError):
+    """A run folder, or a file in it, that is not what it should be."""
+
+
+def save_logits(path, subset, logits, validation=None):
+    """Write linear outputs with what is needed to compare and combine them.
+
+    Parameters
+    ----------
+    path : path ending in .npz
+    subset : loaders.Subset
+        The test images.
+    logits : dict of str to array (n, n_classes)
+        As for `evaluate`.
+    validation : tuple (source, y, logits), optional
+        Of the original validation images, from the parameters of the kept epoch, which never saw them.
+    """
+    arrays = {'y': subset.y, 'source': subset.source, 'usage': subset.usage, 'twin': subset.twin,
+              **{kind: np.asarray(values, dtype=np.float32) for kind, values in logits.items()}}
+    if validation is not None:
+        for name, value in zip(('validation_source', 'validation_y', 'validation'), validation):
+            arrays[name] = np.asarray(value, dtype=np.float32) if name == 'validation' else value
+    with replacing(path) as temporary, open(temporary, 'wb') as file:
+        np.savez_compressed(file, **arrays)
+
+
+def write_confusion(path, confusion, classes):
+    """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
+    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['truth', *classes])
+        writer.writerows([name, *row] for name, row in zip(classes, confusion))
+
+
+def read_logits(folder):
+    """The arrays of logits.npz as a dict; see `save_logits`."""
+    path = Path(folder) / 'logits.npz'
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, MemoryError, zipfile.BadZipFile,
+            zlib.error) as error:
+        raise RunError(f"'{path}' cannot be read: {error}") from None
+
+
+def write_predictions(path, subset, classes, probabilities, special=None):
+    """Write one CSV row per test image: what it is, what it was taken for, the probabilities.
+
+    Parameters
+    ----------
+    path : path
+    subset : loaders.Subset
+    classes : sequence of str
+    probabilities, special : array (n, n_classes)
+        From the images as they are and, where there are views, from all views of each. The columns
+        'predicted', 'correct' and the probabilities are of `special` if there is one.
+    """
+    final = probabilities if special is None else special
+    taken, plain = final.argmax(axis=1), probabilities.argmax(axis=1)
+    usage = ('Training', 'PublicTest', 'PrivateTest')
+    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['source', 'usage', 'twin', 'label', 'predicted', 'correct', 'predicted_plain',
+                         *(f'p_{name}' for name in classes)])
+        for k in range(len(subset)):
+            writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), classes[subset.y[k]],
+                             classes[taken[k]], int(taken[k] == subset.y[k]), classes[plain[k]],
+                             *(f'{p:.5f}' for p in final[k])])
+
+
+def write_outputs(folder, subset, classes, outputs, scores, validation=None):
+    """Write logits.npz, predictions.csv and confusion.csv of a test into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    subset : loaders.Subset
+        The test images.
+    classes : sequence of str
+    outputs : dict of str to array (n, n_classes)
+        Linear outputs, 'plain' and perhaps 'special'.
+    scores : dict
+        What `utils.results.metrics.evaluate` made of them.
+    validation : tuple, optional
+        As for `save_logits`.
+    """
+    final = scores[metrics.final_kind(scores)]['whole']
+    save_logits(folder / 'logits.npz', subset, outputs, validation)
+    write_confusion(folder / 'confusion.csv', final['confusion'], classes)
+    write_predictions(folder / 'predictions.csv', subset, classes, *map(metrics.probabilities, outputs.values()))

@@ -1,0 +1,97 @@
+"""The report of a run: one HTML file that opens offline, made from the template report.html.jinja.
+
+==================  ===========================================================================
+`write_report`      the HTML file
+`texts_of`          the texts of a run folder that stand in it
+==================  ===========================================================================
+"""
+import base64
+import json
+from pathlib import Path
+
+from utils.results import competition, metrics
+from utils.results.plots import FIGURES
+from utils.saving import replacing
+
+EPOCH_COLUMNS = ('stage', 'epoch', 'rate', 'train_cross_entropy', 'validation_cross_entropy', 'validation_error',
+                 'test_error', 'seconds')
+
+
+def _errors(scores):
+    """A row for each test and half: figures as texts, in the order of the template's head."""
+    rows = []
+    for kind, title in (('plain', 'test'), ('special', 'special test')):
+        for half, e in scores.get(kind, {}).items():
+            without = e.get('without_twins')
+            rows.append([f'{title}, {half}', e['images'], f"{e['error']:.2f}",
+                         '{:.2f} – {:.2f}'.format(*e['interval']),
+                         f"{without['error']:.2f} of {without['images']}" if without else '',
+                         *(f'{e[key]:{form}}' for key, form in (('macro_f1', '.3f'), ('top2_error', '.2f'),
+                                                                ('cross_entropy', '.4f'), ('ece', '.3f')))])
+    return rows
+
+
+def _rankings(name, final):
+    """The competition's tables with the result in its place: (what they go by, rows, which rows are ours)."""
+    out = []
+    for half, title in (('whole', 'both halves'), ('private', 'private half, which decided')):
+        if half in final:
+            rows = competition.places({name: final[half]['error']}, half)
+            out.append((title, [[f'#{place}', team, f'{error:.2f}'] for place, team, error, _ in rows],
+                        [k for k, row in enumerate(rows) if row[3]]))
+    return out
+
+
+def _figures(folder):
+    """Heading, caption, name and content of the figures that are in a folder."""
+    for name, entry in FIGURES.items():
+        file = Path(folder) / f'{name}.png'
+        if file.is_file():
+            yield {'name': name, 'heading': entry.heading, 'caption': entry.caption,
+                   'data': base64.b64encode(file.read_bytes()).decode()}
+
+
+def _cell(value):
+    return f'{value:.4g}' if isinstance(value, float) else '' if value is None else value
+
+
+def write_report(path, title, scores, figure_folder, *, lead='', history=(), texts=None, note=''):
+    """Write one HTML file in which everything is contained.
+
+    Parameters
+    ----------
+    path : path
+    title, lead, note : str
+        Heading, the result in a sentence, what has to be said of the data.
+    scores : dict
+        From `utils.results.metrics.evaluate`.
+    figure_folder : path
+        Figures named as in `utils.results.plots.FIGURES`; those that are not there are left out.
+    history : list of dict
+    texts : dict of str to str
+        Further sections, as they are: configuration, environment, log.
+    """
+    from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
+    final = scores[metrics.final_kind(scores)]
+    columns = [key for key in EPOCH_COLUMNS if any(row[key] is not None for row in history)]
+    template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+                           trim_blocks=True).get_template('report.html.jinja')
+    text = template.render(
+        title=title, lead=lead, note=note, errors=_errors(scores), rankings=_rankings(title, final),
+        classes=[[name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
+                 for name, row in final['whole']['per_class'].items()],
+        figures=_figures(figure_folder), epoch_columns=[key.replace('_', ' ') for key in columns],
+        epochs=[[_cell(row[key]) for key in columns] for row in history], texts=texts or {})
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+
+
+def texts_of(folder):
+    """Configuration, environment and log of a run folder, for `write_report`."""
+    folder = Path(folder)
+    run = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
+    return {'Configuration': (folder / 'config.yaml').read_text(encoding='utf-8'),
+            'Environment': '\n'.join(f'{key}: {value}' for key, value in run['environment'].items()
+                                     if value is not None)
+            + f"\ndata: {run['data']}\ndata fingerprint: {run['fingerprint']}\nstarted: {run['started']}",
+            'Log': (folder / 'log.txt').read_text(encoding='utf-8')}

@@ -1,0 +1,45 @@
+"""The figures of a test for a person: lines and tables of text.
+
+==================  ===========================================================================
+`error_lines`       errors of every kind and half
+`summary_lines`     what is worth a line on the terminal
+`class_table`       figures of each class
+==================  ===========================================================================
+"""
+from utils.results.metrics import final_kind
+
+
+def error_lines(evaluation):
+    """Errors of every kind and half with their intervals, a list of str."""
+    lines = []
+    for kind, title in (('plain', 'test error'), ('special', 'special test error')):
+        for half, e in evaluation.get(kind, {}).items():
+            low, high = e['interval']
+            line = f"{title}, {half}: {e['error']:.2f} % of {e['images']} ({low:.2f} to {high:.2f})"
+            if 'without_twins' in e:
+                clean = e['without_twins']
+                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a "
+                         'twin in the training set')
+            lines.append(line)
+    return lines
+
+
+def summary_lines(evaluation):
+    """What is worth a line on the terminal, a list of str."""
+    kind = final_kind(evaluation)
+    whole = evaluation[kind]['whole']
+    name = 'special test' if kind == 'special' else 'test'
+    low, high = whole['interval']
+    return [f"{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole['macro_f1']:.3f}, wrong in the "
+            f"best two {whole['top2_error']:.2f} %, cross-entropy {whole['cross_entropy']:.4f}, calibration error "
+            f"{whole['ece']:.3f}"]
+
+
+def class_table(entry):
+    """Per-class figures of a `scores` entry as aligned text."""
+    width = max(len(name) for name in [*entry['per_class'], 'class'])
+    lines = [f"{'class':{width}}  images  precision  recall     F1"]
+    for name, row in entry['per_class'].items():
+        lines.append(f"{name:{width}}  {row['images']:6d}  {row['precision']:9.3f}  {row['recall']:6.3f}  "
+                     f"{row['f1']:5.3f}")
+    return '\n'.join(lines)

@@ -1,0 +1,94 @@
+"""Pixels moved inside the graph: `warp`, for augmentation and for the views of the special test; `Cropped`, a network
+that is given the middle of its images.
+"""
+import numpy as np
+import pytensor.tensor as pt
+
+from utils.layer import Layer
+
+
+def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1., size=None, top=None, left=None):
+    """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
+
+    Pixels from outside the image take the value of the nearest pixel of its border.
+
+    Parameters
+    ----------
+    x : tensor (n, height, width, 1), float
+        Static shape.
+    mirror : float or tensor (n,)
+        -1 for the mirror image (left and right exchanged), 1 as it is.
+    down, right : float or tensor (n,)
+        Shift in pixels.
+    angle : float or tensor (n,)
+        Rotation in degrees, anticlockwise as it is seen.
+    zoom : float or tensor (n,)
+        Factor on the size of what is seen, > 0.
+    size : (int, int), optional
+        Height and width of what is cut out of the result, at most those of `x`.
+    top, left : tensor (n,), optional
+        Where, in pixels; by default the middle, see `centre`.
+
+    Returns
+    -------
+    tensor (n, height, width, 1)
+        Of an image that is mirrored it is the rotated, scaled and shifted image that is mirrored.
+    """
+    n, height, width, channels = x.type.shape
+    if None in x.type.shape or channels != 1:
+        raise ValueError(f'warp needs images of a static shape (n, height, width, 1), got {x.type.shape}')
+
+    def per_image(value):
+        value = pt.as_tensor_variable(np.asarray(value, x.dtype) if not hasattr(value, 'type') else value)
+        return value.astype(x.dtype) if value.ndim == 0 else value.astype(x.dtype).dimshuffle(0, 'x', 'x')
+
+    mirror, down, right, angle, zoom = map(per_image, (mirror, down, right, angle, zoom))
+    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    high, wide = size or (height, width)
+    first = _first_of_middle((height, width), (high, wide))
+    top, left = (per_image(default if given is None else given) for given, default in zip((top, left), first))
+    v = (np.arange(high, dtype=x.dtype) - np.asarray(middle_y, x.dtype))[None, :, None] + top - down
+    u = ((np.arange(wide, dtype=x.dtype) - np.asarray(middle_x, x.dtype))[None, None, :] + left) * mirror - right
+    radians = angle * np.asarray(np.pi / 180, x.dtype)
+    cos, sin = pt.cos(radians) / zoom, pt.sin(radians) / zoom
+    # Where each pixel of the result comes from: the inverse rotation, rows counted downwards.
+    column = pt.clip(cos * u - sin * v + np.asarray(middle_x, x.dtype), 0, width - 1)
+    row = pt.clip(sin * u + cos * v + np.asarray(middle_y, x.dtype), 0, height - 1)
+    top, left = pt.minimum(pt.floor(row), height - 2), pt.minimum(pt.floor(column), width - 2)
+    below, beside = (row - top), (column - left)
+    first = np.arange(n, dtype='int32')[:, None, None] * (height * width)
+    place = first + (top * np.asarray(width, x.dtype) + left).astype('int32')
+    # Each pixel with its neighbours right, below and below right, so that one look-up fetches all four.
+    flat = x.reshape((n * height * width,))
+    around = pt.stack([flat, *(pt.roll(flat, -k) for k in (1, width, width + 1))], axis=1)
+    near = around[place.reshape((n * high * wide,))].reshape((n, high, wide, 4))
+    upper = near[..., 0] + (near[..., 1] - near[..., 0]) * beside
+    lower = near[..., 2] + (near[..., 3] - near[..., 2]) * beside
+    return (upper + (lower - upper) * below).dimshuffle(0, 1, 2, 'x')
+
+
+def centre(x, size):
+    """The middle of images (n, height, width, ...), an array or tensor; of two middles the upper and the left one."""
+    top, left = _first_of_middle(getattr(x, 'type', x).shape[1:3], size)
+    return x[:, top:top + size[0], left:left + size[1]]
+
+
+def _first_of_middle(im_dim, size):
+    return [(whole - part) // 2 for whole, part in zip(im_dim, size)]
+
+
+class Cropped(Layer):
+    """A network that is given the middle of images larger than it takes.
+
+    Parameters
+    ----------
+    network : Layer
+    size : (int, int)
+        Height and width of the images that `network` takes.
+    """
+
+    def __init__(self, network, size):
+        self.network, self.size = network, tuple(size)
+
+    def __call__(self, x, phase):
+        return self.network(x if x.type.shape[1:3] == self.size else centre(x, self.size), phase)
