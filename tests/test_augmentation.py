@@ -14,7 +14,8 @@ from utils import jax_backend, ops
 from utils.functions import Functions
 from utils.layer import Phase, parameters
 from utils.methodology import linear_outputs
-from utils.training.augmentation import _COLUMNS, Augment, Cropped, partner, warp
+from utils.training.augmentation import _COLUMNS, Augment, partner
+from utils.training.warping import Cropped, warp
 
 OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)
 
