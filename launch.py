@@ -61,7 +61,7 @@ from utils.arguments import (
 from utils.faults import Checkpoint, Stops, memory_told
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
-from utils.methodology import Trainer, fitting, test_outputs
+from utils.methodology import Trainer, fitting, once, test_outputs
 from utils.record import (
     Record,
     empty_folder,
@@ -624,6 +624,7 @@ def open_model(model, network=None):
     targets = parameters(net)
     saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
              if path.startswith('parameters/')}
+    saved = once(saved, {key: p.type.shape for key, p in targets.items()}, net)
     fitting(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
     for key, p in targets.items():
         p.set_value(saved[key])
@@ -675,7 +676,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
             raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
-                      augment=make_augment(config['options']['augment']))
+                      augment=make_augment(config['options']['augment']), n_classes=len(data.classes))
         with memory_told(jax_backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = evaluation.evaluate(outputs, data.test, data.classes)
@@ -759,7 +760,8 @@ def predict(model, images, *, network=None, batch_size=100):
         raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
                          f'{images.shape}')
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
+    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'],
+                  n_classes=len(config['classes']))
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     with memory_told(jax_backend.device_name(), batch_size):
         logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in

@@ -14,13 +14,14 @@
 The test images choose nothing: no epoch, no rate, no network.
 """
 import math
+import re
 import time
 
 import numpy as np
 
 from utils import jax_backend, schedules
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
-from utils.layer import parameters
+from utils.layer import other_names, parameters
 from utils.saving import STAGES
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
@@ -184,6 +185,7 @@ class Silent:
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
     def compiling(self, what): pass
+    def warn(self, text): pass
     def minibatch(self, count, cost): pass
     def epoch_ends(self, row): pass
 
@@ -257,8 +259,9 @@ class Trainer:
         self.functions = Functions(
             network, data.shape, batch_size, learning_rate=learning_rate, L1_reg=L1_reg, L2_reg=L2_reg,
             seed=seed, augment=augment, precision=precision, label_smoothing=label_smoothing, average=average,
-            resident=place_subset(data.training) if trainShared else None,
+            resident=place_subset(data.training) if trainShared else None, n_classes=len(data.classes),
             **({'optimiser': optimiser} if optimiser else {}))
+        self.functions.check()
         self.stage, self.epoch, self.history = 'train', 0, []
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
@@ -294,6 +297,8 @@ class Trainer:
         """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
         shapes = {path: p.type.shape for path, p in self._targets().items()}
         dtypes = {path: p.dtype for path, p in self._targets().items()}
+        state = {**state, **{group: once(state[group], shapes, self.functions.network)
+                             for group in ('arrays', 'kept', 'trained') if state[group] is not None}}
         for group in ('arrays', 'kept', 'trained'):
             if state[group] is not None:
                 fitting(state[group], shapes, dtypes)
@@ -503,8 +508,10 @@ class Trainer:
         f = self.functions
         f.rate.set_value(np.float32(rate))
         self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
-        start = time.perf_counter()
         order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
+        if not self.history:
+            self._look_at_outputs(subset.images(order[:f.batch_size]))
+        start = time.perf_counter()
         if not self._compiled:
             self.report.compiling('training step')
             self._compiled = True
@@ -520,6 +527,14 @@ class Trainer:
                 'train_cross_entropy': float(entropy), 'validation_error': None,
                 'validation_cross_entropy': None, 'test_error': None, 'images': len(subset),
                 'seconds': time.perf_counter() - start}
+
+    def _look_at_outputs(self, images):
+        """Refuse outputs of another shape than the graph promised, and warn of what a softmax has made."""
+        outputs = np.asarray(self.functions.test(images))       # compiled for the test at the end in any case
+        self.functions.check_outputs('an array', outputs.shape, outputs.dtype)
+        if ((outputs >= 0) & (outputs <= 1)).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+            self.report.warn("the network's outputs look like probabilities: return linear outputs, the cost applies "
+                             'the softmax')
 
     def _train_each(self, subset, order):
         """Costs and cross-entropies (minibatches, 2) of one epoch, and the images that count in each minibatch."""
@@ -571,6 +586,25 @@ class Trainer:
         self.history.append(row)
         self._checkpoint()
         self.report.epoch_ends(row)
+
+
+def once(arrays, shapes, network):
+    """Saved arrays without those that earlier versions saved again under other names of a layer or parameter.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+    shapes : dict of str to tuple
+        What is wanted, by name.
+    network : Layer
+    """
+    others, out = other_names(network), dict(arrays)
+    for path in [path for path in arrays if path not in shapes]:
+        for other, first in others.items():
+            again = re.sub(rf'(?<![^/.]){re.escape(other)}(?![^.])', lambda _, first=first: first, path, count=1)
+            if again != path and again in shapes and again in arrays and np.array_equal(arrays[path], arrays[again]):
+                out.pop(path, None)
+    return out
 
 
 def fitting(arrays, shapes, dtypes=None):

@@ -144,6 +144,9 @@ class Console:
         """Say why nothing moves at first."""
         self.say(f'compiling the {what}')
 
+    def warn(self, text):
+        self.say(f'warning: {text}')
+
     def minibatch(self, count, cost):
         self.check()
         if not self.progress:
