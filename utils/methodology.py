@@ -24,6 +24,8 @@ from utils.layer import parameters
 from utils.saving import STAGES
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
+# Part of the seed of each stage's orders of images. Never renumber: the figures of every run would change.
+ORDER_SEEDS = {'train': 0, 'retrain': 1, 'anneal': 2}
 RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
 
 
@@ -485,7 +487,7 @@ class Trainer:
         f.rate.set_value(np.float32(rate))
         self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
         start = time.perf_counter()
-        order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
+        order = np.random.default_rng([self.seed, ORDER_SEEDS[self.stage], self.epoch]).permutation(len(subset))
         if not self._compiled:
             self.report.compiling('training step')
             self._compiled = True
