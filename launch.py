@@ -72,6 +72,7 @@ from utils.record import (
     write_json,
     write_outputs,
 )
+from utils.rules import RULES
 from utils.untrusted import Draws
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
@@ -294,6 +295,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
                 trainer.check_rates(options['n_epochs'])
+            console.follow(options['rule'], trainer.history)
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
             console.write_to(record.log)
@@ -506,10 +508,9 @@ def _announce(console, options, data, path):
 
 
 def _kept_line(trainer, options):
-    best = trainer.best
+    best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
-    point = 'entropy point' if options['rule'] == 'entropy' else 'smallest validation error'
     then = (f"retraining with the validation images for {best['epoch']} epochs" if options['retrain']
             else 'going on with the parameters of that epoch')
     return (f"{point}: epoch {best['epoch']}, validation cross-entropy {best['validation_cross_entropy']:.4f}, "
@@ -537,7 +538,7 @@ def _report(console, options, data, trainer, errors, record, config, start):
     label, figure = _label(options, data), folder / 'figures' / 'curves.png'
     console.close()
     record.epoch(trainer)               # a model resumed for nothing had no epoch of its own
-    reporting.plot_curves(trainer.history, figure, best, label)
+    reporting.plot_curves(trainer.history, figure, best, label, options['rule'])
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             twins = ('' if e['images_without_twins'] in (0, e['images'])
@@ -575,7 +576,8 @@ def _report(console, options, data, trainer, errors, record, config, start):
     console.say(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
         reports.write_report(folder / 'report.html', label, scores, folder / 'figures', history=trainer.history,
-                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data))
+                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data),
+                             rule=options['rule'])
     record.end('finished', values)
     return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
                   config=config, folder=folder)
@@ -817,8 +819,8 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
     Returns
     -------
     list of Path
-        Model files of the points that have finished, in the order of their mean validation cross-entropy over
-        the seeds.
+        Model files of the points that have finished, in the order of the mean over the seeds of the validation
+        figure by which epochs are kept (`rule`).
 
     Raises
     ------
@@ -856,11 +858,10 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
         say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
-    groups = [group for group in comparison.grouped(runs) if len(group.values('validation cross-entropy'))]
-    groups.sort(key=lambda group: group.values('validation cross-entropy').mean())
+    groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
         say('\n' + comparison.as_text(*comparison.summary(groups)))
-        say(f"\nchosen on the validation images: {groups[0].name}")
+        say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
                          f'{next(iter(failures.values()))}')
@@ -869,7 +870,9 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
 
 
 def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
-    """Search arguments for the smallest validation cross-entropy with Optuna; the same call again goes on with it.
+    """Search arguments for the smallest validation figure with Optuna; the same call again goes on with it.
+
+    The figure is that by which epochs are kept (`rule`): the cross-entropy or the error.
 
     Parameters
     ----------
@@ -887,28 +890,30 @@ def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, v
     Returns
     -------
     optuna.Study
-        `best_params` and `best_value`, the validation cross-entropy.
+        `best_params` and `best_value`, the validation figure.
     """
     say = reporting.Console(verbose).say
     if not (isinstance(n_trials, int) and n_trials > 0):
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
-    if options.get('val') is False:
-        raise ValueError('a search chooses on the validation images: val must be True')
-    if options.get('dataset') is None:
-        options['dataset'] = str(sample_set(say=say))
+    if 'rule' in space:
+        raise ValueError('a search goes by one rule: give rule= outside the ranges')
     space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
              value if isinstance(value, tuple) else sweeps.parse_space([f'{name}={value}'])[name]
              for name, value in space.items()}
-    for name, what in space.items():
-        for value in what[1] if what[0] == 'choice' else what[1:3]:
-            _all_arguments({**options, name: value})
+    ends = [{name: value} for name, what in space.items()
+            for value in (what[1] if what[0] == 'choice' else what[1:3])]
+    if not all(_all_arguments({**options, **end})['val'] for end in ends or [{}]):
+        raise ValueError('a search chooses on the validation images: val must be True')
+    rule = RULES[options.get('rule', 'entropy')]
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
 
     def work(point, on_epoch):
         return run_point({**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
-    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed)
+    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
     if finished:
-        say(f'\nsmallest validation cross-entropy {study.best_value:.4f} (trial {study.best_trial.number}): '
+        say(f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
             + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
     return study
 

@@ -323,7 +323,7 @@ def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
     t._train_each = keep
     run(t, n_epochs=1, anneal_epochs=2)
     assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
-    for (stage, epoch, order), number in zip(orders, (0, 1, 2, 2)):
+    for (_, epoch, order), number in zip(orders, (0, 1, 2, 2)):
         np.testing.assert_array_equal(order, np.random.default_rng([5, number, epoch]).permutation(len(order)))
     assert methodology.ORDER_SEEDS == {'train': 0, 'retrain': 1, 'anneal': 2}
 

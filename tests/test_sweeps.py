@@ -183,6 +183,20 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
     assert isinstance(study, optuna.Study)
 
 
+def test_search_goes_by_the_rule(tiny_set):
+    pytest.importorskip('optuna')
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/e.h5', 'verbose': 0}
+    study = launch.search({'n_hidden': [[4], [8]]}, 2, rule='error', **options)
+    values = [record.read_run(folder)['result']['validation_error'] for folder in Path('models').glob('e_*/')]
+    assert study.best_value == min(values) > 10                         # in %
+    with pytest.raises(ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"):
+        launch.search({'n_hidden': [[4], [8]]}, 3, **options)
+    with pytest.raises(ValueError, match='goes by one rule'):
+        launch.search({'rule': ['error', 'entropy']}, 3, **options)
+    with pytest.raises(ValueError, match='val must be True'):
+        launch.search({'val': [True, False]}, 3, **options)
+
+
 def test_search_runs_experiments_chosen_on_validation(tiny_set):
     pytest.importorskip('optuna')
     study = launch.search({'n_hidden': [[4], [8]], 'learning_rate': 'log:0.01..0.2'}, 2, dataset=str(tiny_set),

@@ -19,6 +19,7 @@ import numpy as np
 from utils import figures, reporting
 from utils.evaluation import final_kind
 from utils.record import empty_folder, read_logits, read_run
+from utils.rules import common_rule, rule_of
 from utils.saving import replacing
 
 # Arguments that do not decide what comes out.
@@ -54,10 +55,15 @@ class Group:
         return np.array([value for value in found if value is not None], dtype=float)
 
     @property
+    def rule(self):
+        """The rule by which its runs kept their epochs."""
+        return rule_of(self.runs[0]['config'])
+
+    @property
     def chosen(self):
-        """The run of smallest validation cross-entropy, the first where none was validated."""
-        entropy = [run['result']['validation_cross_entropy'] for run in self.runs]
-        return self.runs[0 if None in entropy else int(np.argmin(entropy))]
+        """The run that is best on the validation images by its rule, the first where none was validated."""
+        figures = [run['result'][self.rule.key] for run in self.runs]
+        return self.runs[0 if None in figures else int(np.argmin(figures))]
 
 
 def _value(result, path):
@@ -212,6 +218,20 @@ def as_latex(head, rows):
             + ''.join(map(line, rows)) + '\\bottomrule\n\\end{tabular}\n')
 
 
+def _figure(groups):
+    return ' or '.join(dict.fromkeys(group.rule.label for group in groups))
+
+
+def by_mean(groups):
+    """The groups that were validated, the smallest mean of their rule's figure first, and that rule.
+
+    Groups of different rules are ordered by the cross-entropy.
+    """
+    rule = common_rule(group.rule for group in groups)
+    groups = [group for group in groups if len(group.values(rule.label))]
+    return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
+
+
 def compare(paths, folder=None, say=print):
     """Compare runs of one data set.
 
@@ -244,7 +264,7 @@ def compare(paths, folder=None, say=print):
     say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
     say('\n' + as_text(*tests))
     say('\np: both equally good would differ as much with this probability; not corrected for the number of pairs'
-        + ('; of each network the run of smallest validation cross-entropy' if len(groups) > 1 else ''))
+        + (f'; of each network the run of smallest {_figure(groups)}' if len(groups) > 1 else ''))
     say(f'\n{final}\n{ranking}')
     if not groups[0].runs[0]['run']['is_fer2013']:
         say('These images are not FER2013: the places in the table are for show.')
@@ -259,6 +279,6 @@ def compare(paths, folder=None, say=print):
             with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding='utf-8')
         figures.curves_of_runs({group.name: [run['history'] for run in group.runs] for group in groups},
-                               folder / 'curves.png')
+                               folder / 'curves.png', rules={group.name: group.rule for group in groups})
         say(f"\ncomparison '{folder}'")
     return groups

@@ -21,12 +21,12 @@ import numpy as np
 from utils import jax_backend, schedules
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import parameters
+from utils.rules import RULES
 from utils.saving import STAGES
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
 # Part of the seed of each stage's orders of images. Never renumber: the figures of every run would change.
 ORDER_SEEDS = {'train': 0, 'retrain': 1, 'anneal': 2}
-RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
 
 
 def best_epoch(history, rule='entropy'):
@@ -52,10 +52,10 @@ def best_epoch(history, rule='entropy'):
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
-    epochs = [h for h in history if h['stage'] == 'train' and h[RULES[rule]] is not None]
-    if not epochs:
+    best = RULES[rule].best(row for row in history if row['stage'] == 'train')
+    if best is None:
         raise ValueError('no epoch was validated: the set has no validation part or val=False')
-    return min(epochs, key=lambda h: h[RULES[rule]])
+    return best
 
 
 def validate(functions, subset):
@@ -469,7 +469,7 @@ class Trainer:
 
     def _rate(self, epoch, n_epochs):
         """Learning rate of stage train after `epoch` epochs of it."""
-        figures = [row[RULES[self.rule]] for row in self._trained_rows()[:epoch]] if self.val else []
+        figures = [row[RULES[self.rule].key] for row in self._trained_rows()[:epoch]] if self.val else []
         factor = self.schedule(epoch, n_epochs, figures)
         if not (np.isfinite(factor) and factor >= 0):
             raise ValueError(f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '

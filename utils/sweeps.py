@@ -31,6 +31,7 @@ import numpy as np
 import yaml
 
 from utils import record, saving
+from utils.rules import RULES
 from utils.trackers import needed
 
 RETRIES = 3         # of a point whose worker died
@@ -376,8 +377,8 @@ def _draw(trial, name, what):
     return (trial.suggest_int if kind == 'int' else trial.suggest_float)(name, low, high, log=log)
 
 
-def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
-    """Search with Optuna's TPE [1]_ for the smallest validation cross-entropy; hopeless runs are pruned.
+def search(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='entropy'):
+    """Search with Optuna's TPE [1]_ for the smallest figure of a rule; hopeless runs are pruned.
 
     The study is kept in ``<prefix>.study.log``. A search that was interrupted goes on, its broken trial first.
 
@@ -393,6 +394,7 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
         ``work(options, on_epoch=...)`` runs a point.
     pruner : optuna.pruners.BasePruner, optional
         By default those are ended that are worse than the median of the runs before, from the third epoch on.
+    rule : {'entropy', 'error'}
 
     Returns
     -------
@@ -412,6 +414,11 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
         study_name=prefix.name, storage=JournalStorage(JournalFileBackend(f'{prefix}.study.log')),
         sampler=optuna.samplers.TPESampler(seed=seed), load_if_exists=True, direction='minimize',
         pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2))
+    key, before = RULES[rule].key, study.user_attrs.get('rule', 'entropy') if study.trials else rule
+    if before != rule:
+        raise ValueError(f"the search '{prefix}.study.log' goes by the {RULES[before].label}, not by the "
+                         f'{RULES[rule].label}: leave rule={before!r}, or choose another savename')
+    study.set_user_attr('rule', rule)
     states, again = optuna.trial.TrialState, list(study.user_attrs.get('again', ()))
     for trial in study.get_trials(deepcopy=False, states=[states.RUNNING, states.FAIL]):
         if trial.number in again or 'diverged' in trial.user_attrs:
@@ -430,8 +437,8 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
         say(f'\ntrial {trial.number}: {own}')
 
         def on_epoch(row):
-            if row['stage'] == 'train' and row['validation_cross_entropy'] is not None:
-                trial.report(row['validation_cross_entropy'], row['epoch'])
+            if row['stage'] == 'train' and row[key] is not None:
+                trial.report(row[key], row['epoch'])
                 if trial.should_prune():
                     raise optuna.TrialPruned(f"hopeless after epoch {row['epoch']}")
         try:
@@ -441,7 +448,7 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
             raise
         if outcome == 'pruned already':
             raise optuna.TrialPruned('the same was pruned before')
-        return record.read_run(Path(model).with_suffix(''))['result']['validation_cross_entropy']
+        return record.read_run(Path(model).with_suffix(''))['result'][key]
 
     if n_trials > ended:
         study.optimize(objective, n_trials=n_trials - ended, catch=(FloatingPointError,))
