@@ -294,7 +294,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
             if state:
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
-                trainer.check_rates(options['n_epochs'])
+                trainer.check_epochs(options['n_epochs'], options['anneal_epochs'])
             console.follow(options['rule'], trainer.history)
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
@@ -333,6 +333,9 @@ def _with_resumed(options, given):
     for key in saved:
         if key not in given and key in options:
             options[key] = saved[key]
+    for key, stage in (('n_epochs', 'train'), ('anneal_epochs', 'anneal')):
+        if key not in given:            # models of early versions may have had more epochs than they say
+            options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
     if 'network' not in given:
         options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):

@@ -329,10 +329,10 @@ class Trainer:
         Asked of a trainer that is past this stage for more epochs than it has had, it goes back to the end of
         the stage and on from there; the later stages are then undone.
         """
-        self.check_rates(n_epochs)
+        self.check_epochs(n_epochs)
         if self.stage != 'train':
             done = len(self._trained_rows())
-            if n_epochs <= done:
+            if n_epochs == done:
                 return
             self.set_arrays(self.trained)
             self.history = [row for row in self.history if row['stage'] == 'train']
@@ -352,15 +352,21 @@ class Trainer:
         self.trained = self.arrays()
         self._go_to('retrain')
 
-    def check_rates(self, n_epochs):
-        """Refuse to go on for another number of epochs where the schedule would then have had other rates.
+    def check_epochs(self, n_epochs, anneal_epochs=math.inf):
+        """Refuse to go on for fewer epochs than are done, or where the schedule would then have had other rates.
 
         Raises
         ------
         ValueError
         """
-        rows = self._trained_rows()
-        if self.stage != 'train' and n_epochs <= len(rows):
+        rows, annealed = self._trained_rows(), sum(row['stage'] == 'anneal' for row in self.history)
+        done = {'n_epochs': (len(rows), n_epochs)}
+        if n_epochs <= len(rows):       # else stage train goes on, and annealing begins anew after it
+            done['anneal_epochs'] = annealed, anneal_epochs
+        for name, (least, asked) in done.items():
+            if asked < least:
+                raise ValueError(f'{name} must be at least {least}, as many epochs as are done, got {asked}')
+        if self.stage != 'train' and n_epochs == len(rows):
             return
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
@@ -402,8 +408,9 @@ class Trainer:
         """
         if self.stage not in ('anneal', 'done'):
             return
+        self.check_epochs(len(self._trained_rows()), n_epochs)
         done = sum(row['stage'] == 'anneal' for row in self.history)
-        if self.stage == 'done' and n_epochs <= done:
+        if self.stage == 'done' and n_epochs == done:
             return
         self.stage, self.epoch = 'anneal', done
         subset = self.data.training if retrained or not self.val else self.data.reduced_training
