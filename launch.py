@@ -35,6 +35,7 @@ from utils import (
     figures,
     jax_backend,
     reporting,
+    resuming,
     rna,
     saving,
     sweeps,
@@ -45,6 +46,7 @@ from utils.arguments import (
     FUNCTIONS,
     NETWORK_OPTIONS,
     TRAINING,
+    UNSAVED,
     arguments_used,
     as_json,
     checked,
@@ -140,8 +142,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          rule='entropy', retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None, momentum=0.,
          nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None, average=0.,
          label_smoothing=0., augment=None, statistics_images=5000, precision='float32', special_test=True,
-         show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1, report=True, track=None,
-         given=frozenset()):
+         show_test=False, resume=None, accept_changed_network=False, save_every=1, name=None, on_epoch=None,
+         verbose=1, report=True, track=None, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -235,6 +237,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         A model file with which to go on: an interrupted experiment goes on where it was saved, and one that
         was given fewer `n_epochs` or `anneal_epochs` is continued. Arguments that are left out are taken from
         it; those that decide the result cannot be changed.
+    accept_changed_network : bool
+        Go on with the model to resume although its network's class was edited since.
     save_every : int
         Epochs between writings of the model file. It is written at the end of a stage, on Ctrl-C and on errors too.
     name : str, optional
@@ -272,8 +276,10 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     console = reporting.Console(verbose, on_epoch)
     options = checked(options, NETWORKS)
     begun = resume and os.path.exists(resume) and os.stat(resume)
-    options, state = _with_resumed(options, given)
+    options, state, saved = _with_resumed(options, given)
     with _open_data(options, console) as data:
+        if saved:
+            resuming.check_data(resume, saved, state['history'], data)
         make_network = _network_maker(options, data, given, state)
         path = _target(options, data)
         config = _config(options, data, path)
@@ -295,6 +301,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
                 trainer.check_epochs(options['n_epochs'], options['anneal_epochs'])
+                resuming.check_network(Path(resume), saved, options['network'], config['bundled_network'],
+                                       options['accept_changed_network'], console.say)
             console.follow(options['rule'], trainer.history)
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
@@ -320,9 +328,9 @@ def _defaults():
 
 
 def _with_resumed(options, given):
-    """Options completed by those of the experiment to resume, and its state."""
+    """Options completed by those of the experiment to resume, its state and its configuration."""
     if options['resume'] is None:
-        return options, None
+        return options, None, None
     state, config = _load_model(options['resume'])
     saved, now = config['options'], as_json(options)
     changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
@@ -346,8 +354,7 @@ def _with_resumed(options, given):
             options[key] = _saved_function(options['resume'], key, options[key], known)
     if 'savename' not in given:
         options['savename'] = options['resume']
-    options['fingerprint'] = config['fingerprint']
-    return options, state
+    return options, state, config
 
 
 def _check_unchanged(model, begun):
@@ -361,6 +368,8 @@ def _load_model(path):
     state, config = saving.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
+    wrong += [key for key in ('content_digest', 'network_source')      # early versions had none
+              if not isinstance(config.get(key), (str, type(None)))]
     if (wrong or not config['classes'] or len(config['im_dim']) != 2
             or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
             or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
@@ -376,7 +385,7 @@ def _check_saved(path, saved):
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
-            if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
+            if key not in defaults or key in UNSAVED:
                 raise ValueError(f'test() has no argument {key!r}' + nearest(key, defaults))
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
             if not isinstance(saved[key], str):
@@ -416,24 +425,26 @@ def _saved_function(model, what, name, known):
 def _open_data(options, console):
     if options['dataset'] is None:
         options['dataset'] = sample_set(say=console.say)
-    try:
-        data = loaders.load(options['dataset'])
-    except loaders.DataError as error:
-        if not Path(options['dataset']).is_file():
-            raise
-        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
-                         f"loaders '{options['dataset']}'") from None
+    data = _load_set(options['dataset'])
     try:
         if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
             raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
                              f"{options['im_dim']}")
-        if options.get('fingerprint', data.fingerprint) != data.fingerprint:
-            raise ValueError(f"'{options['resume']}' was trained on another data set than '{data.path}'")
         data.verify()
     except ValueError:
         data.close()
         raise
     return data
+
+
+def _load_set(path):
+    try:
+        return loaders.load(path)
+    except loaders.DataError as error:
+        if not Path(path).is_file():
+            raise
+        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
+                         f"loaders '{path}'") from None
 
 
 def sample_set(folder='datasets', say=print):
@@ -476,10 +487,11 @@ def _target(options, data):
 
 def _config(options, data, path):
     """What is saved with the parameters: every argument, and where the data come from."""
-    saved = as_json({key: value for key, value in options.items() if key != 'fingerprint'})
+    saved, bundled = as_json(options), options['network'] in NETWORKS.values()
     return {'options': {**saved, 'savename': str(path)}, 'fingerprint': data.fingerprint,
-            'bundled_network': options['network'] in NETWORKS.values(), 'classes': list(data.classes),
-            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options)}
+            'content_digest': data.content_digest, 'bundled_network': bundled, 'classes': list(data.classes),
+            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options),
+            'network_source': resuming.network_source(options['network'], saved, bundled)}
 
 
 # --------------------------------------------------------------------------------- what is told
@@ -780,14 +792,18 @@ def _all_arguments(options):
     return as_json(checked({**defaults, **options}, NETWORKS))
 
 
-def _point_arguments(options):
-    """The arguments of a point in the form in which a run saves them."""
-    return {key: value for key, value in _all_arguments(options).items() if key in options}
+def _experiment(options):
+    """What a point of a sweep is to be."""
+    network = named(options.get('network', cnn.A), NETWORKS, 'network', 'Class')
+    arguments, bundled = _all_arguments({**options, 'network': network}), network in NETWORKS.values()
+    source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
+    with _load_set(options.get('dataset') or sample_set()) as data:
+        return sweeps.Experiment(arguments, _all_arguments({}), data.content_digest, source, bundled)
 
 
 def run_point(options, **arguments):
     """Run one point of a sweep unless it is done; see `utils.sweeps.run_point`."""
-    return sweeps.run_point(options, test, _point_arguments, **{'verbose': 0, **arguments})
+    return sweeps.run_point(options, test, _experiment, **{'verbose': 0, **arguments})
 
 
 def _point_of_input(file):
@@ -835,8 +851,7 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
         options['dataset'] = str(sample_set(say=say))
     every = sweeps.points(grid or {}, list(seeds), Path(savename).with_suffix(''))
     every = [{**options, **point} for point in every]
-    for point in every:
-        _all_arguments(point)
+    wanted = [_experiment(point) for point in every]
     kind, _, count = str(workers).partition(':')
     if not (kind == 'ray' and (not count or count.isdigit())) and not (kind.isdigit() and int(kind) > 0):
         raise ValueError(f"workers must be a number of processes, 'ray' or 'ray:N', got {workers!r}")
@@ -857,7 +872,7 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
         failures = sweeps.in_processes(every, sweeps.worker_command('launch', '_point_of_input'), int(kind), say)
     else:
         failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
-    folders = [sweeps.finished_run(point['savename'], point) for point in map(_point_arguments, every)]
+    folders = [sweeps.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
         say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')

@@ -17,13 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils import figures, reporting
+from utils.arguments import INCIDENTAL
 from utils.evaluation import final_kind
-from utils.record import empty_folder, read_logits, read_run
+from utils.record import empty_folder, read_logits, read_run, same_data
 from utils.rules import common_rule, rule_of
 from utils.saving import replacing
 
-# Arguments that do not decide what comes out.
-INCIDENTAL = {'seed', 'savename', 'name', 'save_every', 'show_test', 'trainShared', 'report', 'track', 'resume'}
 # Column of the table, where it is found; errors are in %.
 MEASURES = {
     'validation error': ('validation_error',), 'validation cross-entropy': ('validation_cross_entropy',),
@@ -87,7 +86,8 @@ def grouped(runs):
     """
     groups = {}
     for run in runs:
-        options = {key: value for key, value in run['config'].items() if key not in INCIDENTAL}
+        skip = {*INCIDENTAL, 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
+        options = {key: value for key, value in run['config'].items() if key not in skip}
         groups.setdefault(json.dumps(options, sort_keys=True), []).append(run)
     options = [json.loads(key) for key in groups]
     names = [group[0]['run']['name'] for group in groups.values()]
@@ -143,10 +143,11 @@ def _read(paths):
         raise ComparisonError(f'a comparison needs two different runs at least, got {len(runs)}')
     first = runs[0]
     for run in runs[1:]:
-        if run['run']['fingerprint'] != first['run']['fingerprint']:
+        if not same_data(first, run):
             raise ComparisonError(
                 f"'{first['folder']}' and '{run['folder']}' are of different data sets, '{first['run']['data']}' and "
-                f"'{run['run']['data']}': their errors cannot be compared")
+                f"'{run['run']['data']}' (another source, other views, labels or validation images): their errors "
+                'cannot be compared')
     return runs
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from utils import evaluation, record, reporting
-from utils.record import RunError, read_logits, read_run, write_json
+from utils.record import RunError, read_logits, read_run, same_data, write_json
 from utils.rules import common_rule, rule_of
 
 AVERAGES = ('probabilities', 'linear')
@@ -148,8 +148,8 @@ class Images(SimpleNamespace):
 def _check(runs, arrays, chosen):
     first = runs[0]
     for run, own in zip(runs, arrays):
-        if run['run']['fingerprint'] != first['run']['fingerprint'] or not np.array_equal(
-                own['source'], arrays[0]['source']):
+        if run['run']['fingerprint'] != first['run']['fingerprint'] or not all(
+                np.array_equal(own[key], arrays[0][key]) for key in ('source', 'y')):
             raise RunError(f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
                            f"'{first['run']['data']}' and '{run['run']['data']}'")
         if not chosen:
@@ -160,3 +160,7 @@ def _check(runs, arrays, chosen):
         if not np.array_equal(own['validation_source'], arrays[0]['validation_source']):
             raise RunError(f"'{first['folder']}' and '{run['folder']}' held out different validation images, so that "
                            'one was trained on images on which the other would be judged: take all members instead')
+        if not same_data(first, run):
+            raise RunError(f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
+                           f"'{first['run']['data']}' and '{run['run']['data']}', of the same images: take all members "
+                           'instead')

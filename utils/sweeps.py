@@ -25,12 +25,15 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from utils import record, saving
+from utils.arguments import INCIDENTAL, NETWORK_OPTIONS
+from utils.resuming import folder_source, saved_source
 from utils.rules import RULES
 from utils.trackers import needed
 
@@ -170,35 +173,69 @@ def claim(model):
         yield
 
 
-def finished_run(model, options):
-    """The last finished run of a model file with these arguments, or None."""
-    return _last_run(model, options, 'finished')
+@dataclass(frozen=True)
+class Experiment:
+    """What a point is to be, in the form in which runs and models save it.
+
+    Attributes
+    ----------
+    options : dict
+        All arguments of `launch.test`; an option of the network that is None is what its class has by default.
+    defaults : dict
+        Those that a run of an earlier version, which did not have them, had.
+    content_digest : str
+        Of the data set.
+    network_source : str or None
+        See `utils.resuming.network_source`; None where any is taken.
+    bundled : bool
+        Whether the network is one of symfer's.
+    """
+    options: dict
+    defaults: dict
+    content_digest: str
+    network_source: str | None
+    bundled: bool
+
+    def is_that_of(self, saved, content_digest, source):
+        """Whether a run with these arguments, digest of its set and source of its network was the same experiment.
+
+        A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest.
+        """
+        skip = {*INCIDENTAL, 'network', *(('dataset',) if content_digest else ())}
+        saved = {**self.defaults, **saved}
+        return (content_digest in (None, self.content_digest)
+                and (None in (source, self.network_source) or source == self.network_source)
+                and str(saved['network']).rpartition(':')[2] == self.options['network']
+                and all(key in skip or saved[key] == value or (value is None and key in NETWORK_OPTIONS)
+                        for key, value in self.options.items()))
 
 
-def _last_run(model, options, status):
+def finished_run(model, wanted):
+    """The last finished run of a model file that was this `Experiment`, or None."""
+    return _last_run(model, wanted, 'finished')
+
+
+def _last_run(model, wanted, status):
     for folder in sorted(Path(model).with_suffix('').glob('run-*'), reverse=True):
         if record.status_of(folder) == status:
             saved = yaml.safe_load((folder / 'config.yaml').read_text(encoding='utf-8'))
-            if _same(saved, options):
+            digest = json.loads((folder / 'run.json').read_text(encoding='utf-8')).get('content_digest')
+            # A later version may have changed its own networks without changing what they compute.
+            source = None if wanted.bundled and not digest else folder_source(folder, saved, wanted.bundled)
+            if wanted.is_that_of(saved, digest, source):
                 return folder
     return None
 
 
-def _same(saved, options):
-    skip = {'savename', 'report', 'save_every', 'show_test', 'trainShared', 'track'}
-    return all(key in skip or saved.get(key) == value or (key == 'network' and str(saved.get(key)).rpartition(':')[2]
-               == str(value).rpartition(':')[2]) for key, value in options.items())
-
-
-def run_point(options, test, plain, **arguments):
+def run_point(options, test, experiment, **arguments):
     """Run one point, unless it is done or another process is at it; go on with it where it was interrupted.
 
     Parameters
     ----------
     options : dict
         Arguments of `test`, 'savename' among them.
-    test, plain : callable
-        `launch.test`, and what puts arguments into the form in which a run saves them.
+    test, experiment : callable
+        `launch.test`, and what makes an `Experiment` of arguments.
     **arguments
         Further arguments of `test`, which decide nothing: verbose, on_epoch.
 
@@ -208,7 +245,7 @@ def run_point(options, test, plain, **arguments):
         'done already', 'pruned already', 'busy' or 'finished'.
     """
     model = Path(options['savename'])
-    wanted = plain(options)
+    wanted = experiment(options)
     with claimed(model) as mine:
         if not mine:
             return 'busy'
@@ -221,8 +258,9 @@ def run_point(options, test, plain, **arguments):
                 saved = saving.load(model)[1]
             except saving.ModelError:
                 saved = None
-            if saved and _same(saved['options'], wanted):
-                keys = ('activation', 'optimiser', 'schedule', *(() if saved['bundled_network'] else ('network',)))
+            if saved and wanted.is_that_of(saved['options'], saved.get('content_digest'), saved_source(model, saved)):
+                keys = ('activation', 'optimiser', 'schedule', 'dataset', 'accept_changed_network',
+                        *(() if saved['bundled_network'] else ('network',)))
                 test(resume=str(model), **{key: options[key] for key in keys if key in options}, **arguments)
                 return 'finished'
         test(**options, **arguments)
