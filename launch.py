@@ -35,6 +35,7 @@ from utils import (
     figures,
     jax_backend,
     reporting,
+    resuming,
     rna,
     saving,
     sweeps,
@@ -45,6 +46,7 @@ from utils.arguments import (
     FUNCTIONS,
     NETWORK_OPTIONS,
     TRAINING,
+    UNSAVED,
     arguments_used,
     as_json,
     checked,
@@ -72,6 +74,7 @@ from utils.record import (
     write_json,
     write_outputs,
 )
+from utils.rules import RULES
 from utils.untrusted import Draws
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
@@ -138,9 +141,9 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
          momentum=0., nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None,
-         average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32', special_test=True,
-         show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1, report=True, track=None,
-         given=frozenset()):
+         average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32',
+         special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1, name=None, on_epoch=None,
+         verbose=1, report=True, track=None, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -236,6 +239,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         A model file with which to go on: an interrupted experiment goes on where it was saved, and one that
         was given fewer `n_epochs` or `anneal_epochs` is continued. Arguments that are left out are taken from
         it; those that decide the result cannot be changed.
+    accept_changed_network : bool
+        Go on with the model to resume although its network's class was edited since.
     save_every : int
         Epochs between writings of the model file. It is written at the end of a stage, on Ctrl-C and on errors too.
     name : str, optional
@@ -273,8 +278,10 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     console = reporting.Console(verbose, on_epoch)
     options = checked(options, NETWORKS)
     begun = resume and os.path.exists(resume) and os.stat(resume)
-    options, state = _with_resumed(options, given)
+    options, state, saved = _with_resumed(options, given)
     with _open_data(options, console) as data:
+        if saved:
+            resuming.check_data(resume, saved, state['history'], data)
         make_network = _network_maker(options, data, given, state)
         path = _target(options, data)
         config = _config(options, data, path)
@@ -295,7 +302,10 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
             if state:
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
-                trainer.check_rates(options['n_epochs'], options['patience'])
+                trainer.check_epochs(options['n_epochs'], options['anneal_epochs'], options['patience'])
+                resuming.check_network(Path(resume), saved, options['network'], config['bundled_network'],
+                                       options['accept_changed_network'], console.say)
+            console.follow(options['rule'], trainer.history)
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
             console.write_to(record.log)
@@ -320,9 +330,9 @@ def _defaults():
 
 
 def _with_resumed(options, given):
-    """Options completed by those of the experiment to resume, and its state."""
+    """Options completed by those of the experiment to resume, its state and its configuration."""
     if options['resume'] is None:
-        return options, None
+        return options, None, None
     state, config = _load_model(options['resume'])
     saved, now = config['options'], as_json(options)
     changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
@@ -333,6 +343,9 @@ def _with_resumed(options, given):
     for key in saved:
         if key not in given and key in options:
             options[key] = saved[key]
+    for key, stage in (('n_epochs', 'train'), ('anneal_epochs', 'anneal')):
+        if key not in given:            # models of early versions may have had more epochs than they say
+            options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
     if 'network' not in given:
         options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):
@@ -343,8 +356,7 @@ def _with_resumed(options, given):
             options[key] = _saved_function(options['resume'], key, options[key], known)
     if 'savename' not in given:
         options['savename'] = options['resume']
-    options['fingerprint'] = config['fingerprint']
-    return options, state
+    return options, state, config
 
 
 def _check_unchanged(model, begun):
@@ -358,6 +370,8 @@ def _load_model(path):
     state, config = saving.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
+    wrong += [key for key in ('content_digest', 'network_source')      # early versions had none
+              if not isinstance(config.get(key), (str, type(None)))]
     if (wrong or not config['classes'] or len(config['im_dim']) != 2
             or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
             or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
@@ -373,7 +387,7 @@ def _check_saved(path, saved):
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
-            if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
+            if key not in defaults or key in UNSAVED:
                 raise ValueError(f'test() has no argument {key!r}' + nearest(key, defaults))
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
             if not isinstance(saved[key], str):
@@ -413,24 +427,26 @@ def _saved_function(model, what, name, known):
 def _open_data(options, console):
     if options['dataset'] is None:
         options['dataset'] = sample_set(say=console.say)
-    try:
-        data = loaders.load(options['dataset'])
-    except loaders.DataError as error:
-        if not Path(options['dataset']).is_file():
-            raise
-        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
-                         f"loaders '{options['dataset']}'") from None
+    data = _load_set(options['dataset'])
     try:
         if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
             raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
                              f"{options['im_dim']}")
-        if options.get('fingerprint', data.fingerprint) != data.fingerprint:
-            raise ValueError(f"'{options['resume']}' was trained on another data set than '{data.path}'")
         data.verify()
     except ValueError:
         data.close()
         raise
     return data
+
+
+def _load_set(path):
+    try:
+        return loaders.load(path)
+    except loaders.DataError as error:
+        if not Path(path).is_file():
+            raise
+        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
+                         f"loaders '{path}'") from None
 
 
 def sample_set(folder='datasets', say=print):
@@ -473,10 +489,11 @@ def _target(options, data):
 
 def _config(options, data, path):
     """What is saved with the parameters: every argument, and where the data come from."""
-    saved = as_json({key: value for key, value in options.items() if key != 'fingerprint'})
+    saved, bundled = as_json(options), options['network'] in NETWORKS.values()
     return {'options': {**saved, 'savename': str(path)}, 'fingerprint': data.fingerprint,
-            'bundled_network': options['network'] in NETWORKS.values(), 'classes': list(data.classes),
-            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options)}
+            'content_digest': data.content_digest, 'bundled_network': bundled, 'classes': list(data.classes),
+            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options),
+            'network_source': resuming.network_source(options['network'], saved, bundled)}
 
 
 # --------------------------------------------------------------------------------- what is told
@@ -508,10 +525,9 @@ def _announce(console, options, data, path):
 
 
 def _kept_line(trainer, options):
-    best = trainer.best
+    best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
-    point = 'entropy point' if options['rule'] == 'entropy' else 'smallest validation error'
     then = (f"retraining with the validation images for {best['epoch']} epochs" if options['retrain']
             else 'going on with the parameters of that epoch')
     if trainer.out_of_patience(options['patience']):
@@ -541,7 +557,7 @@ def _report(console, options, data, trainer, errors, record, config, start):
     label, figure = _label(options, data), folder / 'figures' / 'curves.png'
     console.close()
     record.epoch(trainer)               # a model resumed for nothing had no epoch of its own
-    reporting.plot_curves(trainer.history, figure, best, label)
+    reporting.plot_curves(trainer.history, figure, best, label, options['rule'])
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             twins = ('' if e['images_without_twins'] in (0, e['images'])
@@ -579,7 +595,8 @@ def _report(console, options, data, trainer, errors, record, config, start):
     console.say(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
         reports.write_report(folder / 'report.html', label, scores, folder / 'figures', history=trainer.history,
-                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data))
+                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data),
+                             rule=options['rule'])
     record.end('finished', values)
     return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
                   config=config, folder=folder)
@@ -781,14 +798,18 @@ def _all_arguments(options):
     return as_json(checked({**defaults, **options}, NETWORKS))
 
 
-def _point_arguments(options):
-    """The arguments of a point in the form in which a run saves them."""
-    return {key: value for key, value in _all_arguments(options).items() if key in options}
+def _experiment(options):
+    """What a point of a sweep is to be."""
+    network = named(options.get('network', cnn.A), NETWORKS, 'network', 'Class')
+    arguments, bundled = _all_arguments({**options, 'network': network}), network in NETWORKS.values()
+    source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
+    with _load_set(options.get('dataset') or sample_set()) as data:
+        return sweeps.Experiment(arguments, _all_arguments({}), data.content_digest, source, bundled)
 
 
 def run_point(options, **arguments):
     """Run one point of a sweep unless it is done; see `utils.sweeps.run_point`."""
-    return sweeps.run_point(options, test, _point_arguments, **{'verbose': 0, **arguments})
+    return sweeps.run_point(options, test, _experiment, **{'verbose': 0, **arguments})
 
 
 def _point_of_input(file):
@@ -823,8 +844,8 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
     Returns
     -------
     list of Path
-        Model files of the points that have finished, in the order of their mean validation cross-entropy over
-        the seeds.
+        Model files of the points that have finished, in the order of the mean over the seeds of the validation
+        figure by which epochs are kept (`rule`).
 
     Raises
     ------
@@ -836,8 +857,7 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
         options['dataset'] = str(sample_set(say=say))
     every = sweeps.points(grid or {}, list(seeds), Path(savename).with_suffix(''))
     every = [{**options, **point} for point in every]
-    for point in every:
-        _all_arguments(point)
+    wanted = [_experiment(point) for point in every]
     kind, _, count = str(workers).partition(':')
     if not (kind == 'ray' and (not count or count.isdigit())) and not (kind.isdigit() and int(kind) > 0):
         raise ValueError(f"workers must be a number of processes, 'ray' or 'ray:N', got {workers!r}")
@@ -858,15 +878,14 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
         failures = sweeps.in_processes(every, sweeps.worker_command('launch', '_point_of_input'), int(kind), say)
     else:
         failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
-    folders = [sweeps.finished_run(point['savename'], point) for point in map(_point_arguments, every)]
+    folders = [sweeps.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
         say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
-    groups = [group for group in comparison.grouped(runs) if len(group.values('validation cross-entropy'))]
-    groups.sort(key=lambda group: group.values('validation cross-entropy').mean())
+    groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
         say('\n' + comparison.as_text(*comparison.summary(groups)))
-        say(f"\nchosen on the validation images: {groups[0].name}")
+        say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
                          f'{next(iter(failures.values()))}')
@@ -875,7 +894,9 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
 
 
 def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
-    """Search arguments for the smallest validation cross-entropy with Optuna; the same call again goes on with it.
+    """Search arguments for the smallest validation figure with Optuna; the same call again goes on with it.
+
+    The figure is that by which epochs are kept (`rule`): the cross-entropy or the error.
 
     Parameters
     ----------
@@ -893,28 +914,30 @@ def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, v
     Returns
     -------
     optuna.Study
-        `best_params` and `best_value`, the validation cross-entropy.
+        `best_params` and `best_value`, the validation figure.
     """
     say = reporting.Console(verbose).say
     if not (isinstance(n_trials, int) and n_trials > 0):
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
-    if options.get('val') is False:
-        raise ValueError('a search chooses on the validation images: val must be True')
-    if options.get('dataset') is None:
-        options['dataset'] = str(sample_set(say=say))
+    if 'rule' in space:
+        raise ValueError('a search goes by one rule: give rule= outside the ranges')
     space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
              value if isinstance(value, tuple) else sweeps.parse_space([f'{name}={value}'])[name]
              for name, value in space.items()}
-    for name, what in space.items():
-        for value in what[1] if what[0] == 'choice' else what[1:3]:
-            _all_arguments({**options, name: value})
+    ends = [{name: value} for name, what in space.items()
+            for value in (what[1] if what[0] == 'choice' else what[1:3])]
+    if not all(_all_arguments({**options, **end})['val'] for end in ends or [{}]):
+        raise ValueError('a search chooses on the validation images: val must be True')
+    rule = RULES[options.get('rule', 'entropy')]
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
 
     def work(point, on_epoch):
         return run_point({**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
-    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed)
+    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
     if finished:
-        say(f'\nsmallest validation cross-entropy {study.best_value:.4f} (trial {study.best_trial.number}): '
+        say(f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
             + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
     return study
 

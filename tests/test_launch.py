@@ -210,6 +210,42 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
     assert same_models('long.h5', 'copy.h5')
 
 
+@pytest.mark.parametrize('stop_after, changes, message', [
+    (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
+    (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
+    (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
+    (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3')])
+def test_fewer_epochs_than_are_done_are_refused_on_resuming(tiny_set, stop_after, changes, message):
+    def stop(row):
+        if (row['stage'], row['epoch']) == ('train', stop_after):
+            raise Interrupted
+    try:
+        small(tiny_set, n_epochs=3, anneal_epochs=2, on_epoch=stop)
+    except Interrupted:
+        pass
+    before, runs = Path('models/m.h5').read_bytes(), len(list(Path('models/m').iterdir()))
+    with pytest.raises(ValueError, match=message):
+        launch.test(resume='models/m.h5', verbose=0, **changes)
+    assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == runs
+
+
+def test_a_model_that_says_fewer_epochs_than_it_had_goes_on_and_says_what_is_true(tiny_set):
+    small(tiny_set, n_epochs=3)
+    state, config = saving.load('models/m.h5')
+    saving.save('models/m.h5', state, {**config, 'options': {**config['options'], 'n_epochs': 1, 'anneal_epochs': 0}})
+    assert launch.test(resume='models/m.h5', verbose=0).config['options']['n_epochs'] == 3
+    again = launch.test(resume='models/m.h5', anneal_epochs=2, verbose=0)
+    assert [row['stage'] for row in again.history].count('train') == 3
+    assert saving.load('models/m.h5')[1]['options']['n_epochs'] == 3
+
+
+def test_more_epochs_of_stage_train_may_come_with_fewer_of_stage_anneal(tiny_set):
+    small(tiny_set, savename='long.h5', n_epochs=3, anneal_epochs=1)
+    small(tiny_set, n_epochs=2, anneal_epochs=2)
+    launch.test(resume='models/m.h5', n_epochs=3, anneal_epochs=1, verbose=0)
+    assert same_models('long.h5', 'models/m.h5')
+
+
 @pytest.mark.parametrize('changes, message', [
     ({'learning_rate': .5}, 'trained with learning_rate=0.1, not 0.5'),
     ({'network': 'A'}, "trained with network='MLP', not 'A'"),

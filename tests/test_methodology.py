@@ -313,6 +313,21 @@ def test_more_steps_than_fit_in_one_call_are_refused(data):
         f.train_many(np.zeros((n, 32), 'int32'), np.ones((n, 32), 'float32'))
 
 
+def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
+    monkeypatch.setattr(methodology, 'STAGES', ('warm-up', *methodology.STAGES))
+    t, orders = trainer(data), []
+
+    def keep(subset, order):
+        orders.append((t.stage, t.epoch, order))
+        return np.ones((1, 2)), [1]
+    t._train_each = keep
+    run(t, n_epochs=1, anneal_epochs=2)
+    assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
+    for (_, epoch, order), number in zip(orders, (0, 1, 2, 2)):
+        np.testing.assert_array_equal(order, np.random.default_rng([5, number, epoch]).permutation(len(order)))
+    assert methodology.ORDER_SEEDS == {'train': 0, 'retrain': 1, 'anneal': 2}
+
+
 def test_the_seed_decides_everything(data):
     states = {}
     for seed in (1, 1, 2):

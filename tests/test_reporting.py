@@ -5,7 +5,9 @@ import io
 import pytest
 from matplotlib.image import imread
 
-from utils import reporting
+from utils import figures, reporting
+from utils.methodology import best_epoch
+from utils.rules import RULES
 
 ROW = {'stage': 'train', 'epoch': 3, 'rate': .1, 'train_cost': 1.5, 'train_cross_entropy': 1.4,
        'validation_error': 41.204, 'validation_cross_entropy': 1.25, 'test_error': 42.5, 'images': 200, 'seconds': 2.}
@@ -52,6 +54,27 @@ def test_curves_and_history_are_written(tmp_path):
     assert [row['stage'] for row in rows] == ['train'] * 3 + ['retrain', 'anneal']
     assert float(rows[0]['validation_cross_entropy']) == 1.25 and rows[4]['validation_cross_entropy'] == ''
     assert sorted(p.name for p in tmp_path.iterdir()) == ['curves.png', 'history.csv']
+
+
+TWO = [{**ROW, 'epoch': 1, 'validation_cross_entropy': 1., 'validation_error': 50.},
+       {**ROW, 'epoch': 2, 'validation_cross_entropy': 2., 'validation_error': 40.}]
+
+
+@pytest.mark.parametrize('rule, epoch, label', [('entropy', 1, 'entropy point: epoch 1, 1.0000'),
+                                                ('error', 2, 'smallest validation error: epoch 2, 40.00 %')])
+def test_the_kept_epoch_is_shown_by_the_rule(rule, epoch, label, tmp_path, monkeypatch):
+    drawn, blank = [], figures.blank
+    monkeypatch.setattr(figures, 'blank', lambda *size: drawn.append(blank(*size)) or drawn[-1])
+    reporting.plot_curves(TWO, tmp_path / 'c.png', best_epoch(TWO, rule), rule=rule)
+    assert label in [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()]
+    figures.curves_of_runs({'x': [TWO]}, tmp_path / 'r.png', rules={'x': RULES[rule]})
+    marks = [line for line in drawn[1].axes[0].get_lines() if line.get_marker() == 'o' and len(line.get_xdata())]
+    assert [mark.get_xdata()[0] for mark in marks] == [epoch]
+    assert label.split(':')[0] in [text.get_text() for text in drawn[1].axes[0].get_legend().get_texts()]
+    console = reporting.Console(0)
+    console.follow(rule, TWO[:1])               # of a resumed run
+    console.epoch_ends(TWO[1])
+    assert console.best['epoch'] == epoch
 
 
 def test_a_history_without_validation_is_drawn_too(tmp_path):

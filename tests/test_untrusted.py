@@ -238,7 +238,8 @@ def test_hostile_arguments_in_a_model_are_refused(trained, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize('changes', [{'im_dim': [10 ** 9, 10 ** 9]}, {'classes': []}, {'classes': ['\x1b[2J', 'b', 'c']},
-                                     {'options': []}, {'fingerprint': 1}, {'bundled_network': 'yes'}])
+                                     {'options': []}, {'fingerprint': 1}, {'bundled_network': 'yes'},
+                                     {'content_digest': 1}, {'network_source': ['x']}])
 def test_a_damaged_configuration_is_refused(trained, tmp_path, changes):
     state, config = saving.load(trained)
     saving.save(tmp_path / 'm.h5', state, {**config, **changes})
@@ -275,7 +276,8 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
 def test_the_values_used_are_in_the_model_and_in_the_log(trained):
     import inspect
     config = saving.load(trained)[1]
-    assert set(config['options']) == set(inspect.signature(launch.test).parameters) - {'resume', 'on_epoch', 'verbose'}
+    assert set(config['options']) == set(inspect.signature(launch.test).parameters) - {
+        'resume', 'on_epoch', 'verbose', 'accept_changed_network'}
     assert config['network_arguments']['n_hidden'] == [8] and config['network_arguments']['activation'] == 'relu'
     log = (trained.with_suffix('') / 'run-001' / 'log.txt').read_text()
     assert 'learning_rate=0.1' in log and "rule='entropy'" in log and 'of the network: ' in log

@@ -29,11 +29,17 @@ from utils.methodology import RULES
 FUNCTIONS = {'optimiser': updates.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 # Arguments of `test` that a network takes, where its class has them.
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
-# Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
-FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
+# What each argument of `test` decides; for resuming, sweeps and comparisons it is said here alone.
+# FIXED decide the result, and a resumed experiment keeps them.
+FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'network',
          'network_args', 'seed', 'rule', 'retrain', 'optimiser', 'optimiser_args', 'momentum', 'nesterov',
          'weight_decay', 'clip_norm', 'schedule', 'schedule_args', 'average', 'label_smoothing', 'augment',
          'statistics_images', 'precision')
+# These decide it too, and may change on resuming: more epochs, the data set at another place.
+CHANGEABLE = ('n_epochs', 'anneal_epochs', 'special_test', 'dataset')
+# UNSAVED and INCIDENTAL decide nothing; those are of one call alone and are not saved.
+UNSAVED = ('resume', 'on_epoch', 'verbose', 'accept_changed_network')
+INCIDENTAL = (*UNSAVED, 'im_dim', 'trainShared', 'savename', 'name', 'show_test', 'save_every', 'report', 'track')
 # Arguments that `Trainer` takes as they are.
 TRAINING = ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared', 'augment', 'precision',
             'label_smoothing', 'average')
@@ -85,7 +91,8 @@ def checked(options, networks):
                         ('save_every', 1), ('seed', 0), ('patience', 0)):
         whole(name, least)
     demand(options['seed'] < 2 ** 32, 'seed', 'a whole number below 2**32')
-    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
+    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report',
+                 'accept_changed_network'):
         demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
         options[name] = bool(options[name])
     for name, known, wanted in (('rule', RULES, ' or '.join(map(repr, RULES))),
@@ -197,7 +204,7 @@ def named(value, known, what, kind):
 
 def as_json(options):
     """The options as JSON knows them."""
-    out = {key: value for key, value in options.items() if key not in ('resume', 'on_epoch', 'verbose')}
+    out = {key: value for key, value in options.items() if key not in UNSAVED}
     for key in ('network', 'optimiser', 'schedule'):
         out[key] = class_name(options[key])
     out['augment'] = options['augment'] and options['augment'].settings

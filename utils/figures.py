@@ -14,6 +14,7 @@
 """
 import numpy as np
 
+from utils.rules import RULES
 from utils.saving import replacing
 
 
@@ -236,31 +237,35 @@ def _rebinned(h, edges):
     return share / max(cumulated[-1], 1)
 
 
-def curves_of_runs(histories, path, title=''):
+def curves_of_runs(histories, path, title='', rules=None):
     """Draw validation and training cross-entropy of several runs in one figure.
 
     Parameters
     ----------
     histories : dict of str to list of (list of dict)
         By name, the histories of one run or of several with other seeds, which get one colour.
+    rules : dict of str to Rule, optional
+        By name, the rule by which epochs were kept; by default the entropy point.
     """
+    rules = rules or dict.fromkeys(histories, RULES['entropy'])
     figure = blank(8, 4.8)
     axes = figure.subplots()
     for k, (name, runs) in enumerate(histories.items()):
         for place, history in enumerate(runs):
             rows = [row for row in history if row['stage'] == 'train']
             validated = [row for row in rows if row['validation_cross_entropy'] is not None]
+            best = rules[name].best(rows)
             colour, mark = f'C{k % 10}', '.' if len(rows) < 40 else None
             axes.plot([row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows], ':', color=colour,
                       linewidth=1)
             axes.plot([row['epoch'] for row in validated], [row['validation_cross_entropy'] for row in validated], '-',
                       color=colour, marker=mark, label=name if place == 0 else None)
-            if validated:
-                best = min(validated, key=lambda row: row['validation_cross_entropy'])
+            if best:
                 axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', markersize=8, markerfacecolor='none',
                           color=colour)
     axes.plot([], [], ':', color='0.4', label='training')
-    axes.plot([], [], 'o', color='0.4', markerfacecolor='none', label='entropy point')
+    axes.plot([], [], 'o', color='0.4', markerfacecolor='none',
+              label=' or '.join(dict.fromkeys(rule.point for rule in rules.values())))
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title or 'Validation, solid; training, dotted')
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=.3)

@@ -22,10 +22,12 @@ import numpy as np
 from utils import jax_backend, schedules
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import other_names, parameters
+from utils.rules import RULES
 from utils.saving import STAGES
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
-RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
+# Part of the seed of each stage's orders of images. Never renumber: the figures of every run would change.
+ORDER_SEEDS = {'train': 0, 'retrain': 1, 'anneal': 2}
 
 
 def best_epoch(history, rule='entropy'):
@@ -51,10 +53,10 @@ def best_epoch(history, rule='entropy'):
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
-    epochs = [h for h in history if h['stage'] == 'train' and h[RULES[rule]] is not None]
-    if not epochs:
+    best = RULES[rule].best(row for row in history if row['stage'] == 'train')
+    if best is None:
         raise ValueError('no epoch was validated: the set has no validation part or val=False')
-    return min(epochs, key=lambda h: h[RULES[rule]])
+    return best
 
 
 def validate(functions, subset):
@@ -342,10 +344,10 @@ class Trainer:
         ----------
         .. [1] Goodfellow, Bengio and Courville (2016), Deep Learning, Algorithm 7.1.
         """
-        self.check_rates(n_epochs, patience)
+        self.check_epochs(n_epochs, patience=patience)
         if self.stage != 'train':
             done = len(self._trained_rows())
-            if n_epochs <= done or self.out_of_patience(patience):
+            if n_epochs == done or self.out_of_patience(patience):
                 return
             self.set_arrays(self.trained)
             self.history = [row for row in self.history if row['stage'] == 'train']
@@ -374,15 +376,22 @@ class Trainer:
         done = len(self._trained_rows())
         return done > 0 and done - self.best['epoch'] >= patience
 
-    def check_rates(self, n_epochs, patience=0):
-        """Refuse to go on for another number of epochs where the schedule would then have had other rates.
+    def check_epochs(self, n_epochs, anneal_epochs=math.inf, patience=0):
+        """Refuse to go on for fewer epochs than are done, or where the schedule would then have had other rates.
 
         Raises
         ------
         ValueError
         """
-        rows = self._trained_rows()
-        if self.stage != 'train' and (n_epochs <= len(rows) or self.out_of_patience(patience)):
+        rows, annealed = self._trained_rows(), sum(row['stage'] == 'anneal' for row in self.history)
+        done = {'n_epochs': (len(rows), n_epochs)}
+        ended = n_epochs <= len(rows) or self.out_of_patience(patience)
+        if ended:                       # else stage train goes on, and annealing begins anew after it
+            done['anneal_epochs'] = annealed, anneal_epochs
+        for name, (least, asked) in done.items():
+            if asked < least:
+                raise ValueError(f'{name} must be at least {least}, as many epochs as are done, got {asked}')
+        if self.stage != 'train' and ended:
             return
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
@@ -424,8 +433,9 @@ class Trainer:
         """
         if self.stage not in ('anneal', 'done'):
             return
+        self.check_epochs(len(self._trained_rows()), n_epochs)
         done = sum(row['stage'] == 'anneal' for row in self.history)
-        if self.stage == 'done' and n_epochs <= done:
+        if self.stage == 'done' and n_epochs == done:
             return
         self.stage, self.epoch = 'anneal', done
         subset = self.data.training if retrained or not self.val else self.data.reduced_training
@@ -491,7 +501,7 @@ class Trainer:
 
     def _rate(self, epoch, n_epochs):
         """Learning rate of stage train after `epoch` epochs of it."""
-        figures = [row[RULES[self.rule]] for row in self._trained_rows()[:epoch]] if self.val else []
+        figures = [row[RULES[self.rule].key] for row in self._trained_rows()[:epoch]] if self.val else []
         factor = self.schedule(epoch, n_epochs, figures)
         if not (np.isfinite(factor) and factor >= 0):
             raise ValueError(f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '
@@ -508,7 +518,7 @@ class Trainer:
         f = self.functions
         f.rate.set_value(np.float32(rate))
         self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
-        order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
+        order = np.random.default_rng([self.seed, ORDER_SEEDS[self.stage], self.epoch]).permutation(len(subset))
         if not self.history:
             self._look_at_outputs(subset.images(order[:f.batch_size]))
         start = time.perf_counter()

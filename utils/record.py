@@ -229,6 +229,7 @@ class Record:
             'format': FORMAT, 'version': VERSION, 'started': self.started, 'name': name, 'model': str(self.model),
             'seed': self.options['seed'], 'resumed': resumed and str(resumed), 'data': str(data.path),
             'data_name': data.name, 'fingerprint': config['fingerprint'], 'classes': list(data.classes),
+            'content_digest': config.get('content_digest'),
             'is_fer2013': bool(data.is_fer2013), 'environment': about})
         write_json(self.folder / 'result.json', {'status': 'running'})
         self.row = {'run': str(self.folder), 'status': 'running', 'started': self.started, 'name': name,
@@ -462,6 +463,13 @@ def read_run(folder, need=()):
                    for row in csv.DictReader(file)]
     return {'folder': folder, 'config': _read(folder / 'config.yaml'), 'run': run,
             'result': _read(folder / 'result.json'), 'history': history}
+
+
+def same_data(a, b):
+    """Whether two runs, from `read_run`, had the same data set; of early versions source and name are compared."""
+    a, b = a['run'], b['run']
+    known = a.get('content_digest') and b.get('content_digest')
+    return all(a.get(key) == b.get(key) for key in (['content_digest'] if known else ['fingerprint', 'data_name']))
 
 
 def status_of(folder):

@@ -16,11 +16,12 @@ from utils import evaluation, figures, reporting
 from utils.augmentation import Cropped, centre
 from utils.inspection import Inspector
 from utils.layer import parameters
+from utils.rules import RULES
 from utils.saving import replacing
 
 # File of each figure in the order of the report, its heading, what a reader has to know.
 FIGURES = {
-    'curves': ('Curves', 'Cross-entropy by epoch. The kept epoch is where the validation curve is lowest.'),
+    'curves': ('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.'),
     'confusion': ('Confusion matrix', 'Share of each true class that got each answer, and number of images.'),
     'mistakes': ('Worst mistakes', 'Probabilities of all classes beside each face: red the answer, green the truth.'),
     'calibration': ('Calibration', 'Of the answers given with a probability of 80 %, 80 % should be right.'),
@@ -147,7 +148,7 @@ def _image(path):
     return f'<img alt="{path.stem}" src="data:image/png;base64,{data}">'
 
 
-def write_report(path, title, scores, figure_folder, *, lead='', history=(), texts=None, note=''):
+def write_report(path, title, scores, figure_folder, *, lead='', history=(), texts=None, note='', rule='entropy'):
     """Write one HTML file in which everything is contained.
 
     Parameters
@@ -162,6 +163,8 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
     history : list of dict
     texts : dict of str to str
         Further sections, as they are: configuration, environment, log.
+    rule : {'entropy', 'error'}
+        By which the epoch was kept.
     """
     final = scores[evaluation.final_kind(scores)]['whole']
     parts = [f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -172,7 +175,8 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
     for name, (heading, text) in FIGURES.items():
         file = Path(figure_folder) / f'{name}.png'
         if file.is_file():
-            parts.append(f'<h2>{heading}</h2><p class="note">{html.escape(text)}</p>{_image(file)}')
+            text = html.escape(text.format(figure=RULES[rule].label))
+            parts.append(f'<h2>{heading}</h2><p class="note">{text}</p>{_image(file)}')
     if history:
         columns = [key for key in ('stage', 'epoch', 'rate', 'train_cross_entropy', 'validation_cross_entropy',
                                    'validation_error', 'test_error', 'seconds')

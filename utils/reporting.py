@@ -17,6 +17,7 @@ from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from utils import figures
+from utils.rules import RULES
 from utils.saving import replacing
 
 # Team, mean error of public and private test (thesis Table 1), error on the private test, which decided
@@ -87,12 +88,18 @@ class Console:
         self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.rule = RULES['entropy']
         self.check = lambda: None       # called at every minibatch
 
     def write_to(self, path):
         """Write what was said, and what will be, into a file as well."""
         self.log = Path(path)
         self.log.write_text(''.join(self.told), encoding='utf-8')
+
+    def follow(self, rule, history):
+        """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
+        self.rule = RULES[rule]
+        self.best = self.rule.best(row for row in history if row['stage'] == 'train')
 
     def say(self, text='', level=1):
         if level <= 1:
@@ -164,9 +171,7 @@ class Console:
         return ', '.join(filter(None, [self.cost, best]))
 
     def epoch_ends(self, row):
-        entropy = row['validation_cross_entropy']
-        if entropy is not None and (self.best is None or entropy < self.best['validation_cross_entropy']):
-            self.best = row
+        self.best = self.rule.best([self.best, row] if self.best else [row])
         self.say(epoch_line(row))
         if self.on_epoch:
             self.on_epoch(row)
@@ -194,7 +199,7 @@ def epoch_line(row):
     return f"{line} ({'; '.join(notes)})"
 
 
-def plot_curves(history, path, best=None, title=''):
+def plot_curves(history, path, best=None, title='', rule='entropy'):
     """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
 
     Parameters
@@ -206,6 +211,8 @@ def plot_curves(history, path, best=None, title=''):
     best : dict, optional
         Entry of the kept epoch.
     title : str
+    rule : {'entropy', 'error'}
+        By which it was kept.
     """
     figure = figures.blank(7.5, 4.5)
     axes = figure.subplots()
@@ -228,8 +235,7 @@ def plot_curves(history, path, best=None, title=''):
     if best:
         axes.axvline(best['epoch'], color='0.6', linewidth=1, zorder=0)
         axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', color='tab:red', markersize=8,
-                  markerfacecolor='none', label=f"kept: epoch {best['epoch']}, "
-                  f"{best['validation_cross_entropy']:.3f}")
+                  markerfacecolor='none', label=f"{RULES[rule].point}: epoch {best['epoch']}, {RULES[rule].text(best)}")
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=.3)
