@@ -62,8 +62,12 @@ def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsy
         savename='TrainedModels/save.pkl',
         network_args={'width': 1 / 16})
     out = capsys.readouterr().out
-    assert len(re.findall(r'^epoch \d, validation error \d+\.\d\d % \(cross-entropy: ', out, re.M)) == 2
-    assert len(re.findall(r'^epoch \d+, train cost \d\.\d+ \(', out, re.M)) == result.epoch + 10
+    lines = [line.split(',')[0] for line in out.splitlines() if ' epoch ' in line and 'images/s' in line]
+    assert lines == ['train epoch 1/2', 'train epoch 2/2',
+                     *(f'retrain epoch {k}/{result.epoch}' for k in range(1, result.epoch + 1)),
+                     *(f'anneal epoch {k}/10' for k in range(1, 11))]
+    assert len(re.findall(r'epoch \d/2, validation error \d+\.\d\d % \(cross-entropy: ', out)) == 2
+    assert len(re.findall(r' epoch \d+/\d+, train cost \d\.\d+ \(', out)) == result.epoch + 10
     assert 'test error, ' in out and 'special test error, whole' in out
     assert 'entropy point: epoch' in out and 'total time 0:' in out
     assert re.search(r'^#\d +A BN-drop \(set 2\) .*<--$', out, re.M)
@@ -76,14 +80,14 @@ def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsy
 def test_without_validation_it_prints_train_cost_and_test_error(tiny_set, capsys):
     result = small(tiny_set, val=False, show_test=True, verbose=1)
     out = capsys.readouterr().out
-    assert len(re.findall(r'^epoch \d, train cost \d\.\d+, test error \d+\.\d\d % \(', out, re.M)) == 3
+    assert len(re.findall(r' epoch \d/[12], train cost \d\.\d+, test error \d+\.\d\d % \(', out)) == 3
     assert result.epoch is None and result.validation_error is None
     assert [row['stage'] for row in result.history] == ['train', 'train', 'anneal']
 
 
 def test_with_validation_and_show_test_it_prints_both_errors(tiny_set, capsys):
     small(tiny_set, show_test=True, verbose=1)
-    assert len(re.findall(r'^epoch \d, validation error \d+\.\d\d %, test error \d+\.\d\d % \(',
+    assert len(re.findall(r'^train epoch \d/2, validation error \d+\.\d\d %, test error \d+\.\d\d % \(',
                           capsys.readouterr().out, re.M)) == 2
 
 
@@ -336,7 +340,7 @@ def test_the_command_line_runs_an_experiment(tiny_set):
     done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_hidden', 8, 4, '--n-epochs', 2, '--anneal_epochs', 1,
                  '--batch_size', 50, '--activation', 'tanh', '--no-trainShared', '--savename', 'cli/m.h5')
     assert done.returncode == 0, done.stderr
-    assert 'epoch 2, validation error' in done.stdout
+    assert 'train epoch 2/2, validation error' in done.stdout
     assert done.stderr == ''
     options = saving.load('cli/m.h5')[1]['options']
     assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)

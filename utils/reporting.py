@@ -87,6 +87,7 @@ class Console:
         self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.n_epochs = None            # of the stage
         self.check = lambda: None       # called at every minibatch
 
     def write_to(self, path):
@@ -121,7 +122,7 @@ class Console:
             self.log = None
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images):
-        self.shown = time.monotonic()
+        self.shown, self.n_epochs = time.monotonic(), n_epochs
         if not self.verbose or not self.terminal.is_terminal:
             return
         if self.progress is None:
@@ -164,7 +165,7 @@ class Console:
         entropy = row['validation_cross_entropy']
         if entropy is not None and (self.best is None or entropy < self.best['validation_cross_entropy']):
             self.best = row
-        self.say(epoch_line(row))
+        self.say(epoch_line(row, self.n_epochs))
         if self.on_epoch:
             self.on_epoch(row)
 
@@ -175,9 +176,12 @@ class Console:
             self.progress = None
 
 
-def epoch_line(row):
-    """The line of thesis 5.3 for an epoch: ``epoch 3, validation error 41.20 %, test error 42.03 % (...)``."""
-    line = f"epoch {row['epoch']}"
+def epoch_line(row, n_epochs):
+    """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
+
+    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
+    """
+    line = f"{row['stage']} epoch {row['epoch']}/{n_epochs}"
     if row['validation_error'] is not None:
         line += f", validation error {row['validation_error']:.2f} %"
     else:
