@@ -170,13 +170,27 @@ def test_what_is_wrong_with_a_run_folder_is_said(tiny_set):
 def test_wrong_configurations_get_one_line(capsys):
     for text, message in (('just text', 'is no configuration'), ('a: [', 'cannot be read'),
                           ('learning_rat: 1', "no argument 'learning_rat'; did you mean 'learning_rate'"),
-                          ('learning_rate: -1', 'learning_rate must be')):
+                          ('learning_rate: -1', 'learning_rate must be'),
+                          ('seed: 1\nn_epochs: 2\nseed: 3', "'seed' stands there twice, in lines 1 and 3"),
+                          ('augment: {crop: 8, crop: 9}', "'crop' stands there twice"),
+                          ('[' * 5000, 'cannot be read')):
         Path('c.yaml').write_text(text)
         assert launch.main(['--config', 'c.yaml']) == 2
         error = capsys.readouterr().err
         assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert launch.main(['--config', 'absent.yaml']) == 2
     assert 'absent.yaml' in capsys.readouterr().err
+
+
+def test_numbers_with_an_exponent_are_numbers_in_a_configuration_and_texts_stay_texts():
+    Path('c.yaml').write_text('learning_rate: 1e-3\nclip_norm: 1.5E+1\nL2_reg: .5e-4\naugment: {zoom: 1e-1}\n'
+                              'p_dropConv: [1e-1, 2E-1]\nname: 1e3 faces')
+    assert launch.read_config('c.yaml') == {
+        'learning_rate': .001, 'clip_norm': 15., 'L2_reg': .00005, 'augment': {'zoom': .1}, 'p_dropConv': [.1, .2],
+        'name': '1e3 faces'}
+    config = {**CONFIG, 'options': {**CONFIG['options'], 'name': '1e3', 'learning_rate': 1e-5}}
+    folder = record.Record(Path('models/m.h5'), config, mlp.MLP, '1e3', Data).folder
+    assert launch.read_config(folder / 'config.yaml') == config['options']
 
 
 def test_a_finished_model_that_goes_on_under_another_name_is_in_its_record(tiny_runs):

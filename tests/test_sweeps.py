@@ -28,11 +28,14 @@ def own_folder(tmp_path, monkeypatch):
 def test_grids_are_read_as_yaml_with_commas_inside_brackets():
     assert sweeps.parse_grid(['learning_rate=0.05,1e-3', 'n_hidden=[8],[8,4]', 'network=MLP,A', 'val=true,false']) == {
         'learning_rate': [.05, .001], 'n_hidden': [[8], [8, 4]], 'network': ['MLP', 'A'], 'val': [True, False]}
+    assert sweeps.parse_grid(['augment={zoom: 1e-1}']) == {'augment': [{'zoom': .1}]}
+    assert sweeps.parse_space(['L2_reg=log:1e-6..1E-3']) == {'L2_reg': ('float', 1e-6, 1e-3, True)}
 
 
 @pytest.mark.parametrize('texts, message', [
     (['a'], "expected argument=value,value,..., got 'a'"), (['a='], 'expected'), (['=3'], 'expected'),
-    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice")])
+    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice"),
+    (['a={b: 1, b: 2}'], 'cannot be read')])
 def test_wrong_grids_are_refused(texts, message):
     with pytest.raises(ValueError, match=message):
         sweeps.parse_grid(texts)

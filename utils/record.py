@@ -3,6 +3,7 @@
 ==================  ===========================================================================
 `Record`            a run while it goes on: makes its folder, writes into it, ends it
 `read_run`          a run folder, read back
+`load_yaml`         a YAML document without the traps of YAML 1.1
 `write_predictions` per-image predictions as CSV
 `write_outputs`     these, linear outputs and confusion matrix of a test, into a folder
 `environment`       versions, device, git revision
@@ -38,6 +39,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -223,7 +225,7 @@ class Record:
         with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
             file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
                        f"{self.folder / 'config.yaml'}\n")
-            yaml.safe_dump(options, file, sort_keys=False, allow_unicode=True)
+            yaml.dump(options, file, _Dumper, sort_keys=False, allow_unicode=True)
         self.started, about = _now(), environment()
         write_json(self.folder / 'run.json', {
             'format': FORMAT, 'version': VERSION, 'started': self.started, 'name': name, 'model': str(self.model),
@@ -479,11 +481,45 @@ def _number(text):
     return int(value) if value.is_integer() and '.' not in text and 'e' not in text else value
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which ``1e-3`` is a number, as in YAML 1.2, and no key stands twice in one table."""
+
+    def construct_mapping(self, node, deep=False):
+        lines = {}
+        for key, _ in node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if isinstance(name, str) and name in lines:
+                raise ValueError(f'{name!r} stands there twice, in lines {lines[name]} and {line}: keep one of them')
+            if isinstance(name, str):
+                lines[name] = line
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around the texts that `_Loader` would take for numbers."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
+                                 list('-+.0123456789'))
+
+
+def load_yaml(text):
+    """What a YAML document holds.
+
+    Raises
+    ------
+    ValueError, yaml.YAMLError
+        A key that stands twice; no YAML.
+    """
+    return yaml.load(text, _Loader)
+
+
 def _read(path):
     try:
         text = path.read_text(encoding='utf-8')
-        return json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        return json.loads(text) if path.suffix == '.json' else load_yaml(text)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
 
 
