@@ -11,6 +11,7 @@ import pytest
 
 import launch
 import mlp
+import utils
 from utils import record, saving
 
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
@@ -33,6 +34,7 @@ def test_a_run_leaves_its_record(tiny_set):
     assert run['result']['test_error'] == result.test_error
     assert run['result']['evaluation'] == json.loads(json.dumps(result.evaluation))
     assert run['run']['fingerprint'] == result.config['fingerprint']
+    assert run['run']['environment']['symfer'] == utils.__version__
     assert {'python', 'pytensor', 'jax', 'device', 'driver', 'git'} <= set(run['run']['environment'])
     assert 'class MLP(Layer)' in (result.folder / 'network.py').read_text()
     assert 'entropy point: epoch' in (result.folder / 'log.txt').read_text()        # although nothing was printed

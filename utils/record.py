@@ -54,7 +54,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import evaluation, jax_backend, reporting
+from utils import __version__, evaluation, jax_backend, reporting
 from utils.inspection import Activations, weight_histograms
 from utils.saving import replacing
 from utils.trackers import TRACKERS
@@ -148,7 +148,7 @@ def environment():
         revision += ' with changes'
     driver = Path('/proc/driver/nvidia/version')
     versions = {name: importlib.metadata.version(name) for name in ('pytensor', 'jax', 'jaxlib', 'numpy')}
-    return {'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
+    return {'symfer': __version__, 'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
             'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
             'system': platform.platform(), 'cpus': os.cpu_count(), 'host': socket.gethostname(), 'pid': os.getpid(),
             'command': sys.argv, 'folder': os.getcwd(), 'git': revision}
