@@ -298,6 +298,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                             len(trainer.history))
             console.write_to(record.log)
             console.say(f"record goes to '{record.folder}'", level=2)
+            if record.caveat:
+                console.say(record.caveat)
             with stops, record.kept(), checkpoint.kept_safe(trainer), told():
                 trainer.train(options['n_epochs'])
                 console.say(_kept_line(trainer, options))

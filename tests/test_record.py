@@ -81,6 +81,44 @@ def test_a_network_of_a_script_is_kept_without_what_the_script_does(tiny_set):
     assert record.read_run('models/m/run-002')['result']['errors'] == record.read_run(first.folder)['result']['errors']
 
 
+def typed_in():
+    """A class that stands in no file, as one of an interpreter."""
+    names = {'mlp': mlp, '__name__': '__main__'}
+    exec('class Typed(mlp.MLP):\n    pass', names)
+    return names['Typed']
+
+
+def within_a_function():
+    class Local(mlp.MLP):
+        pass
+    return Local
+
+
+@pytest.mark.parametrize('make', [typed_in, within_a_function])
+def test_a_class_whose_source_cannot_be_kept_is_told_of(tiny_set, make, capsys):
+    network = make()
+    first = launch.test(**{**SMALL, 'network': network, 'verbose': 1}, dataset=tiny_set)
+    assert not (first.folder / 'network.py').exists()
+    name = network.__name__
+    caveat = ('--config cannot repeat this run: its folder has no source of network. In Python: '
+              f"test(**{{**read_config('models/m/run-001/config.yaml'), 'network': {name}}})\n")
+    assert caveat in capsys.readouterr().out and caveat in (first.folder / 'log.txt').read_text()
+    code = caveat.partition('In Python: ')[2].strip()
+    assert eval(code, {'test': launch.test, 'read_config': launch.read_config, name: network}).errors == first.errors
+
+
+def halved(epoch, n_epochs, figures):
+    return .5 ** epoch
+
+
+def test_a_function_whose_source_is_not_kept_is_told_of_and_nothing_else(tiny_set):
+    first = launch.test(**SMALL, dataset=tiny_set, schedule=halved)
+    assert "no source of schedule. In Python: test(**{**read_config('models/m/run-001/config.yaml'), 'schedule': halved})" \
+        in (first.folder / 'log.txt').read_text()
+    second = launch.test(**SMALL, dataset=tiny_set, schedule='cosine', optimiser='adam', activation='tanh')
+    assert '--config' not in (second.folder / 'log.txt').read_text()
+
+
 @pytest.mark.parametrize('error, status', [(KeyboardInterrupt, 'interrupted'), (RuntimeError, 'failed: RuntimeError')])
 def test_what_ended_a_run_is_written_down(tiny_set, error, status):
     def stop(row):

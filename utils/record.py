@@ -54,13 +54,15 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import __version__, evaluation, jax_backend, reporting
+from utils import __version__, evaluation, jax_backend, reporting, rna, schedules, updates
 from utils.inspection import Activations, weight_histograms
 from utils.saving import replacing
 from utils.trackers import TRACKERS
 
 FORMAT, VERSION = 'symfer run', 1
 TABLE = 'experiments.csv'
+# Arguments that may be functions of the user's own; those of symfer are found by their names.
+KNOWN = {'activation': [*rna.ACTIVATIONS], 'optimiser': [*updates.OPTIMISERS], 'schedule': [*schedules.SCHEDULES]}
 IMAGES = 100        # of which the outputs of layers are looked at after each epoch
 COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
            'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
@@ -162,12 +164,15 @@ def class_source(cls):
     Returns
     -------
     str or None
-        None where there is no source, as of a class typed into an interpreter.
+        None where there is no source from which the class can be imported: it was typed into an interpreter, made by
+        `exec`, or defined within a function.
     """
     try:
         source = Path(inspect.getsourcefile(cls)).read_text(encoding='utf-8')
         nodes = ast.parse(source).body
-    except (TypeError, OSError, SyntaxError):
+    except (TypeError, OSError, SyntaxError, UnicodeDecodeError):
+        return None
+    if not any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == cls.__qualname__ for node in nodes):
         return None
     lines, parts = source.splitlines(), []
     for node in nodes:
@@ -206,6 +211,8 @@ class Record:
     Attributes
     ----------
     folder, log : Path
+    caveat : str or None
+        Why ``--config`` cannot repeat the run, and what can.
     histograms : list of dict
         Of weights and outputs of layers, one per epoch, see `utils.figures.histograms`.
     """
@@ -222,6 +229,9 @@ class Record:
         options = dict(self.options)
         if not config['bundled_network'] and source:
             options['network'] = f"network.py:{options['network']}"
+        self.caveat = self._caveat([key for key, kept in (
+            ('network', config['bundled_network'] or source), *((key, options.get(key, known[0]) in known)
+                                                                for key, known in KNOWN.items())) if not kept])
         with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
             file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
                        f"{self.folder / 'config.yaml'}\n")
@@ -240,6 +250,14 @@ class Record:
                     'n_hidden': ' '.join(map(str, self.options['n_hidden'])), 'options': json.dumps(self.options)}
         self._table()
         self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
+
+    def _caveat(self, keys):
+        """The sentence on arguments whose source the folder has not got."""
+        if not keys:
+            return None
+        values = ', '.join(f"'{key}': {self.options[key]}" for key in keys)
+        return (f"--config cannot repeat this run: its folder has no source of {', '.join(keys)}. In Python: "
+                f"test(**{{**read_config('{self.folder / 'config.yaml'}'), {values}}})")
 
     def _table(self, **values):
         """Add the run's row to the table, or complete it."""
