@@ -353,6 +353,62 @@ def test_abbreviated_and_unknown_options_are_refused(capsys):
         assert stop.value.code == 2 and f'unrecognized arguments: {option} 3' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('arguments, message', [
+    (['evalute', 'm.h5', 's.h5'], "no command 'evalute'; did you mean 'evaluate'? (commands: evaluate, compare"),
+    (['predict', 'm.h5'], "no command 'predict'; launch.predict(model, images) does it in Python"),
+    (['sweeps'], "no command 'sweeps'; write --sweep ARG=V,V"),
+    (['set2.h5'], "no command 'set2.h5'; an experiment takes options alone, as in --dataset SET"),
+    (['help', 'compar'], "no command 'compar'; did you mean 'compare'?")])
+def test_an_unknown_command_gets_one_line_with_the_nearest(arguments, message, capsys):
+    assert launch.main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert message in error and error.startswith('error: ') and error.count('\n') == 1 and not out
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--epochs', '3'], "unrecognized arguments: --epochs 3; did you mean '--n_epochs'?"),
+    (['--seed', 'x'], "argument --seed: invalid int value: 'x'"),
+    (['--seed'], 'argument --seed: expected one argument'),
+    (['evaluate', 'm.h5'], 'the following arguments are required: SET'),
+    (['compare', 'a', '--fold', 'b'], "did you mean '--folder'?"),
+    (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
+    (['--network_args', '{"width": 1'], 'got \'{"width": 1\': Expecting \',\' delimiter at its end'),
+    (['--schedule_args', ''], "got '': Expecting value at its end"),
+    (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
+    (['--augment', '[' * 100000], 'expected JSON of a few levels')])
+def test_a_wrong_option_gets_one_line_in_place_of_all_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        launch.main(arguments)
+    out, error = capsys.readouterr()
+    assert message in error and error.startswith('error: ') and error.count('\n') == 1
+    assert stop.value.code == 2 and not out
+
+
+def test_help_is_a_command_too(capsys):
+    texts = []
+    for arguments in (['help'], ['--help'], ['help', 'evaluate'], ['evaluate', '--help']):
+        with pytest.raises(SystemExit) as stop:
+            launch.main(arguments)
+        assert not stop.value.code
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and texts[2] == texts[3]
+    assert '--learning_rate' in texts[0] and 'MODEL SET' in texts[2]
+
+
+def test_what_the_documentation_names_is_public_and_documented():
+    pages = [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'), *(ROOT / 'examples').glob('*.py')]
+    named = {name for page in pages for name in re.findall(r'\blaunch\.(\w+)(?=[(`])', page.read_text())}
+    assert {'test', 'predict', 'read_config'} <= named <= set(launch.__all__)
+    for name in launch.__all__:
+        assert getattr(launch, name).__module__ == 'launch' and getattr(launch, name).__doc__
+
+
+def test_read_config_names_an_argument_that_test_does_not_take():
+    Path('c.yaml').write_text('learning_rat: 1')
+    with pytest.raises(ValueError, match="'c.yaml': test.. has no argument 'learning_rat'; did you mean 'learning_rate'"):
+        launch.read_config('c.yaml')
+
+
 def test_errors_on_the_command_line_are_one_line(tiny_set):
     done = shell('--dataset', tiny_set, '--network', 'A', '--p_dropConv', .1)
     assert done.returncode == 2
