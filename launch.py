@@ -779,6 +779,9 @@ def _all_arguments(options):
     for name in options:
         if name not in defaults:
             raise ValueError(f'test() has no argument {name!r}' + nearest(name, defaults))
+    if options.get('resume') is not None:
+        raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or search "
+                         'goes on by itself when it is called again')
     return as_json(checked({**defaults, **options}, NETWORKS))
 
 

@@ -222,6 +222,13 @@ def test_wrong_configurations_get_one_line(capsys):
     assert 'absent.yaml' in capsys.readouterr().err
 
 
+def test_a_run_folder_stands_for_its_configuration():
+    folder = record.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data).folder
+    assert launch.read_config(folder) == launch.read_config(folder / 'config.yaml') == CONFIG['options']
+    with pytest.raises(record.RunError, match="'models/config.yaml' cannot be read"):
+        launch.read_config('models')
+
+
 def test_numbers_with_an_exponent_are_numbers_in_a_configuration_and_texts_stay_texts():
     Path('c.yaml').write_text('learning_rate: 1e-3\nclip_norm: 1.5E+1\nL2_reg: .5e-4\naugment: {zoom: 1e-1}\n'
                               'p_dropConv: [1e-1, 2E-1]\nname: 1e3 faces')

@@ -57,6 +57,9 @@ def test_wrong_arguments_of_a_sweep_are_refused_before_anything_runs(tiny_set, c
                                (['--sweep', 'learning_rate=0.1,-1'], 'learning_rate must be a number > 0, got -1'),
                                (['--sweep', 'n_epochs=1', '--workers', 'many'], 'workers must be'),
                                (['--workers', '2'], 'are for --sweep'),
+                               (['--sweep', 'n_epochs=1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--seeds', '1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--search', 'p_drop=0.2..0.7', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
                                (['--search', 'p_drop=0.7..0.2'], 'low < high'),
                                (['--search', 'p_drop=0.2..1.5'], r'p_drop must be probabilities')):
         assert launch.main(['--dataset', str(tiny_set), *arguments]) == 2
@@ -223,3 +226,8 @@ def test_a_ray_worker_that_is_killed_is_replaced_and_nothing_runs_twice(tiny_set
     finished = [row['run'] for row in rows if row['status'] == 'finished']
     assert len(finished) == 4 and len({Path(run).parent for run in finished}) == 4
     assert [row['status'] for row in rows if row['run'] == killed['run']] == ['died']
+
+
+def test_the_range_test_starts_afresh_and_refuses_a_model_to_resume(tiny_set):
+    with pytest.raises(ValueError, match="resume is for one run, got 'm.h5': leave it out"):
+        launch.rate_range(resume='m.h5', dataset=str(tiny_set), figure=None, verbose=0, **SMALL)

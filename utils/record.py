@@ -553,7 +553,7 @@ def read_logits(folder):
 
 
 def read_config(path):
-    """Arguments of `launch.test` from a config.yaml of a run or one written by hand.
+    """Arguments of `launch.test` from a config.yaml, of a run (whose folder will do) or written by hand.
 
     A network ``file.py:Class`` is looked for beside the file.
 
@@ -563,6 +563,7 @@ def read_config(path):
         The file is missing or is no table of arguments.
     """
     path = Path(path)
+    path = path / 'config.yaml' if path.is_dir() else path
     options = _read(path)
     if not isinstance(options, dict):
         raise RunError(f"'{path}' is no configuration: expected lines 'argument: value'")
