@@ -11,6 +11,7 @@ tune_malloc()       # both before JAX is loaded
 keep_compiled()
 
 import argparse
+import difflib
 import functools
 import inspect
 import json
@@ -29,6 +30,7 @@ import loaders
 import mlp
 from loaders.sample import write_csv
 from utils import (
+    __version__,
     comparison,
     ensembles,
     evaluation,
@@ -40,6 +42,7 @@ from utils import (
     saving,
     sweeps,
 )
+from utils import record as records
 from utils import report as reports
 from utils.arguments import (
     FIXED,
@@ -69,13 +72,15 @@ from utils.record import (
     empty_folder,
     locked,
     numbered_folder,
-    read_config,
     read_run,
     write_json,
     write_outputs,
 )
 from utils.rules import RULES
 from utils.untrusted import Draws
+
+__all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point', 'sample_set',
+           'search', 'sweep', 'test']
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -142,8 +147,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
          momentum=0., nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None,
          average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32',
-         special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1, name=None, on_epoch=None,
-         verbose=1, report=True, track=None, given=frozenset()):
+         special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1,
+         name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Parameters
@@ -310,6 +315,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                             len(trainer.history))
             console.write_to(record.log)
             console.say(f"record goes to '{record.folder}'", level=2)
+            if record.caveat:
+                console.say(record.caveat)
             with stops, record.kept(), checkpoint.kept_safe(trainer), told():
                 trainer.train(options['n_epochs'], options['patience'])
                 console.say(_kept_line(trainer, options))
@@ -795,6 +802,9 @@ def _all_arguments(options):
     for name in options:
         if name not in defaults:
             raise ValueError(f'test() has no argument {name!r}' + nearest(name, defaults))
+    if options.get('resume') is not None:
+        raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or search "
+                         'goes on by itself when it is called again')
     return as_json(checked({**defaults, **options}, NETWORKS))
 
 
@@ -998,8 +1008,35 @@ def _help_texts():
     return texts
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line each, with the nearest option, in place of the usage of all options."""
+
+    def error(self, message):
+        word, _, unknown = message.partition(': ')
+        if word == 'unrecognized arguments':
+            message += nearest(unknown.split()[0], self._option_string_actions)
+        self.exit(2, f'error: {_visible(message)} ({self.prog} --help tells of all)\n')
+
+
+def _json(text):
+    """What a JSON text holds, for an option; a wrong one is quoted where it is wrong."""
+    def table(pairs):
+        for k, (key, _) in enumerate(pairs):
+            if key in dict(pairs[:k]):
+                raise argparse.ArgumentTypeError(f'{key!r} stands twice in {text!r}: keep one of them')
+        return dict(pairs)
+    try:
+        return json.loads(text, object_pairs_hook=table)
+    except json.JSONDecodeError as error:
+        where = f'at {text[error.pos:error.pos + 20]!r}' if error.pos < len(text) else 'at its end'
+        raise argparse.ArgumentTypeError(f'expected JSON, as {{"name": 1}}, got {text!r}: {error.msg} {where}'
+                                         ) from None
+    except RecursionError:
+        raise argparse.ArgumentTypeError('expected JSON of a few levels') from None
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='python launch.py', allow_abbrev=False,
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
                     'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.',
@@ -1019,7 +1056,7 @@ def _parser():
         elif key == 'activation':
             kwargs['choices'] = list(rna.ACTIVATIONS)
         elif key in ('network_args', 'optimiser_args', 'schedule_args', 'augment'):
-            kwargs |= {'type': json.loads, 'metavar': 'JSON'}
+            kwargs |= {'type': _json, 'metavar': 'JSON'}
         elif isinstance(p.default, (int, float)):
             kwargs['type'] = type(p.default)
         if p.default is not None:
@@ -1028,7 +1065,33 @@ def _parser():
         parser.add_argument(*flags, **kwargs)
     parser.add_argument('--config', metavar='FILE', default=argparse.SUPPRESS,
                         help='a config.yaml of a run, to repeat it; options given besides replace its own')
+    parser.add_argument('--version', action='version', version=f'symfer {__version__}')
     return parser
+
+
+def read_config(path):
+    """Arguments of `test` from the config.yaml of a run or one written by hand: ``test(**read_config(path))``.
+
+    Parameters
+    ----------
+    path : path
+        YAML, a line ``argument: value`` for each argument. A network ``file.py:Class`` is looked for beside it.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        The file is missing, is no table of arguments, or has one that `test` does not take.
+    """
+    options = records.read_config(path)
+    for key in options:
+        if key not in inspect.signature(test).parameters:
+            raise ValueError(f"'{path}': test() has no argument {key!r}"
+                             + nearest(key, inspect.signature(test).parameters))
+    return options
 
 
 def _configured(options):
@@ -1036,16 +1099,11 @@ def _configured(options):
     path = options.pop('config', None)
     if path is None:
         return options
-    saved = read_config(path)
-    for key in saved:
-        if key not in inspect.signature(test).parameters:
-            raise ValueError(f"'{path}': test() has no argument {key!r}"
-                             + nearest(key, inspect.signature(test).parameters))
-    return {**saved, **options}
+    return {**read_config(path), **options}
 
 
 def _evaluate_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py evaluate', allow_abbrev=False,
+    parser = _Parser(prog='python launch.py evaluate', allow_abbrev=False,
                                      description=inspect.getdoc(evaluate).split('\n')[0])
     parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
     parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
@@ -1059,7 +1117,7 @@ def _evaluate_command(arguments):
 
 
 def _compare_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py compare', allow_abbrev=False, description=(
+    parser = _Parser(prog='python launch.py compare', allow_abbrev=False, description=(
         'Compare finished runs: means over seeds, paired tests, curves, the competition.'))
     parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
     parser.add_argument('--folder', help='where to write (default: the next comparison-001 beside the models)')
@@ -1068,7 +1126,7 @@ def _compare_command(arguments):
 
 
 def _ensemble_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py ensemble', allow_abbrev=False, description=(
+    parser = _Parser(prog='python launch.py ensemble', allow_abbrev=False, description=(
         'Combine finished runs and evaluate what comes out.'))
     parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
     parser.add_argument('--average', choices=ensembles.AVERAGES, default='probabilities', help='what is averaged')
@@ -1143,12 +1201,28 @@ COMMANDS = {'evaluate': _evaluate_command, 'compare': _compare_command, 'ensembl
             'rates': _rates_command}
 
 
+def _no_command(word):
+    """The error on a first argument that is neither a command nor an option."""
+    instead = {'predict': 'launch.predict(model, images) does it in Python', 'sweep': 'write --sweep ARG=V,V',
+               'search': 'write --search ARG=LOW..HIGH'}
+    near, = difflib.get_close_matches(word, [*COMMANDS, 'help', *instead], 1) or [None]
+    advice = instead.get(near) or (f'did you mean {near!r}?' if near else
+                                   'an experiment takes options alone, as in --dataset SET')
+    return f"there is no command {word!r}; {advice} (commands: {', '.join(COMMANDS)}, help)"
+
+
 def main(arguments=None):
     """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    command = COMMANDS.get(arguments[0]) if arguments else None
+    if arguments[:1] == ['help']:
+        arguments = [*arguments[1:2], '--help']
     try:
-        command(arguments[1:]) if command else _test_command(arguments)
+        if not arguments or arguments[0].startswith('-'):
+            _test_command(arguments)
+        elif arguments[0] in COMMANDS:
+            COMMANDS[arguments[0]](arguments[1:])
+        else:
+            raise ValueError(_no_command(arguments[0]))
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         print(f'error: {_visible(error)}', file=sys.stderr)
         return 2

@@ -13,11 +13,12 @@ ROW = {'stage': 'train', 'epoch': 3, 'rate': .1, 'train_cost': 1.5, 'train_cross
        'validation_error': 41.204, 'validation_cross_entropy': 1.25, 'test_error': 42.5, 'images': 200, 'seconds': 2.}
 
 
-def test_lines_are_those_of_the_thesis():
-    assert reporting.epoch_line(ROW).startswith('epoch 3, validation error 41.20 %, test error 42.50 % (')
-    assert reporting.epoch_line({**ROW, 'test_error': None}).startswith('epoch 3, validation error 41.20 % (')
-    without = {**ROW, 'validation_error': None, 'validation_cross_entropy': None}
-    assert reporting.epoch_line(without) == 'epoch 3, train cost 1.5000, test error 42.50 % (100 images/s)'
+def test_lines_are_those_of_the_thesis_and_name_their_stage():
+    assert reporting.epoch_line(ROW, 9).startswith('train epoch 3/9, validation error 41.20 %, test error 42.50 % (')
+    assert reporting.epoch_line({**ROW, 'test_error': None}, 9).startswith(
+        'train epoch 3/9, validation error 41.20 % (')
+    without = {**ROW, 'stage': 'retrain', 'validation_error': None, 'validation_cross_entropy': None}
+    assert reporting.epoch_line(without, 5) == 'retrain epoch 3/5, train cost 1.5000, test error 42.50 % (100 images/s)'
 
 
 @pytest.mark.parametrize('error, place', [(20, 1), (29.53, 1), (29.92, 2), (30.83, 2), (32.52, 4), (36.66, 6)])
@@ -112,7 +113,7 @@ def test_on_a_terminal_there_is_a_display_of_the_stage(monkeypatch):
     text = file.getvalue()
     for part in ('train 1/2', 'train 2/2', 'images/s', 'time left', 'cost 1.250', 'best epoch 3: 41.20 %'):
         assert part in text
-    assert 'epoch 3, validation error 41.20 %' in text
+    assert 'train epoch 3/2, validation error 41.20 %' in text
 
 
 def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, capsys, tmp_path):
@@ -124,4 +125,5 @@ def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, c
         console.say('a detail', level=2)
         out = capsys.readouterr().out
         assert out.count('\n') == lines and '\x1b' not in out and '\r' not in out
-        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == ['[before] the log', reporting.epoch_line(ROW)]
+        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == [
+            '[before] the log', reporting.epoch_line(ROW, 2)]

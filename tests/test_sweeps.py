@@ -29,11 +29,14 @@ def own_folder(tmp_path, monkeypatch):
 def test_grids_are_read_as_yaml_with_commas_inside_brackets():
     assert sweeps.parse_grid(['learning_rate=0.05,1e-3', 'n_hidden=[8],[8,4]', 'network=MLP,A', 'val=true,false']) == {
         'learning_rate': [.05, .001], 'n_hidden': [[8], [8, 4]], 'network': ['MLP', 'A'], 'val': [True, False]}
+    assert sweeps.parse_grid(['augment={zoom: 1e-1}']) == {'augment': [{'zoom': .1}]}
+    assert sweeps.parse_space(['L2_reg=log:1e-6..1E-3']) == {'L2_reg': ('float', 1e-6, 1e-3, True)}
 
 
 @pytest.mark.parametrize('texts, message', [
     (['a'], "expected argument=value,value,..., got 'a'"), (['a='], 'expected'), (['=3'], 'expected'),
-    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice")])
+    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice"),
+    (['a={b: 1, b: 2}'], 'cannot be read')])
 def test_wrong_grids_are_refused(texts, message):
     with pytest.raises(ValueError, match=message):
         sweeps.parse_grid(texts)
@@ -55,6 +58,9 @@ def test_wrong_arguments_of_a_sweep_are_refused_before_anything_runs(tiny_set, c
                                (['--sweep', 'learning_rate=0.1,-1'], 'learning_rate must be a number > 0, got -1'),
                                (['--sweep', 'n_epochs=1', '--workers', 'many'], 'workers must be'),
                                (['--workers', '2'], 'are for --sweep'),
+                               (['--sweep', 'n_epochs=1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--seeds', '1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--search', 'p_drop=0.2..0.7', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
                                (['--search', 'p_drop=0.7..0.2'], 'low < high'),
                                (['--search', 'p_drop=0.2..1.5'], r'p_drop must be probabilities')):
         assert launch.main(['--dataset', str(tiny_set), *arguments]) == 2
@@ -282,3 +288,8 @@ def test_a_ray_worker_that_is_killed_is_replaced_and_nothing_runs_twice(tiny_set
     finished = [row['run'] for row in rows if row['status'] == 'finished']
     assert len(finished) == 4 and len({Path(run).parent for run in finished}) == 4
     assert [row['status'] for row in rows if row['run'] == killed['run']] == ['died']
+
+
+def test_the_range_test_starts_afresh_and_refuses_a_model_to_resume(tiny_set):
+    with pytest.raises(ValueError, match="resume is for one run, got 'm.h5': leave it out"):
+        launch.rate_range(resume='m.h5', dataset=str(tiny_set), figure=None, verbose=0, **SMALL)

@@ -3,6 +3,7 @@
 ==================  ===========================================================================
 `Record`            a run while it goes on: makes its folder, writes into it, ends it
 `read_run`          a run folder, read back
+`load_yaml`         a YAML document without the traps of YAML 1.1
 `write_predictions` per-image predictions as CSV
 `write_outputs`     these, linear outputs and confusion matrix of a test, into a folder
 `environment`       versions, device, git revision
@@ -38,6 +39,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -52,13 +54,15 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import evaluation, jax_backend, reporting
+from utils import __version__, evaluation, jax_backend, reporting, rna, schedules, updates
 from utils.inspection import Activations, weight_histograms
 from utils.saving import replacing
 from utils.trackers import TRACKERS
 
 FORMAT, VERSION = 'symfer run', 1
 TABLE = 'experiments.csv'
+# Arguments that may be functions of the user's own; those of symfer are found by their names.
+KNOWN = {'activation': [*rna.ACTIVATIONS], 'optimiser': [*updates.OPTIMISERS], 'schedule': [*schedules.SCHEDULES]}
 IMAGES = 100        # of which the outputs of layers are looked at after each epoch
 COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
            'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
@@ -146,7 +150,7 @@ def environment():
         revision += ' with changes'
     driver = Path('/proc/driver/nvidia/version')
     versions = {name: importlib.metadata.version(name) for name in ('pytensor', 'jax', 'jaxlib', 'numpy')}
-    return {'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
+    return {'symfer': __version__, 'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
             'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
             'system': platform.platform(), 'cpus': os.cpu_count(), 'host': socket.gethostname(), 'pid': os.getpid(),
             'command': sys.argv, 'folder': os.getcwd(), 'git': revision}
@@ -160,12 +164,15 @@ def class_source(cls):
     Returns
     -------
     str or None
-        None where there is no source, as of a class typed into an interpreter.
+        None where there is no source from which the class can be imported: it was typed into an interpreter, made by
+        `exec`, or defined within a function.
     """
     try:
         source = Path(inspect.getsourcefile(cls)).read_text(encoding='utf-8')
         nodes = ast.parse(source).body
-    except (TypeError, OSError, SyntaxError):
+    except (TypeError, OSError, SyntaxError, UnicodeDecodeError):
+        return None
+    if not any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == cls.__qualname__ for node in nodes):
         return None
     lines, parts = source.splitlines(), []
     for node in nodes:
@@ -204,6 +211,8 @@ class Record:
     Attributes
     ----------
     folder, log : Path
+    caveat : str or None
+        Why ``--config`` cannot repeat the run, and what can.
     histograms : list of dict
         Of weights and outputs of layers, one per epoch, see `utils.figures.histograms`.
     """
@@ -220,10 +229,13 @@ class Record:
         options = dict(self.options)
         if not config['bundled_network'] and source:
             options['network'] = f"network.py:{options['network']}"
+        self.caveat = self._caveat([key for key, kept in (
+            ('network', config['bundled_network'] or source), *((key, options.get(key, known[0]) in known)
+                                                                for key, known in KNOWN.items())) if not kept])
         with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
             file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
                        f"{self.folder / 'config.yaml'}\n")
-            yaml.safe_dump(options, file, sort_keys=False, allow_unicode=True)
+            yaml.dump(options, file, _Dumper, sort_keys=False, allow_unicode=True)
         self.started, about = _now(), environment()
         write_json(self.folder / 'run.json', {
             'format': FORMAT, 'version': VERSION, 'started': self.started, 'name': name, 'model': str(self.model),
@@ -239,6 +251,14 @@ class Record:
                     'n_hidden': ' '.join(map(str, self.options['n_hidden'])), 'options': json.dumps(self.options)}
         self._table()
         self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
+
+    def _caveat(self, keys):
+        """The sentence on arguments whose source the folder has not got."""
+        if not keys:
+            return None
+        values = ', '.join(f"'{key}': {self.options[key]}" for key in keys)
+        return (f"--config cannot repeat this run: its folder has no source of {', '.join(keys)}. In Python: "
+                f"test(**{{**read_config('{self.folder / 'config.yaml'}'), {values}}})")
 
     def _table(self, **values):
         """Add the run's row to the table, or complete it."""
@@ -487,11 +507,45 @@ def _number(text):
     return int(value) if value.is_integer() and '.' not in text and 'e' not in text else value
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which ``1e-3`` is a number, as in YAML 1.2, and no key stands twice in one table."""
+
+    def construct_mapping(self, node, deep=False):
+        lines = {}
+        for key, _ in node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if isinstance(name, str) and name in lines:
+                raise ValueError(f'{name!r} stands there twice, in lines {lines[name]} and {line}: keep one of them')
+            if isinstance(name, str):
+                lines[name] = line
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around the texts that `_Loader` would take for numbers."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
+                                 list('-+.0123456789'))
+
+
+def load_yaml(text):
+    """What a YAML document holds.
+
+    Raises
+    ------
+    ValueError, yaml.YAMLError
+        A key that stands twice; no YAML.
+    """
+    return yaml.load(text, _Loader)
+
+
 def _read(path):
     try:
         text = path.read_text(encoding='utf-8')
-        return json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        return json.loads(text) if path.suffix == '.json' else load_yaml(text)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
 
 
@@ -507,7 +561,7 @@ def read_logits(folder):
 
 
 def read_config(path):
-    """Arguments of `launch.test` from a config.yaml of a run or one written by hand.
+    """Arguments of `launch.test` from a config.yaml, of a run (whose folder will do) or written by hand.
 
     A network ``file.py:Class`` is looked for beside the file.
 
@@ -517,6 +571,7 @@ def read_config(path):
         The file is missing or is no table of arguments.
     """
     path = Path(path)
+    path = path / 'config.yaml' if path.is_dir() else path
     options = _read(path)
     if not isinstance(options, dict):
         raise RunError(f"'{path}' is no configuration: expected lines 'argument: value'")

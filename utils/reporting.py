@@ -89,6 +89,7 @@ class Console:
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
         self.rule = RULES['entropy']
+        self.n_epochs = None            # of the stage
         self.check = lambda: None       # called at every minibatch
 
     def write_to(self, path):
@@ -128,7 +129,7 @@ class Console:
             self.log = None
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images):
-        self.shown = time.monotonic()
+        self.shown, self.n_epochs = time.monotonic(), n_epochs
         if not self.verbose or not self.terminal.is_terminal:
             return
         if self.progress is None:
@@ -172,7 +173,7 @@ class Console:
 
     def epoch_ends(self, row):
         self.best = self.rule.best([self.best, row] if self.best else [row])
-        self.say(epoch_line(row))
+        self.say(epoch_line(row, self.n_epochs))
         if self.on_epoch:
             self.on_epoch(row)
 
@@ -183,9 +184,12 @@ class Console:
             self.progress = None
 
 
-def epoch_line(row):
-    """The line of thesis 5.3 for an epoch: ``epoch 3, validation error 41.20 %, test error 42.03 % (...)``."""
-    line = f"epoch {row['epoch']}"
+def epoch_line(row, n_epochs):
+    """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
+
+    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
+    """
+    line = f"{row['stage']} epoch {row['epoch']}/{n_epochs}"
     if row['validation_error'] is not None:
         line += f", validation error {row['validation_error']:.2f} %"
     else:

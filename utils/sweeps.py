@@ -57,20 +57,10 @@ def parse_grid(texts):
         if name in grid:
             raise ValueError(f"'{name}' is given twice")
         try:
-            grid[name] = [_number(yaml.safe_load(part)) for part in parts]
-        except yaml.YAMLError:
+            grid[name] = [record.load_yaml(part) for part in parts]
+        except (ValueError, yaml.YAMLError):
             raise ValueError(f"the values of '{text}' cannot be read") from None
     return grid
-
-
-def _number(value):
-    """YAML 1.1 takes 1e-3 for a text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def point_name(options):
@@ -218,7 +208,7 @@ def finished_run(model, wanted):
 def _last_run(model, wanted, status):
     for folder in sorted(Path(model).with_suffix('').glob('run-*'), reverse=True):
         if record.status_of(folder) == status:
-            saved = yaml.safe_load((folder / 'config.yaml').read_text(encoding='utf-8'))
+            saved = record.load_yaml((folder / 'config.yaml').read_text(encoding='utf-8'))
             digest = json.loads((folder / 'run.json').read_text(encoding='utf-8')).get('content_digest')
             # A later version may have changed its own networks without changing what they compute.
             source = None if wanted.bundled and not digest else folder_source(folder, saved, wanted.bundled)
@@ -396,7 +386,7 @@ def parse_space(texts):
             space[name] = 'choice', parse_grid([text])[name]
             continue
         try:
-            low, high = (_number(yaml.safe_load(end)) for end in ends.groups()[1:])
+            low, high = (record.load_yaml(end) for end in ends.groups()[1:])
             log, kind = bool(ends[1]), 'int' if isinstance(low, int) and isinstance(high, int) else 'float'
             if not all(isinstance(end, (int, float)) for end in (low, high)) or not low < high or (log and low <= 0):
                 raise ValueError
