@@ -46,6 +46,7 @@ from utils.arguments import (
     FUNCTIONS,
     NETWORK_OPTIONS,
     TRAINING,
+    arguments_of_file,
     arguments_used,
     as_json,
     checked,
@@ -383,7 +384,7 @@ def _check_saved(path, saved, n_arrays):
     try:
         for key in saved:
             if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
-                raise ValueError(f'test() has no argument {shortened(key)}' + nearest(key[:100], defaults))
+                raise ValueError(f'test() has no argument {shortened(key)}' + nearest(key, defaults))
         if 'network' not in saved:
             raise ValueError('its configuration is damaged, it names no network')
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
@@ -470,7 +471,7 @@ def sample_set(folder='datasets', say=print):
 
 def _network_maker(options, data, state=None):
     """A function that builds the network from a generator; a saved one cannot be larger than what was saved."""
-    kwargs = network_arguments(options)
+    kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
     saved = (options['resume'], state) if state else None
     return lambda rng: make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng,
                                     saved=saved, **kwargs)
@@ -503,7 +504,8 @@ def _label(options, data):
 
 def _announce(console, options, data, path):
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
-    narrowed = ' (narrowed)' if options['network_args'].get('width', 1) < 1 else ''
+    width = options['network_args'].get('width')
+    narrowed = ' (narrowed)' if isinstance(width, (int, float)) and width < 1 else ''
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
@@ -624,10 +626,7 @@ def open_model(model, network=None):
     used = {**options, 'network': network}
     if used['activation'] is not None:
         used['activation'] = _saved_activation(model, used['activation'])
-    try:
-        kwargs = network_arguments(with_class_defaults(used))
-    except ValueError as error:
-        raise saving.ModelError(f"'{model}' cannot be loaded: its arguments do not fit it ({error})") from error
+    kwargs = arguments_of_file(model, with_class_defaults(used))
     net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']),
                        rng=np.random.default_rng(0), saved=(model, state), **kwargs)
     targets = parameters(net)

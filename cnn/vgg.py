@@ -3,6 +3,8 @@
 .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
    arXiv 1409.1556.
 """
+from numbers import Real
+
 from cnn.layers import Conv, MaxPool, per_convolution, sides_after
 from mlp.layers import FullyConnected
 from utils import rna
@@ -125,6 +127,6 @@ class VGG(Layer):
 
 def filters(width, *counts):
     """Numbers of filters times `width`, rounded, at least 1."""
-    if not width > 0:
+    if not (isinstance(width, Real) and 0 < width < 1e9):
         raise ValueError(f'width must be a factor > 0 on the number of filters, got {width!r}')
     return [max(1, round(width * n)) for n in counts]

@@ -71,7 +71,7 @@ ALIASES = {'lr': 'learning_rate', 'rate': 'learning_rate', 'epoch': 'n_epochs', 
 def nearest(name, known):
     """'; did you mean ...?', where a known name is near or the field has another word for it."""
     def plain(text):
-        return re.sub('[^a-z0-9]', '', str(text).lower())
+        return re.sub('[^a-z0-9]', '', str(text)[:100].lower())
 
     def likeness(other):
         ours, theirs = plain(other), plain(name)
@@ -384,8 +384,10 @@ def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs
                     4 * len(state['arrays']) + 100)
         try:
             made = network(seen, len(classes), rng=rng, **kwargs)
-        except (TypeError, ArithmeticError) as error:
-            raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({error})") from error
+        except ModelError:
+            raise
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({str(error)[:300]})") from error
     return made if seen == tuple(im_dim) else Cropped(made, seen)
 
 
@@ -468,7 +470,7 @@ def network_arguments(options):
             raise ValueError(f'{key} is an argument of test(): give {key}=..., not network_args')
         if key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
             known = [k for k in accepted if k not in NETWORK_OPTIONS]
-            raise ValueError(f'network {class_name(network)} does not take network_args {key!r}; it takes '
+            raise ValueError(f'network {class_name(network)} does not take network_args {shortened(key)}; it takes '
                              + (', '.join(known) or 'nothing') + nearest(key, known))
     missing = [key for key, p in accepted.items() if p.default is p.empty and key not in kwargs and key not in further]
     if missing:
@@ -482,6 +484,14 @@ def arguments_used(options):
     used = {name: p.default for name, p in _accepted(options['network'])[0].items() if p.default is not p.empty}
     return json.loads(json.dumps(used | network_arguments(options),
                                  default=lambda value: getattr(value, 'name', None) or repr(value)))
+
+
+def arguments_of_file(path, options):
+    """`network_arguments` of options that a model file holds; what does not fit the class is the file's fault."""
+    try:
+        return network_arguments(options)
+    except ValueError as error:
+        raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({error})") from error
 
 
 def make_optimiser(options):
