@@ -50,6 +50,7 @@ from utils.arguments import (
     NETWORK_OPTIONS,
     TRAINING,
     UNSAVED,
+    arguments_of_file,
     arguments_used,
     as_json,
     checked,
@@ -62,6 +63,9 @@ from utils.arguments import (
     named,
     nearest,
     network_arguments,
+    shortened,
+    with_class_defaults,
+    without_idle,
 )
 from utils.faults import Checkpoint, Stops, memory_told
 from utils.functions import Functions, minibatches
@@ -77,7 +81,6 @@ from utils.record import (
     write_outputs,
 )
 from utils.rules import RULES
-from utils.untrusted import Draws
 
 __all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point', 'sample_set',
            'search', 'sweep', 'test']
@@ -141,8 +144,8 @@ class Result:
 
 
 @knows_what_was_given
-def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
-         activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
+def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=None,
+         activation=None, batch_norm=None, p_drop=None, p_dropConv=None, gaussian_std=None, val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
          momentum=0., nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None,
@@ -150,6 +153,9 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
          special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1,
          name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
+
+    Those of `n_hidden`, `activation`, `batch_norm`, `p_drop`, `p_dropConv` and `gaussian_std` that are not given are
+    the defaults of the network's class.
 
     Parameters
     ----------
@@ -163,18 +169,19 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         HDF5 set made by ``python -m loaders``; without one a small set of drawn faces is made and used.
     batch_size : int
         Images per minibatch.
-    n_hidden : list of int
-        Units of each hidden layer of the fully connected part.
-    activation : Activation
-        `rna.relu()`, `rna.sigmoid()` or `rna.tanh()`; also decides the initialisation.
-    batch_norm : bool
-        Batch norm in place of biases.
-    p_drop : float
-        Probability of dropping a unit of a hidden layer.
+    n_hidden : list of int, optional
+        Units of each hidden layer of the fully connected part; by default those of the network's class, [1024] for A.
+    activation : Activation, optional
+        `rna.relu()`, `rna.sigmoid()` or `rna.tanh()`; also decides the initialisation. By default that of the
+        network's class, relu for A.
+    batch_norm : bool, optional
+        Batch norm in place of biases; by default as the network's class has it, True for A.
+    p_drop : float, optional
+        Probability of dropping a unit of a hidden layer; by default that of the network's class, 0.5 for A.
     p_dropConv : list of float, optional
         The same for each convolution of the network; by default what the network's class has.
-    gaussian_std : float
-        Standard deviation of the noise on linear outputs in training.
+    gaussian_std : float, optional
+        Standard deviation of the noise on linear outputs in training; by default that of the network's class, 0 for A.
     val : bool
         Hold out the validation images, keep the epoch that is best on them, then retrain with them. False
         trains `n_epochs` epochs on everything and anneals.
@@ -282,12 +289,14 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
     console = reporting.Console(verbose, on_epoch)
     options = checked(options, NETWORKS)
+    given -= {key for key in NETWORK_OPTIONS if options[key] is None}
     begun = resume and os.path.exists(resume) and os.stat(resume)
     options, state, saved = _with_resumed(options, given)
+    options = with_class_defaults(options, given)
     with _open_data(options, console) as data:
         if saved:
             resuming.check_data(resume, saved, state['history'], data)
-        make_network = _network_maker(options, data, given, state)
+        make_network = _network_maker(options, data, state)
         path = _target(options, data)
         config = _config(options, data, path)
         _announce(console, options, data, path)
@@ -384,25 +393,37 @@ def _load_model(path):
             or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
         raise saving.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
                                 + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
-    _check_saved(path, config['options'])
+    _check_saved(path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
     return state, config
 
 
-def _check_saved(path, saved):
-    """Check the arguments in a model file like those of a caller. Nothing that they name is imported or opened."""
+def _check_saved(path, saved, n_arrays):
+    """Check the arguments in a model file with so many arrays of parameters like those of a caller.
+
+    They are brought into their plain form. Nothing that they name is imported or opened.
+    """
     defaults = _defaults()
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
             if key not in defaults or key in UNSAVED:
-                raise ValueError(f'test() has no argument {key!r}' + nearest(key, defaults))
+                raise ValueError(f'test() has no argument {shortened(key)}' + nearest(key, defaults))
+        if 'network' not in saved:
+            raise ValueError('its configuration is damaged, it names no network')
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
-            if not isinstance(saved[key], str):
-                raise ValueError(f'{key} must be a name, got {saved[key]!r}')
+            if not (isinstance(saved[key], str) or (key == 'activation' and saved[key] is None)):
+                raise ValueError(f'{key} must be a name, got {shortened(saved[key])}')
+        for key in NETWORK_OPTIONS:
+            if isinstance(saved.get(key), list) and len(saved[key]) > n_arrays:
+                raise ValueError(f'{key} has {len(saved[key])} values, more than the file has arrays of parameters '
+                                 f'({n_arrays})')
         for key, known in FUNCTIONS.items():
             if saved.get(key) not in known:         # a script's
                 neutral |= {key: defaults[key], f'{key}_args': None}
-        checked({**defaults, **saved, **neutral}, NETWORKS)
+        if not saved.get('momentum'):               # older models may have nesterov=True, which did nothing then
+            neutral['nesterov'] = False
+        plain = checked({**defaults, **saved, **neutral}, NETWORKS)
+        saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
     except (ValueError, TypeError, OverflowError) as error:
         raise saving.ModelError(f"'{path}' cannot be loaded: {error}") from None
 
@@ -413,7 +434,7 @@ def _saved_network(model, config):
     if not config['bundled_network']:
         raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
     if name not in NETWORKS:
-        raise saving.ModelError(f"'{model}' has a network {name!r}, which this symfer does not know")
+        raise saving.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
     return NETWORKS[name]
 
 
@@ -473,18 +494,12 @@ def sample_set(folder='datasets', say=print):
     return path
 
 
-def _network_maker(options, data, given, state=None):
+def _network_maker(options, data, state=None):
     """A function that builds the network from a generator; a saved one cannot be larger than what was saved."""
-    kwargs = network_arguments(options, given)
-
-    def make(rng):
-        rng = Draws(rng.bit_generator, _numbers(state)) if state else rng
-        return make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng, **kwargs)
-    return make
-
-
-def _numbers(state):
-    return sum(value.size for value in state['arrays'].values())
+    kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
+    saved = (options['resume'], state) if state else None
+    return lambda rng: make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng,
+                                    saved=saved, **kwargs)
 
 
 def _target(options, data):
@@ -507,22 +522,22 @@ def _config(options, data, path):
 
 def _label(options, data):
     """'A BN-drop (set 2)', in the manner of the thesis's tables."""
-    takes = inspect.signature(options['network']).parameters
-    dropped = [p for key in ('p_drop', 'p_dropConv') if key in takes
-               for p in np.ravel(takes[key].default if options[key] is None else options[key])]
-    techniques = (('BN', 'batch_norm' in takes and options['batch_norm']), ('drop', any(dropped)))
+    dropped = [p for key in ('p_drop', 'p_dropConv') if options[key] is not None for p in np.ravel(options[key])]
+    techniques = (('BN', options['batch_norm']), ('drop', any(dropped)))
     parts = '-'.join(word for word, there in techniques if there)
     return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, f'({data.name})']))
 
 
 def _announce(console, options, data, path):
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
-    narrowed = ' (narrowed)' if options['network_args'].get('width', 1) < 1 else ''
+    width = options['network_args'].get('width')
+    narrowed = ' (narrowed)' if isinstance(width, (int, float)) and width < 1 else ''
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
     crop = options['augment'] and options['augment'].crop
-    console.say(f"network {class_name(options['network'])}{args}{narrowed}, hidden layers {options['n_hidden']}, "
+    hidden = '' if options['n_hidden'] is None else f", hidden layers {options['n_hidden'] or 'none'}"
+    console.say(f"network {class_name(options['network'])}{args}{narrowed}{hidden}, "
                 + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '') + f'on {jax_backend.device_name()}')
     console.say(f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
                 f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes')
@@ -634,17 +649,14 @@ def open_model(model, network=None):
     """
     state, config = _load_model(model)
     options = _defaults() | config['options']
+    options['network_args'] = options['network_args'] or {}
     network = _saved_network(model, config) if network is None else named(network, NETWORKS, 'network', 'Class')
-    accepted = inspect.signature(network).parameters
-    kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
-    if 'activation' in kwargs:
-        kwargs['activation'] = _saved_activation(model, kwargs['activation'])
-    rng = Draws(np.random.PCG64(0), _numbers(state))
-    try:
-        net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']), rng=rng,
-                           **kwargs, **options['network_args'])
-    except TypeError as error:
-        raise saving.ModelError(f"'{model}' cannot be loaded: its arguments do not fit it ({error})") from error
+    used = {**options, 'network': network}
+    if used['activation'] is not None:
+        used['activation'] = _saved_activation(model, used['activation'])
+    kwargs = arguments_of_file(model, with_class_defaults(used))
+    net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']),
+                       rng=np.random.default_rng(0), saved=(model, state), **kwargs)
     targets = parameters(net)
     saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
              if path.startswith('parameters/')}
@@ -805,7 +817,10 @@ def _all_arguments(options):
     if options.get('resume') is not None:
         raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or search "
                          'goes on by itself when it is called again')
-    return as_json(checked({**defaults, **options}, NETWORKS))
+    given = {name for name, value in options.items() if value is not None}
+    options = with_class_defaults(checked({**defaults, **options}, NETWORKS), given)
+    network_arguments(options)
+    return as_json(options)
 
 
 def _experiment(options):
@@ -974,10 +989,9 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
     console = reporting.Console(verbose)
     _all_arguments(options)
-    given = frozenset(options)
-    options = checked({**_defaults(), **options}, NETWORKS)
+    options = with_class_defaults(checked({**_defaults(), **options}, NETWORKS))
     with _open_data(options, console) as data:
-        trainer = Trainer(_network_maker(options, data, given), data, optimiser=make_optimiser(options), **{
+        trainer = Trainer(_network_maker(options, data), data, optimiser=make_optimiser(options), **{
             key: options[key] for key in TRAINING})
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
@@ -1044,12 +1058,13 @@ def _parser():
                'See docs/experiments.md.')
     texts = _help_texts()
     lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int, 'track': str}
+    numbers = {'p_drop': float, 'gaussian_std': float}
     for key, p in inspect.signature(test).parameters.items():
         if key == 'on_epoch':
             continue
         flags = [f'--{key}'] + ([f"--{key.replace('_', '-')}"] if '_' in key else [])
         kwargs = {'help': texts[key], 'default': argparse.SUPPRESS}
-        if isinstance(p.default, bool):
+        if isinstance(p.default, bool) or key == 'batch_norm':
             kwargs['action'] = argparse.BooleanOptionalAction
         elif key in lists:
             kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
@@ -1057,8 +1072,8 @@ def _parser():
             kwargs['choices'] = list(rna.ACTIVATIONS)
         elif key in ('network_args', 'optimiser_args', 'schedule_args', 'augment'):
             kwargs |= {'type': _json, 'metavar': 'JSON'}
-        elif isinstance(p.default, (int, float)):
-            kwargs['type'] = type(p.default)
+        elif key in numbers or isinstance(p.default, (int, float)):
+            kwargs['type'] = numbers.get(key) or type(p.default)
         if p.default is not None:
             default = p.default.__name__ if key == 'network' else getattr(p.default, 'name', p.default)
             kwargs['help'] += f' (default: {default})'
@@ -1075,7 +1090,8 @@ def read_config(path):
     Parameters
     ----------
     path : path
-        YAML, a line ``argument: value`` for each argument. A network ``file.py:Class`` is looked for beside it.
+        YAML, a line ``argument: value`` for each argument. A network ``file.py:Class`` is looked for beside it and
+        run: options that its class does not take are left out where an older run wrote down their defaults.
 
     Returns
     -------
@@ -1086,6 +1102,11 @@ def read_config(path):
     ValueError
         The file is missing, is no table of arguments, or has one that `test` does not take.
     """
+    return without_idle(_file_arguments(path), NETWORKS)
+
+
+def _file_arguments(path):
+    """What a configuration holds, if all of it are arguments of `test`."""
     options = records.read_config(path)
     for key in options:
         if key not in inspect.signature(test).parameters:
@@ -1099,12 +1120,13 @@ def _configured(options):
     path = options.pop('config', None)
     if path is None:
         return options
-    return {**read_config(path), **options}
+    saved = _file_arguments(path)
+    return without_idle({**saved, **options}, NETWORKS, set(saved) - set(options))
 
 
 def _evaluate_command(arguments):
     parser = _Parser(prog='python launch.py evaluate', allow_abbrev=False,
-                                     description=inspect.getdoc(evaluate).split('\n')[0])
+                     description=inspect.getdoc(evaluate).split('\n')[0])
     parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
     parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
     parser.add_argument('--network', help='script.py:Class, where the network is one of your own')

@@ -248,7 +248,7 @@ class Record:
                     'data': data.name, 'host': about['host'], 'pid': about['pid'],
                     **{key: self.options[key] for key in ('network', 'seed', 'learning_rate', 'batch_size',
                                                           'n_epochs')},
-                    'n_hidden': ' '.join(map(str, self.options['n_hidden'])), 'options': json.dumps(self.options)}
+                    'n_hidden': ' '.join(map(str, self.options['n_hidden'] or ())), 'options': json.dumps(self.options)}
         self._table()
         self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
 
