@@ -217,7 +217,8 @@ def run_point(options, test, plain, **arguments):
             return 'pruned already'
         if model.exists():
             try:
-                saved = saving.load(model)[1]
+                state, saved = saving.load(model)
+                saving.check_values(model, state)
             except saving.ModelError:
                 saved = None
             if saved and _same(saved['options'], wanted):
