@@ -185,7 +185,7 @@ class TestOutputsAreChecked:
 
     def test_before_the_first_step_where_the_graph_does_not_know_the_shape(self, data):
         def unknown(self, x, phase):
-            y = pt.concatenate([self.out(x, phase)] * 2, axis=1).flatten(2)
+            y = pt.roll(pt.concatenate([self.out(x, phase)] * 2, axis=1), 1, axis=1)
             assert y.type.shape[1] is None
             return y
         with trainer(data, linear, unknown) as t, pytest.raises(ValueError, match=r'got an array of shape \(20, 6\)'):
@@ -285,3 +285,50 @@ def test_checking_draws_and_changes_nothing(rng):
     before = f.parameters['out.W'].get_value()
     f.check()
     assert f.counter.get_value() == 0 and (f.parameters['out.W'].get_value() == before).all()
+
+
+def test_a_run_says_that_outputs_look_like_probabilities_and_refuses_others_before_it_writes(
+        tiny_set, tmp_path, monkeypatch, capsys):
+    import launch
+
+    class Softened(MLP):
+        def __call__(self, x, phase):
+            return Softmax.probabilities(super().__call__(x, phase))
+
+    class Fewer(MLP):
+        def __init__(self, im_dim, n_classes, **options):
+            super().__init__(im_dim, n_classes - 1, **options)
+    monkeypatch.chdir(tmp_path)
+    options = dict(dataset=tiny_set, n_hidden=[5], p_drop=0., batch_norm=False, p_dropConv=[], n_epochs=1,
+                   anneal_epochs=1, batch_size=50, report=False, savename='m.h5')
+    result = launch.test(network=Softened, **options)
+    said, logged = capsys.readouterr().out, (result.folder / 'log.txt').read_text()
+    assert said.count("warning: the network's outputs look like probabilities") == 1
+    assert logged.count("warning: the network's outputs look like probabilities") == 1
+    with pytest.raises(ValueError, match=r'network Fewer must return linear outputs .*\(50, 2\)'):
+        launch.test(network=Fewer, **{**options, 'savename': 'other.h5'})
+    assert not list(tmp_path.glob('other*'))
+
+
+def test_a_model_saved_with_a_parameter_under_two_names_is_still_opened(tiny_set, tmp_path, monkeypatch):
+    import launch
+    from utils import saving
+
+    class Tied(MLP):
+        def __init__(self, im_dim, n_classes, *, rng):
+            super().__init__(im_dim, n_classes, n_hidden=[5], rng=rng)
+            self.layers = [self.fc]
+    monkeypatch.chdir(tmp_path)
+    launch.test(network=Tied, dataset=tiny_set, n_epochs=1, anneal_epochs=1, batch_size=50, report=False, verbose=0,
+                savename='m.h5')
+    state, config = saving.load('m.h5')
+    assert all('fc' in path for path in state['arrays'] if path != 'counter')
+    old = {**state, **{group: state[group] | {path.replace('fc', 'layers0'): value
+                                              for path, value in state[group].items() if 'fc' in path}
+                       for group in ('arrays', 'kept', 'trained')}}
+    saving.save('old.h5', old, config)
+    images = np.arange(3 * 144, dtype=np.uint8).reshape(3, *SIDE)
+    np.testing.assert_array_equal(launch.predict('old.h5', images, network=Tied),
+                                  launch.predict('m.h5', images, network=Tied))
+    again = launch.test(resume='old.h5', network=Tied, n_epochs=2, verbose=0)
+    assert len(again.history) == 2 + again.epoch + 1
