@@ -376,6 +376,7 @@ def _load_model(path):
         raise saving.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
                                 + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
     _check_saved(path, config['options'])
+    saving.check_values(path, state)
     return state, config
 
 

@@ -259,6 +259,33 @@ def test_a_model_that_contradicts_itself_is_not_gone_on_with(trained, tmp_path, 
         launch.test(resume=tmp_path / 'm.h5', n_epochs=3, verbose=0)
 
 
+@pytest.mark.parametrize('group', ['arrays', 'kept', 'trained'])
+@pytest.mark.parametrize('name, value, message', [
+    ('parameters/fc.softmax.W', np.nan, 'has values that are infinite or NaN'),
+    ('parameters/fc.hidden0.norm.mean', -np.inf, 'has values that are infinite or NaN'),
+    ('parameters/fc.hidden0.norm.var', np.inf, 'has values that are infinite or NaN'),
+    ('parameters/fc.hidden0.norm.var', -1e-3, 'has variances below 0')])
+def test_a_model_that_would_give_no_numbers_is_refused(trained, tmp_path, group, name, value, message):
+    state, config = saving.load(trained)
+    state[group][name] = state[group][name].copy()
+    state[group][name].flat[1] = value
+    saving.save(tmp_path / 'm.h5', state, config)
+    for use in (lambda: launch.open_model(tmp_path / 'm.h5'), lambda: launch.test(resume=tmp_path / 'm.h5', verbose=0),
+                lambda: launch.predict(tmp_path / 'm.h5', np.zeros((1, 12, 12), np.uint8))):
+        with pytest.raises(ModelError, match=f"m.h5' cannot be loaded: .*{name} {message}"):
+            use()
+
+
+@pytest.mark.parametrize('name', ['optimiser/velocity.fc.softmax.W', 'kept/optimiser/velocity.fc.softmax.W'])
+def test_a_state_of_the_optimiser_that_is_not_finite_is_refused(trained, tmp_path, name):
+    state, config = saving.load(trained)
+    arrays, rest = (state['kept'], name.removeprefix('kept/')) if name.startswith('kept/') else (state['arrays'], name)
+    arrays[rest] = np.full((8, 3), np.inf, 'float32')
+    saving.save(tmp_path / 'm.h5', state, config)
+    with pytest.raises(ModelError, match=f'{name} has values that are infinite or NaN'):
+        launch.test(resume=tmp_path / 'm.h5', verbose=0)
+
+
 def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(trained, tmp_path, monkeypatch):
     path = tmp_path / 'm.h5'
     state, config = saving.load(trained)

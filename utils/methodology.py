@@ -487,6 +487,9 @@ class Trainer:
         if not self._measured:
             measure_statistics(self.functions, subset, self.statistics_images, self.seed)
             self._measured = True
+            for name, p in self.functions.parameters.items():
+                if not p.tag.trainable and not np.isfinite(p.get_value(borrow=True)).all():
+                    self._diverged(f'{name} is not finite')
 
     def _epoch(self, subset, rate, n_epochs):
         """One pass over a subset in a random order that follows from seed, stage and epoch."""

@@ -255,7 +255,8 @@ def run_point(options, test, experiment, **arguments):
             return 'pruned already'
         if model.exists():
             try:
-                saved = saving.load(model)[1]
+                state, saved = saving.load(model)
+                saving.check_values(model, state)
             except saving.ModelError:
                 saved = None
             if saved and wanted.is_that_of(saved['options'], saved.get('content_digest'), saved_source(model, saved)):
