@@ -18,6 +18,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -625,6 +626,9 @@ def open_model(model, network=None):
     state, config = _load_model(model)
     options = _defaults() | config['options']
     network = _saved_network(model, config) if network is None else named(network, NETWORKS, 'network', 'Class')
+    change = resuming.network_change(Path(model), config, network, network in NETWORKS.values())
+    if change:
+        warnings.warn(change, stacklevel=3)
     accepted = inspect.signature(network).parameters
     kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
     if 'activation' in kwargs:
