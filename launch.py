@@ -19,6 +19,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -652,6 +653,9 @@ def open_model(model, network=None):
     options = _defaults() | config['options']
     options['network_args'] = options['network_args'] or {}
     network = _saved_network(model, config) if network is None else named(network, NETWORKS, 'network', 'Class')
+    change = resuming.network_change(Path(model), config, network, network in NETWORKS.values())
+    if change:
+        warnings.warn(change, stacklevel=3)
     used = {**options, 'network': network}
     if used['activation'] is not None:
         used['activation'] = _saved_activation(model, used['activation'])

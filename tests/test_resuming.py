@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cnn
@@ -177,6 +178,15 @@ def test_an_edited_network_is_not_gone_on_with_unless_it_is_accepted(tiny_set, s
     assert 'is not as it was' in capsys.readouterr().out
     launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)         # it is the model's own now
     assert 'accept_changed_network' not in saving.load('models/m.h5')[1]['options']
+
+
+def test_a_model_that_is_used_with_an_edited_network_warns(tiny_set, script, recwarn):
+    launch.test(**{**SMALL, 'network': script(), 'dataset': tiny_set})
+    image = np.zeros((1, 12, 12), np.uint8)
+    launch.predict('models/m.h5', image, network=script(HARMLESS[0]))
+    assert not [one for one in recwarn if 'is not as it was' in str(one.message)]
+    with pytest.warns(UserWarning, match='network Mine is not as it was'):
+        launch.predict('models/m.h5', image, network=script(EDITS[0][:2]))
 
 
 def test_of_models_of_early_versions_the_source_is_in_the_run_folder(tiny_set, script):

@@ -3,7 +3,7 @@
 ==================  ===========================================================================
 `check_data`        refuses another data set
 `network_source`    what a network's class consists of, saved in the model
-`changed_lines`     how a class differs from a saved one
+`network_change`    how a class differs from a model's
 `check_network`     refuses a class that was edited
 ==================  ===========================================================================
 """
@@ -182,8 +182,8 @@ def folder_source(folder, options, bundled):
     return source_in(text, str(options['network']).rpartition(':')[2], options, bundled)
 
 
-def check_network(model, config, network, bundled, accept, say):
-    """Refuse to go on with a network's class that is not what it was when the model was trained.
+def network_change(model, config, network, bundled):
+    """A text on how a network's class differs from what it was when a model was trained; None where it does not.
 
     Parameters
     ----------
@@ -193,26 +193,26 @@ def check_network(model, config, network, bundled, accept, say):
     network : class
     bundled : bool
         Whether it is one of symfer's.
-    accept : bool
-        Say what has changed and go on.
-    say : callable
+    """
+    saved, now = saved_source(model, config), network_source(network, config['options'], bundled)
+    if saved is None or saved == now:
+        return None
+    name = class_name(network)
+    if now is None:
+        return f"whether network {name} is as it was when '{model}' was trained cannot be told: it has no source file"
+    return f"network {name} is not as it was when '{model}' was trained:\n" + '\n'.join(changed_lines(saved, now))
+
+
+def check_network(model, config, network, bundled, accept, say):
+    """Refuse to go on with a network's class that is not what it was; with `accept`, or without a source, say it only.
 
     Raises
     ------
     ValueError
     """
-    name = class_name(network)
-    saved, now = saved_source(model, config), network_source(network, config['options'], bundled)
-    if saved is None:
-        return
-    if now is None:
-        say(f"whether network {name} is as it was when '{model}' was trained cannot be told: it has no source file")
-        return
-    lines = '\n'.join(changed_lines(saved, now))
-    if not lines:
-        return
-    what = f"network {name} is not as it was when '{model}' was trained"
-    if not accept:
-        raise ValueError(f'{what}:\n{lines}\nUndo the change, start a new experiment, or go on with the changed class: '
+    change = network_change(model, config, network, bundled)
+    if change and '\n' in change and not accept:
+        raise ValueError(f'{change}\nUndo the change, start a new experiment, or go on with the changed class: '
                          'accept_changed_network=True (--accept-changed-network)')
-    say(f'{what}, and it is accepted:\n{lines}')
+    if change:
+        say(change)
