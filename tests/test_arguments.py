@@ -196,7 +196,7 @@ def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
     class MLP(mlp.MLP):         # the class has other defaults by now
         def __init__(self, im_dim, n_classes, n_hidden=(3,), activation=rna.tanh(), batch_norm=False, p_drop=0., *, rng):
             super().__init__(im_dim, n_classes, n_hidden, activation, batch_norm, p_drop, rng=rng)
-    again = launch.test(resume='m.h5', network=MLP, n_epochs=2, verbose=0)
+    again = launch.test(resume='m.h5', network=MLP, n_epochs=2, accept_changed_network=True, verbose=0)
     assert {key: again.config['options'][key] for key in net} == net
     assert launch.open_model('m.h5', MLP)[0].fc.hidden[0].activation == rna.relu()
 
