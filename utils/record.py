@@ -489,7 +489,7 @@ def same_data(a, b):
     """Whether two runs, from `read_run`, had the same data set; of early versions source and name are compared."""
     a, b = a['run'], b['run']
     known = a.get('content_digest') and b.get('content_digest')
-    return all(a.get(key) == b.get(key) for key in (['content_digest'] if known else ['fingerprint', 'data_name']))
+    return all(a.get(key) == b.get(key) for key in ('fingerprint', 'data_name', *(['content_digest'] if known else [])))
 
 
 def status_of(folder):
