@@ -5,15 +5,15 @@ validation images, anneal, test, save, plot. `predict` applies a saved model to 
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 # ruff: noqa: E402, I001
-from utils.results.predictions import write_outputs
-from utils.results import report as reports
 from utils.results import competition, metrics, plots, summary
+from utils.results.predictions import write_outputs
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
 keep_compiled()
 
 import argparse
+import difflib
 import functools
 import inspect
 import json
@@ -21,6 +21,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -32,19 +33,25 @@ import loaders
 import mlp
 from loaders.sample import write_csv
 from utils import (
+    __version__,
     comparison,
     ensembles,
     jax_backend,
     reporting,
+    resuming,
     rna,
     saving,
     sweeps,
 )
+from utils import record as records
+from utils.results import report as reports
 from utils.arguments import (
     FIXED,
     FUNCTIONS,
     NETWORK_OPTIONS,
     TRAINING,
+    UNSAVED,
+    arguments_of_file,
     arguments_used,
     as_json,
     checked,
@@ -57,21 +64,26 @@ from utils.arguments import (
     named,
     nearest,
     network_arguments,
+    shortened,
+    with_class_defaults,
+    without_idle,
 )
 from utils.faults import Checkpoint, Stops, memory_told
 from utils.functions import Functions, minibatches
 from utils.layer import parameters
-from utils.methodology import Trainer, fitting, test_outputs
+from utils.methodology import Trainer, fitting, once, test_outputs
 from utils.record import (
     Record,
     empty_folder,
     locked,
     numbered_folder,
-    read_config,
     read_run,
     write_json,
 )
-from utils.untrusted import Draws
+from utils.rules import RULES
+
+__all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point', 'sample_set',
+           'search', 'sweep', 'test']
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -132,15 +144,18 @@ class Result:
 
 
 @knows_what_was_given
-def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=(1024,),
-         activation=rna.relu(), batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=0., val=True,
+def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=None,
+         activation=None, batch_norm=None, p_drop=None, p_dropConv=None, gaussian_std=None, val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
          rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
          momentum=0., nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None,
-         average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32', special_test=True,
-         show_test=False, resume=None, save_every=1, name=None, on_epoch=None, verbose=1, report=True, track=None,
-         given=frozenset()):
+         average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32',
+         special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1,
+         name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
+
+    Those of `n_hidden`, `activation`, `batch_norm`, `p_drop`, `p_dropConv` and `gaussian_std` that are not given are
+    the defaults of the network's class.
 
     Parameters
     ----------
@@ -154,18 +169,19 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         HDF5 set made by ``python -m loaders``; without one a small set of drawn faces is made and used.
     batch_size : int
         Images per minibatch.
-    n_hidden : list of int
-        Units of each hidden layer of the fully connected part.
-    activation : Activation
-        `rna.relu()`, `rna.sigmoid()` or `rna.tanh()`; also decides the initialisation.
-    batch_norm : bool
-        Batch norm in place of biases.
-    p_drop : float
-        Probability of dropping a unit of a hidden layer.
+    n_hidden : list of int, optional
+        Units of each hidden layer of the fully connected part; by default those of the network's class, [1024] for A.
+    activation : Activation, optional
+        `rna.relu()`, `rna.sigmoid()` or `rna.tanh()`; also decides the initialisation. By default that of the
+        network's class, relu for A.
+    batch_norm : bool, optional
+        Batch norm in place of biases; by default as the network's class has it, True for A.
+    p_drop : float, optional
+        Probability of dropping a unit of a hidden layer; by default that of the network's class, 0.5 for A.
     p_dropConv : list of float, optional
         The same for each convolution of the network; by default what the network's class has.
-    gaussian_std : float
-        Standard deviation of the noise on linear outputs in training.
+    gaussian_std : float, optional
+        Standard deviation of the noise on linear outputs in training; by default that of the network's class, 0 for A.
     val : bool
         Hold out the validation images, keep the epoch that is best on them, then retrain with them. False
         trains `n_epochs` epochs on everything and anneals.
@@ -235,6 +251,8 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         A model file with which to go on: an interrupted experiment goes on where it was saved, and one that
         was given fewer `n_epochs` or `anneal_epochs` is continued. Arguments that are left out are taken from
         it; those that decide the result cannot be changed.
+    accept_changed_network : bool
+        Go on with the model to resume although its network's class was edited since.
     save_every : int
         Epochs between writings of the model file. It is written at the end of a stage, on Ctrl-C and on errors too.
     name : str, optional
@@ -271,10 +289,14 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
     console = reporting.Console(verbose, on_epoch)
     options = checked(options, NETWORKS)
+    given -= {key for key in NETWORK_OPTIONS if options[key] is None}
     begun = resume and os.path.exists(resume) and os.stat(resume)
-    options, state = _with_resumed(options, given)
+    options, state, saved = _with_resumed(options, given)
+    options = with_class_defaults(options, given)
     with _open_data(options, console) as data:
-        make_network = _network_maker(options, data, given, state)
+        if saved:
+            resuming.check_data(resume, saved, state['history'], data)
+        make_network = _network_maker(options, data, state)
         path = _target(options, data)
         config = _config(options, data, path)
         _announce(console, options, data, path)
@@ -294,11 +316,16 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
             if state:
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
-                trainer.check_rates(options['n_epochs'], options['patience'])
+                trainer.check_epochs(options['n_epochs'], options['anneal_epochs'], options['patience'])
+                resuming.check_network(Path(resume), saved, options['network'], config['bundled_network'],
+                                       options['accept_changed_network'], console.say)
+            console.follow(options['rule'], trainer.history)
             record = Record(path, config, options['network'], _label(options, data), data, resume,
                             len(trainer.history))
             console.write_to(record.log)
             console.say(f"record goes to '{record.folder}'", level=2)
+            if record.caveat:
+                console.say(record.caveat)
             with stops, record.kept(), checkpoint.kept_safe(trainer), told():
                 trainer.train(options['n_epochs'], options['patience'])
                 console.say(_kept_line(trainer, options))
@@ -319,9 +346,9 @@ def _defaults():
 
 
 def _with_resumed(options, given):
-    """Options completed by those of the experiment to resume, and its state."""
+    """Options completed by those of the experiment to resume, its state and its configuration."""
     if options['resume'] is None:
-        return options, None
+        return options, None, None
     state, config = _load_model(options['resume'])
     saved, now = config['options'], as_json(options)
     changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
@@ -332,6 +359,9 @@ def _with_resumed(options, given):
     for key in saved:
         if key not in given and key in options:
             options[key] = saved[key]
+    for key, stage in (('n_epochs', 'train'), ('anneal_epochs', 'anneal')):
+        if key not in given:            # models of early versions may have had more epochs than they say
+            options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
     if 'network' not in given:
         options['network'] = _saved_network(options['resume'], config)
     if isinstance(options['activation'], str):
@@ -342,8 +372,7 @@ def _with_resumed(options, given):
             options[key] = _saved_function(options['resume'], key, options[key], known)
     if 'savename' not in given:
         options['savename'] = options['resume']
-    options['fingerprint'] = config['fingerprint']
-    return options, state
+    return options, state, config
 
 
 def _check_unchanged(model, begun):
@@ -357,30 +386,45 @@ def _load_model(path):
     state, config = saving.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
+    wrong += [key for key in ('content_digest', 'network_source')      # early versions had none
+              if not isinstance(config.get(key), (str, type(None)))]
     if (wrong or not config['classes'] or len(config['im_dim']) != 2
             or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
             or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
         raise saving.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
                                 + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
-    _check_saved(path, config['options'])
+    _check_saved(path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
+    saving.check_values(path, state)
     return state, config
 
 
-def _check_saved(path, saved):
-    """Check the arguments in a model file like those of a caller. Nothing that they name is imported or opened."""
+def _check_saved(path, saved, n_arrays):
+    """Check the arguments in a model file with so many arrays of parameters like those of a caller.
+
+    They are brought into their plain form. Nothing that they name is imported or opened.
+    """
     defaults = _defaults()
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
-            if key not in defaults or key in ('resume', 'on_epoch', 'verbose'):
-                raise ValueError(f'test() has no argument {key!r}' + nearest(key, defaults))
+            if key not in defaults or key in UNSAVED:
+                raise ValueError(f'test() has no argument {shortened(key)}' + nearest(key, defaults))
+        if 'network' not in saved:
+            raise ValueError('its configuration is damaged, it names no network')
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
-            if not isinstance(saved[key], str):
-                raise ValueError(f'{key} must be a name, got {saved[key]!r}')
+            if not (isinstance(saved[key], str) or (key == 'activation' and saved[key] is None)):
+                raise ValueError(f'{key} must be a name, got {shortened(saved[key])}')
+        for key in NETWORK_OPTIONS:
+            if isinstance(saved.get(key), list) and len(saved[key]) > n_arrays:
+                raise ValueError(f'{key} has {len(saved[key])} values, more than the file has arrays of parameters '
+                                 f'({n_arrays})')
         for key, known in FUNCTIONS.items():
             if saved.get(key) not in known:         # a script's
                 neutral |= {key: defaults[key], f'{key}_args': None}
-        checked({**defaults, **saved, **neutral}, NETWORKS)
+        if not saved.get('momentum'):               # older models may have nesterov=True, which did nothing then
+            neutral['nesterov'] = False
+        plain = checked({**defaults, **saved, **neutral}, NETWORKS)
+        saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
     except (ValueError, TypeError, OverflowError) as error:
         raise saving.ModelError(f"'{path}' cannot be loaded: {error}") from None
 
@@ -391,7 +435,7 @@ def _saved_network(model, config):
     if not config['bundled_network']:
         raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
     if name not in NETWORKS:
-        raise saving.ModelError(f"'{model}' has a network {name!r}, which this symfer does not know")
+        raise saving.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
     return NETWORKS[name]
 
 
@@ -412,24 +456,26 @@ def _saved_function(model, what, name, known):
 def _open_data(options, console):
     if options['dataset'] is None:
         options['dataset'] = sample_set(say=console.say)
-    try:
-        data = loaders.load(options['dataset'])
-    except loaders.DataError as error:
-        if not Path(options['dataset']).is_file():
-            raise
-        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
-                         f"loaders '{options['dataset']}'") from None
+    data = _load_set(options['dataset'])
     try:
         if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
             raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
                              f"{options['im_dim']}")
-        if options.get('fingerprint', data.fingerprint) != data.fingerprint:
-            raise ValueError(f"'{options['resume']}' was trained on another data set than '{data.path}'")
         data.verify()
     except ValueError:
         data.close()
         raise
     return data
+
+
+def _load_set(path):
+    try:
+        return loaders.load(path)
+    except loaders.DataError as error:
+        if not Path(path).is_file():
+            raise
+        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
+                         f"loaders '{path}'") from None
 
 
 def sample_set(folder='datasets', say=print):
@@ -449,18 +495,12 @@ def sample_set(folder='datasets', say=print):
     return path
 
 
-def _network_maker(options, data, given, state=None):
+def _network_maker(options, data, state=None):
     """A function that builds the network from a generator; a saved one cannot be larger than what was saved."""
-    kwargs = network_arguments(options, given)
-
-    def make(rng):
-        rng = Draws(rng.bit_generator, _numbers(state)) if state else rng
-        return make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng, **kwargs)
-    return make
-
-
-def _numbers(state):
-    return sum(value.size for value in state['arrays'].values())
+    kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
+    saved = (options['resume'], state) if state else None
+    return lambda rng: make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng,
+                                    saved=saved, **kwargs)
 
 
 def _target(options, data):
@@ -472,32 +512,33 @@ def _target(options, data):
 
 def _config(options, data, path):
     """What is saved with the parameters: every argument, and where the data come from."""
-    saved = as_json({key: value for key, value in options.items() if key != 'fingerprint'})
+    saved, bundled = as_json(options), options['network'] in NETWORKS.values()
     return {'options': {**saved, 'savename': str(path)}, 'fingerprint': data.fingerprint,
-            'bundled_network': options['network'] in NETWORKS.values(), 'classes': list(data.classes),
-            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options)}
+            'content_digest': data.content_digest, 'bundled_network': bundled, 'classes': list(data.classes),
+            'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options),
+            'network_source': resuming.network_source(options['network'], saved, bundled)}
 
 
 # --------------------------------------------------------------------------------- what is told
 
 def _label(options, data):
     """'A BN-drop (set 2)', in the manner of the thesis's tables."""
-    takes = inspect.signature(options['network']).parameters
-    dropped = [p for key in ('p_drop', 'p_dropConv') if key in takes
-               for p in np.ravel(takes[key].default if options[key] is None else options[key])]
-    techniques = (('BN', 'batch_norm' in takes and options['batch_norm']), ('drop', any(dropped)))
+    dropped = [p for key in ('p_drop', 'p_dropConv') if options[key] is not None for p in np.ravel(options[key])]
+    techniques = (('BN', options['batch_norm']), ('drop', any(dropped)))
     parts = '-'.join(word for word, there in techniques if there)
     return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, f'({data.name})']))
 
 
 def _announce(console, options, data, path):
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
-    narrowed = ' (narrowed)' if options['network_args'].get('width', 1) < 1 else ''
+    width = options['network_args'].get('width')
+    narrowed = ' (narrowed)' if isinstance(width, (int, float)) and width < 1 else ''
     counts = [f'{len(subset)} {name}' for name, subset in (
         ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
         ('test', data.test)) if subset is not None]
     crop = options['augment'] and options['augment'].crop
-    console.say(f"network {class_name(options['network'])}{args}{narrowed}, hidden layers {options['n_hidden']}, "
+    hidden = '' if options['n_hidden'] is None else f", hidden layers {options['n_hidden'] or 'none'}"
+    console.say(f"network {class_name(options['network'])}{args}{narrowed}{hidden}, "
                 + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '') + f'on {jax_backend.device_name()}')
     console.say(f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
                 f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes')
@@ -507,10 +548,9 @@ def _announce(console, options, data, path):
 
 
 def _kept_line(trainer, options):
-    best = trainer.best
+    best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
-    point = 'entropy point' if options['rule'] == 'entropy' else 'smallest validation error'
     then = (f"retraining with the validation images for {best['epoch']} epochs" if options['retrain']
             else 'going on with the parameters of that epoch')
     if trainer.out_of_patience(options['patience']):
@@ -569,15 +609,16 @@ def _report(console, options, data, trainer, errors, record, config, start):
                          for p in parameters(trainer.functions.network, trainable=True).values()),
         evaluation=scores)
     console.say('drawing the figures', level=2)
-    plots.draw(folder / 'figures', plots.Subject(
-        trainer.functions.network, data.shape, data.test, data.classes, trainer.test_outputs, scores,
-        record.histograms, trainer.history, best, label), only=() if options['report'] else ('curves',))
+    subject = plots.Subject(trainer.functions.network, data.shape, data.test, data.classes, trainer.test_outputs,
+                            scores, record.histograms, trainer.history, best, label, options['rule'])
+    plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))
     seconds = time.perf_counter() - start
     console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
     console.say(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
         reports.write_report(folder / 'report.html', label, scores, folder / 'figures', history=trainer.history,
-                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data))
+                             texts=reports.texts_of(folder), lead=_lead(values, data), note=_data_note(data),
+                             rule=options['rule'])
     record.end('finished', values)
     return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
                   config=config, folder=folder)
@@ -608,20 +649,21 @@ def open_model(model, network=None):
     """
     state, config = _load_model(model)
     options = _defaults() | config['options']
+    options['network_args'] = options['network_args'] or {}
     network = _saved_network(model, config) if network is None else named(network, NETWORKS, 'network', 'Class')
-    accepted = inspect.signature(network).parameters
-    kwargs = {key: options[key] for key in NETWORK_OPTIONS if key in accepted and options[key] is not None}
-    if 'activation' in kwargs:
-        kwargs['activation'] = _saved_activation(model, kwargs['activation'])
-    rng = Draws(np.random.PCG64(0), _numbers(state))
-    try:
-        net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']), rng=rng,
-                           **kwargs, **options['network_args'])
-    except TypeError as error:
-        raise saving.ModelError(f"'{model}' cannot be loaded: its arguments do not fit it ({error})") from error
+    change = resuming.network_change(Path(model), config, network, network in NETWORKS.values())
+    if change:
+        warnings.warn(change, stacklevel=3)
+    used = {**options, 'network': network}
+    if used['activation'] is not None:
+        used['activation'] = _saved_activation(model, used['activation'])
+    kwargs = arguments_of_file(model, with_class_defaults(used))
+    net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']),
+                       rng=np.random.default_rng(0), saved=(model, state), **kwargs)
     targets = parameters(net)
     saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
              if path.startswith('parameters/')}
+    saved = once(saved, {key: p.type.shape for key, p in targets.items()}, net)
     fitting(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
     for key, p in targets.items():
         p.set_value(saved[key])
@@ -673,7 +715,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
             raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
-                      augment=make_augment(config['options']['augment']))
+                      augment=make_augment(config['options']['augment']), n_classes=len(data.classes))
         with memory_told(jax_backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes)
@@ -757,7 +799,8 @@ def predict(model, images, *, network=None, batch_size=100):
         raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
                          f'{images.shape}')
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'])
+    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'],
+                  n_classes=len(config['classes']))
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     with memory_told(jax_backend.device_name(), batch_size):
         logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
@@ -774,17 +817,27 @@ def _all_arguments(options):
     for name in options:
         if name not in defaults:
             raise ValueError(f'test() has no argument {name!r}' + nearest(name, defaults))
-    return as_json(checked({**defaults, **options}, NETWORKS))
+    if options.get('resume') is not None:
+        raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or search "
+                         'goes on by itself when it is called again')
+    given = {name for name, value in options.items() if value is not None}
+    options = with_class_defaults(checked({**defaults, **options}, NETWORKS), given)
+    network_arguments(options)
+    return as_json(options)
 
 
-def _point_arguments(options):
-    """The arguments of a point in the form in which a run saves them."""
-    return {key: value for key, value in _all_arguments(options).items() if key in options}
+def _experiment(options):
+    """What a point of a sweep is to be."""
+    network = named(options.get('network', cnn.A), NETWORKS, 'network', 'Class')
+    arguments, bundled = _all_arguments({**options, 'network': network}), network in NETWORKS.values()
+    source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
+    with _load_set(options.get('dataset') or sample_set()) as data:
+        return sweeps.Experiment(arguments, _all_arguments({}), data.content_digest, source, bundled)
 
 
 def run_point(options, **arguments):
     """Run one point of a sweep unless it is done; see `utils.sweeps.run_point`."""
-    return sweeps.run_point(options, test, _point_arguments, **{'verbose': 0, **arguments})
+    return sweeps.run_point(options, test, _experiment, **{'verbose': 0, **arguments})
 
 
 def _point_of_input(file):
@@ -819,8 +872,8 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
     Returns
     -------
     list of Path
-        Model files of the points that have finished, in the order of their mean validation cross-entropy over
-        the seeds.
+        Model files of the points that have finished, in the order of the mean over the seeds of the validation
+        figure by which epochs are kept (`rule`).
 
     Raises
     ------
@@ -832,8 +885,7 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
         options['dataset'] = str(sample_set(say=say))
     every = sweeps.points(grid or {}, list(seeds), Path(savename).with_suffix(''))
     every = [{**options, **point} for point in every]
-    for point in every:
-        _all_arguments(point)
+    wanted = [_experiment(point) for point in every]
     kind, _, count = str(workers).partition(':')
     if not (kind == 'ray' and (not count or count.isdigit())) and not (kind.isdigit() and int(kind) > 0):
         raise ValueError(f"workers must be a number of processes, 'ray' or 'ray:N', got {workers!r}")
@@ -854,15 +906,14 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
         failures = sweeps.in_processes(every, sweeps.worker_command('launch', '_point_of_input'), int(kind), say)
     else:
         failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
-    folders = [sweeps.finished_run(point['savename'], point) for point in map(_point_arguments, every)]
+    folders = [sweeps.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
         say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
-    groups = [group for group in comparison.grouped(runs) if len(group.values('validation cross-entropy'))]
-    groups.sort(key=lambda group: group.values('validation cross-entropy').mean())
+    groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
         say('\n' + comparison.as_text(*comparison.summary(groups)))
-        say(f"\nchosen on the validation images: {groups[0].name}")
+        say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
                          f'{next(iter(failures.values()))}')
@@ -871,7 +922,9 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
 
 
 def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
-    """Search arguments for the smallest validation cross-entropy with Optuna; the same call again goes on with it.
+    """Search arguments for the smallest validation figure with Optuna; the same call again goes on with it.
+
+    The figure is that by which epochs are kept (`rule`): the cross-entropy or the error.
 
     Parameters
     ----------
@@ -889,28 +942,30 @@ def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, v
     Returns
     -------
     optuna.Study
-        `best_params` and `best_value`, the validation cross-entropy.
+        `best_params` and `best_value`, the validation figure.
     """
     say = reporting.Console(verbose).say
     if not (isinstance(n_trials, int) and n_trials > 0):
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
-    if options.get('val') is False:
-        raise ValueError('a search chooses on the validation images: val must be True')
-    if options.get('dataset') is None:
-        options['dataset'] = str(sample_set(say=say))
+    if 'rule' in space:
+        raise ValueError('a search goes by one rule: give rule= outside the ranges')
     space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
              value if isinstance(value, tuple) else sweeps.parse_space([f'{name}={value}'])[name]
              for name, value in space.items()}
-    for name, what in space.items():
-        for value in what[1] if what[0] == 'choice' else what[1:3]:
-            _all_arguments({**options, name: value})
+    ends = [{name: value} for name, what in space.items()
+            for value in (what[1] if what[0] == 'choice' else what[1:3])]
+    if not all(_all_arguments({**options, **end})['val'] for end in ends or [{}]):
+        raise ValueError('a search chooses on the validation images: val must be True')
+    rule = RULES[options.get('rule', 'entropy')]
+    if options.get('dataset') is None:
+        options['dataset'] = str(sample_set(say=say))
 
     def work(point, on_epoch):
         return run_point({**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
-    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed)
+    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
     if finished:
-        say(f'\nsmallest validation cross-entropy {study.best_value:.4f} (trial {study.best_trial.number}): '
+        say(f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
             + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
     return study
 
@@ -937,10 +992,9 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
     console = reporting.Console(verbose)
     _all_arguments(options)
-    given = frozenset(options)
-    options = checked({**_defaults(), **options}, NETWORKS)
+    options = with_class_defaults(checked({**_defaults(), **options}, NETWORKS))
     with _open_data(options, console) as data:
-        trainer = Trainer(_network_maker(options, data, given), data, optimiser=make_optimiser(options), **{
+        trainer = Trainer(_network_maker(options, data), data, optimiser=make_optimiser(options), **{
             key: options[key] for key in TRAINING})
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
@@ -971,8 +1025,35 @@ def _help_texts():
     return texts
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line each, with the nearest option, in place of the usage of all options."""
+
+    def error(self, message):
+        word, _, unknown = message.partition(': ')
+        if word == 'unrecognized arguments':
+            message += nearest(unknown.split()[0], self._option_string_actions)
+        self.exit(2, f'error: {_visible(message)} ({self.prog} --help tells of all)\n')
+
+
+def _json(text):
+    """What a JSON text holds, for an option; a wrong one is quoted where it is wrong."""
+    def table(pairs):
+        for k, (key, _) in enumerate(pairs):
+            if key in dict(pairs[:k]):
+                raise argparse.ArgumentTypeError(f'{key!r} stands twice in {text!r}: keep one of them')
+        return dict(pairs)
+    try:
+        return json.loads(text, object_pairs_hook=table)
+    except json.JSONDecodeError as error:
+        where = f'at {text[error.pos:error.pos + 20]!r}' if error.pos < len(text) else 'at its end'
+        raise argparse.ArgumentTypeError(f'expected JSON, as {{"name": 1}}, got {text!r}: {error.msg} {where}'
+                                         ) from None
+    except RecursionError:
+        raise argparse.ArgumentTypeError('expected JSON of a few levels') from None
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='python launch.py', allow_abbrev=False,
         description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
                     'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.',
@@ -980,28 +1061,61 @@ def _parser():
                'See docs/experiments.md.')
     texts = _help_texts()
     lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int, 'track': str}
+    numbers = {'p_drop': float, 'gaussian_std': float}
     for key, p in inspect.signature(test).parameters.items():
         if key == 'on_epoch':
             continue
         flags = [f'--{key}'] + ([f"--{key.replace('_', '-')}"] if '_' in key else [])
         kwargs = {'help': texts[key], 'default': argparse.SUPPRESS}
-        if isinstance(p.default, bool):
+        if isinstance(p.default, bool) or key == 'batch_norm':
             kwargs['action'] = argparse.BooleanOptionalAction
         elif key in lists:
             kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
         elif key == 'activation':
             kwargs['choices'] = list(rna.ACTIVATIONS)
         elif key in ('network_args', 'optimiser_args', 'schedule_args', 'augment'):
-            kwargs |= {'type': json.loads, 'metavar': 'JSON'}
-        elif isinstance(p.default, (int, float)):
-            kwargs['type'] = type(p.default)
+            kwargs |= {'type': _json, 'metavar': 'JSON'}
+        elif key in numbers or isinstance(p.default, (int, float)):
+            kwargs['type'] = numbers.get(key) or type(p.default)
         if p.default is not None:
             default = p.default.__name__ if key == 'network' else getattr(p.default, 'name', p.default)
             kwargs['help'] += f' (default: {default})'
         parser.add_argument(*flags, **kwargs)
     parser.add_argument('--config', metavar='FILE', default=argparse.SUPPRESS,
                         help='a config.yaml of a run, to repeat it; options given besides replace its own')
+    parser.add_argument('--version', action='version', version=f'symfer {__version__}')
     return parser
+
+
+def read_config(path):
+    """Arguments of `test` from the config.yaml of a run or one written by hand: ``test(**read_config(path))``.
+
+    Parameters
+    ----------
+    path : path
+        YAML, a line ``argument: value`` for each argument. A network ``file.py:Class`` is looked for beside it and
+        run: options that its class does not take are left out where an older run wrote down their defaults.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        The file is missing, is no table of arguments, or has one that `test` does not take.
+    """
+    return without_idle(_file_arguments(path), NETWORKS)
+
+
+def _file_arguments(path):
+    """What a configuration holds, if all of it are arguments of `test`."""
+    options = records.read_config(path)
+    for key in options:
+        if key not in inspect.signature(test).parameters:
+            raise ValueError(f"'{path}': test() has no argument {key!r}"
+                             + nearest(key, inspect.signature(test).parameters))
+    return options
 
 
 def _configured(options):
@@ -1009,17 +1123,13 @@ def _configured(options):
     path = options.pop('config', None)
     if path is None:
         return options
-    saved = read_config(path)
-    for key in saved:
-        if key not in inspect.signature(test).parameters:
-            raise ValueError(f"'{path}': test() has no argument {key!r}"
-                             + nearest(key, inspect.signature(test).parameters))
-    return {**saved, **options}
+    saved = _file_arguments(path)
+    return without_idle({**saved, **options}, NETWORKS, set(saved) - set(options))
 
 
 def _evaluate_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py evaluate', allow_abbrev=False,
-                                     description=inspect.getdoc(evaluate).split('\n')[0])
+    parser = _Parser(prog='python launch.py evaluate', allow_abbrev=False,
+                     description=inspect.getdoc(evaluate).split('\n')[0])
     parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
     parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
     parser.add_argument('--network', help='script.py:Class, where the network is one of your own')
@@ -1032,7 +1142,7 @@ def _evaluate_command(arguments):
 
 
 def _compare_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py compare', allow_abbrev=False, description=(
+    parser = _Parser(prog='python launch.py compare', allow_abbrev=False, description=(
         'Compare finished runs: means over seeds, paired tests, curves, the competition.'))
     parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
     parser.add_argument('--folder', help='where to write (default: the next comparison-001 beside the models)')
@@ -1041,7 +1151,7 @@ def _compare_command(arguments):
 
 
 def _ensemble_command(arguments):
-    parser = argparse.ArgumentParser(prog='python launch.py ensemble', allow_abbrev=False, description=(
+    parser = _Parser(prog='python launch.py ensemble', allow_abbrev=False, description=(
         'Combine finished runs and evaluate what comes out.'))
     parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
     parser.add_argument('--average', choices=ensembles.AVERAGES, default='probabilities', help='what is averaged')
@@ -1116,12 +1226,28 @@ COMMANDS = {'evaluate': _evaluate_command, 'compare': _compare_command, 'ensembl
             'rates': _rates_command}
 
 
+def _no_command(word):
+    """The error on a first argument that is neither a command nor an option."""
+    instead = {'predict': 'launch.predict(model, images) does it in Python', 'sweep': 'write --sweep ARG=V,V',
+               'search': 'write --search ARG=LOW..HIGH'}
+    near, = difflib.get_close_matches(word, [*COMMANDS, 'help', *instead], 1) or [None]
+    advice = instead.get(near) or (f'did you mean {near!r}?' if near else
+                                   'an experiment takes options alone, as in --dataset SET')
+    return f"there is no command {word!r}; {advice} (commands: {', '.join(COMMANDS)}, help)"
+
+
 def main(arguments=None):
     """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    command = COMMANDS.get(arguments[0]) if arguments else None
+    if arguments[:1] == ['help']:
+        arguments = [*arguments[1:2], '--help']
     try:
-        command(arguments[1:]) if command else _test_command(arguments)
+        if not arguments or arguments[0].startswith('-'):
+            _test_command(arguments)
+        elif arguments[0] in COMMANDS:
+            COMMANDS[arguments[0]](arguments[1:])
+        else:
+            raise ValueError(_no_command(arguments[0]))
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         print(f'error: {_visible(error)}', file=sys.stderr)
         return 2

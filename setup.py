@@ -1,13 +1,16 @@
 """Installation of symfer: ``pip install -e .``, with extras, see below."""
+import re
 from pathlib import Path
 
 from setuptools import setup
 
+ROOT = Path(__file__).parent
+
 setup(
     name='symfer',
-    version='0.1.0',
+    version=re.search(r"^__version__ = '(.+)'", (ROOT / 'utils' / '__init__.py').read_text(encoding='utf-8'), re.M)[1],
     description='Symbolic networks that recognise emotions in faces, with an experiment launcher',
-    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='BSD-3-Clause',
     license_files=['LICENSE'],

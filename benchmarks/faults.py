@@ -94,14 +94,10 @@ def stage_of(log):
     text = log.read_text(errors='replace') if log.exists() else ''
     if 'test error, whole' in text or 'drawing' in text:
         return 'test and report'
-    epochs = re.findall(r'^epoch (\d+), (validation error|train cost)', text, re.M)
-    if not epochs:
+    stages = re.findall(rf"^({'|'.join(saving.STAGES)}) epoch \d+/\d+, ", text, re.M)
+    if not stages:
         return 'start'
-    if epochs[-1][1] == 'validation error' and 'entropy point' not in text:
-        return 'train'
-    after = text.partition('entropy point')[2]
-    numbers = [int(n) for n in re.findall(r'^epoch (\d+), train cost', after, re.M)]
-    return 'anneal' if any(b <= a for a, b in zip(numbers, numbers[1:])) else 'retrain'
+    return 'retrain' if stages[-1] == 'train' and 'entropy point' in text else stages[-1]
 
 
 class Faults:
@@ -222,7 +218,7 @@ class Faults:
 
         def arrived():      # after some epochs, now and then only at the very end
             text = log.read_bytes() if log.exists() else b''
-            return b'test error' in text or (not last and text.count(b'\nepoch ') >= n)
+            return b'test error' in text or (not last and text.count(b' images/s') >= n)
         status = wait(child, None, arrived)
         if status is not None or way < .5:
             return status if status is not None else wait(child, self.rng.uniform(0, .1))

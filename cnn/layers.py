@@ -16,7 +16,7 @@ import pytensor.tensor as pt
 
 from mlp.layers import BatchNorm, Bias, Dropout, GaussianNoise
 from utils import ops, rna
-from utils.layer import Layer, mean, parameter, sublayers
+from utils.layer import Layer, attributes, entries, mean, parameter, sublayers
 
 
 class _Pool(Layer):
@@ -172,7 +172,8 @@ def sides_after(network, im_dim):
     Parameters
     ----------
     network : Layer
-        Its attributes with `sides` are gone through in the order in which they were made.
+        Its attributes with `sides`, also in lists, tuples and dicts, are gone through in the order in which they
+        were made.
     im_dim : (int, int)
         Height and width of the images that enter.
 
@@ -182,14 +183,13 @@ def sides_after(network, im_dim):
         The images are used up, with the name of the layer where.
     """
     size = tuple(im_dim)
-    for name, layer in vars(network).items():
-        for k, part in enumerate(layer if isinstance(layer, (list, tuple)) else [layer]):
+    for name, value in attributes(network):
+        for place, part in entries(name, value):
             if not hasattr(part, 'sides'):
                 continue
             try:
                 size = part.sides(*size)
             except ValueError as error:
-                place = f'{name}{k}' if isinstance(layer, (list, tuple)) else name
                 raise ValueError(
                     f'images of {im_dim[0]}x{im_dim[1]} pixels are too small for network '
                     f'{type(network).__name__}: {size[0]}x{size[1]} are left at {place} ({error})') from None

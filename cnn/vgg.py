@@ -3,6 +3,8 @@
 .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
    arXiv 1409.1556.
 """
+from numbers import Real
+
 from cnn.layers import Conv, MaxPool, per_convolution, sides_after
 from mlp.layers import FullyConnected
 from utils import rna
@@ -34,7 +36,7 @@ class A(Layer):
         Draws the weights.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=False,
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
                  p_drop=.5, p_dropConv=(.2, .3, .4, .5), gaussian_std=0., width=1., *, rng):
         options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
         d1, d2, d3, d4 = per_convolution(self, p_dropConv, 4)
@@ -65,7 +67,7 @@ class B(Layer):
         The fourth pooling; False leaves images of 6x6 pixels (of 48x48) to the hidden layers, not 3x3.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=False,
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
                  p_drop=.5, p_dropConv=(.2, .3, .4, .4, .2, .2), gaussian_std=0., width=1., last_pool=True,
                  *, rng):
         options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
@@ -125,6 +127,6 @@ class VGG(Layer):
 
 def filters(width, *counts):
     """Numbers of filters times `width`, rounded, at least 1."""
-    if not width > 0:
+    if not (isinstance(width, Real) and 0 < width < 1e9):
         raise ValueError(f'width must be a factor > 0 on the number of filters, got {width!r}')
     return [max(1, round(width * n)) for n in counts]

@@ -26,6 +26,7 @@ import loaders
 import mlp
 from loaders.sample import draw_faces
 from loaders.splits import draw
+from utils import rna
 from utils.ensembles import ensemble
 from utils.record import numbered_folder, read_run, write_json
 from utils.results.metrics import final_kind
@@ -91,7 +92,8 @@ SMALL = {
         learning_rate=.05, weight_decay=5e-4, average=.998, schedule_args={'warmup': 2}, n_epochs=44, anneal_epochs=2,
         augment=dict(mirror=.5, crop=40, shift=.05, rotation=10., zoom=.15, contrast=.2, erase=.2))),
     'LeNet5-set1': Entry('LeNet5 BN (set 1) (120, 84), 6 epochs', 1, dict(
-        THESIS, network=cnn.LeNet5, n_hidden=[120, 84], p_drop=0., n_epochs=6, anneal_epochs=2)),
+        THESIS, network=cnn.LeNet5, n_hidden=[120, 84], activation=rna.relu(), batch_norm=True, p_drop=0., n_epochs=6,
+        anneal_epochs=2)),
     'A-quarter-set2': Entry('A BN-drop (set 2) (256), a quarter of the width, 7 epochs', 2, dict(
         THESIS, network=cnn.A, network_args={'width': .25}, n_hidden=[256], p_dropConv=[0., .1, .1, .2], n_epochs=7,
         anneal_epochs=2))}

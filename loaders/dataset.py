@@ -4,6 +4,10 @@ The images stay on disk and are read as they are asked for, by way of a memory m
 takes milliseconds whatever the size, and the system's file cache keeps what is used.
 """
 
+import functools
+import hashlib
+import zlib
+
 import h5py
 import numpy as np
 
@@ -82,7 +86,7 @@ class Dataset:
     transforms : tuple of str
         Views stored of each training image.
     fingerprint : str
-        Hex digest of the originals: the same for all sets made from one source.
+        Hex digest of the originals: the same for all sets made from one source. See also `content_digest`.
     layout : str
         What the source was recognised as.
     training, test : Subset
@@ -171,6 +175,30 @@ class Dataset:
     def is_fer2013(self):
         """True where the counts of each usage and class are FER2013's."""
         return fer2013.is_fer2013(self.classes, self.counts)
+
+    @functools.cached_property
+    def content_digest(self):
+        """Hex digest of all that training and testing depend on: the same for sets that are the same.
+
+        It covers name and number of the set, classes, the source's fingerprint, views, labels, validation split and,
+        by their checksums, the pixels; so it differs between the sets of one source. Of a set of an early version,
+        which has no checksums, all images are read.
+        """
+        digest = hashlib.sha256(repr((self.name, self.number, self.classes, self.fingerprint)).encode())
+        for name in hdf5.STORED:
+            subset = getattr(self, name)
+            if subset is None:
+                continue
+            crc = zlib.crc32(subset._x) if self._crc[name] is None else self._crc[name]
+            digest.update(repr((name, len(subset), subset.x_shape, subset.transforms, crc)).encode())
+            for column in (subset.y, subset.source, subset.usage, subset.view, subset.twin):
+                digest.update(column)
+        for name in hdf5.SELECTED:
+            subset = getattr(self, name)
+            if subset is not None:
+                digest.update(repr((name, len(subset))).encode())
+                digest.update(subset.rows)
+        return digest.hexdigest()
 
     def subsets(self):
         """The subsets that there are, stored ones first."""

@@ -20,8 +20,8 @@ class MLP(Layer):
         Empty: there is no convolution.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=False,
-                 p_drop=0., p_dropConv=(), gaussian_std=0., *, rng):
+    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
+                 p_drop=.5, p_dropConv=(), gaussian_std=0., *, rng):
         if len(p_dropConv):
             raise ValueError(f'p_dropConv must be empty: the network MLP has no convolutions, got '
                              f'{list(p_dropConv)}')

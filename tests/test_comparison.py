@@ -44,6 +44,34 @@ def test_runs_are_put_together_over_seeds(tiny_runs, tmp_path):
         comparison.compare(tiny_runs, tmp_path / 'c', say=said.append)
 
 
+def with_figures(run, rule, **figures):
+    return {**run, 'config': {**run['config'], 'rule': rule}, 'result': {**run['result'], **figures}}
+
+
+def test_runs_and_groups_are_chosen_by_their_rule(tiny_runs):
+    runs = [record.read_run(folder) for folder in tiny_runs]
+    figures = [(50., 1.), (40., 2.), (60., .5), (60., .6)]
+    for rule, first, order in (('error', 1, [0, 1]), ('entropy', 0, [1, 0])):
+        groups = comparison.grouped([with_figures(run, rule, validation_error=error, validation_cross_entropy=entropy)
+                                     for run, (error, entropy) in zip(runs, figures)])
+        assert groups[0].chosen['folder'] == tiny_runs[first]
+        ordered, by = comparison.by_mean(groups)
+        assert [groups.index(group) for group in ordered] == order and by.name == rule
+    old = [{**run, 'config': {key: value for key, value in run['config'].items() if key != 'rule'}} for run in runs]
+    assert comparison.grouped(old)[0].rule.name == 'entropy'
+
+
+def test_the_comparison_says_by_what_a_run_was_chosen(tiny_runs, tmp_path):
+    copies = []
+    for k in (0, 2):
+        copies.append(shutil.copytree(tiny_runs[k], tmp_path / f'm{k}/run-001'))
+        text = (copies[-1] / 'config.yaml').read_text()
+        (copies[-1] / 'config.yaml').write_text(text.replace('rule: entropy', 'rule: error'))
+    said = []
+    comparison.compare(copies, say=said.append)
+    assert 'of each network the run of smallest validation error' in '\n'.join(said)
+
+
 def test_two_seeds_are_tested_against_each_other(tiny_runs):
     said = []
     comparison.compare([tiny_runs[0], tiny_runs[1], tiny_runs[0]], say=said.append)

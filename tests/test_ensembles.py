@@ -38,6 +38,14 @@ def test_members_are_chosen_while_the_cross_entropy_falls(rng, average):
                if more not in taken)
 
 
+def test_members_are_chosen_by_the_rule():
+    y = np.array([0, 0, 0, 1])
+    sure_but_one = np.array([[9., 0], [9, 0], [0, .1], [0, 9]])         # small cross-entropy, one wrong
+    right = np.array([[.1, 0], [.1, 0], [.1, 0], [0, .1]])              # none wrong, never sure
+    assert ensembles.choose([sure_but_one, right], y)[0] == 0
+    assert ensembles.choose([sure_but_one, right], y, rule='error') == [1]
+
+
 def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
     scores, members = ensembles.ensemble(tiny_runs, chosen=False, folder=tmp_path / 'e')
     assert members == tiny_runs

@@ -71,8 +71,12 @@ def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsy
         savename='TrainedModels/save.pkl',
         network_args={'width': 1 / 16})
     out = capsys.readouterr().out
-    assert len(re.findall(r'^epoch \d, validation error \d+\.\d\d % \(cross-entropy: ', out, re.M)) == 2
-    assert len(re.findall(r'^epoch \d+, train cost \d\.\d+ \(', out, re.M)) == result.epoch + 10
+    lines = [line.split(',')[0] for line in out.splitlines() if ' epoch ' in line and 'images/s' in line]
+    assert lines == ['train epoch 1/2', 'train epoch 2/2',
+                     *(f'retrain epoch {k}/{result.epoch}' for k in range(1, result.epoch + 1)),
+                     *(f'anneal epoch {k}/10' for k in range(1, 11))]
+    assert len(re.findall(r'epoch \d/2, validation error \d+\.\d\d % \(cross-entropy: ', out)) == 2
+    assert len(re.findall(r' epoch \d+/\d+, train cost \d\.\d+ \(', out)) == result.epoch + 10
     assert 'test error, ' in out and 'special test error, whole' in out
     assert 'entropy point: epoch' in out and 'total time 0:' in out
     assert re.search(r'^#\d +A BN-drop \(set 2\) .*<--$', out, re.M)
@@ -85,14 +89,14 @@ def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsy
 def test_without_validation_it_prints_train_cost_and_test_error(tiny_set, capsys):
     result = small(tiny_set, val=False, show_test=True, verbose=1)
     out = capsys.readouterr().out
-    assert len(re.findall(r'^epoch \d, train cost \d\.\d+, test error \d+\.\d\d % \(', out, re.M)) == 3
+    assert len(re.findall(r' epoch \d/[12], train cost \d\.\d+, test error \d+\.\d\d % \(', out)) == 3
     assert result.epoch is None and result.validation_error is None
     assert [row['stage'] for row in result.history] == ['train', 'train', 'anneal']
 
 
 def test_with_validation_and_show_test_it_prints_both_errors(tiny_set, capsys):
     small(tiny_set, show_test=True, verbose=1)
-    assert len(re.findall(r'^epoch \d, validation error \d+\.\d\d %, test error \d+\.\d\d % \(',
+    assert len(re.findall(r'^train epoch \d/2, validation error \d+\.\d\d %, test error \d+\.\d\d % \(',
                           capsys.readouterr().out, re.M)) == 2
 
 
@@ -208,6 +212,42 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
     assert len([r for r in saving.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
     launch.test(resume='long.h5', savename='copy.h5', verbose=0)
     assert same_models('long.h5', 'copy.h5')
+
+
+@pytest.mark.parametrize('stop_after, changes, message', [
+    (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
+    (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
+    (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
+    (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3')])
+def test_fewer_epochs_than_are_done_are_refused_on_resuming(tiny_set, stop_after, changes, message):
+    def stop(row):
+        if (row['stage'], row['epoch']) == ('train', stop_after):
+            raise Interrupted
+    try:
+        small(tiny_set, n_epochs=3, anneal_epochs=2, on_epoch=stop)
+    except Interrupted:
+        pass
+    before, runs = Path('models/m.h5').read_bytes(), len(list(Path('models/m').iterdir()))
+    with pytest.raises(ValueError, match=message):
+        launch.test(resume='models/m.h5', verbose=0, **changes)
+    assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == runs
+
+
+def test_a_model_that_says_fewer_epochs_than_it_had_goes_on_and_says_what_is_true(tiny_set):
+    small(tiny_set, n_epochs=3)
+    state, config = saving.load('models/m.h5')
+    saving.save('models/m.h5', state, {**config, 'options': {**config['options'], 'n_epochs': 1, 'anneal_epochs': 0}})
+    assert launch.test(resume='models/m.h5', verbose=0).config['options']['n_epochs'] == 3
+    again = launch.test(resume='models/m.h5', anneal_epochs=2, verbose=0)
+    assert [row['stage'] for row in again.history].count('train') == 3
+    assert saving.load('models/m.h5')[1]['options']['n_epochs'] == 3
+
+
+def test_more_epochs_of_stage_train_may_come_with_fewer_of_stage_anneal(tiny_set):
+    small(tiny_set, savename='long.h5', n_epochs=3, anneal_epochs=1)
+    small(tiny_set, n_epochs=2, anneal_epochs=2)
+    launch.test(resume='models/m.h5', n_epochs=3, anneal_epochs=1, verbose=0)
+    assert same_models('long.h5', 'models/m.h5')
 
 
 @pytest.mark.parametrize('changes, message', [
@@ -347,7 +387,7 @@ def test_the_command_line_runs_an_experiment(tiny_set):
     done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_hidden', 8, 4, '--n-epochs', 2, '--anneal_epochs', 1,
                  '--batch_size', 50, '--activation', 'tanh', '--no-trainShared', '--savename', 'cli/m.h5')
     assert done.returncode == 0, done.stderr
-    assert 'epoch 2, validation error' in done.stdout
+    assert 'train epoch 2/2, validation error' in done.stdout
     assert done.stderr == ''
     options = saving.load('cli/m.h5')[1]['options']
     assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
@@ -358,6 +398,62 @@ def test_abbreviated_and_unknown_options_are_refused(capsys):
         with pytest.raises(SystemExit) as stop:
             launch.main([option, '3'])
         assert stop.value.code == 2 and f'unrecognized arguments: {option} 3' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['evalute', 'm.h5', 's.h5'], "no command 'evalute'; did you mean 'evaluate'? (commands: evaluate, compare"),
+    (['predict', 'm.h5'], "no command 'predict'; launch.predict(model, images) does it in Python"),
+    (['sweeps'], "no command 'sweeps'; write --sweep ARG=V,V"),
+    (['set2.h5'], "no command 'set2.h5'; an experiment takes options alone, as in --dataset SET"),
+    (['help', 'compar'], "no command 'compar'; did you mean 'compare'?")])
+def test_an_unknown_command_gets_one_line_with_the_nearest(arguments, message, capsys):
+    assert launch.main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert message in error and error.startswith('error: ') and error.count('\n') == 1 and not out
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--epochs', '3'], "unrecognized arguments: --epochs 3; did you mean '--n_epochs'?"),
+    (['--seed', 'x'], "argument --seed: invalid int value: 'x'"),
+    (['--seed'], 'argument --seed: expected one argument'),
+    (['evaluate', 'm.h5'], 'the following arguments are required: SET'),
+    (['compare', 'a', '--fold', 'b'], "did you mean '--folder'?"),
+    (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
+    (['--network_args', '{"width": 1'], 'got \'{"width": 1\': Expecting \',\' delimiter at its end'),
+    (['--schedule_args', ''], "got '': Expecting value at its end"),
+    (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
+    (['--augment', '[' * 100000], 'expected JSON of a few levels')])
+def test_a_wrong_option_gets_one_line_in_place_of_all_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        launch.main(arguments)
+    out, error = capsys.readouterr()
+    assert message in error and error.startswith('error: ') and error.count('\n') == 1
+    assert stop.value.code == 2 and not out
+
+
+def test_help_is_a_command_too(capsys):
+    texts = []
+    for arguments in (['help'], ['--help'], ['help', 'evaluate'], ['evaluate', '--help']):
+        with pytest.raises(SystemExit) as stop:
+            launch.main(arguments)
+        assert not stop.value.code
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and texts[2] == texts[3]
+    assert '--learning_rate' in texts[0] and 'MODEL SET' in texts[2]
+
+
+def test_what_the_documentation_names_is_public_and_documented():
+    pages = [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'), *(ROOT / 'examples').glob('*.py')]
+    named = {name for page in pages for name in re.findall(r'\blaunch\.(\w+)(?=[(`])', page.read_text())}
+    assert {'test', 'predict', 'read_config'} <= named <= set(launch.__all__)
+    for name in launch.__all__:
+        assert getattr(launch, name).__module__ == 'launch' and getattr(launch, name).__doc__
+
+
+def test_read_config_names_an_argument_that_test_does_not_take():
+    Path('c.yaml').write_text('learning_rat: 1')
+    with pytest.raises(ValueError, match="'c.yaml': test.. has no argument 'learning_rat'; did you mean 'learning_rate'"):
+        launch.read_config('c.yaml')
 
 
 def test_errors_on_the_command_line_are_one_line(tiny_set):

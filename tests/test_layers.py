@@ -5,10 +5,10 @@ import pytensor.tensor as pt
 import pytest
 import reference
 
-from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual
+from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual, sides_after
 from mlp.layers import BatchNorm, Bias, Dropout, FullyConnected, GaussianNoise, Hidden, Softmax
 from utils import jax_backend, rna
-from utils.layer import Layer, Phase, flatten, parameters
+from utils.layer import Layer, Phase, flatten, other_names, parameter, parameters, sublayers
 from utils.training import losses
 
 
@@ -301,6 +301,90 @@ class TestLayer:
         assert list(parameters(layer)) == names
         assert [n for n in names if not n.endswith(('mean', 'var'))] == list(parameters(layer, trainable=True))
         assert list(parameters(layer, penalised=True)) == ['hidden0.W', 'hidden1.W', 'softmax.W']
+
+    def test_lists_and_dicts_of_any_nesting_are_gone_through(self, rng):
+        class Nested(Layer):
+            def __init__(self):
+                self.parts = {'first': Bias(1), 'rest': [Bias(2), (Bias(3), {'deep': Bias(4), 5: parameter(0.)})]}
+                self.blocks = [[Bias(5)], [Bias(6), Bias(7)]]
+                self.settings = {'a/b': 1, 'text': 'b', 'nothing': None}
+        names = ['parts.first.b', 'parts.rest0.b', 'parts.rest1.0.b', 'parts.rest1.1.deep.b', 'parts.rest1.1.5',
+                 'blocks0.0.b', 'blocks1.0.b', 'blocks1.1.b']
+        assert list(parameters(Nested())) == names
+        assert list(sublayers(Nested(), Bias)) == [name.removesuffix('.b') for name in names if name.endswith('.b')]
+
+    def test_slots_are_attributes(self):
+        class Base(Layer):
+            __slots__ = ('norm', '__hidden', 'never')
+
+            def __init__(self):
+                self.norm, self.__hidden, self.usual = Bias(1), Bias(2), Bias(3)
+
+        class Derived(Base):
+            __slots__ = 'more'
+
+            def __init__(self):
+                super().__init__()
+                self.more = [Bias(4)]
+        assert list(parameters(Derived())) == ['norm.b', '_Base__hidden.b', 'more0.b', 'usual.b']
+
+    def test_what_is_reached_in_several_ways_counts_once(self, rng):
+        class Shared(Layer):
+            def __init__(self):
+                self.first = Hidden(4, 3, rng=rng)
+                self.again, self.W = self.first, self.first.W
+                self.layers = [self.first, self.first.norm]
+        net = Shared()
+        assert list(parameters(net)) == ['first.W', 'first.norm.b']
+        assert list(sublayers(net)) == ['first', 'first.norm', 'first.noise', 'first.dropout']
+        assert other_names(net) == {'again': 'first', 'W': 'first.W', 'layers0': 'first', 'layers1': 'first.norm'}
+        W = net.first.W.get_value()
+        assert float(losses.l1(net).eval()) == pytest.approx(abs(W).sum(), rel=1e-5)
+        assert float(losses.l2(net).eval()) == pytest.approx((W ** 2).sum(), rel=1e-5)
+
+    def test_circles_end(self):
+        class Circle(Layer):
+            def __init__(self):
+                self.me, self.part, self.list, self.table = self, Bias(2), [], {}
+                self.part.owner = self
+                self.list += [self.list, Bias(3)]
+                self.table.update(itself=[self.table], one=Bias(4))
+        assert list(parameters(Circle())) == ['part.b', 'list1.b', 'table.one.b']
+        assert sides_after(Circle(), (5, 4)) == (5, 4)
+
+    def test_two_things_of_one_name_are_refused(self):
+        class Twice(Layer):
+            def __init__(self):
+                self.part, self.part0 = [Bias(2)], Bias(3)
+        with pytest.raises(ValueError, match="'part0' names two things of layer Twice: rename"):
+            parameters(Twice())
+
+    @pytest.mark.parametrize('key', ['a/b', 'a\nb', '\0'])
+    def test_names_that_files_cannot_have_are_refused(self, key):
+        class Odd(Layer):
+            def __init__(self):
+                self.parts = {key: Bias(2)}
+        with pytest.raises(ValueError, match='cannot be saved as a name of layer Odd: rename'):
+            parameters(Odd())
+
+    def test_shared_variables_that_are_no_parameters_are_refused_by_name(self):
+        class Plain(Layer):
+            def __init__(self):
+                self.part = Bias(2)
+                self.part.scales = [pytensor.shared(np.float32(1))]
+        with pytest.raises(ValueError, match=r'layer Plain must be made by utils.layer.parameter.*as part.scales0$'):
+            parameters(Plain())
+
+    def test_sides_go_through_nested_attributes(self, rng):
+        class Nested(Layer):
+            __slots__ = ('stem',)
+
+            def __init__(self):
+                self.stem = Conv(1, 2, 3, 'valid', rng=rng)
+                self.stages = {'one': [MaxPool(2), [MaxPool(2)]], 'two': MaxPool(3)}
+        assert sides_after(Nested(), (38, 26)) == (3, 2)
+        with pytest.raises(ValueError, match='network Nested: 2x2 are left at stages.two'):
+            sides_after(Nested(), (10, 10))
 
     def test_a_layer_without_call_says_so(self):
         class Empty(Layer):

@@ -1,9 +1,11 @@
 """The four sets: counts, views against independent ones, splits, twins, and how they are read."""
 
+import shutil
 import threading
 from itertools import combinations
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 from loaders_data import fer2013_sized, originals, write_table
@@ -51,6 +53,38 @@ def test_counts_are_those_of_the_thesis(four, number):
 def test_sizes_are_those_of_the_thesis(tmp_path):
     paths = build(originals(), (1, 2, 3, 4), tmp_path, log=quiet)
     assert [load(path).shape for path in paths] == [(48, 48), (48, 48), (44, 44), (42, 42)]
+
+
+def test_the_content_digest_tells_sets_of_one_source_apart(tiny_originals, tmp_path):
+    def digest(folder, sets=(2,), **options):
+        path, = build(tiny_originals, sets=sets, out=tmp_path / folder, log=lambda *line: None,
+                      **{'validation': 30, **options})
+        with load(path) as data:
+            return data.content_digest, data.fingerprint
+    same, other = [digest(folder) for folder in 'ab'], [
+        digest('c', sets=(1,)), digest('d', validation=20), digest('e', seed=1), digest('f', validation=0),
+        digest('g', sets=(Recipe('set 2', ('centre', 'centre+mirror'), (10, 10), number=2),)),
+        digest('h', sets=(Recipe('set 2', ('identity', 'rotate45'), number=2),)),
+        digest('i', sets=(Recipe('set 2', ('identity', 'mirror')),))]
+    assert same[0] == same[1] and len({one[0] for one in other} | {same[0][0]}) == 8
+    assert len({one[1] for one in other} | {same[0][1]}) == 1
+
+
+def test_the_content_digest_covers_labels_and_pixels_also_without_checksums(tiny_set, tmp_path):
+    def digest(*changes, checksums=False):
+        path = tmp_path / 'set2.h5'
+        shutil.copyfile(tiny_set, path)
+        with h5py.File(path, 'r+') as file:
+            for name in () if checksums else ('training', 'test', 'special_test', 'validation', 'reduced_training'):
+                for array in file[name].values():
+                    del array.attrs['crc32']
+            for name, row in changes:
+                file[name][row] = 1 - file[name][row] % 2
+        with load(path) as data:
+            return data.content_digest
+    found = [digest(), digest(('training/x', (0, 0, 0))), digest(('test/x', (5, 0, 0))), digest(('test/y', 3)),
+             digest(('special_test/twin', 0)), digest(('training/usage', 0))]
+    assert len(set(found)) == 6 and found[0] == digest(checksums=True)
 
 
 def test_all_sets_of_a_source_have_its_fingerprint(four, tmp_path):

@@ -5,7 +5,7 @@ import reference
 
 import loaders
 from mlp import MLP
-from utils import methodology
+from utils import methodology, saving
 from utils.functions import Functions, minibatches, place_subset
 from utils.methodology import (
     Trainer,
@@ -314,6 +314,21 @@ def test_more_steps_than_fit_in_one_call_are_refused(data):
         f.train_many(np.zeros((n, 32), 'int32'), np.ones((n, 32), 'float32'))
 
 
+def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
+    monkeypatch.setattr(methodology, 'STAGES', ('warm-up', *methodology.STAGES))
+    t, orders = trainer(data), []
+
+    def keep(subset, order):
+        orders.append((t.stage, t.epoch, order))
+        return np.ones((1, 2)), [1]
+    t._train_each = keep
+    run(t, n_epochs=1, anneal_epochs=2)
+    assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
+    for (_, epoch, order), number in zip(orders, (0, 1, 2, 2)):
+        np.testing.assert_array_equal(order, np.random.default_rng([5, number, epoch]).permutation(len(order)))
+    assert methodology.ORDER_SEEDS == {'train': 0, 'retrain': 1, 'anneal': 2}
+
+
 def test_the_seed_decides_everything(data):
     states = {}
     for seed in (1, 1, 2):
@@ -461,6 +476,23 @@ def test_another_backend_takes_the_same_steps(monkeypatch):
     np.testing.assert_allclose(costs, other_costs, rtol=1e-5)
     for name, value in others.items():
         np.testing.assert_allclose(parameters[name], value, rtol=0, atol=1e-4 * max(1e-3, np.abs(value).max()), err_msg=name)
+
+
+@pytest.mark.parametrize('val', [True, False])
+def test_statistics_that_are_not_finite_stop_the_run_and_the_last_good_epoch_is_kept(data, monkeypatch, val):
+    measure, calls = methodology.measure_statistics, []
+
+    def overflowing(functions, *args):
+        measure(functions, *args)
+        calls.append(1)
+        if len(calls) == (3 if val else 1):
+            functions.parameters['fc.hidden0.norm.var'].set_value(np.full(16, np.inf, 'float32'))
+    monkeypatch.setattr(methodology, 'measure_statistics', overflowing)
+    t = trainer(data, val=val)
+    with pytest.raises(FloatingPointError, match='fc.hidden0.norm.var is not finite'):
+        t.train(3), t.retrain(), t.anneal(1)
+    saving.check_values('m.h5', t.last)
+    assert len(t.last['history']) == (2 if val else 4)
 
 
 def test_many_steps_in_one_call_stop_at_an_infinite_cost(data):

@@ -1,7 +1,12 @@
 """What the project says of itself holds."""
 import re
+import runpy
+import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+
+import utils
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,6 +34,14 @@ def test_every_package_is_installed():
                for p in (ROOT / name).rglob('__init__.py')}
     assert folders == set(re.search(r"packages=\[(.*?)\]", (ROOT / 'setup.py').read_text()).group(1)
                           .replace("'", '').split(', '))
+
+
+def test_there_is_one_version(monkeypatch):
+    package = {}
+    monkeypatch.setitem(sys.modules, 'setuptools', SimpleNamespace(setup=package.update))
+    runpy.run_path(str(ROOT / 'setup.py'))
+    assert package['version'] == utils.__version__
+    assert utils.__version__ not in (ROOT / 'setup.py').read_text()
 
 
 def test_arrows_point_down_only():

@@ -11,6 +11,7 @@ import pytest
 
 import launch
 import mlp
+import utils
 from utils import record, saving
 
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
@@ -33,6 +34,7 @@ def test_a_run_leaves_its_record(tiny_set):
     assert run['result']['test_error'] == result.test_error
     assert run['result']['evaluation'] == json.loads(json.dumps(result.evaluation))
     assert run['run']['fingerprint'] == result.config['fingerprint']
+    assert run['run']['environment']['symfer'] == utils.__version__
     assert {'python', 'pytensor', 'jax', 'device', 'driver', 'git'} <= set(run['run']['environment'])
     assert 'class MLP(Layer)' in (result.folder / 'network.py').read_text()
     assert 'entropy point: epoch' in (result.folder / 'log.txt').read_text()        # although nothing was printed
@@ -77,6 +79,44 @@ def test_a_network_of_a_script_is_kept_without_what_the_script_does(tiny_set):
     Path('mine.py').unlink()
     assert launch.main(['--config', str(first.folder / 'config.yaml')]) == 0
     assert record.read_run('models/m/run-002')['result']['errors'] == record.read_run(first.folder)['result']['errors']
+
+
+def typed_in():
+    """A class that stands in no file, as one of an interpreter."""
+    names = {'mlp': mlp, '__name__': '__main__'}
+    exec('class Typed(mlp.MLP):\n    pass', names)
+    return names['Typed']
+
+
+def within_a_function():
+    class Local(mlp.MLP):
+        pass
+    return Local
+
+
+@pytest.mark.parametrize('make', [typed_in, within_a_function])
+def test_a_class_whose_source_cannot_be_kept_is_told_of(tiny_set, make, capsys):
+    network = make()
+    first = launch.test(**{**SMALL, 'network': network, 'verbose': 1}, dataset=tiny_set)
+    assert not (first.folder / 'network.py').exists()
+    name = network.__name__
+    caveat = ('--config cannot repeat this run: its folder has no source of network. In Python: '
+              f"test(**{{**read_config('models/m/run-001/config.yaml'), 'network': {name}}})\n")
+    assert caveat in capsys.readouterr().out and caveat in (first.folder / 'log.txt').read_text()
+    code = caveat.partition('In Python: ')[2].strip()
+    assert eval(code, {'test': launch.test, 'read_config': launch.read_config, name: network}).errors == first.errors
+
+
+def halved(epoch, n_epochs, figures):
+    return .5 ** epoch
+
+
+def test_a_function_whose_source_is_not_kept_is_told_of_and_nothing_else(tiny_set):
+    first = launch.test(**SMALL, dataset=tiny_set, schedule=halved)
+    assert "no source of schedule. In Python: test(**{**read_config('models/m/run-001/config.yaml'), 'schedule': halved})" \
+        in (first.folder / 'log.txt').read_text()
+    second = launch.test(**SMALL, dataset=tiny_set, schedule='cosine', optimiser='adam', activation='tanh')
+    assert '--config' not in (second.folder / 'log.txt').read_text()
 
 
 @pytest.mark.parametrize('error, status', [(KeyboardInterrupt, 'interrupted'), (RuntimeError, 'failed: RuntimeError')])
@@ -170,13 +210,34 @@ def test_what_is_wrong_with_a_run_folder_is_said(tiny_set):
 def test_wrong_configurations_get_one_line(capsys):
     for text, message in (('just text', 'is no configuration'), ('a: [', 'cannot be read'),
                           ('learning_rat: 1', "no argument 'learning_rat'; did you mean 'learning_rate'"),
-                          ('learning_rate: -1', 'learning_rate must be')):
+                          ('learning_rate: -1', 'learning_rate must be'),
+                          ('seed: 1\nn_epochs: 2\nseed: 3', "'seed' stands there twice, in lines 1 and 3"),
+                          ('augment: {crop: 8, crop: 9}', "'crop' stands there twice"),
+                          ('[' * 5000, 'cannot be read')):
         Path('c.yaml').write_text(text)
         assert launch.main(['--config', 'c.yaml']) == 2
         error = capsys.readouterr().err
         assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert launch.main(['--config', 'absent.yaml']) == 2
     assert 'absent.yaml' in capsys.readouterr().err
+
+
+def test_a_run_folder_stands_for_its_configuration():
+    folder = record.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data).folder
+    assert launch.read_config(folder) == launch.read_config(folder / 'config.yaml') == CONFIG['options']
+    with pytest.raises(record.RunError, match="'models/config.yaml' cannot be read"):
+        launch.read_config('models')
+
+
+def test_numbers_with_an_exponent_are_numbers_in_a_configuration_and_texts_stay_texts():
+    Path('c.yaml').write_text('learning_rate: 1e-3\nclip_norm: 1.5E+1\nL2_reg: .5e-4\naugment: {zoom: 1e-1}\n'
+                              'p_dropConv: [1e-1, 2E-1]\nname: 1e3 faces')
+    assert launch.read_config('c.yaml') == {
+        'learning_rate': .001, 'clip_norm': 15., 'L2_reg': .00005, 'augment': {'zoom': .1}, 'p_dropConv': [.1, .2],
+        'name': '1e3 faces'}
+    config = {**CONFIG, 'options': {**CONFIG['options'], 'name': '1e3', 'learning_rate': 1e-5}}
+    folder = record.Record(Path('models/m.h5'), config, mlp.MLP, '1e3', Data).folder
+    assert launch.read_config(folder / 'config.yaml') == config['options']
 
 
 def test_a_finished_model_that_goes_on_under_another_name_is_in_its_record(tiny_runs):

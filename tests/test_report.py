@@ -12,7 +12,7 @@ from matplotlib.image import imread
 import cnn
 import launch
 import loaders
-from utils.results import predictions
+from utils.results import predictions, report
 from utils.results.plots import Subject, answers, histograms, network
 
 FIGURES = ('curves', 'confusion', 'mistakes', 'calibration', 'filters', 'features', 'saliency', 'weights',
@@ -65,6 +65,13 @@ def test_every_figure_is_drawn_and_the_report_holds_them_all(run):
     assert '<b>&' in page.text and 'b' not in page.tags
     assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.002' in page.text
     assert 'fingerprint' in page.text and 'entropy point: epoch' in page.text
+
+
+@pytest.mark.parametrize('rule, caption', [('entropy', 'that of the smallest validation cross-entropy.'),
+                                           ('error', 'that of the smallest validation error.')])
+def test_the_caption_of_the_curves_says_by_what_the_epoch_was_kept(run, rule, caption, tmp_path):
+    report.write_report(tmp_path / 'r.html', 'title', run.evaluation, run.folder / 'figures', rule=rule)
+    assert caption in Page((tmp_path / 'r.html').read_text()).text
 
 
 def test_evaluate_gives_the_figures_of_the_run(run, tmp_path):

@@ -6,17 +6,20 @@ import pytest
 from matplotlib.image import imread
 
 from utils import reporting
+from utils.methodology import best_epoch
 from utils.results import competition, plots
+from utils.rules import RULES
 
 ROW = {'stage': 'train', 'epoch': 3, 'rate': .1, 'train_cost': 1.5, 'train_cross_entropy': 1.4,
        'validation_error': 41.204, 'validation_cross_entropy': 1.25, 'test_error': 42.5, 'images': 200, 'seconds': 2.}
 
 
-def test_lines_are_those_of_the_thesis():
-    assert reporting.epoch_line(ROW).startswith('epoch 3, validation error 41.20 %, test error 42.50 % (')
-    assert reporting.epoch_line({**ROW, 'test_error': None}).startswith('epoch 3, validation error 41.20 % (')
-    without = {**ROW, 'validation_error': None, 'validation_cross_entropy': None}
-    assert reporting.epoch_line(without) == 'epoch 3, train cost 1.5000, test error 42.50 % (100 images/s)'
+def test_lines_are_those_of_the_thesis_and_name_their_stage():
+    assert reporting.epoch_line(ROW, 9).startswith('train epoch 3/9, validation error 41.20 %, test error 42.50 % (')
+    assert reporting.epoch_line({**ROW, 'test_error': None}, 9).startswith(
+        'train epoch 3/9, validation error 41.20 % (')
+    without = {**ROW, 'stage': 'retrain', 'validation_error': None, 'validation_cross_entropy': None}
+    assert reporting.epoch_line(without, 5) == 'retrain epoch 3/5, train cost 1.5000, test error 42.50 % (100 images/s)'
 
 
 @pytest.mark.parametrize('error, place', [(20, 1), (29.53, 1), (29.92, 2), (30.83, 2), (32.52, 4), (36.66, 6)])
@@ -55,6 +58,25 @@ def test_curves_and_history_are_written(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['curves.png', 'history.csv']
 
 
+TWO = [{**ROW, 'epoch': 1, 'validation_cross_entropy': 1., 'validation_error': 50.},
+       {**ROW, 'epoch': 2, 'validation_cross_entropy': 2., 'validation_error': 40.}]
+
+
+@pytest.mark.parametrize('rule, epoch, label', [('entropy', 1, 'entropy point: epoch 1, 1.0000'),
+                                                ('error', 2, 'smallest validation error: epoch 2, 40.00 %')])
+def test_the_kept_epoch_is_shown_by_the_rule(rule, epoch, label):
+    one = plots.plot_curves(TWO, best_epoch(TWO, rule), rule=rule)
+    assert label in [text.get_text() for text in one.axes[0].get_legend().get_texts()]
+    several = plots.curves_of_runs({'x': [TWO]}, rules={'x': RULES[rule]})
+    marks = [line for line in several.axes[0].get_lines() if line.get_marker() == 'o' and len(line.get_xdata())]
+    assert [mark.get_xdata()[0] for mark in marks] == [epoch]
+    assert label.split(':')[0] in [text.get_text() for text in several.axes[0].get_legend().get_texts()]
+    console = reporting.Console(0)
+    console.follow(rule, TWO[:1])               # of a resumed run
+    console.epoch_ends(TWO[1])
+    assert console.best['epoch'] == epoch
+
+
 def test_a_history_without_validation_is_drawn_too(tmp_path):
     plots.save(plots.plot_curves([{**ROW, 'validation_cross_entropy': None}]), tmp_path / 'c.png')
     assert (tmp_path / 'c.png').stat().st_size > 1000
@@ -90,7 +112,7 @@ def test_on_a_terminal_there_is_a_display_of_the_stage(monkeypatch):
     text = file.getvalue()
     for part in ('train 1/2', 'train 2/2', 'images/s', 'time left', 'cost 1.250', 'best epoch 3: 41.20 %'):
         assert part in text
-    assert 'epoch 3, validation error 41.20 %' in text
+    assert 'train epoch 3/2, validation error 41.20 %' in text
 
 
 def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, capsys, tmp_path):
@@ -102,4 +124,5 @@ def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, c
         console.say('a detail', level=2)
         out = capsys.readouterr().out
         assert out.count('\n') == lines and '\x1b' not in out and '\r' not in out
-        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == ['[before] the log', reporting.epoch_line(ROW)]
+        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == [
+            '[before] the log', reporting.epoch_line(ROW, 2)]

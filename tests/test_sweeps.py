@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import launch
+import loaders
 import mlp
 from utils import record, saving, sweeps
 
@@ -28,11 +29,14 @@ def own_folder(tmp_path, monkeypatch):
 def test_grids_are_read_as_yaml_with_commas_inside_brackets():
     assert sweeps.parse_grid(['learning_rate=0.05,1e-3', 'n_hidden=[8],[8,4]', 'network=MLP,A', 'val=true,false']) == {
         'learning_rate': [.05, .001], 'n_hidden': [[8], [8, 4]], 'network': ['MLP', 'A'], 'val': [True, False]}
+    assert sweeps.parse_grid(['augment={zoom: 1e-1}']) == {'augment': [{'zoom': .1}]}
+    assert sweeps.parse_space(['L2_reg=log:1e-6..1E-3']) == {'L2_reg': ('float', 1e-6, 1e-3, True)}
 
 
 @pytest.mark.parametrize('texts, message', [
     (['a'], "expected argument=value,value,..., got 'a'"), (['a='], 'expected'), (['=3'], 'expected'),
-    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice")])
+    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice"),
+    (['a={b: 1, b: 2}'], 'cannot be read')])
 def test_wrong_grids_are_refused(texts, message):
     with pytest.raises(ValueError, match=message):
         sweeps.parse_grid(texts)
@@ -54,6 +58,9 @@ def test_wrong_arguments_of_a_sweep_are_refused_before_anything_runs(tiny_set, c
                                (['--sweep', 'learning_rate=0.1,-1'], 'learning_rate must be a number > 0, got -1'),
                                (['--sweep', 'n_epochs=1', '--workers', 'many'], 'workers must be'),
                                (['--workers', '2'], 'are for --sweep'),
+                               (['--sweep', 'n_epochs=1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--seeds', '1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--search', 'p_drop=0.2..0.7', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
                                (['--search', 'p_drop=0.7..0.2'], 'low < high'),
                                (['--search', 'p_drop=0.2..1.5'], r'p_drop must be probabilities')):
         assert launch.main(['--dataset', str(tiny_set), *arguments]) == 2
@@ -94,6 +101,53 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
     table = Path('models/experiments.csv').read_text()
     launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
     assert Path('models/experiments.csv').read_text() == table         # nothing ran twice
+
+
+def runs_of_a_sweep(options, **changes):
+    """How many runs there are after a sweep of one point."""
+    launch.sweep({'learning_rate': [.1]}, [1], **{**options, **changes})
+    return len(list(Path('models').rglob('run-0*')))
+
+
+def test_a_finished_point_is_known_by_what_decides_its_result(tiny_set, tiny_originals):
+    options = {**SMALL, 'n_epochs': 1, 'dataset': 'data/set2.h5', 'savename': 'models/s.h5', 'verbose': 0}
+    Path('data').mkdir()
+    Path('data/set2.h5').write_bytes(Path(tiny_set).read_bytes())
+    assert runs_of_a_sweep(options) == 1
+    Path('moved.h5').write_bytes(Path(tiny_set).read_bytes())
+    for harmless in ({'name': 'renamed'}, {'report': True}, {'trainShared': False}, {'im_dim': [12, 12]},
+                     {'dataset': 'moved.h5'}, {'momentum': 0}):
+        assert runs_of_a_sweep(options, **harmless) == 1
+    assert runs_of_a_sweep(options, momentum=.5) == 2
+    assert runs_of_a_sweep(options, momentum=.5) == 2
+    assert runs_of_a_sweep(options) == 2                # the first is still there
+    loaders.build(tiny_originals, sets=(2,), out='data', validation=20, log=lambda *line: None)
+    assert runs_of_a_sweep(options) == 3
+
+
+def test_a_point_of_an_early_version_is_known_without_digest_and_later_arguments(tiny_set):
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/s.h5', 'verbose': 0}
+    assert runs_of_a_sweep(options) == 1
+    folder, = Path('models').rglob('run-001')
+    run, config = (folder / 'run.json').read_text(), (folder / 'config.yaml').read_text()
+    about = json.loads(run)
+    del about['content_digest']
+    (folder / 'run.json').write_text(json.dumps(about))
+    (folder / 'config.yaml').write_text(config.replace('clip_norm: 0.0\n', ''))
+    assert 'clip_norm' not in (folder / 'config.yaml').read_text()
+    assert runs_of_a_sweep(options) == 1
+    assert runs_of_a_sweep(options, clip_norm=1.) == 2
+
+
+def test_a_point_of_an_edited_network_is_run_again(tiny_set):
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/s.h5', 'verbose': 0,
+               'network': 'mine.py:Mine'}
+    for k, (body, runs) in enumerate((('pass', 1), ('"Text."', 1), ('x = 1', 2), ('x = 1', 2))):
+        Path('mine.py').write_text(f'import mlp\nclass Mine(mlp.MLP):\n    {body}\n')
+        os.utime('mine.py', (k, k))
+        assert runs_of_a_sweep(options) == runs
+    Path('mine.py').write_text('import mlp\nclass Mine(mlp.MLP):\n    x = 2\n')
+    assert runs_of_a_sweep(options, accept_changed_network=True) == 2
 
 
 def test_a_point_that_another_process_is_at_is_left_to_it(tiny_set):
@@ -183,6 +237,20 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
     assert isinstance(study, optuna.Study)
 
 
+def test_search_goes_by_the_rule(tiny_set):
+    pytest.importorskip('optuna')
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/e.h5', 'verbose': 0}
+    study = launch.search({'n_hidden': [[4], [8]]}, 2, rule='error', **options)
+    values = [record.read_run(folder)['result']['validation_error'] for folder in Path('models').glob('e_*/')]
+    assert study.best_value == min(values) > 10                         # in %
+    with pytest.raises(ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"):
+        launch.search({'n_hidden': [[4], [8]]}, 3, **options)
+    with pytest.raises(ValueError, match='goes by one rule'):
+        launch.search({'rule': ['error', 'entropy']}, 3, **options)
+    with pytest.raises(ValueError, match='val must be True'):
+        launch.search({'val': [True, False]}, 3, **options)
+
+
 def test_search_runs_experiments_chosen_on_validation(tiny_set):
     pytest.importorskip('optuna')
     study = launch.search({'n_hidden': [[4], [8]], 'learning_rate': 'log:0.01..0.2'}, 2, dataset=str(tiny_set),
@@ -220,3 +288,8 @@ def test_a_ray_worker_that_is_killed_is_replaced_and_nothing_runs_twice(tiny_set
     finished = [row['run'] for row in rows if row['status'] == 'finished']
     assert len(finished) == 4 and len({Path(run).parent for run in finished}) == 4
     assert [row['status'] for row in rows if row['run'] == killed['run']] == ['died']
+
+
+def test_the_range_test_starts_afresh_and_refuses_a_model_to_resume(tiny_set):
+    with pytest.raises(ValueError, match="resume is for one run, got 'm.h5': leave it out"):
+        launch.rate_range(resume='m.h5', dataset=str(tiny_set), figure=None, verbose=0, **SMALL)

@@ -1,10 +1,13 @@
 """Files from outside: hostile until proved otherwise."""
+import contextlib
 import io
 import json
 import os
 import pickle
 import subprocess
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -238,12 +241,80 @@ def test_hostile_arguments_in_a_model_are_refused(trained, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize('changes', [{'im_dim': [10 ** 9, 10 ** 9]}, {'classes': []}, {'classes': ['\x1b[2J', 'b', 'c']},
-                                     {'options': []}, {'fingerprint': 1}, {'bundled_network': 'yes'}])
+                                     {'options': []}, {'fingerprint': 1}, {'bundled_network': 'yes'},
+                                     {'content_digest': 1}, {'network_source': ['x']}])
 def test_a_damaged_configuration_is_refused(trained, tmp_path, changes):
     state, config = saving.load(trained)
     saving.save(tmp_path / 'm.h5', state, {**config, **changes})
     with pytest.raises(ModelError, match='its configuration is damaged'):
         launch.open_model(tmp_path / 'm.h5')
+
+
+class Blocks(mlp.MLP):
+    """A network of the user's own with as many blocks as its argument says."""
+
+    def __init__(self, im_dim, n_classes, n_hidden=(8,), blocks=0, rows=0, *, rng):
+        super().__init__(im_dim, n_classes, n_hidden, rng=rng)
+        self.blocks = [mlp.MLP((1, 1), 1, [], rng=rng) for _ in range(blocks)]
+        self.rows = rng.standard_normal((rows, 1000))
+
+
+@pytest.mark.parametrize('network, options', [
+    (None, {'n_hidden': [1] * 100_000}), (None, {'n_hidden': [[1] * 300] * 300}),
+    (None, {'n_hidden': [10 ** 400]}), (None, {'p_drop': [.5] * 100_000}), (None, {'p_dropConv': [.5] * 100_000}),
+    (None, {'p_dropConv': [[.5] * 300] * 300}), (None, {'network': 'A', 'network_args': {'width': 1e9}}),
+    (None, {'network': 'A', 'network_args': {'width': 1e308}}), (None, {'network': 'A', 'network_args': {'width': 10 ** 400}}),
+    (None, {'network': 'A', 'network_args': {'width': [1] * 100_000}}), (None, {'network': 'x' * 10 ** 6}),
+    (None, {'network_args': {'n_hidden': [1] * 100_000}}), (None, {'network_args': {'x' * 10 ** 6: 1}}),
+    (Blocks, {'network_args': {'blocks': 10 ** 6}}), (Blocks, {'network_args': {'rows': 10 ** 7}})])
+def test_a_configuration_of_absurd_size_is_refused_before_a_network_is_made(trained, tmp_path, network, options):
+    state, config = saving.load(trained)
+    path = tmp_path / 'm.h5'
+    own = {'network': 'Blocks'} if network else {}
+    saving.save(path, state, {**config, 'options': {**config['options'], 'p_dropConv': None, **own, **options}})
+    for act in (lambda: launch.open_model(path, network), lambda: launch.test(
+            resume=path, verbose=0, **({'network': network} if network else {}))):
+        tracemalloc.start()
+        start = time.process_time()
+        with pytest.raises(ModelError) as caught:
+            act()
+        seconds, (_, most) = time.process_time() - start, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(str(caught.value)) < 1000
+        assert seconds < 3 and most < 100 * 2 ** 20         # traced, which makes it several times slower
+
+
+def test_a_list_of_many_layers_takes_no_more_than_its_reading(trained, tmp_path, monkeypatch):
+    state, config = saving.load(trained)
+    saving.save(tmp_path / 'm.h5', state, {**config, 'options': {**config['options'], 'n_hidden': [1] * 100_000}})
+    monkeypatch.setattr(launch, 'make_network', None)           # not reached
+    start = time.process_time()
+    with pytest.raises(ModelError, match=r'n_hidden has 100000 values, more than the file has arrays of parameters \(7\)'):
+        launch.open_model(tmp_path / 'm.h5')
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize('missing', ['everything', 'network'])
+def test_a_model_whose_configuration_lacks_what_is_needed_is_refused(trained, tmp_path, missing):
+    state, config = saving.load(trained)
+    options = {} if missing == 'everything' else {key: value for key, value in config['options'].items() if key != missing}
+    saving.save(tmp_path / 'm.h5', state, {**config, 'options': options})
+    for act in (lambda: launch.open_model(tmp_path / 'm.h5'), lambda: launch.open_model(tmp_path / 'm.h5', mlp.MLP),
+                lambda: launch.test(resume=tmp_path / 'm.h5', verbose=0)):
+        with pytest.raises(ModelError, match='its configuration is damaged, it names no network'):
+            act()
+
+
+def test_any_argument_may_be_missing_from_a_model_or_be_none(trained, tmp_path):
+    """Models written before there was an argument have none of it; whatever else comes of it is one error."""
+    state, config = saving.load(trained)
+    for key in config['options']:
+        for options in ({k: v for k, v in config['options'].items() if k != key}, {**config['options'], key: None}):
+            saving.save(tmp_path / 'm.h5', state, {**config, 'options': options})
+            for act in (lambda: launch.open_model(tmp_path / 'm.h5'),
+                        lambda: launch.test(resume=tmp_path / 'm.h5', n_epochs=2, verbose=0, dataset='none.h5')):
+                with contextlib.suppress(ValueError, OSError):
+                    act()
 
 
 @pytest.mark.parametrize('change', [
@@ -256,6 +327,33 @@ def test_a_model_that_contradicts_itself_is_not_gone_on_with(trained, tmp_path, 
     saving.save(tmp_path / 'm.h5', state, config)
     with pytest.raises(ValueError, match='the saved model is (of another architecture; of another type|incomplete)'):
         launch.test(resume=tmp_path / 'm.h5', n_epochs=3, verbose=0)
+
+
+@pytest.mark.parametrize('group', ['arrays', 'kept', 'trained'])
+@pytest.mark.parametrize('name, value, message', [
+    ('parameters/fc.softmax.W', np.nan, 'has values that are infinite or NaN'),
+    ('parameters/fc.hidden0.norm.mean', -np.inf, 'has values that are infinite or NaN'),
+    ('parameters/fc.hidden0.norm.var', np.inf, 'has values that are infinite or NaN'),
+    ('parameters/fc.hidden0.norm.var', -1e-3, 'has variances below 0')])
+def test_a_model_that_would_give_no_numbers_is_refused(trained, tmp_path, group, name, value, message):
+    state, config = saving.load(trained)
+    state[group][name] = state[group][name].copy()
+    state[group][name].flat[1] = value
+    saving.save(tmp_path / 'm.h5', state, config)
+    for use in (lambda: launch.open_model(tmp_path / 'm.h5'), lambda: launch.test(resume=tmp_path / 'm.h5', verbose=0),
+                lambda: launch.predict(tmp_path / 'm.h5', np.zeros((1, 12, 12), np.uint8))):
+        with pytest.raises(ModelError, match=f"m.h5' cannot be loaded: .*{name} {message}"):
+            use()
+
+
+@pytest.mark.parametrize('name', ['optimiser/velocity.fc.softmax.W', 'kept/optimiser/velocity.fc.softmax.W'])
+def test_a_state_of_the_optimiser_that_is_not_finite_is_refused(trained, tmp_path, name):
+    state, config = saving.load(trained)
+    arrays, rest = (state['kept'], name.removeprefix('kept/')) if name.startswith('kept/') else (state['arrays'], name)
+    arrays[rest] = np.full((8, 3), np.inf, 'float32')
+    saving.save(tmp_path / 'm.h5', state, config)
+    with pytest.raises(ModelError, match=f'{name} has values that are infinite or NaN'):
+        launch.test(resume=tmp_path / 'm.h5', verbose=0)
 
 
 def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(trained, tmp_path, monkeypatch):
@@ -275,7 +373,8 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
 def test_the_values_used_are_in_the_model_and_in_the_log(trained):
     import inspect
     config = saving.load(trained)[1]
-    assert set(config['options']) == set(inspect.signature(launch.test).parameters) - {'resume', 'on_epoch', 'verbose'}
+    assert set(config['options']) == set(inspect.signature(launch.test).parameters) - {
+        'resume', 'on_epoch', 'verbose', 'accept_changed_network'}
     assert config['network_arguments']['n_hidden'] == [8] and config['network_arguments']['activation'] == 'relu'
     log = (trained.with_suffix('') / 'run-001' / 'log.txt').read_text()
     assert 'learning_rate=0.1' in log and "rule='entropy'" in log and 'of the network: ' in log

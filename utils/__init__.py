@@ -17,6 +17,8 @@ logging.getLogger('jax._src.xla_bridge').addFilter(
 
 import pytensor  # noqa: E402
 
+__version__ = '0.1.0'       # setup.py reads it here
+
 pytensor.config.floatX = 'float32'
 pytensor.config.cxx = ''
 

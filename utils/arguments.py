@@ -2,6 +2,7 @@
 
 ========================  =====================================================================
 `checked`                 all arguments in their plain form, each in its range
+`with_class_defaults`     the options of a network as they are used: given, or what its class has by default
 `as_json`                 as JSON knows them, for model files and tables
 `knows_what_was_given`    decorator: which arguments the caller gave; unknown ones are refused
 `named`                   a class or function by its name, or out of a script
@@ -16,35 +17,90 @@ import functools
 import importlib.util
 import inspect
 import json
+import math
 import os
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from utils import jax_backend, rna, trackers
+from utils.layer import Layer
 from utils.methodology import RULES
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
 from utils.training.warping import Cropped
+from utils.untrusted import Draws, ModelError
 
 FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
-# Arguments of `test` that a network takes, where its class has them.
+# Arguments of `test` that a network takes, where its class has them; None stands for the default of the class.
 NETWORK_OPTIONS = ('n_hidden', 'activation', 'batch_norm', 'p_drop', 'p_dropConv', 'gaussian_std')
-# Arguments that decide what comes out; a resumed experiment keeps them. The others may be changed.
-FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'im_dim', 'network',
+# Their values where a class demands an option and the caller gives none. Older configurations hold them for every
+# network, also for one that does not take them.
+FALLBACK = {'n_hidden': [1024], 'activation': rna.relu(), 'batch_norm': True, 'p_drop': .5, 'p_dropConv': None,
+            'gaussian_std': 0.}
+MOST_LAYERS = 1000
+# What each argument of `test` decides; for resuming, sweeps and comparisons it is said here alone.
+# FIXED decide the result, and a resumed experiment keeps them.
+FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'val', 'network',
          'network_args', 'seed', 'rule', 'retrain', 'optimiser', 'optimiser_args', 'momentum', 'nesterov',
          'weight_decay', 'clip_norm', 'schedule', 'schedule_args', 'average', 'label_smoothing', 'augment',
          'statistics_images', 'precision')
+# These decide it too, and may change on resuming: more epochs, the data set at another place.
+CHANGEABLE = ('n_epochs', 'anneal_epochs', 'special_test', 'dataset')
+# UNSAVED and INCIDENTAL decide nothing; those are of one call alone and are not saved.
+UNSAVED = ('resume', 'on_epoch', 'verbose', 'accept_changed_network')
+INCIDENTAL = (*UNSAVED, 'im_dim', 'trainShared', 'savename', 'name', 'show_test', 'save_every', 'report', 'track')
 # Arguments that `Trainer` takes as they are.
 TRAINING = ('batch_size', 'learning_rate', 'L1_reg', 'L2_reg', 'seed', 'val', 'trainShared', 'augment', 'precision',
             'label_smoothing', 'average')
 
 
+# What other libraries call our arguments.
+ALIASES = {'lr': 'learning_rate', 'rate': 'learning_rate', 'epoch': 'n_epochs', 'epochs': 'n_epochs',
+           'nepoch': 'n_epochs', 'numepochs': 'n_epochs', 'maxepochs': 'n_epochs', 'batch': 'batch_size',
+           'minibatch': 'batch_size', 'bs': 'batch_size', 'dropout': 'p_drop', 'drop': 'p_drop',
+           'dropoutconv': 'p_dropConv', 'optimizer': 'optimiser', 'optim': 'optimiser', 'solver': 'optimiser',
+           'optimizerargs': 'optimiser_args', 'model': 'network', 'net': 'network', 'architecture': 'network',
+           'arch': 'network', 'data': 'dataset', 'dataset': 'dataset', 'path': 'dataset', 'hidden': 'n_hidden',
+           'hiddenlayers': 'n_hidden', 'units': 'n_hidden', 'layers': 'n_hidden', 'nonlinearity': 'activation',
+           'bn': 'batch_norm', 'batchnormalization': 'batch_norm', 'noise': 'gaussian_std', 'std': 'gaussian_std',
+           'l1': 'L1_reg', 'l2': 'L2_reg', 'wd': 'weight_decay', 'decay': 'weight_decay', 'ema': 'average',
+           'scheduler': 'schedule', 'lrscheduler': 'schedule', 'lrschedule': 'schedule', 'smoothing': 'label_smoothing',
+           'augmentation': 'augment', 'randomstate': 'seed', 'randomseed': 'seed', 'validation': 'val',
+           'imsize': 'im_dim', 'imagesize': 'im_dim', 'output': 'savename', 'save': 'savename', 'out': 'savename',
+           'checkpoint': 'resume', 'callback': 'on_epoch', 'callbacks': 'on_epoch', 'gradclip': 'clip_norm',
+           'clip': 'clip_norm', 'dtype': 'precision', 'flip': 'mirror', 'cutout': 'erase', 'scale': 'zoom',
+           'width': "network_args={'width': ...}", 'crop': "augment={'crop': ...}", 'mixup': "augment={'mixup': ...}",
+           'mirror': "augment={'mirror': ...}", 'rotation': "augment={'rotation': ...}"}
+
+
 def nearest(name, known):
-    """'; did you mean ...?', where a known name is near."""
-    near = difflib.get_close_matches(str(name), list(known), 1, cutoff=.4)
-    return f'; did you mean {near[0]!r}?' if near else ''
+    """'; did you mean ...?', where a known name is near or the field has another word for it."""
+    def plain(text):
+        return re.sub('[^a-z0-9]', '', str(text)[:100].lower())
+
+    def likeness(other):
+        ours, theirs = plain(other), plain(name)
+        if sorted(ours) == sorted(theirs):          # letters exchanged
+            return 1
+        return difflib.SequenceMatcher(None, theirs, ours).ratio() + .02 * (theirs[:1] == ours[:1])
+    known = list(known)
+    alias = ALIASES.get(plain(name), '')
+    if alias.partition('=')[0] in known:
+        return f'; did you mean {alias if "=" in alias else repr(alias)}?'
+    near = max(known, key=likeness, default='')
+    return f'; did you mean {near!r}?' if near and likeness(near) >= .7 else ''
+
+
+def shortened(value):
+    """The text of a value for a message, which may come from a file and be of any length."""
+    try:
+        text = repr(value)
+    except ValueError:              # Python writes out no more than 4300 digits
+        text = f'a number of {value.bit_length()} bits'
+    return text if len(text) <= 300 else f'{text[:300]}...'
 
 
 def knows_what_was_given(function):
@@ -66,12 +122,10 @@ def knows_what_was_given(function):
 def checked(options, networks):
     """The options in their plain form, each in its range; `networks` are the classes known by name."""
     def demand(good, name, wanted):
-        if not good:
-            raise ValueError(f'{name} must be {wanted}, got {options[name]!r}')
+        _demand(good, name, wanted, options[name])
 
     def number(name):
-        value = options[name]
-        return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and np.isfinite(value)
+        return _is_number(options[name])
 
     def whole(name, least):
         demand(number(name) and options[name] == int(options[name]) and options[name] >= least, name,
@@ -79,17 +133,20 @@ def checked(options, networks):
         options[name] = int(options[name])
 
     demand(number('learning_rate') and options['learning_rate'] > 0, 'learning_rate', 'a number > 0')
-    for name in ('L1_reg', 'L2_reg', 'gaussian_std', 'weight_decay', 'clip_norm'):
+    for name in ('L1_reg', 'L2_reg', 'weight_decay', 'clip_norm'):
         demand(number(name) and options[name] >= 0, name, 'a number >= 0')
     for name in ('momentum', 'average', 'label_smoothing'):
         demand(number(name) and 0 <= options[name] < 1, name, 'a number in [0, 1)')
+    for name, value in options.items():
+        if isinstance(value, np.number):
+            options[name] = _plain(value)
     for name, least in (('n_epochs', 1), ('batch_size', 1), ('anneal_epochs', 0), ('statistics_images', 1),
                         ('save_every', 1), ('seed', 0), ('patience', 0)):
         whole(name, least)
     demand(options['seed'] < 2 ** 32, 'seed', 'a whole number below 2**32')
-    for name in ('batch_norm', 'val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report'):
-        demand(isinstance(options[name], (bool, np.bool_)) or options[name] in (0, 1), name, 'True or False')
-        options[name] = bool(options[name])
+    for name in ('val', 'trainShared', 'retrain', 'nesterov', 'special_test', 'show_test', 'report',
+                 'accept_changed_network'):
+        options[name] = _flag(name, options[name])
     for name, known, wanted in (('rule', RULES, ' or '.join(map(repr, RULES))),
                                 ('precision', jax_backend.PRECISIONS, 'one of ' + ', '.join(jax_backend.PRECISIONS))):
         demand(isinstance(options[name], str) and options[name] in known, name, wanted)
@@ -101,34 +158,21 @@ def checked(options, networks):
     demand(options['name'] is None or (isinstance(options['name'], str) and options['name'].isprintable()
                                        and options['name'].strip()), 'name', 'a text of one line')
     demand(options['on_epoch'] is None or callable(options['on_epoch']), 'on_epoch', 'a function')
-    if isinstance(options['activation'], str):
-        demand(options['activation'] in rna.ACTIVATIONS, 'activation', 'one of ' + ', '.join(rna.ACTIVATIONS))
-        options['activation'] = rna.ACTIVATIONS[options['activation']]()
-    demand(callable(options['activation']), 'activation', 'rna.relu(), rna.sigmoid(), rna.tanh() or a function')
-    flat = all(np.ndim(n) == 0 for n in options['n_hidden']) if isinstance(options['n_hidden'], (list, tuple)) else True
-    demand(flat, 'n_hidden', 'a list of whole numbers >= 1')
-    options['n_hidden'] = np.atleast_1d(options['n_hidden']).tolist()
-    demand(all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in options['n_hidden']), 'n_hidden',
-           'a list of whole numbers >= 1')
-    for name in ('p_drop', 'p_dropConv'):
-        if isinstance(options[name], (tuple, np.ndarray, np.generic)):
-            options[name] = np.asarray(options[name], dtype=object).tolist()
-        values = options[name] if isinstance(options[name], list) else [options[name]]
-        demand((options[name] is None and name == 'p_dropConv') or all(
-            isinstance(p, (int, float, np.number)) and not isinstance(p, bool) and 0 <= p < 1 for p in values), name,
-            'probabilities of dropping in [0, 1)')
-        if isinstance(options[name], list):
-            options[name] = [getattr(p, 'item', lambda p=p: p)() for p in options[name]]
+    for name in NETWORK_OPTIONS:
+        if options[name] is not None:
+            options[name] = network_option(name, options[name])
     if options['im_dim'] is not None:
         sides = options['im_dim'] = np.ravel(np.asarray(options['im_dim'], dtype=object)).tolist()
         demand(len(sides) == 2 and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0
                                        for n in sides), 'im_dim', 'height and width')
         options['im_dim'] = [int(n) for n in sides]
-    for name in ('learning_rate', 'L1_reg', 'L2_reg', 'gaussian_std', 'momentum'):
-        if isinstance(options[name], np.number):
-            options[name] = options[name].item()
-    demand(options['network_args'] is None or isinstance(options['network_args'], dict), 'network_args', 'a dict')
-    options['network_args'] = options['network_args'] or {}
+    for name in ('network_args', 'optimiser_args', 'schedule_args'):
+        demand(options[name] is None or (isinstance(options[name], dict) and all(
+            isinstance(key, str) for key in options[name])), name, 'a dict')
+        try:
+            options[name] = _plain(options[name] or {})
+        except RecursionError:
+            raise ValueError(f'{name} holds itself: it must hold numbers, texts, booleans and lists of them') from None
     demand(options['track'] is None or isinstance(options['track'], (str, list, tuple)), 'track', 'a list of trackers')
     options['track'] = trackers.check(options['track'] or ())
     options['network'] = named(options['network'], networks, 'network', 'Class')
@@ -140,6 +184,9 @@ def checked(options, networks):
     if options['optimiser'] is not optimisers.sgd and (options['momentum'] or options['nesterov']):
         raise ValueError(f"momentum and nesterov are of optimiser 'sgd', got {class_name(options['optimiser'])!r}: "
                          'leave them out')
+    if options['nesterov'] and not options['momentum']:
+        raise ValueError(f"nesterov=True is a form of the momentum, got momentum={options['momentum']!r}: give a "
+                         'momentum, for example 0.9, or leave nesterov out')
     if options['schedule'] is schedules.plateau and not options['val']:
         raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
     if options['patience'] and not options['val']:
@@ -147,18 +194,104 @@ def checked(options, networks):
     return options
 
 
+def _demand(good, name, wanted, value):
+    if not good:
+        raise ValueError(f'{name} must be {wanted}, got {shortened(value)}')
+
+
+def _is_number(value):
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:           # an integer beyond all floats
+        return False
+
+
+def _plain(value):
+    """A value without NumPy's types of numbers, at any depth of lists and dicts."""
+    if isinstance(value, np.generic):
+        return float(value) if isinstance(value, np.floating) else value.item()
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+
+
+def _flag(name, value):
+    good = isinstance(value, (bool, np.bool_)) or (_is_number(value) and value in (0, 1))
+    _demand(good, name, 'True or False', value)
+    return bool(value)
+
+
+def network_option(name, value):
+    """One of `NETWORK_OPTIONS` in its plain form: a flag, a number, a list of numbers, an activation.
+
+    Raises
+    ------
+    ValueError
+        It is not what `test` takes.
+    """
+    if name == 'batch_norm':
+        return _flag(name, value)
+    if name == 'gaussian_std':
+        _demand(_is_number(value) and value >= 0, name, 'a number >= 0', value)
+        return _plain(value)
+    if name == 'activation':
+        return _activation(value)
+    if name == 'n_hidden':
+        flat = all(np.ndim(n) == 0 for n in value) if isinstance(value, (list, tuple)) else True
+        out = np.atleast_1d(value).tolist() if flat else []
+        _demand(flat and all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in out), name,
+                'a list of whole numbers >= 1', value)
+    else:
+        out = np.asarray(value, dtype=object).tolist() if isinstance(value, (tuple, np.ndarray, np.generic)) else value
+        several = isinstance(out, list)
+        _demand(all(_is_number(p) and 0 <= p < 1 for p in (out if several else [out])), name,
+                'probabilities of dropping in [0, 1)', value)
+        out = _plain(out)
+    _demand(not isinstance(out, list) or len(out) <= MOST_LAYERS, name, f'a list of at most {MOST_LAYERS}', value)
+    return out
+
+
+def _activation(value):
+    wanted = ', '.join(f'rna.{name}()' for name in rna.ACTIVATIONS) + ' or a function of one expression'
+    if isinstance(value, str):
+        if value not in rna.ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(rna.ACTIVATIONS)}, got {shortened(value)}"
+                             + nearest(value, rna.ACTIVATIONS))
+        return rna.ACTIVATIONS[value]()
+    if any(value is make for make in rna.ACTIVATIONS.values()):
+        raise ValueError(f'activation must be {wanted}, got rna.{value.__name__} without its brackets: write '
+                         f'rna.{value.__name__}()')
+    _demand(callable(value) and not isinstance(value, type) and _takes(value, None, unknown=True), 'activation', wanted,
+            value)
+    return value
+
+
+def _takes(function, *arguments, unknown=False, **keywords):
+    """Whether a function can be called so, further arguments not counted; `unknown` where it does not tell."""
+    try:
+        inspect.signature(function).bind_partial(*arguments, **keywords)
+    except TypeError:
+        return False
+    except ValueError:
+        return unknown
+    return True
+
+
 def _check_further(options, name):
     """Check ``<name>_args``, further arguments of a function: those after the first three."""
-    further, key = options[f'{name}_args'], f'{name}_args'
-    if further is not None and not isinstance(further, dict):
-        raise ValueError(f'{key} must be a dict, got {further!r}')
-    options[key] = further or {}
-    accepted = inspect.signature(options[name]).parameters.values()
-    names = [p.name for p in list(accepted)[3:]]
+    key = f'{name}_args'
+    accepted = list(inspect.signature(options[name]).parameters.values())
+    further = [p for p in accepted[3:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    names = [p.name for p in further]
     unknown = [k for k in options[key] if k not in names and not any(p.kind is p.VAR_KEYWORD for p in accepted)]
     if unknown:
         raise ValueError(f"{name} {class_name(options[name])!r} does not take {unknown[0]!r} of {key}; it takes "
-                         + (', '.join(names) or 'nothing'))
+                         + (', '.join(names) or 'nothing') + nearest(unknown[0], names))
+    missing = [p.name for p in further if p.default is p.empty and p.name not in options[key]]
+    if missing:
+        raise ValueError(f"{name} {class_name(options[name])!r} needs {missing[0]!r}: give it in {key}")
 
 
 def make_augment(settings):
@@ -176,83 +309,200 @@ def make_augment(settings):
 
 
 def named(value, known, what, kind):
-    """A class or function as it is, or by its name: one of `known`, or in a script, ``script.py:name``."""
+    """A class or function as it is, or by its name: one of `known`, or in a script, ``script.py:name``.
+
+    A name may bear that of its package: ``cnn.A``.
+    """
     if not isinstance(value, str):
         if not callable(value):
-            raise ValueError(f"{what} must be a {kind.lower()} or one of {', '.join(known)}, got {value!r}")
-        return value
-    if value in known:
-        return known[value]
+            raise ValueError(f"{what} must be a {kind.lower()} or one of {', '.join(known)}, got {shortened(value)}")
+        return _fit_for(what, value)
+    package, _, last = value.rpartition('.')
+    if last in known and (not package or f'.{package}.' in f'.{known[last].__module__}.'):
+        return known[last]
     file, colon, cls = value.rpartition(':')
     if not colon or not Path(file).is_file():
-        near = difflib.get_close_matches(value, known, 1)
-        raise ValueError(f"{what} must be one of {', '.join(known)} or script.py:{kind}, got {value!r}"
-                         + (f'; did you mean {near[0]}?' if near else ''))
+        near = nearest(last, known).replace("'", '')
+        raise ValueError(f"{what} must be one of {', '.join(known)} or script.py:{kind}, got {shortened(value)}{near}")
     spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
     # Where `inspect` looks for the source of a class.
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, cls):
         raise ValueError(f"'{file}' has no {kind.lower()} {cls}")
-    return getattr(module, cls)
+    return _fit_for(what, getattr(module, cls))
+
+
+def _fit_for(what, value):
+    """A class or function of the user's own, if it can be called as `what` is."""
+    if what == 'network':
+        if isinstance(value, Layer):
+            name = class_name(value)
+            raise ValueError(f'network must be a class, got a network that is made already, of class {name}: give '
+                             f'{name} itself, and its arguments as arguments of test() or in network_args')
+        if not _takes(value, None, None, rng=None):
+            raise ValueError('network must be a class of which networks are made by network(im_dim, n_classes, ..., '
+                             f'rng=...), got {shortened(value)}')
+    else:
+        arguments = {'optimiser': 'gradients, parameters, rate', 'schedule': 'epoch, n_epochs, figures'}[what]
+        if isinstance(value, type) or not _takes(value, None, None, None):
+            raise ValueError(f'{what} must be a function {what}({arguments}), got {shortened(value)}')
+    return value
 
 
 def as_json(options):
     """The options as JSON knows them."""
-    out = {key: value for key, value in options.items() if key not in ('resume', 'on_epoch', 'verbose')}
+    out = {key: value for key, value in options.items() if key not in UNSAVED}
     for key in ('network', 'optimiser', 'schedule'):
         out[key] = class_name(options[key])
     out['augment'] = options['augment'] and options['augment'].settings
-    out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
+    if options['activation'] is not None:
+        out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
     for key in ('dataset', 'savename'):
         out[key] = None if options[key] is None else str(options[key])
-    try:
-        json.dumps(out)
-    except TypeError as error:
-        further = {key: options[key] for key in ('network_args', 'optimiser_args', 'schedule_args') if options[key]}
-        raise ValueError(f"{', '.join(further)} must hold numbers, texts, booleans and lists of them ({error}), "
-                         f'got {further!r}') from None
-    return json.loads(json.dumps(out))
+    for key, value in out.items():
+        try:
+            out[key] = json.loads(json.dumps(value))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{key} must hold numbers, texts, booleans and lists of them ({error}), got '
+                             f'{shortened(value)}') from None
+    return out
 
 
 def class_name(network):
     return getattr(network, '__name__', type(network).__name__)
 
 
-def make_network(network, im_dim, classes, augment, **kwargs):
-    """A network for images of `im_dim`, of which augmentation may show it a part only."""
+def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs):
+    """A network for images of `im_dim`, of which augmentation may show it a part only.
+
+    Parameters
+    ----------
+    saved : (path, dict), optional
+        A model file and its state, of which the arguments come: a network much larger than the file is refused.
+
+    Raises
+    ------
+    ModelError
+        The arguments of the file do not fit the class.
+    """
     seen = augment.seen(im_dim) if augment else tuple(im_dim)
-    made = network(seen, len(classes), **kwargs)
+    if saved is None:
+        made = network(seen, len(classes), rng=rng, **kwargs)
+    else:
+        path, state = saved
+        rng = Draws(rng.bit_generator, sum(value.size for value in state['arrays'].values()),
+                    4 * len(state['arrays']) + 100)
+        try:
+            made = network(seen, len(classes), rng=rng, **kwargs)
+        except ModelError:
+            raise
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({str(error)[:300]})") from error
     return made if seen == tuple(im_dim) else Cropped(made, seen)
 
 
-def network_arguments(options, given=()):
-    """Those options that the network's class takes, as keyword arguments for it."""
+def _accepted(network):
+    """Arguments of a network's class beside images, classes and generator, by name; whether it takes any other."""
+    accepted = inspect.signature(network).parameters.values()
+    named_ones = {p.name: p for p in accepted if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    first = [p.name for p in named_ones.values() if p.kind is not p.KEYWORD_ONLY][:2]
+    return ({name: p for name, p in named_ones.items() if name not in (*first, 'rng')},
+            any(p.kind is p.VAR_KEYWORD for p in accepted))
+
+
+def _own_default(name, p):
+    """The default of a class for one of `NETWORK_OPTIONS`, in its plain form; None where it has another form."""
+    if p.default is p.empty:
+        return FALLBACK[name]
+    if p.default is None or isinstance(p.default, str):
+        return None
+    try:
+        value = network_option(name, p.default)
+    except ValueError:
+        return None
+    return value if name != 'activation' or value in [make() for make in rna.ACTIVATIONS.values()] else None
+
+
+def with_class_defaults(options, given=()):
+    """The options with those of the network as they are used: given, or what its class has by default.
+
+    What the class does not take becomes None; None is also what a class with arguments of another form, or with
+    ``**kwargs``, is left to decide.
+
+    Raises
+    ------
+    ValueError
+        An argument that was `given` is not taken by the class.
+    """
     network = options['network']
-    accepted = inspect.signature(network).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    kwargs = {}
+    accepted, takes_all = _accepted(network)
+    out = dict(options)
     for key in NETWORK_OPTIONS:
-        if key == 'p_dropConv' and options[key] is None:
-            continue
-        if takes_all or key in accepted:
-            kwargs[key] = options[key]
-        elif key in given:
-            raise ValueError(f'network {class_name(network)} does not take {key}; it takes '
-                             + ', '.join(k for k in accepted if k not in ('im_dim', 'n_classes', 'rng')))
-    for key in options['network_args']:
-        if key in kwargs or key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
-            known = [k for k in accepted if k not in (*kwargs, 'im_dim', 'n_classes', 'rng')]
-            raise ValueError(f'network {class_name(network)} does not take network_args {key!r}; it takes '
-                             + ', '.join(known) + nearest(key, known))
-    return kwargs | options['network_args']
+        if key in accepted:
+            if options[key] is None:
+                out[key] = _own_default(key, accepted[key])
+        elif not takes_all:
+            if options[key] is not None and key in given:
+                raise ValueError(f'network {class_name(network)} does not take {key}; it takes '
+                                 + (', '.join(accepted) or 'nothing'))
+            out[key] = None
+    return out
+
+
+def without_idle(options, networks, keys=NETWORK_OPTIONS):
+    """Arguments out of a configuration file, without those of `keys` that the network does not take.
+
+    Older files hold all options of networks, whether the class takes them or not; only a value that `test` had by
+    default then is left out.
+    """
+    network = options.get('network')
+    if network is None:
+        return options
+    accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
+    former = FALLBACK | {'activation': FALLBACK['activation'].name}
+    idle = [key for key in NETWORK_OPTIONS if key in keys and key not in accepted and not takes_all
+            and key in options and options[key] == former[key]]
+    return {key: value for key, value in options.items() if key not in idle}
+
+
+def network_arguments(options):
+    """Keyword arguments for the network's class, out of options that `with_class_defaults` has gone over.
+
+    What equals the default of the class is left to it.
+    """
+    network, further = options['network'], options['network_args']
+    accepted, takes_all = _accepted(network)
+    kwargs = {key: options[key] for key in NETWORK_OPTIONS if options[key] is not None and not (
+        key in accepted and accepted[key].default is not inspect.Parameter.empty
+        and _own_default(key, accepted[key]) == options[key])}
+    for key in further:
+        if key in NETWORK_OPTIONS:
+            raise ValueError(f'{key} is an argument of test(): give {key}=..., not network_args')
+        if key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
+            known = [k for k in accepted if k not in NETWORK_OPTIONS]
+            raise ValueError(f'network {class_name(network)} does not take network_args {shortened(key)}; it takes '
+                             + (', '.join(known) or 'nothing') + nearest(key, known))
+    missing = [key for key, p in accepted.items() if p.default is p.empty and key not in kwargs and key not in further]
+    if missing:
+        raise ValueError(f'network {class_name(network)} needs {missing[0]}: give it '
+                         + (f'as {missing[0]}=...' if missing[0] in NETWORK_OPTIONS else 'in network_args'))
+    return kwargs | further
 
 
 def arguments_used(options):
     """Every argument with which the network is made, those that its class has by default among them."""
-    accepted = inspect.signature(options['network']).parameters.values()
-    used = {p.name: p.default for p in accepted if p.default is not p.empty} | network_arguments(options)
-    return json.loads(json.dumps(used, default=lambda value: getattr(value, 'name', None) or repr(value)))
+    used = {name: p.default for name, p in _accepted(options['network'])[0].items() if p.default is not p.empty}
+    return json.loads(json.dumps(used | network_arguments(options),
+                                 default=lambda value: getattr(value, 'name', None) or repr(value)))
+
+
+def arguments_of_file(path, options):
+    """`network_arguments` of options that a model file holds; what does not fit the class is the file's fault."""
+    try:
+        return network_arguments(options)
+    except ValueError as error:
+        raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({error})") from error
 
 
 def make_optimiser(options):

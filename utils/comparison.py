@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.record import empty_folder, read_run
+from utils.arguments import INCIDENTAL
+from utils.record import empty_folder, read_run, same_data
 from utils.results import competition, plots
 from utils.results.metrics import final_kind
 from utils.results.predictions import read_logits
+from utils.rules import common_rule, rule_of
 from utils.saving import replacing
 
-# Arguments that do not decide what comes out.
-INCIDENTAL = {'seed', 'savename', 'name', 'save_every', 'show_test', 'trainShared', 'report', 'track', 'resume'}
 # Column of the table, where it is found; errors are in %.
 MEASURES = {
     'validation error': ('validation_error',), 'validation cross-entropy': ('validation_cross_entropy',),
@@ -55,10 +55,15 @@ class Group:
         return np.array([value for value in found if value is not None], dtype=float)
 
     @property
+    def rule(self):
+        """The rule by which its runs kept their epochs."""
+        return rule_of(self.runs[0]['config'])
+
+    @property
     def chosen(self):
-        """The run of smallest validation cross-entropy, the first where none was validated."""
-        entropy = [run['result']['validation_cross_entropy'] for run in self.runs]
-        return self.runs[0 if None in entropy else int(np.argmin(entropy))]
+        """The run that is best on the validation images by its rule, the first where none was validated."""
+        figures = [run['result'][self.rule.key] for run in self.runs]
+        return self.runs[0 if None in figures else int(np.argmin(figures))]
 
 
 def _value(result, path):
@@ -82,7 +87,8 @@ def grouped(runs):
     """
     groups = {}
     for run in runs:
-        options = {key: value for key, value in run['config'].items() if key not in INCIDENTAL}
+        skip = {*INCIDENTAL, 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
+        options = {key: value for key, value in run['config'].items() if key not in skip}
         groups.setdefault(json.dumps(options, sort_keys=True), []).append(run)
     options = [json.loads(key) for key in groups]
     names = [group[0]['run']['name'] for group in groups.values()]
@@ -138,10 +144,11 @@ def _read(paths):
         raise ComparisonError(f'a comparison needs two different runs at least, got {len(runs)}')
     first = runs[0]
     for run in runs[1:]:
-        if run['run']['fingerprint'] != first['run']['fingerprint']:
+        if not same_data(first, run):
             raise ComparisonError(
                 f"'{first['folder']}' and '{run['folder']}' are of different data sets, '{first['run']['data']}' and "
-                f"'{run['run']['data']}': their errors cannot be compared")
+                f"'{run['run']['data']}' (another source, other views, labels or validation images): their errors "
+                'cannot be compared')
     return runs
 
 
@@ -213,6 +220,20 @@ def as_latex(head, rows):
             + ''.join(map(line, rows)) + '\\bottomrule\n\\end{tabular}\n')
 
 
+def _figure(groups):
+    return ' or '.join(dict.fromkeys(group.rule.label for group in groups))
+
+
+def by_mean(groups):
+    """The groups that were validated, the smallest mean of their rule's figure first, and that rule.
+
+    Groups of different rules are ordered by the cross-entropy.
+    """
+    rule = common_rule(group.rule for group in groups)
+    groups = [group for group in groups if len(group.values(rule.label))]
+    return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
+
+
 def compare(paths, folder=None, say=print):
     """Compare runs of one data set.
 
@@ -245,7 +266,7 @@ def compare(paths, folder=None, say=print):
     say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
     say('\n' + as_text(*tests))
     say('\np: both equally good would differ as much with this probability; not corrected for the number of pairs'
-        + ('; of each network the run of smallest validation cross-entropy' if len(groups) > 1 else ''))
+        + (f'; of each network the run of smallest {_figure(groups)}' if len(groups) > 1 else ''))
     say(f'\n{final}\n{ranking}')
     if not groups[0].runs[0]['run']['is_fer2013']:
         say('These images are not FER2013: the places in the table are for show.')
@@ -259,7 +280,8 @@ def compare(paths, folder=None, say=print):
                            'runs.csv': as_csv(['network', 'run', 'seed', *MEASURES], runs)}.items():
             with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding='utf-8')
-        histories = {group.name: [run['history'] for run in group.runs] for group in groups}
-        plots.save(plots.curves_of_runs(histories), folder / 'curves.png')
+        drawing = plots.curves_of_runs({group.name: [run['history'] for run in group.runs] for group in groups},
+                                       rules={group.name: group.rule for group in groups})
+        plots.save(drawing, folder / 'curves.png')
         say(f"\ncomparison '{folder}'")
     return groups

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from utils import record
-from utils.record import RunError, read_run, write_json
+from utils.record import RunError, read_run, same_data, write_json
 from utils.results import competition, metrics, predictions, summary
 from utils.results.predictions import read_logits
+from utils.rules import common_rule, rule_of
 
 AVERAGES = ('probabilities', 'linear')
 
@@ -42,8 +43,8 @@ def combine(logits, average='probabilities'):
     return np.log(np.maximum(mean, np.finfo(float).tiny))
 
 
-def choose(logits, y, average='probabilities'):
-    """Choose members greedily on validation images: as long as one more lowers the cross-entropy [1]_.
+def choose(logits, y, average='probabilities', rule='entropy'):
+    """Choose members greedily on validation images: as long as one more lowers the figure of a rule [1]_.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ def choose(logits, y, average='probabilities'):
         Of the candidates on the validation images, which none of them was trained on.
     y : int array (n,)
     average : {'probabilities', 'linear'}
+    rule : {'entropy', 'error'}
 
     Returns
     -------
@@ -61,17 +63,19 @@ def choose(logits, y, average='probabilities'):
     ----------
     .. [1] Caruana et al. (2004), Ensemble Selection from Libraries of Models, ICML.
     """
-    def cross_entropy(members):
+    def figure(members):
         p = metrics.probabilities(combine([logits[k] for k in members], average))
+        if rule == 'error':
+            return (p.argmax(axis=1) != y).mean()
         return -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).tiny)).mean()
 
     taken, best = [], np.inf
     while len(taken) < len(logits):
-        entropy, candidate = min((cross_entropy([*taken, k]), k) for k in range(len(logits)) if k not in taken)
-        if entropy >= best:
+        value, candidate = min((figure([*taken, k]), k) for k in range(len(logits)) if k not in taken)
+        if value >= best:
             break
         taken.append(candidate)
-        best = entropy
+        best = value
     return taken
 
 
@@ -84,7 +88,8 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
         Run folders, or models, of which the last finished run is taken.
     average : {'probabilities', 'linear'}
     chosen : bool
-        Choose the members on the validation images with `choose`; False takes them all.
+        Choose the members on the validation images with `choose`, by the runs' rule (where they differ, by the
+        cross-entropy); False takes them all.
     folder : path, optional
         Where to write evaluation.json, predictions.csv, confusion.csv and logits.npz; a new or empty folder.
     say : callable
@@ -108,8 +113,10 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print
     _check(runs, arrays, chosen)
     places = list(range(len(runs)))
     if chosen:
-        places = choose([one['validation'] for one in arrays], arrays[0]['validation_y'], average)
-        say(f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images:')
+        rule = common_rule(rule_of(run['config']) for run in runs)
+        places = choose([one['validation'] for one in arrays], arrays[0]['validation_y'], average, rule.name)
+        say(f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images, '
+            f'smallest {rule.label}:')
     for k in places:
         say(f"  {runs[k]['folder']}")
     first, classes = arrays[0], runs[0]['run']['classes']
@@ -143,8 +150,8 @@ class Images(SimpleNamespace):
 def _check(runs, arrays, chosen):
     first = runs[0]
     for run, own in zip(runs, arrays):
-        if run['run']['fingerprint'] != first['run']['fingerprint'] or not np.array_equal(
-                own['source'], arrays[0]['source']):
+        if run['run']['fingerprint'] != first['run']['fingerprint'] or not all(
+                np.array_equal(own[key], arrays[0][key]) for key in ('source', 'y')):
             raise RunError(f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
                            f"'{first['run']['data']}' and '{run['run']['data']}'")
         if not chosen:
@@ -155,3 +162,7 @@ def _check(runs, arrays, chosen):
         if not np.array_equal(own['validation_source'], arrays[0]['validation_source']):
             raise RunError(f"'{first['folder']}' and '{run['folder']}' held out different validation images, so that "
                            'one was trained on images on which the other would be judged: take all members instead')
+        if not same_data(first, run):
+            raise RunError(f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
+                           f"'{first['run']['data']}' and '{run['run']['data']}', of the same images: take all members "
+                           'instead')

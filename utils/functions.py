@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.graph.traversal import graph_inputs
 
 from utils import jax_backend
-from utils.layer import Phase, parameters
+from utils.layer import Phase, listed, parameters
 from utils.training import losses, optimisers
 from utils.training.augmentation import partner
-from utils.training.warping import warp
+from utils.training.warping import Cropped, warp
 
 MOST_STEPS = 256        # of one call of `train_many`
 
@@ -75,6 +76,8 @@ class Functions:
     resident : Resident, optional
         A stored subset on the device, from `place_subset`. Then `train`, `validate` and `statistics` take rows
         of it, else the images (and labels) themselves.
+    n_classes : int, optional
+        Linear outputs that the network must have for each image; by default any number.
 
     Attributes
     ----------
@@ -82,14 +85,20 @@ class Functions:
         Learning rate (float32), seed and number of the next draw (uint32).
     parameters, state : dict of str to shared variable
         Of the network and of the optimiser.
+
+    Raises
+    ------
+    ValueError
+        When a graph is built, by `check` or a function's first use: outputs of another shape or type, shared variables
+        that are no parameters of the network, trainable parameters that training does not use.
     """
 
     def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
                  optimiser=optimisers.sgd, seed=0, augment=None, precision='float32', label_smoothing=0., average=0.,
-                 resident=None):
+                 resident=None, n_classes=None):
         self.augment, self.label_smoothing, self.average = augment, label_smoothing, average
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
-        self.L1_reg, self.L2_reg, self.resident = L1_reg, L2_reg, resident
+        self.L1_reg, self.L2_reg, self.resident, self.n_classes = L1_reg, L2_reg, resident, n_classes
         jax_backend.mode(precision)         # refuses others
         self.precision = precision
         self.rate = pytensor.shared(np.float32(learning_rate), name='learning_rate')
@@ -110,6 +119,60 @@ class Functions:
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
         return [x, y], x, y
 
+    def check(self):
+        """Build the graphs of training and testing; nothing is compiled."""
+        self._training, self._testing       # noqa: B018
+
+    @property
+    def _name(self):
+        network = self.network.network if isinstance(self.network, Cropped) else self.network
+        return f'network {type(network).__name__}'
+
+    def check_outputs(self, kind, shape, dtype):
+        """Refuse outputs of the network that are not (batch_size, n_classes); a side of None may be any."""
+        wanted = (self.batch_size, self.n_classes)
+        if (len(shape) == 2 and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
+                and str(dtype).startswith('float')):
+            return
+        raise ValueError(f"{self._name} must return linear outputs of shape (batch_size, n_classes), here "
+                         f"({self.batch_size}, {self.n_classes or 'n_classes'}), and of a float type, got {kind} of "
+                         f'shape {tuple(shape)} and type {dtype}')
+
+    def _logits(self, x, phase):
+        """The network's linear outputs for images x (batch_size, h, w, 1) in [0, 1]."""
+        logits = self.network(x, phase)
+        if not isinstance(getattr(logits, 'type', None), pt.TensorType):
+            raise ValueError(f'{self._name} must return linear outputs, one expression of shape '
+                             f'(batch_size, n_classes), got {logits!r}')
+        self.check_outputs('an expression', logits.type.shape, logits.dtype)
+        known = {*self.parameters.values(), self.rate, self.seed, self.counter}
+        graphs = [logits, *phase.updates, *map(pt.as_tensor_variable, phase.updates.values())]
+        strange = [v for v in graph_inputs(graphs, [x])
+                   if isinstance(v, pytensor.compile.SharedVariable) and v not in known]
+        if strange:
+            raise ValueError(f'{self._name} computes with shared variables that are not among its parameters, so that '
+                             f'they would be neither trained nor saved: {listed(map(_described, strange))}. A '
+                             'parameter must be made by utils.layer.parameter and be an attribute of the network or '
+                             'of a layer inside it, or stand there in lists, tuples and dicts')
+        return logits
+
+    def _gradients(self, cost, logits):
+        """The trainable parameters and the gradients of the cost with respect to them, by name; each must have one."""
+        trainable = parameters(self.network, trainable=True)
+        if not trainable:
+            raise ValueError(f'{self._name} has no trainable parameters: make them by utils.layer.parameter, as '
+                             'attributes of the network or of a layer inside it')
+        used = set(graph_inputs([logits]))
+        gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()), disconnected_inputs='ignore',
+                                                      return_disconnected='none')))
+        # The penalties of L1 and L2 have gradients of weights that the network does not use, too.
+        unused = [name for name, p in trainable.items() if p not in used or gradients[name] is None]
+        if unused:
+            raise ValueError(f'{self._name} has trainable parameters on which its cost in training does not depend: '
+                             f'{listed(unused)}. Use them in __call__, make no layer that is not used, or make what '
+                             'shall stay as it is by utils.layer.parameter(value, trainable=False)')
+        return trainable, gradients
+
     @cached_property
     def _training(self):
         """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
@@ -117,7 +180,7 @@ class Functions:
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
         x, share = self.augment.mixed(pixels(x), phase) if self.augment else (pixels(x), None)
-        logits = self.network(x, phase)
+        logits = self._logits(x, phase)
         nll = losses.negative_log_likelihood(logits, y)
         if share is not None:
             nll = share * nll + (1 - share) * losses.negative_log_likelihood(logits, partner(y))
@@ -129,8 +192,7 @@ class Functions:
             cost = cost + np.float32(self.L1_reg) * losses.l1(self.network)
         if self.L2_reg:
             cost = cost + np.float32(self.L2_reg) * losses.l2(self.network)
-        trainable = parameters(self.network, trainable=True)
-        gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()))))
+        trainable, gradients = self._gradients(cost, logits)
         changes, state = self.optimiser(gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
         if self.average:
@@ -185,16 +247,21 @@ class Functions:
         """(rows or (images, labels), weights) -> sum of cross-entropies, number of errors."""
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
-        logits = self.network(pixels(x), Phase())
+        logits = self._logits(pixels(x), Phase())
         sums = [losses.total(losses.negative_log_likelihood(logits, y), weights),
                 losses.total(losses.errors(logits, y), weights)]
         return self._function([*inputs, weights], sums, name='validate')
 
     @cached_property
+    def _testing(self):
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        return x, self._logits(pixels(x), Phase())
+
+    @cached_property
     def test(self):
         """Images (batch_size, h, w) uint8 -> linear outputs (batch_size, n_classes)."""
-        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
-        return self._function([x], self.network(pixels(x), Phase()), name='test')
+        x, logits = self._testing
+        return self._function([x], logits, name='test')
 
     @cached_property
     def test_view(self):
@@ -206,7 +273,7 @@ class Functions:
         mirror, down, right, angle, zoom = view = pt.fscalars('mirror', 'down', 'right', 'angle', 'zoom')
         height, width = self.im_dim
         moved = warp(pixels(x), mirror, down * np.float32(height), right * np.float32(width), angle, zoom)
-        return self._function([x, *view], self.network(moved, Phase()), name='test_view')
+        return self._function([x, *view], self._logits(moved, Phase()), name='test_view')
 
     @cached_property
     def statistics(self):
@@ -217,10 +284,14 @@ class Functions:
         inputs, x, _ = self._minibatch()
         share = pt.scalar('share', dtype='float32')
         phase = Phase(share=share)
-        self.network(pixels(x), phase)
+        self._logits(pixels(x), phase)
         if not phase.updates:
             return None
         return self._function([inputs[0], share], [], updates=phase.updates, name='statistics')
+
+
+def _described(variable):
+    return variable.name or str(variable.type)
 
 
 def minibatches(subset, order, batch_size, resident=False):

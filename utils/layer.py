@@ -6,6 +6,8 @@
 `parameter`       a shared variable with what symfer needs to know of it
 `parameters`      all parameters of a layer by name; names come from attributes
 `sublayers`       all layers inside a layer by name
+`other_names`     further names of what is reached in several ways
+`attributes`      a layer's attributes, `entries` what lists, tuples and dicts hold
 ================  =============================================================================
 """
 import numpy as np
@@ -44,22 +46,61 @@ class Layer:
         raise NotImplementedError(f'{type(self).__name__} must define __call__(self, x, phase)')
 
 
-def _walk(layer, prefix, wanted):
-    for name, value in vars(layer).items():
-        several = isinstance(value, (list, tuple))
-        for k, item in enumerate(value if several else [value]):
-            path = f'{prefix}{name}{k}' if several else f'{prefix}{name}'
-            if isinstance(item, wanted):
-                yield path, item
-            if isinstance(item, Layer):
-                yield from _walk(item, path + '.', wanted)
+def attributes(layer):
+    """Names and values of a layer's attributes; those in `__slots__` come first."""
+    for cls in reversed(type(layer).__mro__):
+        slots = vars(cls).get('__slots__', ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            if name.startswith('__') and not name.endswith('__'):
+                name = f'_{cls.__name__.lstrip("_")}{name}'
+            if name not in ('__dict__', '__weakref__') and hasattr(layer, name):
+                yield name, getattr(layer, name)
+    yield from vars(layer).items()
+
+
+def entries(name, value, _within=()):
+    """Names and entries of a list, tuple or dict and of those inside it; another value is the only entry.
+
+    Entries of a list are numbered, ``conv0``, and ``conv0.1`` in a list in it; those of a dict have their key,
+    ``conv.first``.
+    """
+    if not isinstance(value, (list, tuple, dict)):
+        yield name, value
+    elif not any(value is outer for outer in _within):
+        dot = '.' if isinstance(value, dict) or (_within and not isinstance(_within[-1], dict)) else ''
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from entries(f'{name}{dot}{key}', entry, (*_within, value))
+
+
+def _walk(layer):
+    """Parameters and layers inside a layer by name, each once, and the first names by the other ones."""
+    found, others, first = {}, {}, {id(layer): ''}
+
+    def visit(owner, prefix):
+        for attribute, value in attributes(owner):
+            for path, item in entries(prefix + attribute, value):
+                if not isinstance(item, (Layer, pytensor.compile.SharedVariable)):
+                    continue
+                if id(item) in first:
+                    others[path] = first[id(item)]
+                    continue
+                if path in found or '/' in path or not path.isprintable():
+                    what = 'names two things' if path in found else 'cannot be saved as a name'
+                    raise ValueError(f'{path!r} {what} of layer {type(layer).__name__}: rename an attribute or a key')
+                first[id(item)], found[path] = path, item
+                if isinstance(item, Layer):
+                    visit(item, path + '.')
+
+    visit(layer, '')
+    return found, others
 
 
 def parameters(layer, *, trainable=None, penalised=None):
     """All parameters of a layer and the layers inside it, by name.
 
-    A name is the path of attributes, ``conv1.norm.gamma``; entries of a list are numbered,
-    ``hidden0.W``. The order is that of the attributes.
+    A name is the path of attributes, ``conv1.norm.gamma``; entries of a list are numbered, ``hidden0.W``, those of a
+    dict have their key, see `entries`. The order is that of the attributes. What is reached in several ways is
+    there once, under its first name.
 
     Parameters
     ----------
@@ -70,14 +111,35 @@ def parameters(layer, *, trainable=None, penalised=None):
     Returns
     -------
     dict of str to shared variable
+
+    Raises
+    ------
+    ValueError
+        A shared variable that `parameter` has not made.
     """
-    return {name: p for name, p in _walk(layer, '', pytensor.compile.SharedVariable)
+    found = {name: p for name, p in _walk(layer)[0].items() if not isinstance(p, Layer)}
+    others = [name for name, p in found.items() if not {'trainable', 'penalised'} <= set(vars(p.tag))]
+    if others:
+        raise ValueError(f'shared variables of layer {type(layer).__name__} must be made by utils.layer.parameter('
+                         f'value, trainable=..., penalised=...), got others as {listed(others)}')
+    return {name: p for name, p in found.items()
             if trainable in (None, p.tag.trainable) and penalised in (None, p.tag.penalised)}
 
 
 def sublayers(layer, kind=Layer):
-    """All layers of a class (or classes) inside a layer, by name, in the order of the attributes."""
-    return dict(_walk(layer, '', kind))
+    """All layers of a class (or classes) inside a layer, by name, each once, in the order of the attributes."""
+    return {name: item for name, item in _walk(layer)[0].items() if isinstance(item, Layer) and isinstance(item, kind)}
+
+
+def other_names(layer):
+    """Further names of parameters and layers that are reached in several ways: a dict to their first names."""
+    return _walk(layer)[1]
+
+
+def listed(names, most=8):
+    """Names for an error: all of a few, the first of many."""
+    names = list(names)
+    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 
 class Phase:

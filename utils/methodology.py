@@ -14,18 +14,21 @@
 The test images choose nothing: no epoch, no rate, no network.
 """
 import math
+import re
 import time
 
 import numpy as np
 
 from utils import jax_backend
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
-from utils.layer import parameters
+from utils.layer import other_names, parameters
+from utils.rules import RULES
 from utils.saving import STAGES
 from utils.training import schedules
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
-RULES = {'entropy': 'validation_cross_entropy', 'error': 'validation_error'}
+# Part of the seed of each stage's orders of images. Never renumber: the figures of every run would change.
+ORDER_SEEDS = {'train': 0, 'retrain': 1, 'anneal': 2}
 
 
 def best_epoch(history, rule='entropy'):
@@ -51,10 +54,10 @@ def best_epoch(history, rule='entropy'):
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
-    epochs = [h for h in history if h['stage'] == 'train' and h[RULES[rule]] is not None]
-    if not epochs:
+    best = RULES[rule].best(row for row in history if row['stage'] == 'train')
+    if best is None:
         raise ValueError('no epoch was validated: the set has no validation part or val=False')
-    return min(epochs, key=lambda h: h[RULES[rule]])
+    return best
 
 
 def validate(functions, subset):
@@ -185,6 +188,7 @@ class Silent:
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
     def compiling(self, what): pass
+    def warn(self, text): pass
     def minibatch(self, count, cost): pass
     def epoch_ends(self, row): pass
 
@@ -258,8 +262,9 @@ class Trainer:
         self.functions = Functions(
             network, data.shape, batch_size, learning_rate=learning_rate, L1_reg=L1_reg, L2_reg=L2_reg,
             seed=seed, augment=augment, precision=precision, label_smoothing=label_smoothing, average=average,
-            resident=place_subset(data.training) if trainShared else None,
+            resident=place_subset(data.training) if trainShared else None, n_classes=len(data.classes),
             **({'optimiser': optimiser} if optimiser else {}))
+        self.functions.check()
         self.stage, self.epoch, self.history = 'train', 0, []
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
@@ -295,6 +300,8 @@ class Trainer:
         """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
         shapes = {path: p.type.shape for path, p in self._targets().items()}
         dtypes = {path: p.dtype for path, p in self._targets().items()}
+        state = {**state, **{group: once(state[group], shapes, self.functions.network)
+                             for group in ('arrays', 'kept', 'trained') if state[group] is not None}}
         for group in ('arrays', 'kept', 'trained'):
             if state[group] is not None:
                 fitting(state[group], shapes, dtypes)
@@ -338,10 +345,10 @@ class Trainer:
         ----------
         .. [1] Goodfellow, Bengio and Courville (2016), Deep Learning, Algorithm 7.1.
         """
-        self.check_rates(n_epochs, patience)
+        self.check_epochs(n_epochs, patience=patience)
         if self.stage != 'train':
             done = len(self._trained_rows())
-            if n_epochs <= done or self.out_of_patience(patience):
+            if n_epochs == done or self.out_of_patience(patience):
                 return
             self.set_arrays(self.trained)
             self.history = [row for row in self.history if row['stage'] == 'train']
@@ -370,15 +377,22 @@ class Trainer:
         done = len(self._trained_rows())
         return done > 0 and done - self.best['epoch'] >= patience
 
-    def check_rates(self, n_epochs, patience=0):
-        """Refuse to go on for another number of epochs where the schedule would then have had other rates.
+    def check_epochs(self, n_epochs, anneal_epochs=math.inf, patience=0):
+        """Refuse to go on for fewer epochs than are done, or where the schedule would then have had other rates.
 
         Raises
         ------
         ValueError
         """
-        rows = self._trained_rows()
-        if self.stage != 'train' and (n_epochs <= len(rows) or self.out_of_patience(patience)):
+        rows, annealed = self._trained_rows(), sum(row['stage'] == 'anneal' for row in self.history)
+        done = {'n_epochs': (len(rows), n_epochs)}
+        ended = n_epochs <= len(rows) or self.out_of_patience(patience)
+        if ended:                       # else stage train goes on, and annealing begins anew after it
+            done['anneal_epochs'] = annealed, anneal_epochs
+        for name, (least, asked) in done.items():
+            if asked < least:
+                raise ValueError(f'{name} must be at least {least}, as many epochs as are done, got {asked}')
+        if self.stage != 'train' and ended:
             return
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
@@ -420,8 +434,9 @@ class Trainer:
         """
         if self.stage not in ('anneal', 'done'):
             return
+        self.check_epochs(len(self._trained_rows()), n_epochs)
         done = sum(row['stage'] == 'anneal' for row in self.history)
-        if self.stage == 'done' and n_epochs <= done:
+        if self.stage == 'done' and n_epochs == done:
             return
         self.stage, self.epoch = 'anneal', done
         subset = self.data.training if retrained or not self.val else self.data.reduced_training
@@ -487,7 +502,7 @@ class Trainer:
 
     def _rate(self, epoch, n_epochs):
         """Learning rate of stage train after `epoch` epochs of it."""
-        figures = [row[RULES[self.rule]] for row in self._trained_rows()[:epoch]] if self.val else []
+        figures = [row[RULES[self.rule].key] for row in self._trained_rows()[:epoch]] if self.val else []
         factor = self.schedule(epoch, n_epochs, figures)
         if not (np.isfinite(factor) and factor >= 0):
             raise ValueError(f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '
@@ -498,14 +513,19 @@ class Trainer:
         if not self._measured:
             measure_statistics(self.functions, subset, self.statistics_images, self.seed)
             self._measured = True
+            for name, p in self.functions.parameters.items():
+                if not p.tag.trainable and not np.isfinite(p.get_value(borrow=True)).all():
+                    self._diverged(f'{name} is not finite')
 
     def _epoch(self, subset, rate, n_epochs):
         """One pass over a subset in a random order that follows from seed, stage and epoch."""
         f = self.functions
         f.rate.set_value(np.float32(rate))
         self.report.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
+        order = np.random.default_rng([self.seed, ORDER_SEEDS[self.stage], self.epoch]).permutation(len(subset))
+        if not self.history:
+            self._look_at_outputs(subset.images(order[:f.batch_size]))
         start = time.perf_counter()
-        order = np.random.default_rng([self.seed, STAGES.index(self.stage), self.epoch]).permutation(len(subset))
         if not self._compiled:
             self.report.compiling('training step')
             self._compiled = True
@@ -521,6 +541,14 @@ class Trainer:
                 'train_cross_entropy': float(entropy), 'validation_error': None,
                 'validation_cross_entropy': None, 'test_error': None, 'images': len(subset),
                 'seconds': time.perf_counter() - start}
+
+    def _look_at_outputs(self, images):
+        """Refuse outputs of another shape than the graph promised, and warn of what a softmax has made."""
+        outputs = np.asarray(self.functions.test(images))       # compiled for the test at the end in any case
+        self.functions.check_outputs('an array', outputs.shape, outputs.dtype)
+        if ((outputs >= 0) & (outputs <= 1)).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+            self.report.warn("the network's outputs look like probabilities: return linear outputs, the cost applies "
+                             'the softmax')
 
     def _train_each(self, subset, order):
         """Costs and cross-entropies (minibatches, 2) of one epoch, and the images that count in each minibatch."""
@@ -572,6 +600,25 @@ class Trainer:
         self.history.append(row)
         self._checkpoint()
         self.report.epoch_ends(row)
+
+
+def once(arrays, shapes, network):
+    """Saved arrays without those that earlier versions saved again under other names of a layer or parameter.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+    shapes : dict of str to tuple
+        What is wanted, by name.
+    network : Layer
+    """
+    others, out = other_names(network), dict(arrays)
+    for path in [path for path in arrays if path not in shapes]:
+        for other, first in others.items():
+            again = re.sub(rf'(?<![^/.]){re.escape(other)}(?![^.])', lambda _, first=first: first, path, count=1)
+            if again != path and again in shapes and again in arrays and np.array_equal(arrays[path], arrays[again]):
+                out.pop(path, None)
+    return out
 
 
 def fitting(arrays, shapes, dtypes=None):

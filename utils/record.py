@@ -3,6 +3,7 @@
 ==================  ===========================================================================
 `Record`            a run while it goes on: makes its folder, writes into it, ends it
 `read_run`          a run folder, read back
+`load_yaml`         a YAML document without the traps of YAML 1.1
 `environment`       versions, device, git revision
 `class_source`      the source of a network's class, as a file that can be imported
 `numbered_folder`   the next free ``run-001``, ``run-002``, ...
@@ -36,6 +37,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -48,14 +50,17 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import jax_backend, reporting
+from utils import __version__, jax_backend, reporting, rna
 from utils.results.inspection import Activations, weight_histograms
 from utils.results.predictions import RunError
 from utils.saving import replacing
 from utils.trackers import TRACKERS
+from utils.training import optimisers, schedules
 
 FORMAT, VERSION = 'symfer run', 1
 TABLE = 'experiments.csv'
+# Arguments that may be functions of the user's own; those of symfer are found by their names.
+KNOWN = {'activation': [*rna.ACTIVATIONS], 'optimiser': [*optimisers.OPTIMISERS], 'schedule': [*schedules.SCHEDULES]}
 IMAGES = 100        # of which the outputs of layers are looked at after each epoch
 COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
            'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
@@ -139,7 +144,7 @@ def environment():
         revision += ' with changes'
     driver = Path('/proc/driver/nvidia/version')
     versions = {name: importlib.metadata.version(name) for name in ('pytensor', 'jax', 'jaxlib', 'numpy')}
-    return {'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
+    return {'symfer': __version__, 'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
             'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
             'system': platform.platform(), 'cpus': os.cpu_count(), 'host': socket.gethostname(), 'pid': os.getpid(),
             'command': sys.argv, 'folder': os.getcwd(), 'git': revision}
@@ -153,12 +158,15 @@ def class_source(cls):
     Returns
     -------
     str or None
-        None where there is no source, as of a class typed into an interpreter.
+        None where there is no source from which the class can be imported: it was typed into an interpreter, made by
+        `exec`, or defined within a function.
     """
     try:
         source = Path(inspect.getsourcefile(cls)).read_text(encoding='utf-8')
         nodes = ast.parse(source).body
-    except (TypeError, OSError, SyntaxError):
+    except (TypeError, OSError, SyntaxError, UnicodeDecodeError):
+        return None
+    if not any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == cls.__qualname__ for node in nodes):
         return None
     lines, parts = source.splitlines(), []
     for node in nodes:
@@ -197,6 +205,8 @@ class Record:
     Attributes
     ----------
     folder, log : Path
+    caveat : str or None
+        Why ``--config`` cannot repeat the run, and what can.
     histograms : list of dict
         Of weights and outputs of layers, one per epoch, see `utils.results.plots.histograms`.
     """
@@ -213,24 +223,36 @@ class Record:
         options = dict(self.options)
         if not config['bundled_network'] and source:
             options['network'] = f"network.py:{options['network']}"
+        self.caveat = self._caveat([key for key, kept in (
+            ('network', config['bundled_network'] or source), *((key, options.get(key, known[0]) in known)
+                                                                for key, known in KNOWN.items())) if not kept])
         with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
             file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
                        f"{self.folder / 'config.yaml'}\n")
-            yaml.safe_dump(options, file, sort_keys=False, allow_unicode=True)
+            yaml.dump(options, file, _Dumper, sort_keys=False, allow_unicode=True)
         self.started, about = _now(), environment()
         write_json(self.folder / 'run.json', {
             'format': FORMAT, 'version': VERSION, 'started': self.started, 'name': name, 'model': str(self.model),
             'seed': self.options['seed'], 'resumed': resumed and str(resumed), 'data': str(data.path),
             'data_name': data.name, 'fingerprint': config['fingerprint'], 'classes': list(data.classes),
+            'content_digest': config.get('content_digest'),
             'is_fer2013': bool(data.is_fer2013), 'environment': about})
         write_json(self.folder / 'result.json', {'status': 'running'})
         self.row = {'run': str(self.folder), 'status': 'running', 'started': self.started, 'name': name,
                     'data': data.name, 'host': about['host'], 'pid': about['pid'],
                     **{key: self.options[key] for key in ('network', 'seed', 'learning_rate', 'batch_size',
                                                           'n_epochs')},
-                    'n_hidden': ' '.join(map(str, self.options['n_hidden'])), 'options': json.dumps(self.options)}
+                    'n_hidden': ' '.join(map(str, self.options['n_hidden'] or ())), 'options': json.dumps(self.options)}
         self._table()
         self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
+
+    def _caveat(self, keys):
+        """The sentence on arguments whose source the folder has not got."""
+        if not keys:
+            return None
+        values = ', '.join(f"'{key}': {self.options[key]}" for key in keys)
+        return (f"--config cannot repeat this run: its folder has no source of {', '.join(keys)}. In Python: "
+                f"test(**{{**read_config('{self.folder / 'config.yaml'}'), {values}}})")
 
     def _table(self, **values):
         """Add the run's row to the table, or complete it."""
@@ -410,6 +432,13 @@ def read_run(folder, need=()):
             'result': _read(folder / 'result.json'), 'history': history}
 
 
+def same_data(a, b):
+    """Whether two runs, from `read_run`, had the same data set; of early versions source and name are compared."""
+    a, b = a['run'], b['run']
+    known = a.get('content_digest') and b.get('content_digest')
+    return all(a.get(key) == b.get(key) for key in ('fingerprint', 'data_name', *(['content_digest'] if known else [])))
+
+
 def status_of(folder):
     """'finished', 'running', ... of a run folder; 'unknown' where result.json cannot be read."""
     try:
@@ -425,16 +454,50 @@ def _number(text):
     return int(value) if value.is_integer() and '.' not in text and 'e' not in text else value
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which ``1e-3`` is a number, as in YAML 1.2, and no key stands twice in one table."""
+
+    def construct_mapping(self, node, deep=False):
+        lines = {}
+        for key, _ in node.value:
+            name, line = key.value, key.start_mark.line + 1
+            if isinstance(name, str) and name in lines:
+                raise ValueError(f'{name!r} stands there twice, in lines {lines[name]} and {line}: keep one of them')
+            if isinstance(name, str):
+                lines[name] = line
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around the texts that `_Loader` would take for numbers."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
+                                 list('-+.0123456789'))
+
+
+def load_yaml(text):
+    """What a YAML document holds.
+
+    Raises
+    ------
+    ValueError, yaml.YAMLError
+        A key that stands twice; no YAML.
+    """
+    return yaml.load(text, _Loader)
+
+
 def _read(path):
     try:
         text = path.read_text(encoding='utf-8')
-        return json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        return json.loads(text) if path.suffix == '.json' else load_yaml(text)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
 
 
 def read_config(path):
-    """Arguments of `launch.test` from a config.yaml of a run or one written by hand.
+    """Arguments of `launch.test` from a config.yaml, of a run (whose folder will do) or written by hand.
 
     A network ``file.py:Class`` is looked for beside the file.
 
@@ -444,6 +507,7 @@ def read_config(path):
         The file is missing or is no table of arguments.
     """
     path = Path(path)
+    path = path / 'config.yaml' if path.is_dir() else path
     options = _read(path)
     if not isinstance(options, dict):
         raise RunError(f"'{path}' is no configuration: expected lines 'argument: value'")

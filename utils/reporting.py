@@ -2,10 +2,7 @@
 
 ==================  ===========================================================================
 `Console`           lines and progress display of a running experiment
-`plot_curves`       training and validation cross-entropy with the entropy point (thesis Figure 18)
 `write_history`     one CSV row per epoch
-`COMPETITION`       results of the 2013 competition
-`rank`, `ranking`   a result's place in it (thesis Tables 6-12)
 ==================  ===========================================================================
 """
 import csv
@@ -16,6 +13,7 @@ from pathlib import Path
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from utils.rules import RULES
 from utils.saving import replacing
 
 
@@ -34,12 +32,19 @@ class Console:
         self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.rule = RULES['entropy']
+        self.n_epochs = None            # of the stage
         self.check = lambda: None       # called at every minibatch
 
     def write_to(self, path):
         """Write what was said, and what will be, into a file as well."""
         self.log = Path(path)
         self.log.write_text(''.join(self.told), encoding='utf-8')
+
+    def follow(self, rule, history):
+        """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
+        self.rule = RULES[rule]
+        self.best = self.rule.best(row for row in history if row['stage'] == 'train')
 
     def say(self, text='', level=1):
         if level <= 1:
@@ -68,7 +73,7 @@ class Console:
             self.log = None
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images):
-        self.shown = time.monotonic()
+        self.shown, self.n_epochs = time.monotonic(), n_epochs
         if not self.verbose or not self.terminal.is_terminal:
             return
         if self.progress is None:
@@ -91,6 +96,9 @@ class Console:
         """Say why nothing moves at first."""
         self.say(f'compiling the {what}')
 
+    def warn(self, text):
+        self.say(f'warning: {text}')
+
     def minibatch(self, count, cost):
         self.check()
         if not self.progress:
@@ -108,10 +116,8 @@ class Console:
         return ', '.join(filter(None, [self.cost, best]))
 
     def epoch_ends(self, row):
-        entropy = row['validation_cross_entropy']
-        if entropy is not None and (self.best is None or entropy < self.best['validation_cross_entropy']):
-            self.best = row
-        self.say(epoch_line(row))
+        self.best = self.rule.best([self.best, row] if self.best else [row])
+        self.say(epoch_line(row, self.n_epochs))
         if self.on_epoch:
             self.on_epoch(row)
 
@@ -122,9 +128,12 @@ class Console:
             self.progress = None
 
 
-def epoch_line(row):
-    """The line of thesis 5.3 for an epoch: ``epoch 3, validation error 41.20 %, test error 42.03 % (...)``."""
-    line = f"epoch {row['epoch']}"
+def epoch_line(row, n_epochs):
+    """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
+
+    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
+    """
+    line = f"{row['stage']} epoch {row['epoch']}/{n_epochs}"
     if row['validation_error'] is not None:
         line += f", validation error {row['validation_error']:.2f} %"
     else:

@@ -176,6 +176,26 @@ def load(path):
     return state, config
 
 
+def check_values(path, state):
+    """Check that a network with the arrays of a model file gives numbers.
+
+    Training saves finite values alone, so others were put there, or damaged.
+
+    Raises
+    ------
+    ModelError
+        Names an array with infinite or NaN values, or batch norm's variances (`var` beside `mean`) that are negative.
+    """
+    for group in ('arrays', 'kept', 'trained'):
+        arrays, prefix = state[group] or {}, '' if group == 'arrays' else f'{group}/'
+        for name, value in arrays.items():
+            stem, _, last = name.rpartition('.')
+            if not np.isfinite(value).all():
+                raise ModelError(f"'{path}' cannot be loaded: {prefix}{name} has values that are infinite or NaN")
+            if last == 'var' and name.startswith('parameters/') and f'{stem}.mean' in arrays and (value < 0).any():
+                raise ModelError(f"'{path}' cannot be loaded: {prefix}{name} has variances below 0")
+
+
 def _entries(path):
     """Texts and arrays of a model file by name, checksums verified."""
     if path.suffix == '.pkl':

@@ -25,12 +25,16 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from utils import record, saving
+from utils.arguments import INCIDENTAL, NETWORK_OPTIONS
+from utils.resuming import folder_source, saved_source
+from utils.rules import RULES
 from utils.trackers import needed
 
 RETRIES = 3         # of a point whose worker died
@@ -53,20 +57,10 @@ def parse_grid(texts):
         if name in grid:
             raise ValueError(f"'{name}' is given twice")
         try:
-            grid[name] = [_number(yaml.safe_load(part)) for part in parts]
-        except yaml.YAMLError:
+            grid[name] = [record.load_yaml(part) for part in parts]
+        except (ValueError, yaml.YAMLError):
             raise ValueError(f"the values of '{text}' cannot be read") from None
     return grid
-
-
-def _number(value):
-    """YAML 1.1 takes 1e-3 for a text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def point_name(options):
@@ -169,35 +163,69 @@ def claim(model):
         yield
 
 
-def finished_run(model, options):
-    """The last finished run of a model file with these arguments, or None."""
-    return _last_run(model, options, 'finished')
+@dataclass(frozen=True)
+class Experiment:
+    """What a point is to be, in the form in which runs and models save it.
+
+    Attributes
+    ----------
+    options : dict
+        All arguments of `launch.test`; an option of the network that is None is what its class has by default.
+    defaults : dict
+        Those that a run of an earlier version, which did not have them, had.
+    content_digest : str
+        Of the data set.
+    network_source : str or None
+        See `utils.resuming.network_source`; None where any is taken.
+    bundled : bool
+        Whether the network is one of symfer's.
+    """
+    options: dict
+    defaults: dict
+    content_digest: str
+    network_source: str | None
+    bundled: bool
+
+    def is_that_of(self, saved, content_digest, source):
+        """Whether a run with these arguments, digest of its set and source of its network was the same experiment.
+
+        A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest.
+        """
+        skip = {*INCIDENTAL, 'network', *(('dataset',) if content_digest else ())}
+        saved = {**self.defaults, **saved}
+        return (content_digest in (None, self.content_digest)
+                and (None in (source, self.network_source) or source == self.network_source)
+                and str(saved['network']).rpartition(':')[2] == self.options['network']
+                and all(key in skip or saved[key] == value or (value is None and key in NETWORK_OPTIONS)
+                        for key, value in self.options.items()))
 
 
-def _last_run(model, options, status):
+def finished_run(model, wanted):
+    """The last finished run of a model file that was this `Experiment`, or None."""
+    return _last_run(model, wanted, 'finished')
+
+
+def _last_run(model, wanted, status):
     for folder in sorted(Path(model).with_suffix('').glob('run-*'), reverse=True):
         if record.status_of(folder) == status:
-            saved = yaml.safe_load((folder / 'config.yaml').read_text(encoding='utf-8'))
-            if _same(saved, options):
+            saved = record.load_yaml((folder / 'config.yaml').read_text(encoding='utf-8'))
+            digest = json.loads((folder / 'run.json').read_text(encoding='utf-8')).get('content_digest')
+            # A later version may have changed its own networks without changing what they compute.
+            source = None if wanted.bundled and not digest else folder_source(folder, saved, wanted.bundled)
+            if wanted.is_that_of(saved, digest, source):
                 return folder
     return None
 
 
-def _same(saved, options):
-    skip = {'savename', 'report', 'save_every', 'show_test', 'trainShared', 'track'}
-    return all(key in skip or saved.get(key) == value or (key == 'network' and str(saved.get(key)).rpartition(':')[2]
-               == str(value).rpartition(':')[2]) for key, value in options.items())
-
-
-def run_point(options, test, plain, **arguments):
+def run_point(options, test, experiment, **arguments):
     """Run one point, unless it is done or another process is at it; go on with it where it was interrupted.
 
     Parameters
     ----------
     options : dict
         Arguments of `test`, 'savename' among them.
-    test, plain : callable
-        `launch.test`, and what puts arguments into the form in which a run saves them.
+    test, experiment : callable
+        `launch.test`, and what makes an `Experiment` of arguments.
     **arguments
         Further arguments of `test`, which decide nothing: verbose, on_epoch.
 
@@ -207,7 +235,7 @@ def run_point(options, test, plain, **arguments):
         'done already', 'pruned already', 'busy' or 'finished'.
     """
     model = Path(options['savename'])
-    wanted = plain(options)
+    wanted = experiment(options)
     with claimed(model) as mine:
         if not mine:
             return 'busy'
@@ -217,11 +245,13 @@ def run_point(options, test, plain, **arguments):
             return 'pruned already'
         if model.exists():
             try:
-                saved = saving.load(model)[1]
+                state, saved = saving.load(model)
+                saving.check_values(model, state)
             except saving.ModelError:
                 saved = None
-            if saved and _same(saved['options'], wanted):
-                keys = ('activation', 'optimiser', 'schedule', *(() if saved['bundled_network'] else ('network',)))
+            if saved and wanted.is_that_of(saved['options'], saved.get('content_digest'), saved_source(model, saved)):
+                keys = ('activation', 'optimiser', 'schedule', 'dataset', 'accept_changed_network',
+                        *(() if saved['bundled_network'] else ('network',)))
                 test(resume=str(model), **{key: options[key] for key in keys if key in options}, **arguments)
                 return 'finished'
         test(**options, **arguments)
@@ -357,7 +387,7 @@ def parse_space(texts):
             space[name] = 'choice', parse_grid([text])[name]
             continue
         try:
-            low, high = (_number(yaml.safe_load(end)) for end in ends.groups()[1:])
+            low, high = (record.load_yaml(end) for end in ends.groups()[1:])
             log, kind = bool(ends[1]), 'int' if isinstance(low, int) and isinstance(high, int) else 'float'
             if not all(isinstance(end, (int, float)) for end in (low, high)) or not low < high or (log and low <= 0):
                 raise ValueError
@@ -376,8 +406,8 @@ def _draw(trial, name, what):
     return (trial.suggest_int if kind == 'int' else trial.suggest_float)(name, low, high, log=log)
 
 
-def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
-    """Search with Optuna's TPE [1]_ for the smallest validation cross-entropy; hopeless runs are pruned.
+def search(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='entropy'):
+    """Search with Optuna's TPE [1]_ for the smallest figure of a rule; hopeless runs are pruned.
 
     The study is kept in ``<prefix>.study.log``. A search that was interrupted goes on, its broken trial first.
 
@@ -393,6 +423,7 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
         ``work(options, on_epoch=...)`` runs a point.
     pruner : optuna.pruners.BasePruner, optional
         By default those are ended that are worse than the median of the runs before, from the third epoch on.
+    rule : {'entropy', 'error'}
 
     Returns
     -------
@@ -412,6 +443,11 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
         study_name=prefix.name, storage=JournalStorage(JournalFileBackend(f'{prefix}.study.log')),
         sampler=optuna.samplers.TPESampler(seed=seed), load_if_exists=True, direction='minimize',
         pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2))
+    key, before = RULES[rule].key, study.user_attrs.get('rule', 'entropy') if study.trials else rule
+    if before != rule:
+        raise ValueError(f"the search '{prefix}.study.log' goes by the {RULES[before].label}, not by the "
+                         f'{RULES[rule].label}: leave rule={before!r}, or choose another savename')
+    study.set_user_attr('rule', rule)
     states, again = optuna.trial.TrialState, list(study.user_attrs.get('again', ()))
     for trial in study.get_trials(deepcopy=False, states=[states.RUNNING, states.FAIL]):
         if trial.number in again or 'diverged' in trial.user_attrs:
@@ -430,8 +466,8 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
         say(f'\ntrial {trial.number}: {own}')
 
         def on_epoch(row):
-            if row['stage'] == 'train' and row['validation_cross_entropy'] is not None:
-                trial.report(row['validation_cross_entropy'], row['epoch'])
+            if row['stage'] == 'train' and row[key] is not None:
+                trial.report(row[key], row['epoch'])
                 if trial.should_prune():
                     raise optuna.TrialPruned(f"hopeless after epoch {row['epoch']}")
         try:
@@ -441,7 +477,7 @@ def search(space, n_trials, prefix, work, say, seed=0, pruner=None):
             raise
         if outcome == 'pruned already':
             raise optuna.TrialPruned('the same was pruned before')
-        return record.read_run(Path(model).with_suffix(''))['result']['validation_cross_entropy']
+        return record.read_run(Path(model).with_suffix(''))['result'][key]
 
     if n_trials > ended:
         study.optimize(objective, n_trials=n_trials - ended, catch=(FloatingPointError,))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from utils.results import competition, metrics
 from utils.results.plots import FIGURES
+from utils.rules import RULES
 from utils.saving import replacing
 
 EPOCH_COLUMNS = ('stage', 'epoch', 'rate', 'train_cross_entropy', 'validation_cross_entropy', 'validation_error',
@@ -42,12 +43,13 @@ def _rankings(name, final):
     return out
 
 
-def _figures(folder):
+def _figures(folder, rule):
     """Heading, caption, name and content of the figures that are in a folder."""
     for name, entry in FIGURES.items():
         file = Path(folder) / f'{name}.png'
         if file.is_file():
-            yield {'name': name, 'heading': entry.heading, 'caption': entry.caption,
+            yield {'name': name, 'heading': entry.heading,
+                   'caption': entry.caption.replace('{figure}', RULES[rule].label),
                    'data': base64.b64encode(file.read_bytes()).decode()}
 
 
@@ -55,7 +57,7 @@ def _cell(value):
     return f'{value:.4g}' if isinstance(value, float) else '' if value is None else value
 
 
-def write_report(path, title, scores, figure_folder, *, lead='', history=(), texts=None, note=''):
+def write_report(path, title, scores, figure_folder, *, lead='', history=(), texts=None, note='', rule='entropy'):
     """Write one HTML file in which everything is contained.
 
     Parameters
@@ -70,6 +72,8 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
     history : list of dict
     texts : dict of str to str
         Further sections, as they are: configuration, environment, log.
+    rule : {'entropy', 'error'}
+        By which the epoch was kept.
     """
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
     final = scores[metrics.final_kind(scores)]
@@ -80,7 +84,7 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
         title=title, lead=lead, note=note, errors=_errors(scores), rankings=_rankings(title, final),
         classes=[[name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
                  for name, row in final['whole']['per_class'].items()],
-        figures=_figures(figure_folder), epoch_columns=[key.replace('_', ' ') for key in columns],
+        figures=_figures(figure_folder, rule), epoch_columns=[key.replace('_', ' ') for key in columns],
         epochs=[[_cell(row[key]) for key in columns] for row in history], texts=texts or {})
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8')

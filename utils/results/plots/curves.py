@@ -2,14 +2,15 @@
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure
+from utils.rules import RULES
 
 
-@figure('Curves', 'Cross-entropy by epoch. The kept epoch is where the validation curve is lowest.')
+@figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
 def curves(subject):
-    return plot_curves(subject.history, subject.best, subject.title) if subject.history else None
+    return plot_curves(subject.history, subject.best, subject.title, subject.rule) if subject.history else None
 
 
-def plot_curves(history, best=None, title=''):
+def plot_curves(history, best=None, title='', rule='entropy'):
     """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
 
     Parameters
@@ -19,6 +20,8 @@ def plot_curves(history, best=None, title=''):
     best : dict, optional
         Entry of the kept epoch.
     title : str
+    rule : {'entropy', 'error'}
+        By which it was kept.
     """
     drawing = blank(7.5, 4.5)
     axes = drawing.subplots()
@@ -41,8 +44,7 @@ def plot_curves(history, best=None, title=''):
     if best:
         axes.axvline(best['epoch'], color='0.6', linewidth=1, zorder=0)
         axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', color='tab:red', markersize=8,
-                  markerfacecolor='none', label=f"kept: epoch {best['epoch']}, "
-                  f"{best['validation_cross_entropy']:.3f}")
+                  markerfacecolor='none', label=f"{RULES[rule].point}: epoch {best['epoch']}, {RULES[rule].text(best)}")
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=.3)
@@ -50,31 +52,35 @@ def plot_curves(history, best=None, title=''):
     return drawing
 
 
-def curves_of_runs(histories, title=''):
+def curves_of_runs(histories, title='', rules=None):
     """Draw validation and training cross-entropy of several runs in one figure.
 
     Parameters
     ----------
     histories : dict of str to list of (list of dict)
         By name, the histories of one run or of several with other seeds, which get one colour.
+    rules : dict of str to Rule, optional
+        By name, the rule by which epochs were kept; by default the entropy point.
     """
+    rules = rules or dict.fromkeys(histories, RULES['entropy'])
     drawing = blank(8, 4.8)
     axes = drawing.subplots()
     for k, (name, runs) in enumerate(histories.items()):
         for place, history in enumerate(runs):
             rows = [row for row in history if row['stage'] == 'train']
             validated = [row for row in rows if row['validation_cross_entropy'] is not None]
+            best = rules[name].best(rows)
             colour, mark = f'C{k % 10}', '.' if len(rows) < 40 else None
             axes.plot([row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows], ':', color=colour,
                       linewidth=1)
             axes.plot([row['epoch'] for row in validated], [row['validation_cross_entropy'] for row in validated], '-',
                       color=colour, marker=mark, label=name if place == 0 else None)
-            if validated:
-                best = min(validated, key=lambda row: row['validation_cross_entropy'])
+            if best:
                 axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', markersize=8, markerfacecolor='none',
                           color=colour)
     axes.plot([], [], ':', color='0.4', label='training')
-    axes.plot([], [], 'o', color='0.4', markerfacecolor='none', label='entropy point')
+    axes.plot([], [], 'o', color='0.4', markerfacecolor='none',
+              label=' or '.join(dict.fromkeys(rule.point for rule in rules.values())))
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title or 'Validation, solid; training, dotted')
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=.3)

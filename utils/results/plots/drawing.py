@@ -43,7 +43,7 @@ def figure(heading: str, caption: str = '') -> Callable:
     Parameters
     ----------
     heading, caption : str
-        What stands above it in the report.
+        What stands above it in the report; ``{figure}`` in it is the validation figure by which the epoch was kept.
     """
     def register(function):
         FIGURES[function.__name__] = ReportFigure(heading, caption, function)
@@ -75,6 +75,8 @@ class Subject:
     best : dict or None
         The row of the kept epoch.
     title : str
+    rule : {'entropy', 'error'}
+        By which the epoch was kept.
     """
     network: Layer
     im_dim: tuple
@@ -86,6 +88,7 @@ class Subject:
     history: list = field(default_factory=list)
     best: dict | None = None
     title: str = ''
+    rule: str = 'entropy'
 
     @cached_property
     def test(self) -> str:
