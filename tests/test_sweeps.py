@@ -133,7 +133,9 @@ def test_a_point_of_an_early_version_is_known_without_digest_and_later_arguments
     about = json.loads(run)
     del about['content_digest']
     (folder / 'run.json').write_text(json.dumps(about))
-    (folder / 'config.yaml').write_text(config.replace('clip_norm: 0.0\n', ''))
+    config = config.replace('clip_norm: 0.0\n', '').replace('gaussian_std: 0.0\n', 'gaussian_std: null\n')
+    (folder / 'config.yaml').write_text(config)
+    assert 'gaussian_std: null' in config
     assert 'clip_norm' not in (folder / 'config.yaml').read_text()
     assert runs_of_a_sweep(options) == 1
     assert runs_of_a_sweep(options, clip_norm=1.) == 2

@@ -48,7 +48,7 @@ FIXED = (*NETWORK_OPTIONS, 'learning_rate', 'L1_reg', 'L2_reg', 'batch_size', 'v
          'weight_decay', 'clip_norm', 'schedule', 'schedule_args', 'average', 'label_smoothing', 'augment',
          'statistics_images', 'precision')
 # These decide it too, and may change on resuming: more epochs, the data set at another place.
-CHANGEABLE = ('n_epochs', 'anneal_epochs', 'special_test', 'dataset')
+CHANGEABLE = ('n_epochs', 'patience', 'anneal_epochs', 'special_test', 'dataset')
 # UNSAVED and INCIDENTAL decide nothing; those are of one call alone and are not saved.
 UNSAVED = ('resume', 'on_epoch', 'verbose', 'accept_changed_network')
 INCIDENTAL = (*UNSAVED, 'im_dim', 'trainShared', 'savename', 'name', 'show_test', 'save_every', 'report', 'track')

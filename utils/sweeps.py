@@ -170,7 +170,7 @@ class Experiment:
     Attributes
     ----------
     options : dict
-        All arguments of `launch.test`; an option of the network that is None is what its class has by default.
+        All arguments of `launch.test`; an option of the network that is None, here or in a run, is the class's own.
     defaults : dict
         Those that a run of an earlier version, which did not have them, had.
     content_digest : str
@@ -196,7 +196,7 @@ class Experiment:
         return (content_digest in (None, self.content_digest)
                 and (None in (source, self.network_source) or source == self.network_source)
                 and str(saved['network']).rpartition(':')[2] == self.options['network']
-                and all(key in skip or saved[key] == value or (value is None and key in NETWORK_OPTIONS)
+                and all(key in skip or saved[key] == value or (key in NETWORK_OPTIONS and None in (saved[key], value))
                         for key, value in self.options.items()))
 
 
