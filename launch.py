@@ -36,7 +36,7 @@ from utils import (
     __version__,
     comparison,
     ensembles,
-    jax_backend,
+    backend,
     reporting,
     resuming,
     rna,
@@ -307,7 +307,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         console.check = stops.check
         checkpoint = Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
                                 recorded=lambda trainer: record.epoch(trainer))
-        told = functools.partial(memory_told, jax_backend.device_name(), options['batch_size'],
+        told = functools.partial(memory_told, backend.device_name(), options['batch_size'],
                                  options['trainShared'])
         with sweeps.claim(path), told(), Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=make_optimiser(options),
@@ -539,7 +539,7 @@ def _announce(console, options, data, path):
     crop = options['augment'] and options['augment'].crop
     hidden = '' if options['n_hidden'] is None else f", hidden layers {options['n_hidden'] or 'none'}"
     console.say(f"network {class_name(options['network'])}{args}{narrowed}{hidden}, "
-                + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '') + f'on {jax_backend.device_name()}')
+                + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '') + f'on {backend.device_name()}')
     console.say(f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
                 f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes')
     console.say(f"model goes to '{path}'")
@@ -716,7 +716,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
                       augment=make_augment(config['options']['augment']), n_classes=len(data.classes))
-        with memory_told(jax_backend.device_name(), f.batch_size):
+        with memory_told(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
@@ -802,7 +802,7 @@ def predict(model, images, *, network=None, batch_size=100):
     f = Functions(net, (height, width), batch_size, precision=config['options']['precision'],
                   n_classes=len(config['classes']))
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
-    with memory_told(jax_backend.device_name(), batch_size):
+    with memory_told(backend.device_name(), batch_size):
         logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
                                  padded.reshape(-1, batch_size, height, width)])[:len(images)]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))

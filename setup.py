@@ -2,7 +2,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -15,10 +15,12 @@ setup(
     license='BSD-3-Clause',
     license_files=['LICENSE'],
     python_requires='>=3.11',
-    packages=['cnn', 'loaders', 'loaders.faces', 'mlp', 'utils'],
+    packages=find_packages(include=['cnn', 'loaders', 'loaders.*', 'mlp', 'utils', 'utils.*']),
+    package_data={'utils.results': ['*.jinja']},
     py_modules=['launch'],
     install_requires=['pytensor>=3.0.7,<3.1', 'jax>=0.10', 'numpy>=2', 'h5py>=3.10', 'opencv-python-headless>=4.9',
-                      'matplotlib>=3.8', 'scipy>=1.12', 'scikit-learn>=1.4', 'PyYAML>=6', 'rich>=13'],
+                      'matplotlib>=3.8', 'scipy>=1.12', 'scikit-learn>=1.4', 'PyYAML>=6', 'rich>=13',
+                      'Jinja2>=3.1'],
     extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'],
                     'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6'], 'fuzz': ['atheris>=3'],
                     'search': ['optuna>=4'], 'ray': ['ray>=2.30'], 'tensorboard': ['tensorboardX>=2.6'],

@@ -7,7 +7,7 @@ import reference
 
 from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual, sides_after
 from mlp.layers import BatchNorm, Bias, Dropout, FullyConnected, GaussianNoise, Hidden, Softmax
-from utils import jax_backend, rna
+from utils import backend, rna
 from utils.layer import Layer, Phase, flatten, other_names, parameter, parameters, sublayers
 from utils.training import losses
 
@@ -40,7 +40,7 @@ def check(layer, x, expected, rng, phase=None, tolerance=1e-5):
     g = rng.normal(size=want.shape).astype('float32')
     trainable = parameters(layer, trainable=True)
     gradients = pytensor.grad((y * g).sum(), [symbol, *trainable.values()])
-    got, *gradients = (np.asarray(v) for v in jax_backend.function([symbol], [y, *gradients])(x))
+    got, *gradients = (np.asarray(v) for v in backend.function([symbol], [y, *gradients])(x))
     assert abs(got - want).max() <= tolerance * abs(want).max()
     for name, gradient in zip((None, *trainable), gradients):
         point = x.astype(float) if name is None else values[name]
@@ -142,7 +142,7 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
         logits, labels = pt.tensor(dtype='float32', shape=(6, 4)), pt.tensor(dtype='uint8', shape=(6,))
         nll = losses.negative_log_likelihood(logits, labels)
         cost = losses.weighted_mean(nll, weights)
-        f = jax_backend.function([logits, labels], [nll, cost, pytensor.grad(cost, logits),
+        f = backend.function([logits, labels], [nll, cost, pytensor.grad(cost, logits),
                                                     losses.errors(logits, labels)])
         got = [np.asarray(v) for v in f(a.astype('f'), y)]
         log_p = reference.log_softmax(a)
@@ -158,7 +158,7 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
         values = random_values(layer, rng)
         set_values(layer, values)
         weights = [values[name] for name in ('hidden0.W', 'softmax.W')]
-        l1, l2 = jax_backend.function([], [losses.l1(layer), losses.l2(layer)])()
+        l1, l2 = backend.function([], [losses.l1(layer), losses.l2(layer)])()
         assert float(l1) == pytest.approx(sum(abs(w).sum() for w in weights), rel=1e-5)
         assert float(l2) == pytest.approx(sum((w ** 2).sum() for w in weights), rel=1e-5)
 
@@ -170,19 +170,19 @@ def symbol(*shape):
 class TestDropout:
     def test_in_training_drops_with_probability_p_and_keeps_values(self):
         x = symbol(200, 300)
-        y = np.asarray(jax_backend.function([x], Dropout(.3)(x, Phase(train=True)))(np.full((200, 300), 2, 'f')))
+        y = np.asarray(backend.function([x], Dropout(.3)(x, Phase(train=True)))(np.full((200, 300), 2, 'f')))
         assert set(np.unique(y)) == {0, 2}                       # a mask of zeros and ones, no rescaling
         assert abs((y == 0).mean() - .3) < 5 * np.sqrt(.3 * .7 / y.size)
 
     def test_elsewhere_multiplies_by_the_probability_of_keeping(self, rng):
         x, value = symbol(4, 5), rng.normal(size=(4, 5)).astype('f')
         for phase in (Phase(), Phase(share=pt.as_tensor(np.float32(1)))):
-            y = np.asarray(jax_backend.function([x], Dropout(.3)(x, phase))(value))
+            y = np.asarray(backend.function([x], Dropout(.3)(x, phase))(value))
             np.testing.assert_allclose(y, value * .7, rtol=1e-6)
 
     def test_draws_a_new_mask_at_each_call_and_the_same_for_the_same_counter(self):
         x, phase = symbol(50, 60), Phase(train=True)
-        f = jax_backend.function([x], [Dropout(.5)(x, phase), Dropout(.5)(x, phase)], updates=phase.updates)
+        f = backend.function([x], [Dropout(.5)(x, phase), Dropout(.5)(x, phase)], updates=phase.updates)
         ones = np.ones((50, 60), 'f')
         first, second = ([np.asarray(v) for v in f(ones)] for _ in range(2))
         phase.counter.set_value(np.uint32(0))
@@ -195,7 +195,7 @@ class TestDropout:
     def test_gradient_passes_where_the_mask_does(self):
         x, phase = symbol(40, 50), Phase(train=True)
         y = Dropout(.5)(x, phase)
-        out, slope = jax_backend.function([x], [y, pytensor.grad(y.sum(), x)])(np.ones((40, 50), 'f'))
+        out, slope = backend.function([x], [y, pytensor.grad(y.sum(), x)])(np.ones((40, 50), 'f'))
         np.testing.assert_array_equal(np.asarray(out), np.asarray(slope))
 
     def test_of_probability_0_is_not_there(self):
@@ -212,7 +212,7 @@ class TestDropout:
 class TestGaussianNoise:
     def test_in_training_adds_noise_of_its_deviation(self):
         x = symbol(300, 400)
-        y = np.asarray(jax_backend.function([x], GaussianNoise(.5)(x, Phase(train=True)))(np.ones((300, 400), 'f')))
+        y = np.asarray(backend.function([x], GaussianNoise(.5)(x, Phase(train=True)))(np.ones((300, 400), 'f')))
         assert abs(y.mean() - 1) < 5 * .5 / np.sqrt(y.size)
         assert abs(y.std() - .5) < 5 * .5 / np.sqrt(2 * y.size)
 
@@ -224,7 +224,7 @@ class TestGaussianNoise:
     def test_sits_between_the_linear_output_and_the_activation(self, rng):
         layer = Hidden(3, 4, rna.relu(), gaussian_std=1., rng=rng)
         x = symbol(100, 3)
-        y = np.asarray(jax_backend.function([x], layer(x, Phase(train=True)))(np.zeros((100, 3), 'f')))
+        y = np.asarray(backend.function([x], layer(x, Phase(train=True)))(np.zeros((100, 3), 'f')))
         assert y.min() == 0 and .4 < (y == 0).mean() < .6       # the rectifier comes after it
 
     def test_refuses_a_negative_deviation(self):
@@ -236,7 +236,7 @@ class TestBatchNormStatistics:
     def test_the_population_pass_averages_the_minibatches(self, rng):
         layer, share = BatchNorm(3), pt.scalar(dtype='float32')
         x, phase = symbol(10, 4, 4, 3), Phase(share=share)
-        f = jax_backend.function([x, share], layer(x, phase), updates=phase.updates)
+        f = backend.function([x, share], layer(x, phase), updates=phase.updates)
         batches = [rng.normal(k, 1 + k, size=(10, 4, 4, 3)).astype('f') for k in range(4)]
         for k, batch in enumerate(batches, start=1):
             f(batch, np.float32(1 / k))
@@ -249,7 +249,7 @@ class TestBatchNormStatistics:
     def test_a_moving_average_follows_in_training(self, rng):
         layer, x = BatchNorm(3, moving=.1), symbol(10, 3)
         phase = Phase(train=True)
-        f = jax_backend.function([x], layer(x, phase), updates=phase.updates)
+        f = backend.function([x], layer(x, phase), updates=phase.updates)
         mean, var = np.zeros(3), np.ones(3)
         for _ in range(3):
             batch = rng.normal(2, 3, size=(10, 3)).astype('f')
@@ -272,8 +272,8 @@ class TestBatchNormStatistics:
         set_values(layer, random_values(layer, rng))
         batch = rng.normal(size=(10, 3)).astype('f')
         many, one = symbol(10, 3), symbol(1, 3)
-        all_of_them = np.asarray(jax_backend.function([many], layer(many, Phase()))(batch))
-        alone = np.asarray(jax_backend.function([one], layer(one, Phase()))(batch[:1]))
+        all_of_them = np.asarray(backend.function([many], layer(many, Phase()))(batch))
+        alone = np.asarray(backend.function([one], layer(one, Phase()))(batch[:1]))
         np.testing.assert_allclose(alone, all_of_them[:1], rtol=1e-6)
 
 

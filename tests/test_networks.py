@@ -7,7 +7,7 @@ import reference
 import cnn
 import mlp
 from cnn.layers import AvgPool, Conv, Residual, sides_after, thesis_parameter_count
-from utils import jax_backend, rna
+from utils import backend, rna
 from utils.functions import Functions
 from utils.layer import Phase, parameters, sublayers
 from utils.training import optimisers
@@ -131,7 +131,7 @@ def test_a_narrowing_or_widening_network_of_the_user_works(rng):
             assert self.extra(self.conv1(x, phase), phase).type.shape[3] == 8
             return super().__call__(x, phase)
     y = Mine((16, 16), 7, rng=rng)(pt.tensor(dtype='float32', shape=(2, 16, 16, 1)), Phase())
-    assert jax_backend.function([], y.shape)().tolist() == [2, 7] if y.owner is None else y.type.shape == (2, 7)
+    assert backend.function([], y.shape)().tolist() == [2, 7] if y.owner is None else y.type.shape == (2, 7)
 
 
 @pytest.mark.parametrize('make, message', [

@@ -43,9 +43,9 @@ def test_compiled_functions_are_kept_in_the_cache_folder(tmp_path):
                    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
     folder = say(FOLDER, **environment)
     assert folder.startswith(str(tmp_path / 'symfer'))
-    code = (FOLDER + '; import numpy as np, pytensor, pytensor.tensor as pt; from utils import jax_backend\n'
+    code = (FOLDER + '; import numpy as np, pytensor, pytensor.tensor as pt; from utils import backend\n'
             'x = pt.matrix("x", dtype="float32")\n'
-            'f = jax_backend.function([x], pt.tanh(pt.dot(x, x)))\n'
+            'f = backend.function([x], pt.tanh(pt.dot(x, x)))\n'
             'print(np.asarray(f(np.arange(9, dtype="float32").reshape(3, 3) / 9)).tobytes().hex())')
     first = say(code, **environment)
     kept = {path.name for path in tmp_path.rglob('*') if path.is_file()}

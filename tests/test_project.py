@@ -1,14 +1,15 @@
 """What the project says of itself holds."""
 import re
 import runpy
-import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
+
+import setuptools
 
 import utils
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ('cnn', 'loaders', 'mlp', 'utils')
 
 
 def commands():
@@ -29,18 +30,29 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert commands()[1] in (ROOT / '.ci' / 'run').read_text()
 
 
-def test_every_package_is_installed():
-    folders = {str(p.parent.relative_to(ROOT)).replace('/', '.') for name in ('cnn', 'loaders', 'mlp', 'utils')
+def setup_arguments(monkeypatch):
+    arguments = {}
+    monkeypatch.setattr(setuptools, 'setup', arguments.update)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(ROOT / 'setup.py'))
+    return arguments
+
+
+def test_every_package_is_installed_with_its_data(monkeypatch):
+    arguments = setup_arguments(monkeypatch)
+    folders = {str(p.parent.relative_to(ROOT)).replace('/', '.') for name in PACKAGES
                for p in (ROOT / name).rglob('__init__.py')}
-    assert folders == set(re.search(r"packages=\[(.*?)\]", (ROOT / 'setup.py').read_text()).group(1)
-                          .replace("'", '').split(', '))
+    assert folders == set(arguments['packages'])
+    assert all((p.parent / '__init__.py').is_file() for name in PACKAGES for p in (ROOT / name).rglob('*.py'))
+    data = [p for name in PACKAGES for p in (ROOT / name).rglob('*')
+            if p.is_file() and p.suffix not in ('.py', '.pyc')]
+    installed = [p for package, patterns in arguments['package_data'].items() for pattern in patterns
+                 for p in (ROOT / package.replace('.', '/')).glob(pattern)]
+    assert sorted(data) == sorted(installed)
 
 
 def test_there_is_one_version(monkeypatch):
-    package = {}
-    monkeypatch.setitem(sys.modules, 'setuptools', SimpleNamespace(setup=package.update))
-    runpy.run_path(str(ROOT / 'setup.py'))
-    assert package['version'] == utils.__version__
+    assert setup_arguments(monkeypatch)['version'] == utils.__version__
     assert utils.__version__ not in (ROOT / 'setup.py').read_text()
 
 
@@ -55,11 +67,22 @@ def test_arrows_point_down_only():
             assert found <= below, f'{file.name} imports {found - below}'
 
 
-def test_only_the_backend_knows_jax():
-    for package in ('cnn', 'mlp', 'loaders', 'utils'):
+def test_only_the_backend_imports_jax():
+    for package in PACKAGES:
         for file in (ROOT / package).rglob('*.py'):
-            if file.name not in ('jax_backend.py', 'rewrites.py'):     # rewrites asks it for the platform
+            if ROOT / 'utils' / 'backend' not in file.parents:
                 assert not re.search(r'^\s*(from|import) jax\b', file.read_text(), re.M), file.name
+
+
+# From the top of the house down; a folder of utils imports nothing that stands before it.
+FLOORS = ('results', 'training', 'backend', 'ops')
+
+
+def test_the_floors_of_utils_know_only_what_is_below_them():
+    for k, floor in enumerate(FLOORS):
+        for file in (ROOT / 'utils' / floor).rglob('*.py'):
+            found = set(re.findall(r'^\s*(?:from|import) utils[. ](?:import )?(\w+)', file.read_text(), re.M))
+            assert not found & set(FLOORS[:k]), f'{floor}/{file.name} imports {found & set(FLOORS[:k])}'
 
 
 def test_settings_are_readable():

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import jax_backend, rna, trackers
+from utils import backend, rna, trackers
 from utils.layer import Layer
 from utils.methodology import RULES
 from utils.training import optimisers, schedules
@@ -148,7 +148,7 @@ def checked(options, networks):
                  'accept_changed_network'):
         options[name] = _flag(name, options[name])
     for name, known, wanted in (('rule', RULES, ' or '.join(map(repr, RULES))),
-                                ('precision', jax_backend.PRECISIONS, 'one of ' + ', '.join(jax_backend.PRECISIONS))):
+                                ('precision', backend.PRECISIONS, 'one of ' + ', '.join(backend.PRECISIONS))):
         demand(isinstance(options[name], str) and options[name] in known, name, wanted)
     demand(isinstance(options['verbose'], (int, np.integer)) and options['verbose'] in (0, 1, 2), 'verbose',
            '0, 1 or 2')

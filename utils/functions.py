@@ -16,7 +16,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.traversal import graph_inputs
 
-from utils import jax_backend
+from utils import backend
 from utils.layer import Phase, listed, parameters
 from utils.training import losses, optimisers
 from utils.training.augmentation import partner
@@ -42,7 +42,7 @@ def place_subset(subset):
     arrays = []
     for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
         arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
-        jax_backend.place(arrays[-1], value)
+        backend.to_device(arrays[-1], value)
     return Resident(*arrays, subset)
 
 
@@ -67,7 +67,7 @@ class Functions:
     augment : utils.training.augmentation.Augment, optional
         Random changes of the training images.
     precision : {'float32', 'tf32', 'bf16'}
-        Of convolutions and products, see `utils.jax_backend.mode`.
+        Of convolutions and products, see `utils.backend.mode`.
     label_smoothing : float in [0, 1)
         See `utils.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
     average : float in [0, 1)
@@ -99,7 +99,7 @@ class Functions:
         self.augment, self.label_smoothing, self.average = augment, label_smoothing, average
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
         self.L1_reg, self.L2_reg, self.resident, self.n_classes = L1_reg, L2_reg, resident, n_classes
-        jax_backend.mode(precision)         # refuses others
+        backend.mode(precision)         # refuses others
         self.precision = precision
         self.rate = pytensor.shared(np.float32(learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(seed), name='seed')
@@ -107,7 +107,7 @@ class Functions:
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name           # PyTensor's own errors then say which one they mean
-            jax_backend.place(p, p.get_value(borrow=True))      # or each call would bring it there
+            backend.to_device(p, p.get_value(borrow=True))      # or each call would bring it there
         self.optimiser = optimiser
 
     def _minibatch(self):
@@ -223,13 +223,13 @@ class Functions:
         if '_training' in self.__dict__:
             shared += self.state.values()
         for variable in shared:
-            jax_backend.release(variable)
+            backend.release(variable)
         self.resident = None
         for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
             del self.__dict__[name]
 
     def _function(self, inputs, outputs, **kwargs):
-        return jax_backend.function(inputs, outputs, self.precision, **kwargs)
+        return backend.function(inputs, outputs, self.precision, **kwargs)
 
     @cached_property
     def train(self):
@@ -240,7 +240,7 @@ class Functions:
     @cached_property
     def train_many(self):
         """(rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,); k steps in one call."""
-        return jax_backend.Repeated(self.train, MOST_STEPS)
+        return backend.StepsPerExecution(self.train, MOST_STEPS)
 
     @cached_property
     def validate(self):

@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 
-from utils import jax_backend
+from utils import backend
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import other_names, parameters
 from utils.rules import RULES
@@ -268,7 +268,7 @@ class Trainer:
         self.stage, self.epoch, self.history = 'train', 0, []
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
-        self.many_steps = trainShared and jax_backend.device_name() != 'cpu'
+        self.many_steps = trainShared and backend.device_name() != 'cpu'
         self._measured = self._compiled = False
         self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
@@ -289,7 +289,7 @@ class Trainer:
         targets = self._targets()
         fitting(arrays, {path: p.type.shape for path, p in targets.items()})
         for path, p in targets.items():
-            jax_backend.place(p, np.array(arrays[path], dtype=p.dtype))
+            backend.to_device(p, np.array(arrays[path], dtype=p.dtype))
 
     def state(self):
         """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""

@@ -50,7 +50,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import __version__, jax_backend, reporting, rna
+from utils import __version__, backend, reporting, rna
 from utils.results.inspection import Activations, weight_histograms
 from utils.results.predictions import RunError
 from utils.saving import replacing
@@ -144,7 +144,7 @@ def environment():
         revision += ' with changes'
     driver = Path('/proc/driver/nvidia/version')
     versions = {name: importlib.metadata.version(name) for name in ('pytensor', 'jax', 'jaxlib', 'numpy')}
-    return {'symfer': __version__, 'python': platform.python_version(), **versions, 'device': jax_backend.device_name(),
+    return {'symfer': __version__, 'python': platform.python_version(), **versions, 'device': backend.device_name(),
             'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
             'system': platform.platform(), 'cpus': os.cpu_count(), 'host': socket.gethostname(), 'pid': os.getpid(),
             'command': sys.argv, 'folder': os.getcwd(), 'git': revision}

@@ -30,9 +30,9 @@ def symfer(case, exclude='', form='each'):
 
     import cnn
     import mlp
-    from utils import jax_backend
+    from utils import backend
     from utils.functions import Functions, place_subset
-    jax_backend.MODE = jax_backend.MODE.excluding(*filter(None, exclude.split(',')))
+    backend.MODE = backend.MODE.excluding(*filter(None, exclude.split(',')))
     n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
     conv, hidden = case.drops
     network = (mlp.MLP if case.network == 'MLP' else getattr(cnn, case.network))(
@@ -67,4 +67,4 @@ def symfer(case, exclude='', form='each'):
         np.asarray(f.test(stored.images()[next(rows)]))
 
     step = {'each': lambda: train, 'many': lambda: train_many, 'alone': alone}[form]() if case.train else predict
-    return step, f'symfer, JAX {jax.__version__}, {jax_backend.device_name()}'
+    return step, f'symfer, JAX {jax.__version__}, {backend.device_name()}'

@@ -15,7 +15,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from utils import jax_backend
+from utils import backend
 from utils.functions import pixels
 from utils.layer import Phase, sublayers
 
@@ -97,7 +97,7 @@ class Inspector:
 
     @cached_property
     def _features(self):
-        return jax_backend.function([self._x], list(self._maps.values()), name='feature maps')
+        return backend.function([self._x], list(self._maps.values()), name='feature maps')
 
     def feature_maps(self, x):
         """Outputs of the layers, a dict of arrays (n, h, w, channels), for images x (n, height, width) uint8."""
@@ -114,7 +114,7 @@ class Inspector:
             importance = pt.mean(pytensor.grad(score, last), axis=(1, 2), keepdims=True, dtype='float32',
                                  acc_dtype='float32')
             outputs.append(pt.maximum((importance * last).sum(axis=3), np.float32(0)))
-        return jax_backend.function([self._x, self._y], outputs, name='saliency')
+        return backend.function([self._x, self._y], outputs, name='saliency')
 
     def saliency(self, x, y):
         """How much the score of a class changes with each pixel [1]_, and where the last convolution sees it [2]_.
@@ -171,7 +171,7 @@ class Activations:
         _, seen = outputs_of_layers(network, pixels(x), Phase(share=np.float32(1)))
         seen = {name: y for name, y in seen.items() if _has_weights(layers[name])}
         self.names = tuple(seen)
-        self._function = jax_backend.function([x], list(seen.values()), name='activations')
+        self._function = backend.function([x], list(seen.values()), name='activations')
 
     def __call__(self):
         return {name: histogram(y) for name, y in zip(self.names, self._function(self.images))}

@@ -10,7 +10,7 @@ import cnn
 import launch
 import loaders
 from mlp import MLP
-from utils import jax_backend, ops
+from utils import backend, ops
 from utils.functions import Functions
 from utils.layer import Phase, parameters
 from utils.methodology import linear_outputs
@@ -26,7 +26,7 @@ def smooth_images(rng, n=3, height=40, width=30):
 
 def warped(images, **settings):
     x = pt.tensor(dtype='float32', shape=(*images.shape, 1))
-    return np.asarray(jax_backend.function([x], warp(x, **settings))(images[..., None].astype('f')))[..., 0]
+    return np.asarray(backend.function([x], warp(x, **settings))(images[..., None].astype('f')))[..., 0]
 
 
 @pytest.mark.parametrize('angle, zoom, down, right', [
@@ -64,7 +64,7 @@ def augmented(images, augment, seed=3, counter=0):
     x = pt.tensor(dtype='float32', shape=(*images.shape, 1))
     phase = Phase(train=True, seed=pytensor.shared(np.uint32(seed)), counter=pytensor.shared(np.uint32(counter)))
     y, share = augment.mixed(x, phase)
-    f = jax_backend.function([x], [y] if share is None else [y, share])
+    f = backend.function([x], [y] if share is None else [y, share])
     return [np.asarray(v) for v in f(images[..., None].astype('f'))]
 
 
@@ -152,7 +152,7 @@ def test_mixup_mixes_neighbours_with_shares_of_the_beta_distribution(rng, alpha)
 
 def test_the_partner_is_the_next_image():
     y = pt.tensor(dtype='uint8', shape=(4,))
-    assert jax_backend.function([y], partner(y))(np.array([5, 6, 7, 8], 'uint8')).tolist() == [6, 7, 8, 5]
+    assert backend.function([y], partner(y))(np.array([5, 6, 7, 8], 'uint8')).tolist() == [6, 7, 8, 5]
 
 
 def test_the_cost_with_mixup_shares_the_labels(rng):

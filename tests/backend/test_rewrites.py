@@ -12,7 +12,9 @@ from pytensor.compile.mode import Mode
 
 import cnn
 import mlp
-from utils import functions, jax_backend, layer, ops, rewrites, rna, winograd
+from utils import backend, functions, layer, ops, rna
+from utils.backend import rewrites
+from utils.ops import winograd
 
 REFERENCE = Mode('py', 'fast_run')
 SIDES = [(24, 24), (21, 20), (12, 10), (5, 6)]
@@ -77,9 +79,9 @@ def test_perform_is_convolution_and_its_gradients(values, side):
 def test_winograd_on_the_device_agrees_with_the_plain_convolution(values, side):
     numbers = values(3, side, 16, 24, 'float32')
     inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
-    f = pytensor.function(inputs, gradients(*inputs), mode=jax_backend.MODE)
-    plain = pytensor.function(inputs, gradients(*inputs), mode=jax_backend.MODE.excluding('winograd_convolutions'))
-    assert ops.Conv2d not in ops_of(f) and winograd.Products not in ops_of(plain)
+    f = pytensor.function(inputs, gradients(*inputs), mode=backend.MODE)
+    plain = pytensor.function(inputs, gradients(*inputs), mode=backend.MODE.excluding('winograd_convolutions'))
+    assert ops.Conv2d not in ops_of(f) and winograd.BatchedProducts not in ops_of(plain)
     for got, want in zip(f(*numbers), plain(*numbers)):
         assert abs(got - want).max() <= 1e-4 * abs(want).max()
 
@@ -87,10 +89,10 @@ def test_winograd_on_the_device_agrees_with_the_plain_convolution(values, side):
 def test_forward_and_backward_share_their_transforms(values):
     numbers = values(2, (12, 12), 16, 16, 'float32')
     inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
-    used = ops_of(pytensor.function(inputs, gradients(*inputs), mode=jax_backend.MODE))
-    assert used.count(winograd.Products) == 3
+    used = ops_of(pytensor.function(inputs, gradients(*inputs), mode=backend.MODE))
+    assert used.count(winograd.BatchedProducts) == 3
     # V and D once each for three products, U once for two.
-    assert used.count(winograd.ToTiles) == 2 and used.count(winograd.ToPlaces) == 1
+    assert used.count(winograd.TileTransform) == 2 and used.count(winograd.FilterTransform) == 1
 
 
 @pytest.mark.parametrize('shape, filters, border', [
@@ -99,15 +101,15 @@ def test_forward_and_backward_share_their_transforms(values):
     ((2, 12, 12, 16), (3, 3, 16, 7), 'same')])
 def test_other_convolutions_stay(shape, filters, border):
     x, W = pt.tensor(dtype='float32', shape=shape), pt.tensor(dtype='float32', shape=filters)
-    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W, border), mode=jax_backend.MODE))
+    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W, border), mode=backend.MODE))
 
 
 def test_few_images_stay_unless_there_are_gradients(values, monkeypatch):
     monkeypatch.setattr(rewrites, 'LEAST_PIXELS_ALONE', 500)
     numbers = values(2, (12, 12), 16, 16, 'float32')
     x, W, g = inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
-    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W), mode=jax_backend.MODE))
-    assert ops.Conv2d not in ops_of(pytensor.function(inputs, gradients(*inputs), mode=jax_backend.MODE))
+    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W), mode=backend.MODE))
+    assert ops.Conv2d not in ops_of(pytensor.function(inputs, gradients(*inputs), mode=backend.MODE))
 
 
 @pytest.mark.parametrize('length, m', [(24, 5), (12, 4), (21, 3), (10, 5), (6, 3)])
@@ -120,7 +122,7 @@ def test_tiles_are_those_with_the_fewest_products(length, m):
 def both_forms(inputs, outputs, rewrite):
     """Functions with and without a rewrite; the graphs differ."""
     forms = [pytensor.function(inputs, outputs, mode=mode)
-             for mode in (jax_backend.MODE, jax_backend.MODE.excluding(rewrite))]
+             for mode in (backend.MODE, backend.MODE.excluding(rewrite))]
     nodes = [[str(node) for node in f.maker.fgraph.toposort()] for f in forms]
     assert nodes[0] != nodes[1]
     return forms
@@ -141,7 +143,7 @@ def test_column_sums(rng, shape):
 def test_the_product_of_one_row(rng, n_in):
     x, W = rng.normal(size=(1, n_in)).astype('float32'), rng.normal(size=(n_in, 40)).astype('float32')
     a, b = (pt.tensor(dtype='float32', shape=v.shape) for v in (x, W))
-    got = pytensor.function([a, b], pt.dot(a, b), mode=jax_backend.MODE)(x, W)
+    got = pytensor.function([a, b], pt.dot(a, b), mode=backend.MODE)(x, W)
     np.testing.assert_allclose(got, x.astype(float) @ W, rtol=0, atol=1e-5 * n_in ** .5)
 
 
@@ -174,7 +176,7 @@ def test_batch_norm_in_closed_form(rng, shape, rewrite):
 
 def test_batch_norm_takes_four_sums(rng):
     inputs, outputs, _, _ = batch_norm_and_gradients((20, 12, 12, 32), rng)
-    assert ops_of(pytensor.function(inputs, outputs, mode=jax_backend.MODE)).count(ops.ColumnSum) == 4
+    assert ops_of(pytensor.function(inputs, outputs, mode=backend.MODE)).count(ops.ColumnSum) == 4
 
 
 def test_sums_of_what_is_not_centred_stay(rng):
@@ -182,7 +184,7 @@ def test_sums_of_what_is_not_centred_stay(rng):
     x = pt.tensor(dtype='float32', shape=xv.shape)
     for shift in (.5 * x.mean(axis=0), x.mean(axis=0)[::-1], x.mean(axis=1, keepdims=True)):
         want = (x - shift).sum(axis=0)
-        f, plain = (pytensor.function([x], want, mode=mode) for mode in (jax_backend.MODE, REFERENCE))
+        f, plain = (pytensor.function([x], want, mode=mode) for mode in (backend.MODE, REFERENCE))
         np.testing.assert_allclose(f(xv), plain(xv), rtol=0, atol=1e-3)
 
 
@@ -193,7 +195,7 @@ def test_dropout_masks_are_the_same_to_the_bit(p):
     seed, counter = pytensor.shared(np.uint32(7)), pytensor.shared(np.uint32(9))
     mask = ops.uniform((50, 3, 70), seed, counter, stream=2) >= np.float32(p)
     new, plain = both_forms([], mask, 'dropout_masks')
-    assert ops.Keep in ops_of(new) and ops.Keep not in ops_of(plain)
+    assert ops.DropoutMask in ops_of(new) and ops.DropoutMask not in ops_of(plain)
     np.testing.assert_array_equal(new(), plain())
     np.testing.assert_array_equal(new(), pytensor.function([], mask, mode=REFERENCE)())
 
@@ -230,7 +232,7 @@ def gradients_of_network(mode, dtype):
     return dict(zip(trained, map(np.asarray, f(images))))
 
 
-@pytest.mark.parametrize('mode', [jax_backend.MODE, jax_backend.MODE.excluding(rewrites.TAG)])
+@pytest.mark.parametrize('mode', [backend.MODE, backend.MODE.excluding(rewrites.TAG)])
 def test_gradients_of_a_network_agree_with_float64(mode):
     exact, got = gradients_of_network(REFERENCE, 'float64'), gradients_of_network(mode, 'float32')
     assert exact['conv2.W'].dtype == 'float64' and got['conv2.W'].dtype == 'float32'
@@ -241,8 +243,7 @@ def test_gradients_of_a_network_agree_with_float64(mode):
 
 
 def test_the_environment_leaves_rewrites_out():
-    code = ('import utils; from utils import jax_backend as b, rewrites; '
-            'print(sorted(b.MODE.provided_optimizer.exclude))')
+    code = 'from utils import backend; print(sorted(backend.MODE.provided_optimizer.exclude))'
     out = subprocess.run([sys.executable, '-c', code], env={**os.environ, 'SYMFER_EXCLUDE': 'column_sums'},
                          capture_output=True, text=True, check=True).stdout
     assert 'column_sums' in out
@@ -256,26 +257,26 @@ def test_bf16_rounds_the_operands_of_convolutions_and_products(values):
 
     def compute(precision):
         outputs = [*gradients(*inputs), pt.dot(inputs[0].reshape((288, 16)), inputs[1][0, 0])]
-        f = jax_backend.function(inputs, outputs, precision)
+        f = backend.function(inputs, outputs, precision)
         return ops_of(f), f(*numbers)
 
     used, rounded = compute('bf16')
-    assert winograd.Products not in used
+    assert winograd.BatchedProducts not in used
     for got, want in zip(rounded, compute('float32')[1]):
         assert got.dtype == 'float32'
         assert 1e-4 < np.linalg.norm(got - want) / np.linalg.norm(want) < 1e-2      # 8 bits: 2**-9 each operand
 
 
 def test_a_network_learns_the_same_in_bf16():
-    exact = gradients_of_network(jax_backend.MODE, 'float32')
-    got = gradients_of_network(jax_backend.mode('bf16'), 'float32')
+    exact = gradients_of_network(backend.MODE, 'float32')
+    got = gradients_of_network(backend.mode('bf16'), 'float32')
     for name in ('conv2.W', 'fc.softmax.W'):
         assert np.sum(exact[name] * got[name]) >= .99 * np.linalg.norm(exact[name]) * np.linalg.norm(got[name])
 
 
 def test_another_precision_is_refused():
     with pytest.raises(ValueError, match="'float32', 'tf32', 'bf16', got 'half'"):
-        jax_backend.mode('half')
+        backend.mode('half')
 
 
 # ----------------------------------------------------------------------------------- training
@@ -283,7 +284,7 @@ def test_another_precision_is_refused():
 @pytest.mark.slow
 def test_training_curves_of_both_forms_differ_less_than_seeds(tmp_path, monkeypatch, capsys):
     import launch
-    from utils import jax_backend as backend
+    from utils import backend as backend
     everything, curves = backend.MODE, {}
     settings = {**launch.SAMPLE_RUN, 'n_epochs': 6, 'anneal_epochs': 0}
     path = launch.sample_set(tmp_path)

@@ -5,14 +5,14 @@ are, for each of the (m + 2)^2 places of a tile, a matrix product (tiles, n_in) 
 the same pieces transposed, so that forward and backward pass share ``V = B^T x B`` and ``U = G W G^T``, and both
 gradients share ``D = A g A^T``:
 
-=====================================  ============================================================
-``y = A^T [V @ U] A``                  `FromTiles`, `Products`, `ToTiles`, `ToPlaces`
-``dW = G^T [V^T @ D] G``               `FromPlaces`, `Products`, `ToTiles` (twice)
-``dx = B [D @ U^T] B^T``               `FromTiles`, `Products`, `ToTiles`, `ToPlaces`
-=====================================  ============================================================
+=========================  ================================================================================
+``y = A^T [V @ U] A``      `InverseTileTransform`, `BatchedProducts`, `TileTransform`, `FilterTransform`
+``dW = G^T [V^T @ D] G``   `InverseFilterTransform`, `BatchedProducts`, `TileTransform` (twice)
+``dx = B [D @ U^T] B^T``   `InverseTileTransform`, `BatchedProducts`, `TileTransform`, `FilterTransform`
+=========================  ================================================================================
 
-These Ops are what `utils.rewrites` makes of `utils.ops.Conv2d`; nobody else calls them. Their NumPy `perform` is the
-reference of the translation in `utils.jax_backend`.
+These Ops are what `utils.backend.rewrites` makes of `utils.ops.Conv2d`; nobody else calls them. Their NumPy `perform`
+is the reference of the translation in `utils.backend.winograd`.
 
 .. [1] Lavin and Gray (2016), Fast Algorithms for Convolutional Neural Networks, CVPR, section 4.
 """
@@ -115,7 +115,7 @@ class _Tiled(Op):
         return [axis_map(self.kind, m, length) for m, length in zip(self.tile, (height, width))]
 
 
-class ToTiles(_Tiled):
+class TileTransform(_Tiled):
     """Images (n, h, w, c) -> for each place of a tile, by rows, a matrix (n * tiles, c)."""
 
     def make_node(self, x):
@@ -131,8 +131,8 @@ class ToTiles(_Tiled):
             storage[0] = matrix
 
 
-class FromTiles(_Tiled):
-    """The transpose of `ToTiles`: a matrix for each place -> images (n, h, w, c), overlaps added.
+class InverseTileTransform(_Tiled):
+    """The transpose of `TileTransform`: a matrix for each place -> images (n, h, w, c), overlaps added.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class _Filters(Op):
         return [matrices(m)[1] for m in self.tile]
 
 
-class ToPlaces(_Filters):
+class FilterTransform(_Filters):
     """Filters (3, 3, n_in, n_out) -> for each place of a tile, by rows, a matrix (n_in, n_out)."""
 
     def make_node(self, W):
@@ -184,8 +184,8 @@ class ToPlaces(_Filters):
             storage[0] = matrix
 
 
-class FromPlaces(_Filters):
-    """The transpose of `ToPlaces`."""
+class InverseFilterTransform(_Filters):
+    """The transpose of `FilterTransform`."""
 
     def make_node(self, *places):
         return Apply(self, list(places), [pt.tensor(dtype=places[0].dtype, shape=(3, 3, *places[0].type.shape))])
@@ -196,7 +196,7 @@ class FromPlaces(_Filters):
         outputs[0][0] = np.ascontiguousarray(W.astype(inputs[0].dtype))
 
 
-class Products(Op):
+class BatchedProducts(Op):
     """``a @ b`` for two lists of matrices, each given transposed or not: [a0, a1, ..., b0, b1, ...] -> [c0, c1, ...].
 
     Parameters
@@ -226,17 +226,17 @@ class Products(Op):
 
 def conv(x, W, tile):
     """The 'same' convolution of images (n, h, w, n_in) with filters (3, 3, n_in, n_out)."""
-    products = Products()(*ToTiles('input', tile)(x), *ToPlaces(tile)(W))
-    return FromTiles('output', tile, x.type.shape[1:3])(*products)
+    products = BatchedProducts()(*TileTransform('input', tile)(x), *FilterTransform(tile)(W))
+    return InverseTileTransform('output', tile, x.type.shape[1:3])(*products)
 
 
 def input_grad(g, W, tile):
     """Gradient of `conv` with respect to x; g (n, h, w, n_out)."""
-    products = Products('b')(*ToTiles('output', tile)(g), *ToPlaces(tile)(W))
-    return FromTiles('input', tile, g.type.shape[1:3])(*products)
+    products = BatchedProducts('b')(*TileTransform('output', tile)(g), *FilterTransform(tile)(W))
+    return InverseTileTransform('input', tile, g.type.shape[1:3])(*products)
 
 
 def filter_grad(x, g, tile):
     """Gradient of `conv` with respect to W."""
-    products = Products('a')(*ToTiles('input', tile)(x), *ToTiles('output', tile)(g))
-    return FromPlaces(tile)(*products)
+    products = BatchedProducts('a')(*TileTransform('input', tile)(x), *TileTransform('output', tile)(g))
+    return InverseFilterTransform(tile)(*products)

@@ -95,12 +95,12 @@ class TestTrainFunction:
 def test_momentum_follows_its_equations(nesterov):
     import pytensor.tensor as pt
 
-    from utils import jax_backend
+    from utils import backend
     from utils.layer import parameter
     p = parameter(np.array([1., -2.]))
     g = pt.vector(dtype='float32')
     changes, state = optimisers.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
-    step = jax_backend.function([g], [], updates=changes)
+    step = backend.function([g], [], updates=changes)
     value, v = np.array([1., -2.]), np.zeros(2)
     for gradient in ([1, 2], [-3, .5], [.1, .2]):
         step(np.array(gradient, 'f'))
@@ -460,7 +460,7 @@ def test_another_backend_takes_the_same_steps(monkeypatch):
     from pytensor.compile.mode import Mode
 
     import cnn
-    from utils import jax_backend
+    from utils import backend
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 255, (10, 12, 12), np.uint8), (np.arange(10) % 3).astype(np.uint8), np.ones(10, 'float32')
 
@@ -470,7 +470,7 @@ def test_another_backend_takes_the_same_steps(monkeypatch):
         costs = [float(f.train(*batch)[0]) for _ in range(2)]
         return np.array(costs), {name: p.get_value() for name, p in f.parameters.items()}
     costs, parameters = steps()
-    monkeypatch.setattr(jax_backend, 'function', lambda inputs, outputs, precision, **kwargs: pytensor.function(
+    monkeypatch.setattr(backend, 'function', lambda inputs, outputs, precision, **kwargs: pytensor.function(
         inputs, outputs, mode=Mode('py', 'fast_compile'), **kwargs))
     other_costs, others = steps()
     np.testing.assert_allclose(costs, other_costs, rtol=1e-5)

@@ -5,12 +5,12 @@ import pytensor.tensor as pt
 import pytest
 import reference
 
-from utils import jax_backend, ops
+from utils import backend, ops
 
 REFERENCE = 'FAST_COMPILE'      # runs `perform`
 
 
-def run(outputs, values, mode=jax_backend.MODE):
+def run(outputs, values, mode=backend.MODE):
     """Values of expressions of the constants that `values` are: [(variable, array), ...]."""
     f = pytensor.function([v for v, _ in values], outputs, mode=mode)
     return [np.asarray(v) for v in f(*(a for _, a in values))]
@@ -68,7 +68,7 @@ class TestPooling:
     def test_max_pool_agrees_with_loops(self, rng, window, stride, border, sides):
         # Rounded, so that windows have equal maxima; the first is to get the gradient.
         xv = np.round(rng.normal(size=(2, *sides, 3)), 1)
-        for dtype, mode in (('float64', REFERENCE), ('float32', jax_backend.MODE)):
+        for dtype, mode in (('float64', REFERENCE), ('float32', backend.MODE)):
             x = pt.tensor(dtype=dtype, shape=xv.shape)
             y = ops.max_pool(x, window, stride, border)
             expected = reference.pool(xv.astype(dtype), window, stride, border, np.max)
@@ -81,7 +81,7 @@ class TestPooling:
 
     def test_avg_pool_agrees_with_loops(self, rng, window, stride, border, sides):
         xv = rng.normal(size=(2, *sides, 3))
-        for dtype, mode, precision in (('float64', REFERENCE, 1e-12), ('float32', jax_backend.MODE, 1e-6)):
+        for dtype, mode, precision in (('float64', REFERENCE, 1e-12), ('float32', backend.MODE, 1e-6)):
             x = pt.tensor(dtype=dtype, shape=xv.shape)
             y = ops.avg_pool(x, window, stride, border)
             expected = reference.pool(xv, window, stride, border, np.mean)
@@ -146,7 +146,7 @@ def test_threefry_gives_the_known_answers_of_its_authors(counter, key, expected)
     assert tuple(int(v[0]) for v in got) == expected
 
 
-def draw(kind, shape, seed=3, counter=5, stream=1, mode=jax_backend.MODE):
+def draw(kind, shape, seed=3, counter=5, stream=1, mode=backend.MODE):
     s, c = pytensor.shared(np.uint32(seed)), pytensor.shared(np.uint32(counter))
     x = kind(shape, s, c, stream)
     assert x.type.shape == tuple(shape) and x.dtype == 'float32'

@@ -1,21 +1,20 @@
 """Graph rewrites: which implementation computes what the layers ask for, by device, shape and neighbourhood.
 
 =======================  ===========================================================================
-`winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.winograd`
+`winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.ops.winograd`
 `centred_sums`           batch norm: no sum of what has mean zero
 `small_factors`          batch norm: factors of one number per channel are combined first
 `column_sums`            sums over all but the last axis in vectors
 `dropout_masks`          draws that are only compared with a probability, kept as one byte each
 =======================  ===========================================================================
 
-They live in `DATABASE`, which `utils.jax_backend.MODE` uses. Each can be turned off by its name:
+They live in `DATABASE`, which `utils.backend.MODE` uses. Each can be turned off by its name:
 ``SYMFER_EXCLUDE=winograd_convolutions,column_sums`` in the environment for a whole process,
 ``MODE.excluding('column_sums')`` for one function.
 """
 from functools import reduce
 from operator import mul
 
-import jax
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.mode import optdb
@@ -26,7 +25,9 @@ from pytensor.tensor.math import Sum
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorConstant
 
-from utils import ops, winograd
+from utils import ops
+from utils.backend.platform import platform
+from utils.ops import winograd
 
 TAG = 'symfer'
 DATABASE = SequenceDB()
@@ -56,15 +57,15 @@ def tile_of(height, width):
 
 def _suits_winograd(images, n_in, n_out, size, pad, least_pixels):
     shape = images.type.shape
-    return (jax.default_backend() == 'cpu' and None not in (*shape, n_in, n_out) and tuple(size) == (3, 3)
+    return (platform() == 'cpu' and None not in (*shape, n_in, n_out) and tuple(size) == (3, 3)
             and tuple(pad) == (1, 1) and min(n_in, n_out) >= LEAST_CHANNELS and min(shape[1:3]) >= LEAST_SIDE
             and np.prod(shape[:3]) >= least_pixels)
 
 
 def _has_gradients(fgraph, x):
     """Whether the filter gradient of a convolution of `x` is computed too, rewritten already or not."""
-    return any(isinstance(getattr(node, 'op', None), ops.Conv2dFilterGrad | winograd.ToTiles) and node.inputs[0] is x
-               for node, _ in fgraph.clients[x])
+    kinds = ops.Conv2dFilterGrad | winograd.TileTransform
+    return any(isinstance(getattr(node, 'op', None), kinds) and node.inputs[0] is x for node, _ in fgraph.clients[x])
 
 
 def _unflipped(W):
@@ -174,7 +175,7 @@ def column_sums(fgraph, node):
     """Sums over all axes but the last as `ops.ColumnSum`: XLA's own reduction on a CPU does not use its vectors."""
     x, = node.inputs
     axes = node.op.axis
-    if (jax.default_backend() != 'cpu' or axes is None or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
+    if (platform() != 'cpu' or axes is None or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
             or x.ndim < 2 or x.dtype != 'float32' or _size(x) < LEAST_SUMMED):
         return None
     return [ops.ColumnSum()(x)]
@@ -184,9 +185,9 @@ def column_sums(fgraph, node):
 
 @_register(pt.ge)
 def dropout_masks(fgraph, node):
-    """``uniform >= p`` as `ops.Keep`: the same truth values, without the numbers."""
+    """``uniform >= p`` as `ops.DropoutMask`: the same truth values, without the numbers."""
     draw, p = node.inputs
     p = getattr(p, 'unique_value', None)        # of a constant whose elements are equal
     if p is None or not (draw.owner and type(draw.owner.op) is ops.Uniform):
         return None
-    return [ops.Keep(draw.owner.op.shape, draw.owner.op.stream, p)(*draw.owner.inputs)]
+    return [ops.DropoutMask(draw.owner.op.shape, draw.owner.op.stream, p)(*draw.owner.inputs)]

@@ -8,7 +8,7 @@ import reference
 
 import loaders
 from mlp import MLP
-from utils import jax_backend
+from utils import backend
 from utils.functions import Functions
 from utils.layer import parameter
 from utils.methodology import Trainer, linear_outputs
@@ -36,7 +36,7 @@ def run(optimiser, start, gradients, rates=RATES):
     changes, state = optimiser(inputs, variables, rate)
     assert all(new.dtype == variable.dtype for variable, new in changes.items())
     assert set(changes) == {*variables.values(), *state.values()}
-    step = jax_backend.function([*inputs.values(), rate], [], updates=changes)
+    step = backend.function([*inputs.values(), rate], [], updates=changes)
     out = []
     for given, value in zip(gradients, rates):
         step(*(g.astype('float32') for g in given), np.float32(value))

@@ -1,0 +1,24 @@
+"""How graphs reach the processor: the only package that imports JAX.
+
+==================  ===========================================================================
+`compilation`       `function` in place of `pytensor.function`; modes, XLA's options
+`loop`              many steps in one call
+`platform`          the platform that graphs are made for; arrays on the device
+`precision`         of the operands of convolutions and products
+`rewrites`          graph rewrites: which implementation computes what, by platform and shape
+`convolution`, `winograd`, `pooling`, `random`, `reduction`
+                    translations of the Ops in the module of the same name of `utils.ops`
+`products`          matrix products
+`fusion`            what XLA may fuse
+==================  ===========================================================================
+
+A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
+"""
+from utils.backend import convolution, pooling, products, random, reduction, rewrites, winograd
+from utils.backend.compilation import MODE, function, mode
+from utils.backend.loop import StepsPerExecution
+from utils.backend.platform import device_name, platform, release, to_device
+from utils.backend.precision import PRECISIONS
+
+__all__ = ['MODE', 'PRECISIONS', 'StepsPerExecution', 'convolution', 'device_name', 'function', 'mode', 'platform',
+           'pooling', 'products', 'random', 'reduction', 'release', 'rewrites', 'to_device', 'winograd']

@@ -1,0 +1,106 @@
+"""Compilation of graphs: `function` in place of `pytensor.function`.
+
+==================  ===========================================================================
+`function`          compiles a graph for the device
+`mode`, `MODE`      PyTensor's mode for a precision; for float32
+`Linker`            PyTensor's JAX linker with XLA's options and updates in place
+==================  ===========================================================================
+"""
+import os
+from functools import lru_cache
+
+import jax
+import pytensor
+from pytensor.compile.mode import Mode
+from pytensor.graph import RewriteDatabaseQuery
+from pytensor.link.jax.linker import JAXLinker
+
+from utils import process
+from utils.backend import rewrites
+from utils.backend.platform import platform
+from utils.backend.precision import PRECISIONS, computing_in
+
+
+@lru_cache
+def compiler_options():
+    """XLA's options for the first device, those of them that the installed XLA knows.
+
+    On a CPU, XLA hands convolutions to YNNPACK unless told to keep that library to single matrix
+    products; its own (Eigen's) convolutions are about twice as fast. And it takes the barriers of
+    `materialised` out before it fuses, unless told not to.
+    """
+    if platform() != 'cpu':
+        return {}
+    options = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT',
+               'xla_disable_hlo_passes': 'cse_barrier_expander'}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=options)(0.)
+    except Exception:       # jaxlib's error for an unknown option has no class of its own
+        return {}
+    return options
+
+
+def _after_compiling(event, seconds, **kwargs):
+    if event.endswith('backend_compile_duration'):
+        process.give_back()         # LLVM needs more memory than a training step does
+
+
+jax.monitoring.register_event_duration_secs_listener(_after_compiling)
+
+
+class Linker(JAXLinker):
+    """PyTensor's JAX linker with `compiler_options`; what a function updates is updated in its place.
+
+    The old value of an updated shared variable is given up to the call: an array got with ``get_value(borrow=True)``
+    from before it must not be used after it.
+
+    Parameters
+    ----------
+    precision : {'float32', 'tf32', 'bf16'}
+        Of convolutions and products, see `mode`.
+    """
+
+    def __init__(self, precision='float32', **kwargs):
+        self.precision = precision
+        self.updated = ()
+        super().__init__(**kwargs)
+
+    def fgraph_convert(self, fgraph, *args, **kwargs):
+        self.updated = tuple(sorted(set(fgraph.update_mapping.values())))
+        return super().fgraph_convert(fgraph, *args, **kwargs)
+
+    def jit_compile(self, fn):
+        def in_precision(*args):
+            with computing_in(self.precision):
+                return fn(*args)
+        in_precision.__name__ = 'step'
+        if self.scalar_shape_inputs:
+            return super().jit_compile(in_precision)
+        return jax.jit(in_precision, donate_argnums=self.updated, compiler_options=compiler_options())
+
+
+MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.TAG])).excluding(
+    *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(',')))
+
+
+def mode(precision='float32'):
+    """How functions are compiled for a precision of convolutions and products.
+
+    Parameters
+    ----------
+    precision : {'float32', 'tf32', 'bf16'}
+        'float32', or operands rounded to tf32 (where the device has it: GPUs since 2020) or to bfloat16, in all
+        three with sums in float32. Everything between them is float32.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(map(repr, PRECISIONS))}, got {precision!r}")
+    if precision == 'float32':
+        return MODE
+    # The transforms would be rounded too, and they enlarge what is lost.
+    exclude = ['winograd_convolutions'] if precision == 'bf16' else []
+    return Mode(Linker(precision), MODE.provided_optimizer).excluding(*exclude)
+
+
+def function(inputs, outputs, precision='float32', **kwargs):
+    """`pytensor.function`, compiled for the device; `precision` as in `mode`."""
+    return pytensor.function(inputs, outputs, mode=mode(precision), **kwargs)

@@ -1,0 +1,25 @@
+"""Translation of `utils.ops.reduction`."""
+from functools import reduce
+from math import prod
+
+import jax.numpy as jnp
+from pytensor.link.jax.dispatch import jax_funcify
+
+from utils import ops
+
+# Rows that are added in one pass; what is left is summed by a product with ones.
+MOST_ROWS = 32
+
+
+def column_sum(*factors):
+    """Sum over all axes but the last of the product of arrays, which broadcast along the last."""
+    rows = prod(factors[0].shape[:-1])
+    parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
+    slices = (list(x.reshape(parts, rows // parts, x.shape[-1])) for x in factors)
+    total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*slices)])
+    return jnp.dot(jnp.ones(rows // parts, total.dtype), total)
+
+
+@jax_funcify.register(ops.ColumnSum)
+def _(op, **kwargs):
+    return column_sum

@@ -1,0 +1,251 @@
+"""Pooling of a batch of images over windows of any size.
+
+========================  =====================================================================
+`max_pool`, `avg_pool`    what layers call
+`MaxPool`                 maximum of each window, and which pixel it is
+`Unpool`, `PickPixel`     its gradient, and the gradient of that
+`AvgPool`, `AvgUnpool`    mean of each window, and its gradient
+========================  =====================================================================
+"""
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.gradient import disconnected_type
+from pytensor.graph import Apply
+from pytensor.graph.op import Op
+
+from utils.ops.images import as_images, pair, windows_of
+
+
+class Pooling(Op):
+    """What all pooling Ops share: window, stride, rounding and the geometry that follows.
+
+    Parameters
+    ----------
+    window, stride : pair of int
+        Rows and columns.
+    ignore_border : bool
+        True drops the rows and columns of an incomplete last window, False pools over what is there.
+    """
+    __props__ = ('window', 'stride', 'ignore_border')
+
+    def __init__(self, window, stride, ignore_border):
+        self.window, self.stride = pair(window, 'window'), pair(stride, 'stride')
+        self.ignore_border = bool(ignore_border)
+
+    def output_length(self, length, axis):
+        """Outputs along one axis (0 rows, 1 columns) of `length` pixels."""
+        k, step = self.window[axis], self.stride[axis]
+        if self.ignore_border:
+            return (length - k) // step + 1
+        # The last window begins inside the image; one that would hold no pixel is not there.
+        return 1 + max(0, -(-(length - k) // step)) if step < k else -(-length // step)
+
+    def output_size(self, shape):
+        if None in shape[1:3]:
+            raise ValueError(f'pooling needs images of known height and width, got shape {shape}')
+        out = [self.output_length(shape[a + 1], a) for a in (0, 1)]
+        if min(out) < 1:
+            raise ValueError(f'images of {shape[1]}x{shape[2]} pixels are too small for '
+                             f'{self.window[0]}x{self.window[1]} pooling')
+        return out
+
+    def padding(self, height, width):
+        """Rows and columns missing (positive) or left over (negative) at the end of the image."""
+        return [(self.output_length(length, a) - 1) * self.stride[a] + self.window[a] - length
+                for a, length in enumerate((height, width))]
+
+    def fit(self, x, fill):
+        """Cut or pad a NumPy batch so that windows tile it exactly."""
+        x = x[:, :x.shape[1] + min(0, self.padding(*x.shape[1:3])[0]),
+              :x.shape[2] + min(0, self.padding(*x.shape[1:3])[1])]
+        ph, pw = self.padding(*x.shape[1:3])
+        return np.pad(x, ((0, 0), (0, ph), (0, pw), (0, 0)), constant_values=fill)
+
+    def windows(self, x):
+        """Windows of a fitted NumPy batch: (n, h', w', c, window pixels)."""
+        v = windows_of(x, self.window)[:, ::self.stride[0], ::self.stride[1]]
+        return v.reshape(*v.shape[:4], -1)
+
+    def pixel_positions(self, index):
+        """Row and column, in the image, of pixel `index` of each window; index (n, h', w', c)."""
+        _, i, j, _ = np.ogrid[:1, :index.shape[1], :index.shape[2], :1]
+        return i * self.stride[0] + index // self.window[1], j * self.stride[1] + index % self.window[1]
+
+    @property
+    def index_dtype(self):
+        return 'uint8' if self.window[0] * self.window[1] <= 256 else 'int32'
+
+
+class MaxPool(Pooling):
+    """Maximum of each window, and which of its pixels (counted by rows, the first of equals) it is."""
+
+    def make_node(self, x):
+        x = as_images(x)
+        shape = (x.type.shape[0], *self.output_size(x.type.shape), x.type.shape[3])
+        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape),
+                                 pt.tensor(dtype=self.index_dtype, shape=shape)])
+
+    def infer_shape(self, fgraph, node, shapes):
+        n, _, _, channels = shapes[0]
+        return [(n, *node.outputs[0].type.shape[1:3], channels)] * len(node.outputs)
+
+    def connection_pattern(self, node):
+        return [[True, False]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        return [Unpool(self.window, self.stride, self.ignore_border,
+                       inputs[0].type.shape[1:3])(cotangents[0], outputs[1])]
+
+    def perform(self, node, inputs, outputs):
+        v = self.windows(self.fit(inputs[0], -np.inf))
+        index = v.argmax(axis=4)
+        outputs[0][0] = np.take_along_axis(v, index[..., None], axis=4)[..., 0]
+        outputs[1][0] = index.astype(self.index_dtype)
+
+
+class Unpool(Pooling):
+    """Put the value of each window at its pixel `index` in an image of zeros; overlaps add up."""
+    __props__ = (*Pooling.__props__, 'image')
+
+    def __init__(self, window, stride, ignore_border, image):
+        super().__init__(window, stride, ignore_border)
+        self.image = tuple(image)
+
+    def make_node(self, g, index):
+        g, index = as_images(g), as_images(index)
+        return Apply(self, [g, index], [pt.tensor(
+            dtype=g.dtype, shape=(g.type.shape[0], *self.image, g.type.shape[3]))])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [(shapes[0][0], *self.image, shapes[0][3])]
+
+    def connection_pattern(self, node):
+        return [[True], [False]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        pick = PickPixel(self.window, self.stride, self.ignore_border)
+        return [pick(cotangents[0], inputs[1]), disconnected_type()]
+
+    def perform(self, node, inputs, outputs):
+        g, index = inputs
+        out = np.zeros((g.shape[0], *self.image, g.shape[3]), g.dtype)
+        rows, columns = self.pixel_positions(index.astype(np.int64))
+        np.add.at(out, (np.arange(g.shape[0])[:, None, None, None], rows, columns,
+                        np.arange(g.shape[3])), g)
+        outputs[0][0] = out
+
+
+class PickPixel(Pooling):
+    """Pixel `index` of each window: the adjoint of `Unpool`."""
+
+    def make_node(self, x, index):
+        x, index = as_images(x), as_images(index)
+        return Apply(self, [x, index], [pt.tensor(dtype=x.dtype, shape=index.type.shape)])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[1]]
+
+    def connection_pattern(self, node):
+        return [[True], [False]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        unpool = Unpool(self.window, self.stride, self.ignore_border, inputs[0].type.shape[1:3])
+        return [unpool(cotangents[0], inputs[1]), disconnected_type()]
+
+    def perform(self, node, inputs, outputs):
+        v = self.windows(self.fit(inputs[0], 0))
+        outputs[0][0] = np.take_along_axis(v, inputs[1][..., None].astype(np.int64), axis=4)[..., 0]
+
+
+class AvgPool(Pooling):
+    """Mean of the pixels of each window; an incomplete window divides by the pixels it has."""
+
+    def counts(self, height, width):
+        """Pixels in each window, (h', w', 1)."""
+        per_axis = []
+        for a, length in enumerate((height, width)):
+            first = np.arange(self.output_length(length, a)) * self.stride[a]
+            per_axis.append(np.minimum(first + self.window[a], length) - first)
+        return (per_axis[0][:, None] * per_axis[1])[:, :, None]
+
+    def make_node(self, x):
+        x = as_images(x)
+        shape = (x.type.shape[0], *self.output_size(x.type.shape), x.type.shape[3])
+        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape)])
+
+    def infer_shape(self, fgraph, node, shapes):
+        n, _, _, channels = shapes[0]
+        return [(n, *node.outputs[0].type.shape[1:3], channels)] * len(node.outputs)
+
+    def pullback(self, inputs, outputs, cotangents):
+        spread = AvgUnpool(self.window, self.stride, self.ignore_border, inputs[0].type.shape[1:3])
+        return [spread(cotangents[0])]
+
+    def perform(self, node, inputs, outputs):
+        x, = inputs
+        total = self.windows(self.fit(x, 0)).sum(axis=4, dtype=x.dtype)
+        outputs[0][0] = total / self.counts(*x.shape[1:3]).astype(x.dtype)
+
+
+class AvgUnpool(AvgPool):
+    """Spread the value of each window evenly over its pixels: the adjoint of `AvgPool`."""
+    __props__ = (*Pooling.__props__, 'image')
+
+    def __init__(self, window, stride, ignore_border, image):
+        super().__init__(window, stride, ignore_border)
+        self.image = tuple(image)
+
+    def make_node(self, g):
+        g = as_images(g)
+        return Apply(self, [g], [pt.tensor(
+            dtype=g.dtype, shape=(g.type.shape[0], *self.image, g.type.shape[3]))])
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [(shapes[0][0], *self.image, shapes[0][3])]
+
+    def pullback(self, inputs, outputs, cotangents):
+        return [AvgPool(self.window, self.stride, self.ignore_border)(cotangents[0])]
+
+    def perform(self, node, inputs, outputs):
+        g, = inputs
+        g = g / self.counts(*self.image).astype(g.dtype)
+        height, width = (length + max(0, p) for length, p in zip(self.image, self.padding(*self.image)))
+        out = np.zeros((g.shape[0], height, width, g.shape[3]), g.dtype)
+        (sh, sw), (oh, ow) = self.stride, g.shape[1:3]
+        for a in range(self.window[0]):
+            for b in range(self.window[1]):
+                out[:, a:a + sh * (oh - 1) + 1:sh, b:b + sw * (ow - 1) + 1:sw] += g
+        outputs[0][0] = np.ascontiguousarray(out[:, :self.image[0], :self.image[1]])
+
+
+def max_pool(x, window=2, stride=None, ignore_border=True):
+    """Maximum over windows of a batch of images, per channel.
+
+    Parameters
+    ----------
+    x : tensor (n, height, width, channels)
+        Height and width known when the graph is built.
+    window : int or pair of int
+        Rows and columns of the window.
+    stride : int or pair of int, optional
+        Distance between windows; by default the window's own size, so that they do not overlap.
+    ignore_border : bool
+        True drops an incomplete last window (sizes round down), False pools over the pixels it has
+        (sizes round up).
+
+    Returns
+    -------
+    tensor (n, height', width', channels)
+        The gradient goes to the first of equal maxima, in the order of rows.
+
+    Raises
+    ------
+    ValueError
+        An image smaller than the window, with `ignore_border`.
+    """
+    return MaxPool(window, window if stride is None else stride, ignore_border)(x)[0]
+
+
+def avg_pool(x, window=2, stride=None, ignore_border=True):
+    """Mean over windows of a batch of images, per channel; arguments as in `max_pool`."""
+    return AvgPool(window, window if stride is None else stride, ignore_border)(x)
