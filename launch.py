@@ -32,17 +32,7 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import (
-    __version__,
-    comparison,
-    ensembles,
-    backend,
-    reporting,
-    resuming,
-    rna,
-    saving,
-    sweeps,
-)
+from utils import __version__, comparison, ensembles, backend, reporting, resuming, rna, sweeps
 from utils import record as records
 from utils.results import report as reports
 from utils.arguments import (
@@ -81,6 +71,7 @@ from utils.record import (
     write_json,
 )
 from utils.rules import RULES
+from utils.files import models
 
 __all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point', 'sample_set',
            'search', 'sweep', 'test']
@@ -383,7 +374,7 @@ def _check_unchanged(model, begun):
 
 def _load_model(path):
     """State and configuration of a saved model, which may come from anybody."""
-    state, config = saving.load(path)
+    state, config = models.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     wrong += [key for key in ('content_digest', 'network_source')      # early versions had none
@@ -391,10 +382,10 @@ def _load_model(path):
     if (wrong or not config['classes'] or len(config['im_dim']) != 2
             or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
             or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
-        raise saving.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
+        raise models.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
                                 + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
     _check_saved(path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
-    saving.check_values(path, state)
+    models.check_values(path, state)
     return state, config
 
 
@@ -426,7 +417,7 @@ def _check_saved(path, saved, n_arrays):
         plain = checked({**defaults, **saved, **neutral}, NETWORKS)
         saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
     except (ValueError, TypeError, OverflowError) as error:
-        raise saving.ModelError(f"'{path}' cannot be loaded: {error}") from None
+        raise models.ModelError(f"'{path}' cannot be loaded: {error}") from None
 
 
 def _saved_network(model, config):
@@ -435,7 +426,7 @@ def _saved_network(model, config):
     if not config['bundled_network']:
         raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
     if name not in NETWORKS:
-        raise saving.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
+        raise models.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
     return NETWORKS[name]
 
 
@@ -507,7 +498,7 @@ def _target(options, data):
     path = options['savename']
     if path is None:
         path = Path('trained_models') / f"{class_name(options['network'])}_{Path(data.path).stem}.h5"
-    return saving.check_target(path)
+    return models.check_target(path)
 
 
 def _config(options, data, path):
@@ -737,7 +728,7 @@ def _model_file(path):
     path = Path(path)
     if not path.is_dir():
         return path
-    found = [path / f'model{suffix}' for suffix in saving.SUFFIXES if (path / f'model{suffix}').is_file()]
+    found = [path / f'model{suffix}' for suffix in models.SUFFIXES if (path / f'model{suffix}').is_file()]
     if not found:
         raise ValueError(f"'{path}' is a folder without a model: give a model file or the folder of a run")
     return found[0]

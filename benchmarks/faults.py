@@ -31,7 +31,8 @@ import numpy as np
 import launch
 import loaders.__main__
 from loaders.sample import write_csv
-from utils import record, saving
+from utils import record
+from utils.files import models
 
 ARGUMENTS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '40', '--statistics_images', '80',
              '--n_epochs', '24', '--anneal_epochs', '8', '--momentum', '0.9', '--learning_rate', '0.02', '--no-report']
@@ -94,7 +95,7 @@ def stage_of(log):
     text = log.read_text(errors='replace') if log.exists() else ''
     if 'test error, whole' in text or 'drawing' in text:
         return 'test and report'
-    stages = re.findall(rf"^({'|'.join(saving.STAGES)}) epoch \d+/\d+, ", text, re.M)
+    stages = re.findall(rf"^({'|'.join(models.STAGES)}) epoch \d+/\d+, ", text, re.M)
     if not stages:
         return 'start'
     return 'retrain' if stages[-1] == 'train' and 'entropy point' in text else stages[-1]
@@ -230,8 +231,8 @@ class Faults:
         for path in model.parent.glob('m*.*'):
             if path.is_file():
                 try:
-                    state = saving.load(path)[0]
-                except saving.ModelError as error:
+                    state = models.load(path)[0]
+                except models.ModelError as error:
                     self.check(False, f'a model is damaged: {error}')
                     continue
                 if path == model:
@@ -248,7 +249,7 @@ class Faults:
 
     def outcome(self, model):
         """What a run came to: all arrays, the history without times, the errors."""
-        state = saving.load(model)[0]
+        state = models.load(model)[0]
         arrays = {f'{group}/{name}': value.tobytes() for group in ('arrays', 'kept', 'trained')
                   for name, value in (state[group] or {}).items()}
         rows = [{k: v for k, v in row.items() if k != 'seconds'} for row in state['history']]

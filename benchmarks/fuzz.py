@@ -41,7 +41,7 @@ import numpy as np
 
 import loaders
 from loaders.sample import draw_faces, write_rows
-from utils import saving
+from utils.files import models
 
 SECONDS, MEMORY = 5, 1 << 30       # of the processor, so that a busy machine changes nothing
 WAIT = 90                           # seconds by the clock until a process is given up
@@ -262,14 +262,14 @@ def model_state():
 
 def good_models(folder, suffix):
     path = Path(folder) / f'model{suffix}'
-    saving.save(path, *model_state())
+    models.save(path, *model_state())
     if suffix == '.pkl':
-        from utils.untrusted import read_pickle
+        from utils.files.pickles import read_pickle
         flat = read_pickle(path)
         return [path.read_bytes(), *(pickle.dumps(flat, protocol) for protocol in (2, 3, 4, 5))]
     with h5py.File(path.with_name('old.h5'), 'w') as file:          # version 1
         state, config = model_state()
-        file.attrs['format'], file.attrs['version'] = saving.FORMAT, 1
+        file.attrs['format'], file.attrs['version'] = models.FORMAT, 1
         for name, value in {**state['arrays'], 'config': json.dumps(config), 'progress': json.dumps(
                 {k: state[k] for k in ('stage', 'epoch', 'history')})}.items():
             file.create_dataset(name, data=value, track_times=False)
@@ -363,7 +363,7 @@ def hostile_pickle(seeds, rng):
     if rng.random() < .5:
         plain = {k: v for k, v in flat.items() if isinstance(v, (str, np.ndarray)) and k not in ('format', 'checksums')
                  and getattr(v, 'dtype', np.dtype('f4')).kind in 'fiu'}
-        from utils.untrusted import checksums
+        from utils.files.checksums import checksums
         flat['checksums'] = json.dumps(checksums(plain))
     content = pickle.dumps(flat, rng.choice((2, 3, 4, 5)))
     return havoc(content, rng) if rng.random() < .5 else content
@@ -498,7 +498,7 @@ class Set(Kind):
 
 
 class ModelHdf5(Set):
-    errors = (saving.ModelError,)
+    errors = (models.ModelError,)
     names = ['parameters/fc.hidden0.W', 'parameters/fc.b', 'counter', 'config', 'progress', 'checksums', 'kept/counter',
              'parameters', 'kept', 'extra']
 
@@ -709,16 +709,16 @@ def coverage(kind, n_files, seed):
     import atheris
     with atheris.instrument_imports(include=['utils.untrusted', 'utils.saving', 'loaders']):
         for name in list(sys.modules):
-            if name in ('utils.untrusted', 'utils.saving') or name.partition('.')[0] == 'loaders':
+            if name.startswith('utils.files') or name.partition('.')[0] == 'loaders':
                 del sys.modules[name]
-        fresh, fresh_saving = importlib.import_module('loaders'), importlib.import_module('utils.saving')
+        fresh, fresh_models = importlib.import_module('loaders'), importlib.import_module('utils.files.models')
     folder = Path(tempfile.mkdtemp(dir='/dev/shm' if os.path.isdir('/dev/shm') else None))
     seeds = folder / 'seeds'
     seeds.mkdir()
     case = {'csv': Csv, 'pkl': ModelPickle}[kind](folder)
     for k, content in enumerate(case.seeds):
         (seeds / str(k)).write_bytes(content)
-    errors = fresh.DataError if kind == 'csv' else fresh_saving.ModelError
+    errors = fresh.DataError if kind == 'csv' else fresh_models.ModelError
     watch = Watch()
 
     def one(data):
@@ -728,7 +728,7 @@ def coverage(kind, n_files, seed):
             if kind == 'csv':
                 fresh.read(case.path, size=(8, 8), skip_bad=len(data) % 2 == 0)
             else:
-                fresh_saving.load(case.path)
+                fresh_models.load(case.path)
         except errors:
             pass
         finally:

@@ -28,9 +28,9 @@ from loaders.sample import draw_faces
 from loaders.splits import draw
 from utils import rna
 from utils.ensembles import ensemble
+from utils.files.atomic import atomic_write
 from utils.record import numbered_folder, read_run, write_json
 from utils.results.metrics import final_kind
-from utils.saving import replacing
 
 FAILURES = (ValueError, OSError, FloatingPointError)
 DOCS = Path(__file__).resolve().parent.parent / 'docs'
@@ -259,7 +259,7 @@ def write_table(results, page, scale):
     else:
         text = page.read_text(encoding='utf-8')
     before, _, rest = text.partition(begin)
-    with replacing(page) as temporary:
+    with atomic_write(page) as temporary:
         temporary.write_text(before + begin + table(results) + end + rest.partition(end)[2], encoding='utf-8')
     print(f"\n{table(results)}\ntable in '{page}'")
 

@@ -11,7 +11,8 @@ import cnn
 import launch
 import mlp
 from mlp.layers import FullyConnected
-from utils import arguments, rna, saving
+from utils import arguments, rna
+from utils.files import models
 from utils.layer import Layer
 from utils.training import optimisers
 
@@ -103,7 +104,7 @@ def test_an_option_that_is_given_is_used_and_none_means_the_default_of_the_class
 def test_what_is_used_stands_in_model_and_record_and_goes_on(tiny_set, capsys, network, units, told):
     first = run(tiny_set, network=network, verbose=1)
     assert told in capsys.readouterr().out.splitlines()[0]
-    state, config = saving.load('m.h5')
+    state, config = models.load('m.h5')
     assert config['options']['n_hidden'] == units == first.config['options']['n_hidden']
     assert yaml.safe_load((first.folder / 'config.yaml').read_text())['n_hidden'] == units
     row, = (line for line in Path('experiments.csv').read_text().splitlines()[1:])
@@ -117,7 +118,7 @@ def test_what_is_used_stands_in_model_and_record_and_goes_on(tiny_set, capsys, n
 
 def test_a_class_that_hands_arguments_on_is_given_what_the_caller_gives(tiny_set):
     run(tiny_set, network=HandsOn, n_hidden=[4], p_drop=0.)
-    assert saving.load('m.h5')[0]['arrays']['parameters/fc.hidden0.W'].shape == (144, 4)
+    assert models.load('m.h5')[0]['arrays']['parameters/fc.hidden0.W'].shape == (144, 4)
     assert launch.predict('m.h5', np.zeros((1, 12, 12), np.uint8), network=HandsOn).shape == (1, 3)
 
 
@@ -180,10 +181,10 @@ def test_a_run_of_a_class_that_takes_some_options_is_repeated_from_its_configura
 def test_an_older_model_of_such_a_class_is_gone_on_with(tiny_set):
     whole = run(tiny_set, network=Mine, n_hidden=[6], p_drop=.5, n_epochs=2, savename='whole.h5')
     run(tiny_set, network=Mine, n_hidden=[6], p_drop=.5)
-    state, config = saving.load('m.h5')
+    state, config = models.load('m.h5')
     config['options'] |= {'activation': 'relu', 'batch_norm': True, 'gaussian_std': 0., 'p_dropConv': None,
                           'nesterov': True}
-    saving.save('m.h5', state, config)
+    models.save('m.h5', state, config)
     assert launch.predict('m.h5', np.zeros((1, 12, 12), np.uint8), network=Mine).shape == (1, 3)
     assert launch.test(resume='m.h5', network=Mine, n_epochs=2, verbose=0).errors == whole.errors
 
@@ -191,7 +192,7 @@ def test_an_older_model_of_such_a_class_is_gone_on_with(tiny_set):
 def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
     net = dict(n_hidden=[7], activation='relu', batch_norm=True, p_drop=.5)
     run(tiny_set, network=mlp.MLP, **net)
-    config = saving.load('m.h5')[1]
+    config = models.load('m.h5')[1]
     assert {key: config['options'][key] for key in net} == net
 
     class MLP(mlp.MLP):         # the class has other defaults by now

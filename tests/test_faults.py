@@ -16,7 +16,8 @@ import pytest
 import launch
 import mlp
 from loaders import DataError, build, hdf5, load
-from utils import faults, methodology, saving, sweeps
+from utils import faults, methodology, sweeps
+from utils.files import models
 from utils.functions import Functions
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +35,7 @@ def small(tiny_set, **options):
 
 
 def arrays(path):
-    return saving.load(path)[0]['arrays']
+    return models.load(path)[0]['arrays']
 
 
 def python(code, **kwargs):
@@ -60,25 +61,25 @@ def test_sigterm_saves_the_last_epoch_and_ends_with_143_and_the_run_goes_on_exac
         small(tiny_set, n_epochs=2, save_every=100, on_epoch=lambda row: os.kill(os.getpid(), signal.SIGTERM))
     assert stop.value.code == 143
     assert [signal.getsignal(number) for number in faults.NUMBERS] == before
-    assert len(saving.load('models/m.h5')[0]['history']) == 1
+    assert len(models.load('models/m.h5')[0]['history']) == 1
     assert json.loads(Path('models/m/run-001/result.json').read_text())['status'] == 'interrupted'
     launch.test(resume='models/m.h5', verbose=0)
     assert all(np.array_equal(value, arrays('models/m.h5')[name]) for name, value in arrays('whole.h5').items())
 
 
 def test_ctrl_c_again_while_saving_leaves_a_whole_file(tiny_set, monkeypatch):
-    original, calls = saving.save, []
+    original, calls = models.save, []
 
     def save(*args):
         calls.append(1)
         os.kill(os.getpid(), signal.SIGINT)
         original(*args)
         os.kill(os.getpid(), signal.SIGINT)
-    monkeypatch.setattr(saving, 'save', save)
+    monkeypatch.setattr(models, 'save', save)
     with pytest.raises(KeyboardInterrupt):
         small(tiny_set)
     assert len(calls) == 1          # the second signal changed nothing, the state was written already
-    assert len(saving.load('models/m.h5')[0]['history']) == 1
+    assert len(models.load('models/m.h5')[0]['history']) == 1
     assert not list(Path('models').glob('.*.part'))
 
 
@@ -144,7 +145,7 @@ def test_an_error_in_the_users_network_reaches_the_user_and_the_epochs_before_ar
             super().__init__(*args, **kwargs)
     with pytest.raises(ZeroDivisionError, match='mine'):
         small(tiny_set, network=Bad, save_every=100)
-    state = saving.load('models/m.h5')[0]
+    state = models.load('models/m.h5')[0]
     assert (state['stage'], len(state['history'])) == ('retrain', 3)
     log = Path('models/m/run-001/log.txt').read_text()
     assert "ended by ZeroDivisionError in stage retrain after 0 epochs of it; go on with test(resume='models/m.h5')" in log
@@ -175,7 +176,7 @@ def test_a_full_disk_is_one_clear_error_and_the_file_before_stays(tiny_set, monk
     monkeypatch.setattr(Path, 'write_bytes', write_bytes)
     with pytest.raises(OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); what was there stays"):
         small(tiny_set)
-    assert len(saving.load('models/m.h5')[0]['history']) == 2
+    assert len(models.load('models/m.h5')[0]['history']) == 2
     assert not list(Path('models').glob('.*.part'))
 
 

@@ -11,7 +11,8 @@ import cnn
 import launch
 import loaders
 import mlp
-from utils import rna, saving
+from utils import rna
+from utils.files import models
 from utils.layer import Layer
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +34,7 @@ def lines_without_times(history):
 
 
 def parameters_of(path):
-    return {k: v for k, v in saving.load(path)[0]['arrays'].items() if k.startswith('parameters/')}
+    return {k: v for k, v in models.load(path)[0]['arrays'].items() if k.startswith('parameters/')}
 
 
 def same_models(a, b):
@@ -177,7 +178,7 @@ def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, afte
             raise error
     with pytest.raises(error):
         small(tiny_set, savename=f'cut{suffix}', on_epoch=stop, **options)
-    assert len(saving.load(f'cut{suffix}')[0]['history']) == after
+    assert len(models.load(f'cut{suffix}')[0]['history']) == after
     resumed = launch.test(resume=f'cut{suffix}', verbose=0)
     assert same_models(f'whole{suffix}', f'cut{suffix}')
     assert lines_without_times(resumed.history) == lines_without_times(whole.history)
@@ -198,7 +199,7 @@ def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monk
         patch.setattr(launch.reporting.Console, 'minibatch', minibatch)
         with pytest.raises(KeyboardInterrupt):
             small(tiny_set, savename='cut.h5', n_epochs=3)
-    assert len(saving.load('cut.h5')[0]['history']) == 1
+    assert len(models.load('cut.h5')[0]['history']) == 1
     launch.test(resume='cut.h5', dataset=tiny_set, verbose=0)
     assert same_models('whole.h5', 'cut.h5')
     assert whole.epoch
@@ -209,7 +210,7 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
     small(tiny_set, savename='short.h5', n_epochs=2)
     launch.test(resume='short.h5', n_epochs=4, savename='longer.h5', verbose=0)
     assert same_models('long.h5', 'longer.h5')
-    assert len([r for r in saving.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
+    assert len([r for r in models.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
     launch.test(resume='long.h5', savename='copy.h5', verbose=0)
     assert same_models('long.h5', 'copy.h5')
 
@@ -235,12 +236,12 @@ def test_fewer_epochs_than_are_done_are_refused_on_resuming(tiny_set, stop_after
 
 def test_a_model_that_says_fewer_epochs_than_it_had_goes_on_and_says_what_is_true(tiny_set):
     small(tiny_set, n_epochs=3)
-    state, config = saving.load('models/m.h5')
-    saving.save('models/m.h5', state, {**config, 'options': {**config['options'], 'n_epochs': 1, 'anneal_epochs': 0}})
+    state, config = models.load('models/m.h5')
+    models.save('models/m.h5', state, {**config, 'options': {**config['options'], 'n_epochs': 1, 'anneal_epochs': 0}})
     assert launch.test(resume='models/m.h5', verbose=0).config['options']['n_epochs'] == 3
     again = launch.test(resume='models/m.h5', anneal_epochs=2, verbose=0)
     assert [row['stage'] for row in again.history].count('train') == 3
-    assert saving.load('models/m.h5')[1]['options']['n_epochs'] == 3
+    assert models.load('models/m.h5')[1]['options']['n_epochs'] == 3
 
 
 def test_more_epochs_of_stage_train_may_come_with_fewer_of_stage_anneal(tiny_set):
@@ -389,7 +390,7 @@ def test_the_command_line_runs_an_experiment(tiny_set):
     assert done.returncode == 0, done.stderr
     assert 'train epoch 2/2, validation error' in done.stdout
     assert done.stderr == ''
-    options = saving.load('cli/m.h5')[1]['options']
+    options = models.load('cli/m.h5')[1]['options']
     assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
 
 
@@ -482,7 +483,7 @@ def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
             raise Interrupted
     with pytest.raises(Interrupted):
         small(tiny_set, savename='cut.h5', on_epoch=stop, **MEANS)
-    state, config = saving.load('cut.h5')
+    state, config = models.load('cut.h5')
     assert {key: config['options'][key] for key in MEANS} == MEANS
     assert {path.split('/')[1].split('.')[0] for path in state['arrays'] if path.startswith('optimiser/')} == {
         'step', 'mean', 'square', 'averaged', 'trained'}

@@ -12,7 +12,8 @@ import pytest
 import launch
 import mlp
 import utils
-from utils import record, saving
+from utils import record
+from utils.files import models
 
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
              verbose=0, report=False, savename='models/m.h5')
@@ -52,7 +53,7 @@ def test_a_second_run_gets_the_next_number_and_the_first_keeps_its_model(tiny_se
     second = launch.test(**{**SMALL, 'n_epochs': 1}, dataset=tiny_set)
     assert second.folder.name == 'run-002'
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert saving.load(first.folder / 'model.h5')[1]['options']['n_epochs'] == 2
+    assert models.load(first.folder / 'model.h5')[1]['options']['n_epochs'] == 2
     table = record.read_table('models/experiments.csv')
     assert [(row['run'], row['status']) for row in table] == [
         ('models/m/run-001', 'finished'), ('models/m/run-002', 'finished')]

@@ -11,8 +11,9 @@ import cnn
 import launch
 import loaders
 import mlp
-from utils import comparison, ensembles, record, resuming, saving
+from utils import comparison, ensembles, record, resuming
 from utils.arguments import CHANGEABLE, FIXED, INCIDENTAL, UNSAVED, named
+from utils.files import models
 
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=1,
              verbose=0, report=False, savename='models/m.h5')
@@ -24,8 +25,8 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def as_early_versions_saved(model):
-    state, config = saving.load(model)
-    saving.save(model, state, {key: value for key, value in config.items()
+    state, config = models.load(model)
+    models.save(model, state, {key: value for key, value in config.items()
                                if key not in ('content_digest', 'network_source')})
 
 
@@ -62,7 +63,7 @@ def test_of_models_of_early_versions_what_they_know_of_their_set_is_compared(tin
     with pytest.raises(ValueError, match=message):
         launch.test(resume='models/m.h5', dataset=made(tiny_originals, 'other', **OTHERS[other]), verbose=0)
     launch.test(resume='models/m.h5', n_epochs=2, verbose=0)
-    assert saving.load('models/m.h5')[1]['content_digest']
+    assert models.load('models/m.h5')[1]['content_digest']
 
 
 def test_the_same_set_may_lie_elsewhere(tiny_set, tiny_originals):
@@ -177,7 +178,7 @@ def test_an_edited_network_is_not_gone_on_with_unless_it_is_accepted(tiny_set, s
     launch.test(resume='models/m.h5', network=edited, n_epochs=2, verbose=1, accept_changed_network=True)
     assert 'is not as it was' in capsys.readouterr().out
     launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)         # it is the model's own now
-    assert 'accept_changed_network' not in saving.load('models/m.h5')[1]['options']
+    assert 'accept_changed_network' not in models.load('models/m.h5')[1]['options']
 
 
 def test_a_model_that_is_used_with_an_edited_network_warns(tiny_set, script, recwarn):
@@ -200,10 +201,10 @@ def test_of_models_of_early_versions_the_source_is_in_the_run_folder(tiny_set, s
 
 def test_an_edit_of_a_network_of_symfers_is_noticed_too(tiny_set):
     launch.test(**SMALL, dataset=tiny_set)
-    state, config = saving.load('models/m.h5')
+    state, config = models.load('models/m.h5')
     assert config['network_source'].startswith('class MLP')
     other = {**config, 'network_source': config['network_source'] + '    x = 1\n'}
-    saving.save('models/m.h5', state, other)
+    models.save('models/m.h5', state, other)
     with pytest.raises(ValueError, match='network MLP is not as it was'):
         launch.test(resume='models/m.h5', n_epochs=2, verbose=0)
     assert launch.main(['--resume', 'models/m.h5', '--n_epochs', '2', '--accept-changed-network', '--verbose', '0']) == 0

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from utils import saving
+from utils.files import atomic, models
 
 STATE = {'arrays': {'parameters/conv1.W': np.arange(6, dtype='float32').reshape(2, 3),
                     'optimiser/velocity.conv1.W': np.ones((2, 3), 'float32'), 'counter': np.asarray(7, np.uint32)},
@@ -20,12 +20,12 @@ SUFFIXES = ['.h5', '.pkl']
 @pytest.fixture(params=SUFFIXES)
 def model(request, tmp_path):
     path = tmp_path / f'model{request.param}'
-    saving.save(path, STATE, CONFIG)
+    models.save(path, STATE, CONFIG)
     return path
 
 
 def test_what_goes_in_comes_out(model):
-    state, config = saving.load(model)
+    state, config = models.load(model)
     assert config == CONFIG
     assert {k: state[k] for k in ('stage', 'epoch', 'history', 'trained')} == {
         k: STATE[k] for k in ('stage', 'epoch', 'history', 'trained')}
@@ -37,10 +37,10 @@ def test_what_goes_in_comes_out(model):
 
 
 def test_other_tools_can_read_the_files(tmp_path):
-    saving.save(tmp_path / 'm.h5', STATE, CONFIG)
+    models.save(tmp_path / 'm.h5', STATE, CONFIG)
     with h5py.File(tmp_path / 'm.h5') as file:
         np.testing.assert_array_equal(file['parameters/conv1.W'][()], STATE['arrays']['parameters/conv1.W'])
-    saving.save(tmp_path / 'm.pkl', STATE, CONFIG)
+    models.save(tmp_path / 'm.pkl', STATE, CONFIG)
     with open(tmp_path / 'm.pkl', 'rb') as file:
         plain = pickle.load(file)
     np.testing.assert_array_equal(plain['parameters/conv1.W'], STATE['arrays']['parameters/conv1.W'])
@@ -49,11 +49,11 @@ def test_other_tools_can_read_the_files(tmp_path):
 def test_a_failed_writing_leaves_the_old_file_and_nothing_else(model):
     before = model.read_bytes()
     with pytest.raises(TypeError):
-        saving.save(model, STATE, {'not for JSON': object()})
+        models.save(model, STATE, {'not for JSON': object()})
     bad = {**STATE, 'arrays': {'parameters/x': np.array([object()])}}
     if model.suffix == '.h5':
         with pytest.raises(TypeError):
-            saving.save(model, bad, CONFIG)
+            models.save(model, bad, CONFIG)
     assert model.read_bytes() == before
     assert os.listdir(model.parent) == [model.name]
 
@@ -67,8 +67,8 @@ def test_permissions_are_those_of_any_new_file(model):
 @pytest.mark.parametrize('keep', [0, 10, 300])
 def test_a_cut_file_is_refused(model, keep):
     model.write_bytes(model.read_bytes()[:keep])
-    with pytest.raises(saving.ModelError, match=f"{model.name}' cannot be loaded"):
-        saving.load(model)
+    with pytest.raises(models.ModelError, match=f"{model.name}' cannot be loaded"):
+        models.load(model)
 
 
 class Evil:
@@ -79,13 +79,13 @@ class Evil:
         return os.system, (f'touch {self.path}',)
 
 
-@pytest.mark.parametrize('wrap', [lambda e: e, lambda e: {'format': saving.FORMAT, 'version': 1, 'config': e},
+@pytest.mark.parametrize('wrap', [lambda e: e, lambda e: {'format': models.FORMAT, 'version': 1, 'config': e},
                                   lambda e: np.array([e], dtype=object)])
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, wrap):
     path, witness = tmp_path / 'evil.pkl', tmp_path / 'it ran'
     path.write_bytes(pickle.dumps(wrap(Evil(f"'{witness}'"))))
-    with pytest.raises(saving.ModelError, match='could run code'):
-        saving.load(path)
+    with pytest.raises(models.ModelError, match='could run code'):
+        models.load(path)
     assert not witness.exists()
 
 
@@ -94,49 +94,49 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, wrap):
 def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
     path = tmp_path / 'evil.pkl'
     path.write_bytes(b'\x80\x04' + b'c' + f'{module}\n{name}\n'.encode() + b'.')
-    with pytest.raises(saving.ModelError, match=f'{module}.{name}'):
-        saving.load(path)
+    with pytest.raises(models.ModelError, match=f'{module}.{name}'):
+        models.load(path)
 
 
 @pytest.mark.parametrize('content, message', [
     ({'format': 'another'}, 'not a symfer model'),
-    ({'format': saving.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
-    ({'format': saving.FORMAT, 'version': 1, 'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}',
+    ({'format': models.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
+    ({'format': models.FORMAT, 'version': 1, 'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}',
       'parameters/x': 'text'}, "'parameters/x' is not an array of numbers"),
-    ({'format': saving.FORMAT, 'version': 1, 'config': 'no json'}, 'damaged')])
+    ({'format': models.FORMAT, 'version': 1, 'config': 'no json'}, 'damaged')])
 def test_other_pickles_are_refused(tmp_path, content, message):
     path = tmp_path / 'm.pkl'
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(saving.ModelError, match=message):
-        saving.load(path)
+    with pytest.raises(models.ModelError, match=message):
+        models.load(path)
 
 
 def test_other_files_are_refused(tmp_path):
     with h5py.File(tmp_path / 'other.h5', 'w') as file:
         file['x'] = 1
-    with pytest.raises(saving.ModelError, match='not a symfer model'):
-        saving.load(tmp_path / 'other.h5')
+    with pytest.raises(models.ModelError, match='not a symfer model'):
+        models.load(tmp_path / 'other.h5')
     with pytest.raises(FileNotFoundError, match='there is no model file'):
-        saving.load(tmp_path / 'absent.h5')
+        models.load(tmp_path / 'absent.h5')
 
 
 @pytest.mark.parametrize('name, message', [('m.txt', 'must end in .h5'), ('', 'must end in'), ('folder.h5', 'is a folder')])
 def test_targets_are_checked_before_any_work(tmp_path, name, message):
     (tmp_path / 'folder.h5').mkdir()
     with pytest.raises(ValueError, match=message):
-        saving.check_target(tmp_path / name)
+        models.check_target(tmp_path / name)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(OSError, match="folder '.*file/models' cannot be written"):
-        saving.check_target(tmp_path / 'file' / 'models' / 'm.h5')
+        models.check_target(tmp_path / 'file' / 'models' / 'm.h5')
 
 
 def test_make_way_numbers_what_was_there(tmp_path):
     path = tmp_path / 'm.h5'
-    assert saving.make_way(path) is None
+    assert atomic.rotate(path) is None
     for k in (1, 2):
         path.write_text(str(k))
-        assert saving.make_way(path) == tmp_path / f'm.{k}.h5'
+        assert atomic.rotate(path) == tmp_path / f'm.{k}.h5'
     assert (tmp_path / 'm.1.h5').read_text() == '1' and not path.exists()

@@ -14,7 +14,7 @@ import pytest
 import launch
 import loaders
 import mlp
-from utils import record, saving, sweeps
+from utils import record, sweeps
 
 ROOT = Path(__file__).parent.parent
 SMALL = dict(network='MLP', n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
@@ -95,7 +95,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
     assert len(list(Path(first).glob('run-*'))) == 1 and before == 2
     assert json.loads(Path(f'{second}/run-002/run.json').read_text())['resumed'] == f'{second}.h5'
     for mine, folder in ((first, tiny_runs[0]), (second, tiny_runs[2])):        # the same points, never interrupted
-        a, b = saving.load(f'{mine}.h5')[0]['arrays'], saving.load(folder.parent.with_name(
+        a, b = models.load(f'{mine}.h5')[0]['arrays'], models.load(folder.parent.with_name(
             folder.parent.name + '.h5'))[0]['arrays']
         assert all(np.array_equal(a[key], b[key]) for key in a)
     table = Path('models/experiments.csv').read_text()

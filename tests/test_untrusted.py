@@ -20,8 +20,10 @@ from hypothesis.extra import numpy as hnp
 import launch
 import loaders
 import mlp
-from utils import saving
-from utils.untrusted import Draws, ModelError, checksums, read_pickle
+from utils.files import models
+from utils.files.bounded import BoundedGenerator
+from utils.files.checksums import ModelError, checksums
+from utils.files.pickles import read_pickle
 
 ROOT = Path(__file__).parent.parent
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None,
@@ -36,7 +38,7 @@ CONFIG = {'options': {'seed': 0}}
 @pytest.fixture(params=['.h5', '.pkl'])
 def model(request, tmp_path):
     path = tmp_path / f'model{request.param}'
-    saving.save(path, STATE, CONFIG)
+    models.save(path, STATE, CONFIG)
     return path
 
 
@@ -66,7 +68,7 @@ def change(path, name, value):
 def test_what_was_changed_after_writing_is_named(model, name, value):
     change(model, name, value)
     with pytest.raises(ModelError, match=f"{model.name}' cannot be loaded: its checksums do not fit '{name}': it was damaged"):
-        saving.load(model)
+        models.load(model)
 
 
 def old_model(path, state=STATE):
@@ -74,10 +76,10 @@ def old_model(path, state=STATE):
     flat = {**state['arrays'], 'config': json.dumps(CONFIG),
             'progress': json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')})}
     if path.suffix == '.pkl':
-        path.write_bytes(pickle.dumps({'format': saving.FORMAT, 'version': 1, **flat}, 4))
+        path.write_bytes(pickle.dumps({'format': models.FORMAT, 'version': 1, **flat}, 4))
         return path
     with h5py.File(path, 'w') as file:
-        file.attrs['format'], file.attrs['version'] = saving.FORMAT, 1
+        file.attrs['format'], file.attrs['version'] = models.FORMAT, 1
         for name, value in flat.items():
             file.create_dataset(name, data=value, track_times=False)
     return path
@@ -85,7 +87,7 @@ def old_model(path, state=STATE):
 
 @pytest.mark.parametrize('suffix', ['.h5', '.pkl'])
 def test_models_of_version_1_are_read_without_checksums(tmp_path, suffix):
-    state, config = saving.load(old_model(tmp_path / f'old{suffix}'))
+    state, config = models.load(old_model(tmp_path / f'old{suffix}'))
     assert config == CONFIG and state['history'] == [ROW]
     np.testing.assert_array_equal(state['arrays']['parameters/fc.W'], STATE['arrays']['parameters/fc.W'])
 
@@ -98,8 +100,8 @@ numbers = hnp.arrays(st.sampled_from(['f4', 'u4', 'f8', 'i8', 'u1']), hnp.array_
        st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3), st.sampled_from(['.h5', '.pkl']))
 def test_any_arrays_and_arguments_come_back(tmp_path, arrays, options, suffix):
     state = {**STATE, 'arrays': {f'parameters/{name}': value for name, value in arrays.items()}}
-    saving.save(tmp_path / f'm{suffix}', state, {'options': options})
-    read, config = saving.load(tmp_path / f'm{suffix}')
+    models.save(tmp_path / f'm{suffix}', state, {'options': options})
+    read, config = models.load(tmp_path / f'm{suffix}')
     assert config == {'options': options} and list(read['arrays']) == sorted(state['arrays']) or suffix == '.pkl'
     for name, value in state['arrays'].items():
         assert read['arrays'][name].dtype == value.dtype and read['arrays'][name].shape == value.shape
@@ -142,11 +144,11 @@ def virtual(group):
     (lambda f: f.__delitem__('config'), 'not a symfer model')])
 def test_hostile_hdf5_is_refused_before_it_is_read(tmp_path, hostile, message):
     path = tmp_path / 'm.h5'
-    saving.save(path, STATE, CONFIG)
+    models.save(path, STATE, CONFIG)
     with h5py.File(path, 'r+') as file:
         hostile(file)
     with pytest.raises(ModelError, match=message):
-        saving.load(path)
+        models.load(path)
 
 
 def test_the_text_of_an_old_model_is_looked_for_within_the_file_only(tmp_path):
@@ -159,7 +161,7 @@ def test_the_text_of_an_old_model_is_looked_for_within_the_file_only(tmp_path):
         damaged[start:start + len(value)] = value
         path.write_bytes(damaged)
         with pytest.raises(ModelError):
-            saving.load(path)
+            models.load(path)
 
 
 # ------------------------------------------------------------------------------------------- pickle
@@ -173,17 +175,17 @@ for _ in range(60):
                                    np.zeros(2, '>f4'), np.datetime64(3, 's'), np.array('x'), io.BytesIO, len])
 def test_pickles_of_other_things_are_refused(tmp_path, value):
     path = tmp_path / 'm.pkl'
-    path.write_bytes(pickle.dumps({'format': saving.FORMAT, 'version': 2, 'x': value}, 4))
+    path.write_bytes(pickle.dumps({'format': models.FORMAT, 'version': 2, 'x': value}, 4))
     with pytest.raises(ModelError):
-        saving.load(path)
+        models.load(path)
 
 
 def test_an_object_array_given_as_bytes_is_refused(tmp_path):
     """NumPy's own unpickling would take these bytes for addresses."""
-    content = pickle.dumps({'format': saving.FORMAT, 'version': 1, 'x': np.arange(3, dtype='f8')}, 4)
+    content = pickle.dumps({'format': models.FORMAT, 'version': 1, 'x': np.arange(3, dtype='f8')}, 4)
     (tmp_path / 'm.pkl').write_bytes(content.replace(b'\x8c\x02f8', b'\x8c\x02O8'))
     with pytest.raises(ModelError, match="an array of type 'O8'"):
-        saving.load(tmp_path / 'm.pkl')
+        models.load(tmp_path / 'm.pkl')
 
 
 @pytest.mark.parametrize('content', [
@@ -192,14 +194,14 @@ def test_an_object_array_given_as_bytes_is_refused(tmp_path):
 def test_absurd_pickles_are_refused(tmp_path, content):
     (tmp_path / 'm.pkl').write_bytes(content)
     with pytest.raises(ModelError):
-        saving.load(tmp_path / 'm.pkl')
+        models.load(tmp_path / 'm.pkl')
 
 
 def test_an_entry_that_is_there_twice_is_refused(tmp_path):
-    content = pickle.dumps({'format': saving.FORMAT, 'aaaa': 1, 'bbbb': 2}, 4).replace(b'bbbb', b'aaaa')
+    content = pickle.dumps({'format': models.FORMAT, 'aaaa': 1, 'bbbb': 2}, 4).replace(b'bbbb', b'aaaa')
     (tmp_path / 'm.pkl').write_bytes(content)
     with pytest.raises(ModelError, match="the entry 'aaaa' twice"):
-        saving.load(tmp_path / 'm.pkl')
+        models.load(tmp_path / 'm.pkl')
 
 
 @quick
@@ -208,7 +210,7 @@ def test_no_bytes_end_in_anything_but_a_model_error(tmp_path, content):
     for name in ('m.pkl', 'm.h5'):
         (tmp_path / name).write_bytes(b'\x80\x04' * name.endswith('.pkl') + content)
         with pytest.raises(ModelError):
-            saving.load(tmp_path / name)
+            models.load(tmp_path / name)
 
 
 # ---------------------------------------------------------------- what a model's arguments may bring
@@ -230,10 +232,10 @@ def trained(tiny_set, tmp_path_factory):
     ({'network_args': {'rng': 1}}, 'do not fit it'), ({'network_args': {'im_dim': [10 ** 6] * 2}}, 'do not fit it'),
     ({'name': 'a\x1b[2Jb'}, 'name must be a text of one line')])
 def test_hostile_arguments_in_a_model_are_refused(trained, tmp_path, monkeypatch, options, message):
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     Path(tmp_path / 'evil.py').write_text('raise SystemExit')
     monkeypatch.chdir(tmp_path)
-    saving.save(tmp_path / 'evil.h5', state, {**config, 'options': {**config['options'], **options}})
+    models.save(tmp_path / 'evil.h5', state, {**config, 'options': {**config['options'], **options}})
     with pytest.raises(ValueError, match=message):
         launch.open_model('evil.h5')
     with pytest.raises((ValueError, TypeError)):
@@ -244,8 +246,8 @@ def test_hostile_arguments_in_a_model_are_refused(trained, tmp_path, monkeypatch
                                      {'options': []}, {'fingerprint': 1}, {'bundled_network': 'yes'},
                                      {'content_digest': 1}, {'network_source': ['x']}])
 def test_a_damaged_configuration_is_refused(trained, tmp_path, changes):
-    state, config = saving.load(trained)
-    saving.save(tmp_path / 'm.h5', state, {**config, **changes})
+    state, config = models.load(trained)
+    models.save(tmp_path / 'm.h5', state, {**config, **changes})
     with pytest.raises(ModelError, match='its configuration is damaged'):
         launch.open_model(tmp_path / 'm.h5')
 
@@ -268,10 +270,10 @@ class Blocks(mlp.MLP):
     (None, {'network_args': {'n_hidden': [1] * 100_000}}), (None, {'network_args': {'x' * 10 ** 6: 1}}),
     (Blocks, {'network_args': {'blocks': 10 ** 6}}), (Blocks, {'network_args': {'rows': 10 ** 7}})])
 def test_a_configuration_of_absurd_size_is_refused_before_a_network_is_made(trained, tmp_path, network, options):
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     path = tmp_path / 'm.h5'
     own = {'network': 'Blocks'} if network else {}
-    saving.save(path, state, {**config, 'options': {**config['options'], 'p_dropConv': None, **own, **options}})
+    models.save(path, state, {**config, 'options': {**config['options'], 'p_dropConv': None, **own, **options}})
     for act in (lambda: launch.open_model(path, network), lambda: launch.test(
             resume=path, verbose=0, **({'network': network} if network else {}))):
         tracemalloc.start()
@@ -285,8 +287,8 @@ def test_a_configuration_of_absurd_size_is_refused_before_a_network_is_made(trai
 
 
 def test_a_list_of_many_layers_takes_no_more_than_its_reading(trained, tmp_path, monkeypatch):
-    state, config = saving.load(trained)
-    saving.save(tmp_path / 'm.h5', state, {**config, 'options': {**config['options'], 'n_hidden': [1] * 100_000}})
+    state, config = models.load(trained)
+    models.save(tmp_path / 'm.h5', state, {**config, 'options': {**config['options'], 'n_hidden': [1] * 100_000}})
     monkeypatch.setattr(launch, 'make_network', None)           # not reached
     start = time.process_time()
     with pytest.raises(ModelError, match=r'n_hidden has 100000 values, more than the file has arrays of parameters \(7\)'):
@@ -296,9 +298,9 @@ def test_a_list_of_many_layers_takes_no_more_than_its_reading(trained, tmp_path,
 
 @pytest.mark.parametrize('missing', ['everything', 'network'])
 def test_a_model_whose_configuration_lacks_what_is_needed_is_refused(trained, tmp_path, missing):
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     options = {} if missing == 'everything' else {key: value for key, value in config['options'].items() if key != missing}
-    saving.save(tmp_path / 'm.h5', state, {**config, 'options': options})
+    models.save(tmp_path / 'm.h5', state, {**config, 'options': options})
     for act in (lambda: launch.open_model(tmp_path / 'm.h5'), lambda: launch.open_model(tmp_path / 'm.h5', mlp.MLP),
                 lambda: launch.test(resume=tmp_path / 'm.h5', verbose=0)):
         with pytest.raises(ModelError, match='its configuration is damaged, it names no network'):
@@ -307,10 +309,10 @@ def test_a_model_whose_configuration_lacks_what_is_needed_is_refused(trained, tm
 
 def test_any_argument_may_be_missing_from_a_model_or_be_none(trained, tmp_path):
     """Models written before there was an argument have none of it; whatever else comes of it is one error."""
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     for key in config['options']:
         for options in ({k: v for k, v in config['options'].items() if k != key}, {**config['options'], key: None}):
-            saving.save(tmp_path / 'm.h5', state, {**config, 'options': options})
+            models.save(tmp_path / 'm.h5', state, {**config, 'options': options})
             for act in (lambda: launch.open_model(tmp_path / 'm.h5'),
                         lambda: launch.test(resume=tmp_path / 'm.h5', n_epochs=2, verbose=0, dataset='none.h5')):
                 with contextlib.suppress(ValueError, OSError):
@@ -322,9 +324,9 @@ def test_any_argument_may_be_missing_from_a_model_or_be_none(trained, tmp_path):
     lambda state: state.update(kept=None), lambda state: state.update(stage='anneal', trained=None),
     lambda state: state['history'][0].pop('train_cost')])
 def test_a_model_that_contradicts_itself_is_not_gone_on_with(trained, tmp_path, change):
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     change(state)
-    saving.save(tmp_path / 'm.h5', state, config)
+    models.save(tmp_path / 'm.h5', state, config)
     with pytest.raises(ValueError, match='the saved model is (of another architecture; of another type|incomplete)'):
         launch.test(resume=tmp_path / 'm.h5', n_epochs=3, verbose=0)
 
@@ -336,10 +338,10 @@ def test_a_model_that_contradicts_itself_is_not_gone_on_with(trained, tmp_path, 
     ('parameters/fc.hidden0.norm.var', np.inf, 'has values that are infinite or NaN'),
     ('parameters/fc.hidden0.norm.var', -1e-3, 'has variances below 0')])
 def test_a_model_that_would_give_no_numbers_is_refused(trained, tmp_path, group, name, value, message):
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     state[group][name] = state[group][name].copy()
     state[group][name].flat[1] = value
-    saving.save(tmp_path / 'm.h5', state, config)
+    models.save(tmp_path / 'm.h5', state, config)
     for use in (lambda: launch.open_model(tmp_path / 'm.h5'), lambda: launch.test(resume=tmp_path / 'm.h5', verbose=0),
                 lambda: launch.predict(tmp_path / 'm.h5', np.zeros((1, 12, 12), np.uint8))):
         with pytest.raises(ModelError, match=f"m.h5' cannot be loaded: .*{name} {message}"):
@@ -348,22 +350,22 @@ def test_a_model_that_would_give_no_numbers_is_refused(trained, tmp_path, group,
 
 @pytest.mark.parametrize('name', ['optimiser/velocity.fc.softmax.W', 'kept/optimiser/velocity.fc.softmax.W'])
 def test_a_state_of_the_optimiser_that_is_not_finite_is_refused(trained, tmp_path, name):
-    state, config = saving.load(trained)
+    state, config = models.load(trained)
     arrays, rest = (state['kept'], name.removeprefix('kept/')) if name.startswith('kept/') else (state['arrays'], name)
     arrays[rest] = np.full((8, 3), np.inf, 'float32')
-    saving.save(tmp_path / 'm.h5', state, config)
+    models.save(tmp_path / 'm.h5', state, config)
     with pytest.raises(ModelError, match=f'{name} has values that are infinite or NaN'):
         launch.test(resume=tmp_path / 'm.h5', verbose=0)
 
 
 def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(trained, tmp_path, monkeypatch):
     path = tmp_path / 'm.h5'
-    state, config = saving.load(trained)
-    saving.save(path, state, config)
+    state, config = models.load(trained)
+    models.save(path, state, config)
     original = launch._open_data
 
     def open_data(*args):
-        saving.save(path, state, config)
+        models.save(path, state, config)
         return original(*args)
     monkeypatch.setattr(launch, '_open_data', open_data)
     with pytest.raises(BlockingIOError, match='was written by another run just now'):
@@ -372,7 +374,7 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
 
 def test_the_values_used_are_in_the_model_and_in_the_log(trained):
     import inspect
-    config = saving.load(trained)[1]
+    config = models.load(trained)[1]
     assert set(config['options']) == set(inspect.signature(launch.test).parameters) - {
         'resume', 'on_epoch', 'verbose', 'accept_changed_network'}
     assert config['network_arguments']['n_hidden'] == [8] and config['network_arguments']['activation'] == 'relu'
@@ -381,7 +383,7 @@ def test_the_values_used_are_in_the_model_and_in_the_log(trained):
 
 
 def test_draws_are_those_of_the_generator_up_to_the_limit():
-    rng = Draws(np.random.PCG64(3), 10)
+    rng = BoundedGenerator(np.random.PCG64(3), 10)
     np.testing.assert_array_equal(rng.uniform(-1, 1, (3, 4)), np.random.default_rng(3).uniform(-1, 1, (3, 4)))
     with pytest.raises(ModelError, match='much larger'):
         rng.uniform(0, 1, (10 ** 6, 10 ** 6))

@@ -26,12 +26,13 @@ from pathlib import Path
 import numpy as np
 
 from utils import backend, rna, trackers
+from utils.files.bounded import BoundedGenerator
+from utils.files.checksums import ModelError
 from utils.layer import Layer
 from utils.methodology import RULES
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
 from utils.training.warping import Cropped
-from utils.untrusted import Draws, ModelError
 
 FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 # Arguments of `test` that a network takes, where its class has them; None stands for the default of the class.
@@ -391,7 +392,7 @@ def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs
         made = network(seen, len(classes), rng=rng, **kwargs)
     else:
         path, state = saved
-        rng = Draws(rng.bit_generator, sum(value.size for value in state['arrays'].values()),
+        rng = BoundedGenerator(rng.bit_generator, sum(value.size for value in state['arrays'].values()),
                     4 * len(state['arrays']) + 100)
         try:
             made = network(seen, len(classes), rng=rng, **kwargs)

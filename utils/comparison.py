@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.arguments import INCIDENTAL
+from utils.files.atomic import atomic_write
 from utils.record import empty_folder, read_run, same_data
 from utils.results import competition, plots
 from utils.results.metrics import final_kind
 from utils.results.predictions import read_logits
 from utils.rules import common_rule, rule_of
-from utils.saving import replacing
 
 # Column of the table, where it is found; errors are in %.
 MEASURES = {
@@ -278,7 +278,7 @@ def compare(paths, folder=None, say=print):
         for name, text in {'table.csv': as_csv(*table), 'table.md': as_markdown(*table), 'table.tex': as_latex(*table),
                            'mcnemar.csv': as_csv(*tests), 'ranking.txt': ranking + '\n',
                            'runs.csv': as_csv(['network', 'run', 'seed', *MEASURES], runs)}.items():
-            with replacing(folder / name) as temporary:
+            with atomic_write(folder / name) as temporary:
                 temporary.write_text(text, encoding='utf-8')
         drawing = plots.curves_of_runs({group.name: [run['history'] for run in group.runs] for group in groups},
                                        rules={group.name: group.rule for group in groups})

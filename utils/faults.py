@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from utils import saving
+from utils.files import atomic, models
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AT_ONCE = 1.        # seconds in which a second signal means the same as the first
@@ -132,11 +132,11 @@ class Checkpoint:
 
     def write(self, state):
         if not self.replaces:
-            other = saving.make_way(self.path)
+            other = atomic.rotate(self.path)
             if other:
                 self.say(f"'{self.path}' was there already; it is now '{other}'")
             self.replaces = True
-        saving.save(self.path, state, self.config)
+        models.save(self.path, state, self.config)
         self.written = state
 
     @contextmanager

@@ -20,10 +20,10 @@ import time
 import numpy as np
 
 from utils import backend
+from utils.files.models import STAGES
 from utils.functions import MOST_STEPS, Functions, minibatches, place_subset
 from utils.layer import other_names, parameters
 from utils.rules import RULES
-from utils.saving import STAGES
 from utils.training import schedules
 
 CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar

@@ -51,9 +51,9 @@ import numpy as np
 import yaml
 
 from utils import __version__, backend, reporting, rna
+from utils.files.atomic import atomic_write
 from utils.results.inspection import Activations, weight_histograms
 from utils.results.predictions import RunError
-from utils.saving import replacing
 from utils.trackers import TRACKERS
 from utils.training import optimisers, schedules
 
@@ -94,7 +94,7 @@ def take_lock(file, wait=True):
 
 
 def write_json(path, value):
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 
@@ -267,7 +267,7 @@ class Record:
                 others[places[0]] |= self.row
             else:
                 others.append(self.row)
-            with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+            with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
                 writer = csv.DictWriter(file, columns, extrasaction='ignore')
                 writer.writeheader()
                 writer.writerows(others)

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from utils.files.atomic import atomic_write
 from utils.rules import RULES
-from utils.saving import replacing
 
 
 class Console:
@@ -150,7 +150,7 @@ def epoch_line(row, n_epochs):
 def write_history(history, path):
     """Write one CSV row per epoch."""
     history = [{**row, 'images_per_second': round(row['images'] / row['seconds'], 1)} for row in history]
-    with replacing(path) as temporary, open(temporary, 'w', newline='') as file:
+    with atomic_write(path) as temporary, open(temporary, 'w', newline='') as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ['epoch'])
         writer.writeheader()
         writer.writerows(history)

@@ -31,8 +31,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from utils import record, saving
+from utils import record
 from utils.arguments import INCIDENTAL, NETWORK_OPTIONS
+from utils.files import atomic, models
 from utils.resuming import folder_source, saved_source
 from utils.rules import RULES
 from utils.trackers import needed
@@ -159,7 +160,7 @@ def claim(model):
         if not mine:
             raise BlockingIOError(f"'{model}' is being written by another run ({claim_file(model).read_text()}): "
                                   'choose another savename, or wait for that run')
-        saving.clear_parts(model)
+        atomic.remove_partial(model)
         yield
 
 
@@ -245,9 +246,9 @@ def run_point(options, test, experiment, **arguments):
             return 'pruned already'
         if model.exists():
             try:
-                state, saved = saving.load(model)
-                saving.check_values(model, state)
-            except saving.ModelError:
+                state, saved = models.load(model)
+                models.check_values(model, state)
+            except models.ModelError:
                 saved = None
             if saved and wanted.is_that_of(saved['options'], saved.get('content_digest'), saved_source(model, saved)):
                 keys = ('activation', 'optimiser', 'schedule', 'dataset', 'accept_changed_network',

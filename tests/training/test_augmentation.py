@@ -11,6 +11,7 @@ import launch
 import loaders
 from mlp import MLP
 from utils import backend, ops
+from utils.files import models
 from utils.functions import Functions
 from utils.layer import Phase, parameters
 from utils.methodology import linear_outputs
@@ -202,7 +203,6 @@ SMALL = dict(network=MLP, n_hidden=[8], batch_size=50, statistics_images=50, ann
 
 
 def test_augmented_training_is_resumable_to_the_last_bit_and_the_same_streamed(tiny_set, tmp_path, monkeypatch):
-    from utils import saving
     monkeypatch.chdir(tmp_path)
     augment = {'rotation': 5, 'erase': .2, 'mixup': .3}
     launch.test(**SMALL, dataset=tiny_set, augment=augment, savename='whole.h5')
@@ -214,10 +214,10 @@ def test_augmented_training_is_resumable_to_the_last_bit_and_the_same_streamed(t
     with pytest.raises(KeyboardInterrupt):
         launch.test(**SMALL, dataset=tiny_set, augment=Augment(**augment), savename='cut.h5', on_epoch=stop)
     launch.test(resume='cut.h5', verbose=0)
-    whole, *others = (saving.load(name)[0]['arrays'] for name in ('whole.h5', 'cut.h5', 'streamed.h5'))
+    whole, *others = (models.load(name)[0]['arrays'] for name in ('whole.h5', 'cut.h5', 'streamed.h5'))
     for other in others:
         assert all(np.array_equal(whole[k], other[k]) for k in whole)
-    assert saving.load('cut.h5')[1]['options']['augment']['mixup'] == .3
+    assert models.load('cut.h5')[1]['options']['augment']['mixup'] == .3
 
 
 def test_sets_without_views_are_tested_on_those_of_the_augmentation(tiny_originals, tmp_path, monkeypatch):
@@ -256,7 +256,6 @@ def test_a_cropped_network_is_tested_on_middle_and_corners(rng, crop, corners):
 
 
 def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
-    from utils import saving
     monkeypatch.chdir(tmp_path)
     options = {**SMALL, 'network': cnn.A, 'n_hidden': [6], 'network_args': {'width': 1 / 16}}
     launch.test(**{**options, 'verbose': 1}, dataset=tiny_set, augment={'crop': 10}, savename='whole.h5')
@@ -268,7 +267,7 @@ def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt):
         launch.test(**options, dataset=tiny_set, augment={'crop': [10, 10]}, savename='cut.h5', on_epoch=stop)
     launch.test(resume='cut.h5', verbose=0)
-    (whole, config), (cut, _) = saving.load('whole.h5'), saving.load('cut.h5')
+    (whole, config), (cut, _) = models.load('whole.h5'), models.load('cut.h5')
     assert all(np.array_equal(whole['arrays'][k], cut['arrays'][k]) for k in whole['arrays'])
     assert config['options']['augment']['crop'] == [10, 10] and config['im_dim'] == [12, 12]
     with loaders.load(tiny_set) as data:

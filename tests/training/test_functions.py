@@ -9,6 +9,7 @@ import pytest
 import loaders
 from mlp import MLP
 from mlp.layers import Bias, FullyConnected, Hidden, Softmax
+from utils.files import models
 from utils.functions import Functions
 from utils.layer import Layer, flatten, parameter, parameters
 from utils.methodology import Silent, Trainer, once
@@ -313,7 +314,6 @@ def test_a_run_says_that_outputs_look_like_probabilities_and_refuses_others_befo
 
 def test_a_model_saved_with_a_parameter_under_two_names_is_still_opened(tiny_set, tmp_path, monkeypatch):
     import launch
-    from utils import saving
 
     class Tied(MLP):
         def __init__(self, im_dim, n_classes, *, rng):
@@ -322,12 +322,12 @@ def test_a_model_saved_with_a_parameter_under_two_names_is_still_opened(tiny_set
     monkeypatch.chdir(tmp_path)
     launch.test(network=Tied, dataset=tiny_set, n_epochs=1, anneal_epochs=1, batch_size=50, report=False, verbose=0,
                 savename='m.h5')
-    state, config = saving.load('m.h5')
+    state, config = models.load('m.h5')
     assert all('fc' in path for path in state['arrays'] if path != 'counter')
     old = {**state, **{group: state[group] | {path.replace('fc', 'layers0'): value
                                               for path, value in state[group].items() if 'fc' in path}
                        for group in ('arrays', 'kept', 'trained')}}
-    saving.save('old.h5', old, config)
+    models.save('old.h5', old, config)
     images = np.arange(3 * 144, dtype=np.uint8).reshape(3, *SIDE)
     np.testing.assert_array_equal(launch.predict('old.h5', images, network=Tied),
                                   launch.predict('m.h5', images, network=Tied))

@@ -5,7 +5,8 @@ import reference
 
 import loaders
 from mlp import MLP
-from utils import methodology, saving
+from utils import methodology
+from utils.files import models
 from utils.functions import Functions, minibatches, place_subset
 from utils.methodology import (
     Trainer,
@@ -491,7 +492,7 @@ def test_statistics_that_are_not_finite_stop_the_run_and_the_last_good_epoch_is_
     t = trainer(data, val=val)
     with pytest.raises(FloatingPointError, match='fc.hidden0.norm.var is not finite'):
         t.train(3), t.retrain(), t.anneal(1)
-    saving.check_values('m.h5', t.last)
+    models.check_values('m.h5', t.last)
     assert len(t.last['history']) == (2 if val else 4)
 
 

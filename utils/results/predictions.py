@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.files.atomic import atomic_write
 from utils.results import metrics
-from utils.saving import replacing
 
 
 class RunError(ValueError):
@@ -41,13 +41,13 @@ def save_logits(path, subset, logits, validation=None):
     if validation is not None:
         for name, value in zip(('validation_source', 'validation_y', 'validation'), validation):
             arrays[name] = np.asarray(value, dtype=np.float32) if name == 'validation' else value
-    with replacing(path) as temporary, open(temporary, 'wb') as file:
+    with atomic_write(path) as temporary, open(temporary, 'wb') as file:
         np.savez_compressed(file, **arrays)
 
 
 def write_confusion(path, confusion, classes):
     """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
-    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+    with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['truth', *classes])
         writer.writerows([name, *row] for name, row in zip(classes, confusion))
@@ -79,7 +79,7 @@ def write_predictions(path, subset, classes, probabilities, special=None):
     final = probabilities if special is None else special
     taken, plain = final.argmax(axis=1), probabilities.argmax(axis=1)
     usage = ('Training', 'PublicTest', 'PrivateTest')
-    with replacing(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+    with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['source', 'usage', 'twin', 'label', 'predicted', 'correct', 'predicted_plain',
                          *(f'p_{name}' for name in classes)])

@@ -9,10 +9,10 @@ import base64
 import json
 from pathlib import Path
 
+from utils.files.atomic import atomic_write
 from utils.results import competition, metrics
 from utils.results.plots import FIGURES
 from utils.rules import RULES
-from utils.saving import replacing
 
 EPOCH_COLUMNS = ('stage', 'epoch', 'rate', 'train_cross_entropy', 'validation_cross_entropy', 'validation_error',
                  'test_error', 'seconds')
@@ -86,7 +86,7 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
                  for name, row in final['whole']['per_class'].items()],
         figures=_figures(figure_folder, rule), epoch_columns=[key.replace('_', ' ') for key in columns],
         epochs=[[_cell(row[key]) for key in columns] for row in history], texts=texts or {})
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
 

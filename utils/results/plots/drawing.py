@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from utils.files.atomic import atomic_write
 from utils.layer import Layer
 from utils.results import metrics
 from utils.results.inspection import Inspector
-from utils.saving import replacing
 from utils.training.warping import Cropped, centre
 
 
@@ -162,7 +162,7 @@ def blank(*size):
 
 def save(figure, path, dpi=120):
     """Write a figure as .png, .pdf or .svg; a file that is there is replaced at once or stays."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format=Path(path).suffix[1:])
 
 

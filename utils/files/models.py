@@ -3,21 +3,22 @@
 A model is a flat dict from path to array or text: ``parameters/conv1.W``, ``optimiser/velocity.conv1.W``,
 ``counter``, ``kept/...`` (the arrays of the kept epoch), ``trained/...`` (those at the end of stage train),
 ``config``, ``progress`` and ``checksums`` (JSON; SHA-256 of every other entry). It is written as HDF5 (``.h5``), or as
-a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a file, see `utils.untrusted`.
+a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a file, see `utils.files.hdf5` and
+`utils.files.pickles`.
 """
-import glob
 import io
 import json
-import os
 import pickle
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from utils.untrusted import ModelError, checksums, read_hdf5, read_pickle
+from utils.files.atomic import atomic_write
+from utils.files.checksums import ModelError, checksums
+from utils.files.hdf5 import read_hdf5
+from utils.files.pickles import read_pickle
 
 FORMAT, VERSION = 'symfer model', 2
 READABLE = (1, 2)           # version 1 had no checksums
@@ -51,54 +52,6 @@ def check_target(path):
     return path
 
 
-@contextmanager
-def replacing(path):
-    """A temporary file beside `path`, which takes its place when the block ends well; else nothing changes.
-
-    Raises
-    ------
-    OSError
-        It cannot be written: the disk is full, the folder is read-only, ...
-    """
-    path, temporary = Path(path), None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
-        os.close(handle)
-        yield Path(temporary)
-        with open(temporary, 'rb') as file:
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)      # mkstemp's own permission is the owner's alone
-        os.replace(temporary, path)
-        _sync(path.parent)
-    except BaseException as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.strerror:
-            raise type(error)(f"'{path}' cannot be written ({error.strerror}); what was there stays as it "
-                              'was') from error
-        raise
-
-
-def _sync(folder):
-    """Have a folder's new names on the disk, where the file system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError:
-        pass
-
-
-def clear_parts(path):
-    """Remove what runs of this model that were killed while they wrote it have left."""
-    for part in Path(path).parent.glob(f'.{glob.escape(Path(path).name)}.*.part'):
-        part.unlink(missing_ok=True)
-
-
 def save(path, state, config):
     """Write a model file; an existing one is replaced at once or stays as it was.
 
@@ -119,7 +72,7 @@ def save(path, state, config):
     flat['checksums'] = json.dumps(checksums(flat))
     content = _hdf5(flat) if Path(path).suffix != '.pkl' else pickle.dumps(
         {'format': FORMAT, 'version': VERSION, **flat}, protocol=4)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
@@ -228,21 +181,3 @@ def _checked_progress(progress):
             and all(type(v) in (int, float, str, bool, type(None)) for row in history for v in row.values())):
         raise ModelError('its history is not one of epochs')
     return {'stage': stage, 'epoch': epoch, 'history': history}
-
-
-def make_way(path):
-    """Rename an existing file to the next free ``name.1.h5``, ``name.2.h5``, ... so that it is not lost.
-
-    Returns
-    -------
-    Path or None
-        Its new name, if there was one.
-    """
-    path = Path(path)
-    if not path.exists():
-        return None
-    number = 1
-    while (other := path.with_suffix(f'.{number}{path.suffix}')).exists():
-        number += 1
-    os.rename(path, other)
-    return other

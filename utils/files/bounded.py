@@ -1,0 +1,48 @@
+"""A random generator with a bound, for networks whose configuration comes from a file."""
+import math
+
+import numpy as np
+
+from utils.files.checksums import ModelError
+
+
+class BoundedGenerator(np.random.Generator):
+    """A generator for a saved network's weights that refuses to draw many more numbers than were saved.
+
+    So a configuration that asks for an absurdly large network is refused before it takes memory, and one that asks
+    for a great many layers before it takes time.
+
+    Parameters
+    ----------
+    saved : int
+        Numbers that the file holds.
+    calls : int, optional
+        How often it may be asked for numbers.
+    """
+
+    def __init__(self, bit_generator, saved, calls=math.inf):
+        super().__init__(bit_generator)
+        self.left, self.calls = 4 * saved + 2 ** 20, calls
+
+    def _count(self, size):
+        self.left -= math.prod(np.atleast_1d(size).tolist()) if size is not None else 1
+        self.calls -= 1
+        if self.left < 0 or self.calls < 0:
+            raise ModelError('the saved model is of another architecture: its arguments make a network much larger '
+                             'than the parameters in the file')
+
+    def uniform(self, low=0., high=1., size=None):
+        self._count(size)
+        return super().uniform(low, high, size)
+
+    def normal(self, loc=0., scale=1., size=None):
+        self._count(size)
+        return super().normal(loc, scale, size)
+
+    def standard_normal(self, size=None, *args, **kwargs):
+        self._count(size)
+        return super().standard_normal(size, *args, **kwargs)
+
+    def random(self, size=None, *args, **kwargs):
+        self._count(size)
+        return super().random(size, *args, **kwargs)

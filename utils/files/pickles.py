@@ -1,0 +1,176 @@
+"""Pickles of unknown origin: parsed opcode by opcode, nothing in them is called.
+
+Reading takes no more memory than a small multiple of the file's size.
+"""
+import io
+import math
+import pickletools
+from pathlib import Path
+
+import numpy as np
+
+from utils.files.checksums import ModelError
+
+MOST_OPCODES = 5_000_000    # of a pickle; an array takes about thirty
+
+
+class _Name(str):
+    """What a pickle names by module and name; never looked up."""
+
+
+class _Type:
+    """A NumPy type, by its text: 'f4'."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+class _Array:
+    """An array before its state is known, and then with it."""
+    value = None
+
+
+ADMITTED = {'numpy.ndarray', 'numpy.dtype', 'numpy._core.multiarray._reconstruct', 'numpy._core.multiarray.scalar',
+            'numpy.core.multiarray._reconstruct', 'numpy.core.multiarray.scalar'}
+_PLAIN = {'BININT', 'BININT1', 'BININT2', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8', 'BINBYTES',
+          'SHORT_BINBYTES', 'BINBYTES8'}
+NUMBERS = {'f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8'}
+_CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_TUPLE': ()}
+
+
+def read_pickle(path):
+    """The dict that a pickle of a dict of texts, whole numbers and NumPy arrays holds.
+
+    The pickle is parsed opcode by opcode; arrays are made here from their shape, type and bytes, and nothing that it
+    names is looked up or called.
+
+    Raises
+    ------
+    ModelError
+        Anything else in it.
+    Exception
+        From pickletools or NumPy: the file is damaged.
+    """
+    content = Path(path).read_bytes()
+    stack, outer, memo = [], [], {}
+    for k, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(content))):
+        if k > MOST_OPCODES:
+            raise ModelError(f'it has more than {MOST_OPCODES} opcodes')
+        name = opcode.name
+        if name in ('PROTO', 'FRAME'):
+            continue
+        if name in _PLAIN:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name == 'MARK':
+            outer.append(stack)
+            stack = []
+        elif name == 'EMPTY_DICT':
+            if k > 2:
+                raise ModelError('it holds a dict within a dict')
+            stack.append({})
+        elif name == 'MEMOIZE':
+            memo[len(memo)] = stack[-1]
+        elif name in ('BINPUT', 'LONG_BINPUT'):
+            memo[argument] = stack[-1]
+        elif name in ('BINGET', 'LONG_BINGET'):
+            stack.append(memo[argument])
+        elif name in ('GLOBAL', 'STACK_GLOBAL'):
+            if name == 'STACK_GLOBAL':
+                argument = ' '.join([stack.pop(-2), stack.pop()])
+            stack.append(_named(argument.replace(' ', '.')))
+        elif name in ('TUPLE1', 'TUPLE2', 'TUPLE3'):
+            n = int(name[-1])
+            stack[-n:] = [tuple(stack[-n:])]
+        elif name == 'TUPLE':
+            items, stack = stack, outer.pop()
+            stack.append(tuple(items))
+        elif name == 'REDUCE':
+            arguments = stack.pop()
+            stack.append(_made(stack.pop(), arguments))
+        elif name == 'BUILD':
+            state = stack.pop()
+            _set(stack[-1], state)
+        elif name == 'SETITEM':
+            value = stack.pop()
+            _put(stack[-2], [stack.pop(), value])
+        elif name == 'SETITEMS':
+            items, stack = stack, outer.pop()
+            _put(stack[-1], items)
+        elif name == 'STOP':
+            (flat,) = stack
+            return _arrays_and_texts(flat)
+        else:
+            raise ModelError(f'it holds a pickle opcode {name}, which no array needs; it is not loaded, for '
+                             'unpickling it could run code')
+    raise ModelError('it ends too early')
+
+
+def _arrays_and_texts(flat):
+    """What a pickle gave, if it is a dict of texts, whole numbers and arrays."""
+    if not isinstance(flat, dict):
+        raise ModelError('it is a pickle, but not of a dict')
+    for key, value in flat.items():
+        if isinstance(value, _Array):
+            flat[key] = value = value.value
+        if not isinstance(value, (str, int, np.ndarray, np.generic)):
+            raise ModelError(f'{key!r} is not an array of numbers')
+    return flat
+
+
+def _named(name):
+    if name not in ADMITTED:
+        raise ModelError(f"it holds an object '{name}', which is neither a NumPy array nor a built-in container; it is "
+                         'not loaded, for unpickling it could run code')
+    return _Name(name.rpartition('.')[2])
+
+
+def _made(what, arguments):
+    """What NumPy's own functions would give, without calling them."""
+    if not isinstance(what, _Name):
+        raise ModelError('it calls something that is no function of NumPy; it is not loaded, for it could run code')
+    if what == 'dtype':
+        return _Type(_numeric(arguments[0]))
+    if what == '_reconstruct':
+        return _Array()
+    if what == 'scalar':
+        return _array((), *arguments)[()]
+    raise ModelError(f'it calls {what}; it is not loaded, for unpickling it could run code')
+
+
+def _numeric(text):
+    if not isinstance(text, str) or text not in NUMBERS:
+        found = text if isinstance(text, str) else type(text).__name__
+        raise ModelError(f'it holds an array of type {found!r}, numbers expected; other types could run code')
+    return text
+
+
+def _set(target, state):
+    if isinstance(target, _Type):
+        if state[1] not in ('<', '|') or any(v is not None for v in state[2:5]):
+            raise ModelError('it holds an array of another type than numbers')
+    elif isinstance(target, _Array) and target.value is None:
+        _, shape, kind, columns_first, data = state
+        target.value = _array(shape, kind, data, 'F' if columns_first else 'C')
+    else:
+        raise ModelError('it sets the state of something that is no array; it is not loaded, for it could run code')
+
+
+def _array(shape, kind, data, order='C'):
+    if not (isinstance(kind, _Type) and isinstance(data, bytes) and isinstance(shape, tuple) and len(shape) <= 32
+            and all(type(n) is int and n >= 0 for n in shape)):
+        raise ModelError('it holds an array that is not of plain numbers')
+    dtype = np.dtype('<' + kind.text)
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ModelError(f'it holds an array of shape {shape} and type {dtype} with {len(data)} bytes of data')
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _put(target, items):
+    if not isinstance(target, dict):
+        raise ModelError('it puts items into something that is no dict')
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if not isinstance(key, str) or key in target:
+            raise ModelError(f'it has the entry {key!r} twice' if isinstance(key, str) else 'an entry has no name')
+        target[key] = value
