@@ -707,7 +707,7 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
 def coverage(kind, n_files, seed):
     """Atheris's own mutations, led by the lines of the reader that they reach. Ends the process."""
     import atheris
-    with atheris.instrument_imports(include=['utils.untrusted', 'utils.saving', 'loaders']):
+    with atheris.instrument_imports(include=['utils.files', 'loaders']):
         for name in list(sys.modules):
             if name.startswith('utils.files') or name.partition('.')[0] == 'loaders':
                 del sys.modules[name]
