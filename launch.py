@@ -5,8 +5,6 @@ validation images, anneal, test, save, plot. `predict` applies a saved model to 
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 # ruff: noqa: E402, I001
-from utils.results import competition, metrics, plots, summary
-from utils.results.predictions import write_outputs
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
@@ -32,46 +30,40 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import __version__, comparison, ensembles, backend, reporting, resuming, rna, sweeps
-from utils import record as records
-from utils.results import report as reports
-from utils.arguments import (
-    FIXED,
-    FUNCTIONS,
-    NETWORK_OPTIONS,
-    TRAINING,
-    UNSAVED,
-    arguments_of_file,
-    arguments_used,
-    as_json,
-    checked,
-    class_name,
-    knows_what_was_given,
-    make_augment,
-    make_network,
-    make_optimiser,
-    make_schedule,
-    named,
-    nearest,
-    network_arguments,
-    shortened,
-    with_class_defaults,
-    without_idle,
+from utils import __version__, backend, rna
+from utils.experiment import resuming
+from utils.experiment.arguments import (
+    FIXED, FUNCTIONS, NETWORK_OPTIONS, TRAINING, UNSAVED, as_json, class_name, did_you_mean, explicit, make_augment,
+    named, shortened, validate_arguments,
 )
-from utils.faults import Checkpoint, Stops, memory_told
-from utils.functions import Functions, minibatches
+from utils.experiment.building import (
+    arguments_of_file, arguments_used, make_network, make_optimiser, make_schedule, network_arguments,
+    with_class_defaults, without_idle,
+)
+from utils.experiment.checkpoint import Checkpoint
+from utils.experiment.console import Console
+from utils.experiment.memory import explain_out_of_memory
+from utils.experiment.signals import SignalHandler
+from utils.files import locks, models
+from utils.files.atomic import write_json
+from utils.files.folders import new_folder, numbered_folder
+from utils.files.locks import lock
 from utils.layer import parameters
-from utils.methodology import Trainer, fitting, once, test_outputs
-from utils.record import (
-    Record,
-    empty_folder,
-    locked,
-    numbered_folder,
-    read_run,
-    write_json,
-)
-from utils.rules import RULES
-from utils.files import models
+from utils.record import reading
+from utils.record.reading import read_run
+from utils.record.writing import Record
+from utils.results import competition, metrics, plots, report as reports, summary, tables
+from utils.results.predictions import write_outputs
+from utils.studies import comparison, ensembles, lr_finder, trials
+from utils.studies.grid import parse_grid, points
+from utils.studies.workers import in_processes, in_turn, on_ray, worker_command
+from utils.studies.search import parse_space, search as optuna_search
+from utils.training.batches import minibatches
+from utils.training.functions import Functions
+from utils.training.inference import test_outputs
+from utils.training.rules import RULES
+from utils.training.state import check_state, without_aliases
+from utils.training.trainer import Trainer
 
 __all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point', 'sample_set',
            'search', 'sweep', 'test']
@@ -98,11 +90,11 @@ class Result:
     test_error, special_test_error : float or None
         On the whole test set, from the images as they are and from all views of each (None if the set has none).
     errors : dict
-        'plain' and 'special': by half, with and without training twins, see `utils.methodology.test_errors`.
+        'plain' and 'special': by half, with and without training twins, see `utils.training.inference.test_errors`.
     rank : int
         Place in the 2013 competition of the better founded of the two errors: special if there is one.
     history : list of dict
-        One entry per epoch, see `utils.methodology.Trainer`.
+        One entry per epoch, see `utils.training.trainer.Trainer`.
     n_parameters : int
         Trained parameters of the network.
     seconds : float
@@ -134,7 +126,7 @@ class Result:
     evaluation: dict
 
 
-@knows_what_was_given
+@explicit
 def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=None,
          activation=None, batch_norm=None, p_drop=None, p_dropConv=None, gaussian_std=None, val=True,
          trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
@@ -272,14 +264,14 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         The memory of the device or of the machine is used up; says what needs less.
     BlockingIOError
         Another run is writing this model.
-    KeyboardInterrupt, utils.faults.Terminated
+    KeyboardInterrupt, utils.experiment.signals.Terminated
         After Ctrl-C, and after SIGTERM or SIGHUP, which end the process with status 143 or 129; the last epoch that
         was over is in the model file.
     """
     start = time.perf_counter()
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
-    console = reporting.Console(verbose, on_epoch)
-    options = checked(options, NETWORKS)
+    console = Console(verbose, on_epoch)
+    options = validate_arguments(options, NETWORKS)
     given -= {key for key in NETWORK_OPTIONS if options[key] is None}
     begun = resume and os.path.exists(resume) and os.stat(resume)
     options, state, saved = _with_resumed(options, given)
@@ -294,13 +286,13 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
         console.note('arguments: ' + ', '.join(f'{key}={value!r}' for key, value in config['options'].items()))
         console.note('of the network: ' + ', '.join(f'{k}={v!r}' for k, v in config['network_arguments'].items()))
         record = None
-        stops = Stops()
+        stops = SignalHandler()
         console.check = stops.check
         checkpoint = Checkpoint(path, config, save_every, stops, replaces=resume, say=console.say,
                                 recorded=lambda trainer: record.epoch(trainer))
-        told = functools.partial(memory_told, backend.device_name(), options['batch_size'],
+        told = functools.partial(explain_out_of_memory, backend.device_name(), options['batch_size'],
                                  options['trainShared'])
-        with sweeps.claim(path), told(), Trainer(
+        with locks.model_lock(path), told(), Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=make_optimiser(options),
             schedule=make_schedule(options), **{key: options[key] for key in (
                 *TRAINING, 'rule', 'statistics_images', 'show_test')}) as trainer:
@@ -399,7 +391,7 @@ def _check_saved(path, saved, n_arrays):
     try:
         for key in saved:
             if key not in defaults or key in UNSAVED:
-                raise ValueError(f'test() has no argument {shortened(key)}' + nearest(key, defaults))
+                raise ValueError(f'test() has no argument {shortened(key)}' + did_you_mean(key, defaults))
         if 'network' not in saved:
             raise ValueError('its configuration is damaged, it names no network')
         for key in {'network', 'activation', *FUNCTIONS} & set(saved):
@@ -414,7 +406,7 @@ def _check_saved(path, saved, n_arrays):
                 neutral |= {key: defaults[key], f'{key}_args': None}
         if not saved.get('momentum'):               # older models may have nesterov=True, which did nothing then
             neutral['nesterov'] = False
-        plain = checked({**defaults, **saved, **neutral}, NETWORKS)
+        plain = validate_arguments({**defaults, **saved, **neutral}, NETWORKS)
         saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
     except (ValueError, TypeError, OverflowError) as error:
         raise models.ModelError(f"'{path}' cannot be loaded: {error}") from None
@@ -479,7 +471,7 @@ def sample_set(folder='datasets', say=print):
     if not path.exists():
         say('Drawing sample faces; README.md tells how to get FER2013 in.')
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):                  # another process may be at it
+        with lock(path):                  # another process may be at it
             if not path.exists():
                 csv = write_csv(path.with_name('sample.csv'))
                 loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
@@ -654,8 +646,8 @@ def open_model(model, network=None):
     targets = parameters(net)
     saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
              if path.startswith('parameters/')}
-    saved = once(saved, {key: p.type.shape for key, p in targets.items()}, net)
-    fitting(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
+    saved = without_aliases(saved, {key: p.type.shape for key, p in targets.items()}, net)
+    check_state(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
     for key, p in targets.items():
         p.set_value(saved[key])
     return net, {**config, 'options': options}
@@ -707,7 +699,7 @@ def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, speci
                              f"{', '.join(data.classes)}")
         f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
                       augment=make_augment(config['options']['augment']), n_classes=len(data.classes))
-        with memory_told(backend.device_name(), f.batch_size):
+        with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
@@ -737,7 +729,7 @@ def _model_file(path):
 def _evaluation_folder(folder, model):
     if folder is None:
         return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
-    return empty_folder(folder)
+    return new_folder(folder)
 
 
 def _write_evaluation(folder, title, scores, outputs, data, say, about):
@@ -793,7 +785,7 @@ def predict(model, images, *, network=None, batch_size=100):
     f = Functions(net, (height, width), batch_size, precision=config['options']['precision'],
                   n_classes=len(config['classes']))
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
-    with memory_told(backend.device_name(), batch_size):
+    with explain_out_of_memory(backend.device_name(), batch_size):
         logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
                                  padded.reshape(-1, batch_size, height, width)])[:len(images)]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -807,12 +799,12 @@ def _all_arguments(options):
     defaults = _defaults()
     for name in options:
         if name not in defaults:
-            raise ValueError(f'test() has no argument {name!r}' + nearest(name, defaults))
+            raise ValueError(f'test() has no argument {name!r}' + did_you_mean(name, defaults))
     if options.get('resume') is not None:
         raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or search "
                          'goes on by itself when it is called again')
     given = {name for name, value in options.items() if value is not None}
-    options = with_class_defaults(checked({**defaults, **options}, NETWORKS), given)
+    options = with_class_defaults(validate_arguments({**defaults, **options}, NETWORKS), given)
     network_arguments(options)
     return as_json(options)
 
@@ -823,12 +815,12 @@ def _experiment(options):
     arguments, bundled = _all_arguments({**options, 'network': network}), network in NETWORKS.values()
     source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
     with _load_set(options.get('dataset') or sample_set()) as data:
-        return sweeps.Experiment(arguments, _all_arguments({}), data.content_digest, source, bundled)
+        return trials.Experiment(arguments, _all_arguments({}), data.content_digest, source, bundled)
 
 
 def run_point(options, **arguments):
-    """Run one point of a sweep unless it is done; see `utils.sweeps.run_point`."""
-    return sweeps.run_point(options, test, _experiment, **{'verbose': 0, **arguments})
+    """Run one point of a sweep unless it is done; see `utils.studies.trials.run_point`."""
+    return trials.run_point(options, test, _experiment, **{'verbose': 0, **arguments})
 
 
 def _point_of_input(file):
@@ -871,10 +863,10 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
     ValueError
         An argument is wrong, before anything is run; or some points failed, when the others are done.
     """
-    say = reporting.Console(verbose).say
+    say = Console(verbose).say
     if options.get('dataset') is None:
         options['dataset'] = str(sample_set(say=say))
-    every = sweeps.points(grid or {}, list(seeds), Path(savename).with_suffix(''))
+    every = points(grid or {}, list(seeds), Path(savename).with_suffix(''))
     every = [{**options, **point} for point in every]
     wanted = [_experiment(point) for point in every]
     kind, _, count = str(workers).partition(':')
@@ -892,18 +884,18 @@ def sweep(grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=
             if 'activation' in point:
                 point['activation'] = getattr(point['activation'], 'name', point['activation'])
     if kind == 'ray':
-        failures = sweeps.on_ray(every, 'launch:run_point', address, int(count) if count else None, say)
+        failures = on_ray(every, 'launch:run_point', address, int(count) if count else None, say)
     elif int(kind) > 1:
-        failures = sweeps.in_processes(every, sweeps.worker_command('launch', '_point_of_input'), int(kind), say)
+        failures = in_processes(every, worker_command('launch', '_point_of_input'), int(kind), say)
     else:
-        failures = sweeps.in_turn(every, lambda point: run_point(point, verbose=verbose), say)
-    folders = [sweeps.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
+        failures = in_turn(every, lambda point: run_point(point, verbose=verbose), say)
+    folders = [trials.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
         say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
     groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
-        say('\n' + comparison.as_text(*comparison.summary(groups)))
+        say('\n' + tables.as_text(*comparison.summary(groups)))
         say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
@@ -935,13 +927,13 @@ def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, v
     optuna.Study
         `best_params` and `best_value`, the validation figure.
     """
-    say = reporting.Console(verbose).say
+    say = Console(verbose).say
     if not (isinstance(n_trials, int) and n_trials > 0):
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
     if 'rule' in space:
         raise ValueError('a search goes by one rule: give rule= outside the ranges')
     space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
-             value if isinstance(value, tuple) else sweeps.parse_space([f'{name}={value}'])[name]
+             value if isinstance(value, tuple) else parse_space([f'{name}={value}'])[name]
              for name, value in space.items()}
     ends = [{name: value} for name, what in space.items()
             for value in (what[1] if what[0] == 'choice' else what[1:3])]
@@ -953,7 +945,7 @@ def search(space, n_trials=20, *, savename='trained_models/search.h5', seed=0, v
 
     def work(point, on_epoch):
         return run_point({**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
-    study = sweeps.search(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
+    study = optuna_search(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
     if finished:
         say(f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
@@ -977,13 +969,13 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     Returns
     -------
     rates, costs, smooth, suggestion
-        See `utils.sweeps.rate_range`.
+        See `utils.studies.lr_finder.rate_range`.
     """
     if not 0 < lowest < highest or steps < 6:
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
-    console = reporting.Console(verbose)
+    console = Console(verbose)
     _all_arguments(options)
-    options = with_class_defaults(checked({**_defaults(), **options}, NETWORKS))
+    options = with_class_defaults(validate_arguments({**_defaults(), **options}, NETWORKS))
     with _open_data(options, console) as data:
         trainer = Trainer(_network_maker(options, data), data, optimiser=make_optimiser(options), **{
             key: options[key] for key in TRAINING})
@@ -991,7 +983,7 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
         batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
-        out = sweeps.rate_range(lambda batch: f.train(*batch[0], batch[1])[0], batches,
+        out = lr_finder.rate_range(lambda batch: f.train(*batch[0], batch[1])[0], batches,
                                 lambda rate: f.rate.set_value(np.float32(rate)), lowest, highest, steps)
     rates, costs, smooth, suggestion = out
     if len(rates) < 2:
@@ -1022,7 +1014,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         word, _, unknown = message.partition(': ')
         if word == 'unrecognized arguments':
-            message += nearest(unknown.split()[0], self._option_string_actions)
+            message += did_you_mean(unknown.split()[0], self._option_string_actions)
         self.exit(2, f'error: {_visible(message)} ({self.prog} --help tells of all)\n')
 
 
@@ -1101,11 +1093,11 @@ def read_config(path):
 
 def _file_arguments(path):
     """What a configuration holds, if all of it are arguments of `test`."""
-    options = records.read_config(path)
+    options = reading.read_config(path)
     for key in options:
         if key not in inspect.signature(test).parameters:
             raise ValueError(f"'{path}': test() has no argument {key!r}"
-                             + nearest(key, inspect.signature(test).parameters))
+                             + did_you_mean(key, inspect.signature(test).parameters))
     return options
 
 
@@ -1180,7 +1172,7 @@ def _test_command(arguments):
     options = vars(parser.parse_args(arguments))
     grid, seeds, workers, address, space, trials = (options.pop(key) for key in (
         'sweep', 'seeds', 'workers', 'address', 'search', 'trials'))
-    grid, space = (texts and read(texts) for texts, read in ((grid, sweeps.parse_grid), (space, sweeps.parse_space)))
+    grid, space = (texts and read(texts) for texts, read in ((grid, parse_grid), (space, parse_space)))
     options = _with_sample(_configured(options), {*(grid or ()), *(space or ())})
     if space is not None:
         if grid is not None or seeds or workers:

@@ -113,8 +113,8 @@ def training(path, n_steps=12):
     The two take turns, so that both meet the same machine; medians of `n_steps` steps.
     """
     import cnn
-    from utils.functions import Functions
     from utils.training.augmentation import Augment
+    from utils.training.functions import Functions
     everything = Augment(shift=.1, rotation=10, zoom=.1, brightness=.1, contrast=.1, erase=.3, mixup=.2)
     times = {None: [], everything: []}
     with load(path) as data:
@@ -134,14 +134,15 @@ def training(path, n_steps=12):
 def streaming(path, n_steps=12, turns=4):
     """Steps of network A with images on the device and with images read from the file, in turns."""
     import cnn
-    from utils.functions import Functions, place_subset
-    from utils.functions import minibatches as cut
+    from utils.training.batches import minibatches as cut
+    from utils.training.batches import to_device
+    from utils.training.functions import Functions
     times = {True: [], False: []}
     with load(path) as data:
         order = np.random.default_rng(0).permutation(len(data.training))
         steps = {resident: Functions(
             cnn.A(data.shape, len(data.classes), batch_norm=True, rng=np.random.default_rng(0)), data.shape, 100,
-            resident=place_subset(data.training) if resident else None).train for resident in times}
+            resident=to_device(data.training) if resident else None).train for resident in times}
         for turn in range(-1, turns):
             rows = order[100 * n_steps * (turn + 1):100 * n_steps * (turn + 2)]
             for resident, train in steps.items():

@@ -31,8 +31,8 @@ import numpy as np
 import launch
 import loaders.__main__
 from loaders.sample import write_csv
-from utils import record
 from utils.files import models
+from utils.record.table import TABLE, read_table
 
 ARGUMENTS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '40', '--statistics_images', '80',
              '--n_epochs', '24', '--anneal_epochs', '8', '--momentum', '0.9', '--learning_rate', '0.02', '--no-report']
@@ -241,10 +241,10 @@ class Faults:
                     epochs = left
         with loaders.load(data) as opened:
             opened.verify()
-        table = model.parent / record.TABLE
-        if table.exists():
+        path = model.parent / TABLE
+        if path.exists():
             runs = len(list(model.with_suffix('').glob('run-*')))
-            self.check(runs - 1 <= len(record.read_table(table)) <= runs, 'rows of experiments.csv are lost')
+            self.check(runs - 1 <= len(read_table(path)) <= runs, 'rows of experiments.csv are lost')
         return epochs
 
     def outcome(self, model):

@@ -27,10 +27,11 @@ import mlp
 from loaders.sample import draw_faces
 from loaders.splits import draw
 from utils import rna
-from utils.ensembles import ensemble
-from utils.files.atomic import atomic_write
-from utils.record import numbered_folder, read_run, write_json
+from utils.files.atomic import atomic_write, write_json
+from utils.files.folders import numbered_folder
+from utils.record.reading import read_run
 from utils.results.metrics import final_kind
+from utils.studies.ensembles import ensemble
 
 FAILURES = (ValueError, OSError, FloatingPointError)
 DOCS = Path(__file__).resolve().parent.parent / 'docs'

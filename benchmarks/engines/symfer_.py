@@ -5,7 +5,7 @@ from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data
 
 
 class _Stored:
-    """A subset as `utils.functions.place_subset` wants it."""
+    """A subset as `utils.training.batches.to_device` wants it."""
 
     def __init__(self, images, labels):
         self.y, self.base, self.name, self._images = labels, self, 'benchmark', images
@@ -31,7 +31,8 @@ def symfer(case, exclude='', form='each'):
     import cnn
     import mlp
     from utils import backend
-    from utils.functions import Functions, place_subset
+    from utils.training.batches import to_device
+    from utils.training.functions import Functions
     backend.MODE = backend.MODE.excluding(*filter(None, exclude.split(',')))
     n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
     conv, hidden = case.drops
@@ -40,7 +41,7 @@ def symfer(case, exclude='', form='each'):
         p_dropConv=(conv,) * n_convolutions, rng=np.random.default_rng(0))
     stored = _Stored(*data(case))
     f = Functions(network, (case.side, case.side), case.batch, learning_rate=RATE, precision=case.precision,
-                  resident=place_subset(stored))
+                  resident=to_device(stored))
     rows, weights = batches(case), np.ones(case.batch, 'float32')
 
     def train():

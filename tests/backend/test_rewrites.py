@@ -12,9 +12,10 @@ from pytensor.compile.mode import Mode
 
 import cnn
 import mlp
-from utils import backend, functions, layer, ops, rna
+from utils import backend, layer, ops, rna
 from utils.backend import rewrites
 from utils.ops import winograd
+from utils.training import functions
 
 REFERENCE = Mode('py', 'fast_run')
 SIDES = [(24, 24), (21, 20), (12, 10), (5, 6)]

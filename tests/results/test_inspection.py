@@ -5,10 +5,10 @@ import pytest
 import cnn
 import mlp
 from utils import rna
-from utils.functions import Functions
 from utils.layer import parameters
 from utils.results import inspection
 from utils.results.plots import histograms
+from utils.training.functions import Functions
 
 SIDE = (12, 12)
 

@@ -12,10 +12,10 @@ import loaders
 from mlp import MLP
 from utils import backend, ops
 from utils.files import models
-from utils.functions import Functions
 from utils.layer import Phase, parameters
-from utils.methodology import linear_outputs
 from utils.training.augmentation import _COLUMNS, Augment, partner
+from utils.training.functions import Functions
+from utils.training.inference import linear_outputs
 from utils.training.warping import Cropped, warp
 
 OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)

@@ -10,11 +10,13 @@ import loaders
 from mlp import MLP
 from mlp.layers import Bias, FullyConnected, Hidden, Softmax
 from utils.files import models
-from utils.functions import Functions
 from utils.layer import Layer, flatten, parameter, parameters
-from utils.methodology import Silent, Trainer, once
 from utils.results import inspection
 from utils.training import optimisers
+from utils.training.functions import Functions
+from utils.training.reporter import NullReporter
+from utils.training.state import without_aliases
+from utils.training.trainer import Trainer
 
 SIDE = (12, 12)
 
@@ -195,7 +197,7 @@ class TestOutputsAreChecked:
 
 
 class TestOutputsThatLookLikeProbabilities:
-    class Told(Silent):
+    class Told(NullReporter):
         def __init__(self):
             self.warnings = []
 
@@ -255,8 +257,8 @@ class TestModelsWithAParameterUnderTwoNames:
                 self.a = self.b = Bias(2)
         shapes = {name: p.type.shape for name, p in parameters(Net()).items()}
         one, two = np.zeros(2, 'f'), np.ones(2, 'f')
-        assert list(once({'a.b': one, 'b.b': one, 'x.b': one}, shapes, Net())) == ['a.b', 'x.b']
-        assert list(once({'a.b': one, 'b.b': two}, shapes, Net())) == ['a.b', 'b.b']
+        assert list(without_aliases({'a.b': one, 'b.b': one, 'x.b': one}, shapes, Net())) == ['a.b', 'x.b']
+        assert list(without_aliases({'a.b': one, 'b.b': two}, shapes, Net())) == ['a.b', 'b.b']
 
 
 def test_a_layer_of_two_attributes_is_penalised_and_optimised_once(data):

@@ -9,10 +9,11 @@ import reference
 import loaders
 from mlp import MLP
 from utils import backend
-from utils.functions import Functions
 from utils.layer import parameter
-from utils.methodology import Trainer, linear_outputs
 from utils.training import optimisers, schedules
+from utils.training.functions import Functions
+from utils.training.inference import linear_outputs
+from utils.training.trainer import Trainer
 
 N = 12
 RATES = [.05 * (1 + k % 3) for k in range(N)]

@@ -5,19 +5,14 @@ import reference
 
 import loaders
 from mlp import MLP
-from utils import methodology
 from utils.files import models
-from utils.functions import Functions, minibatches, place_subset
-from utils.methodology import (
-    Trainer,
-    best_epoch,
-    linear_outputs,
-    measure_statistics,
-    sum_over_views,
-    test_errors,
-    validate,
-)
-from utils.training import optimisers
+from utils.training import functions, inference, optimisers
+from utils.training import trainer as trainer_module
+from utils.training.batches import minibatches, to_device
+from utils.training.functions import Functions
+from utils.training.inference import linear_outputs, measure_statistics, sum_over_views, test_errors, validate
+from utils.training.rules import best_epoch
+from utils.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -55,7 +50,7 @@ class TestTrainFunction:
     def test_makes_the_step_of_gradient_descent(self, data, count, resident):
         net = MLP((12, 12), 3, n_hidden=[], rng=np.random.default_rng(0))
         f = Functions(net, (12, 12), 6, learning_rate=.2, L1_reg=.01, L2_reg=.02,
-                      resident=place_subset(data.training) if resident else None)
+                      resident=to_device(data.training) if resident else None)
         W, b = (np.array(f.parameters[f'fc.softmax.{p}'].get_value(), dtype=float) for p in 'Wb')
         rows = np.array([5, 9, 2, 30, 31, 77], np.int32)
         x, y = data.training.images(rows), data.training.y[rows]
@@ -300,7 +295,7 @@ def test_many_steps_in_one_call_are_the_same_steps(data):
 def test_many_steps_do_not_depend_on_how_they_are_cut_into_calls(data, monkeypatch):
     states = []
     for seconds in (0, 100):
-        monkeypatch.setattr(methodology, 'CALL_SECONDS', seconds)
+        monkeypatch.setattr(trainer_module, 'CALL_SECONDS', seconds)
         t = trainer(data)
         t.many_steps = True
         t.train(2)
@@ -310,13 +305,13 @@ def test_many_steps_do_not_depend_on_how_they_are_cut_into_calls(data, monkeypat
 
 def test_more_steps_than_fit_in_one_call_are_refused(data):
     f = trainer(data).functions
-    n = methodology.MOST_STEPS + 1
+    n = functions.MOST_STEPS + 1
     with pytest.raises(ValueError, match=f'1 to 256 runs are possible in one call, got {n}'):
         f.train_many(np.zeros((n, 32), 'int32'), np.ones((n, 32), 'float32'))
 
 
 def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
-    monkeypatch.setattr(methodology, 'STAGES', ('warm-up', *methodology.STAGES))
+    monkeypatch.setattr(trainer_module, 'STAGES', ('warm-up', *trainer_module.STAGES))
     t, orders = trainer(data), []
 
     def keep(subset, order):
@@ -327,7 +322,7 @@ def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
     assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
     for (_, epoch, order), number in zip(orders, (0, 1, 2, 2)):
         np.testing.assert_array_equal(order, np.random.default_rng([5, number, epoch]).permutation(len(order)))
-    assert methodology.ORDER_SEEDS == {'train': 0, 'retrain': 1, 'anneal': 2}
+    assert trainer.ORDER_SEEDS == {'train': 0, 'retrain': 1, 'anneal': 2}
 
 
 def test_the_seed_decides_everything(data):
@@ -385,7 +380,7 @@ def with_figures(monkeypatch, *entropies):
     def validate(functions, subset):
         entropy = next(left)
         return 50 - entropy, entropy
-    monkeypatch.setattr(methodology, 'validate', validate)
+    monkeypatch.setattr(trainer_module, 'validate', validate)
 
 
 FIGURES = 3., 2., 2.5, 2., 1.9, 2.2, 1.9, 2.1, 1.8, 1.7
@@ -481,14 +476,14 @@ def test_another_backend_takes_the_same_steps(monkeypatch):
 
 @pytest.mark.parametrize('val', [True, False])
 def test_statistics_that_are_not_finite_stop_the_run_and_the_last_good_epoch_is_kept(data, monkeypatch, val):
-    measure, calls = methodology.measure_statistics, []
+    measure, calls = inference.measure_statistics, []
 
     def overflowing(functions, *args):
         measure(functions, *args)
         calls.append(1)
         if len(calls) == (3 if val else 1):
             functions.parameters['fc.hidden0.norm.var'].set_value(np.full(16, np.inf, 'float32'))
-    monkeypatch.setattr(methodology, 'measure_statistics', overflowing)
+    monkeypatch.setattr(trainer_module, 'measure_statistics', overflowing)
     t = trainer(data, val=val)
     with pytest.raises(FloatingPointError, match='fc.hidden0.norm.var is not finite'):
         t.train(3), t.retrain(), t.anneal(1)

@@ -7,6 +7,7 @@
 ==================  ===========================================================================
 """
 import glob
+import json
 import os
 import tempfile
 from contextlib import contextmanager
@@ -77,3 +78,8 @@ def rotate(path):
         number += 1
     os.rename(path, other)
     return other
+
+
+def write_json(path, value):
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')

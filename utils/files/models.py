@@ -59,7 +59,7 @@ def save(path, state, config):
     ----------
     path : path ending in .h5, .hdf5 or .pkl
     state : dict
-        From `utils.methodology.Trainer.state`.
+        From `utils.training.trainer.Trainer.state`.
     config : dict
         Made of what JSON knows.
     """

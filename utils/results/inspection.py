@@ -16,8 +16,8 @@ import pytensor
 import pytensor.tensor as pt
 
 from utils import backend
-from utils.functions import pixels
 from utils.layer import Phase, sublayers
+from utils.training.functions import pixels
 
 BINS, MOST = 60, 200_000
 
@@ -178,6 +178,6 @@ class Activations:
 
 
 def weight_histograms(arrays):
-    """Histograms of the weights, by name, in what `utils.methodology.Trainer.arrays` gives."""
+    """Histograms of the weights, by name, in what `utils.training.trainer.Trainer.arrays` gives."""
     return {path.removeprefix('parameters/'): histogram(value) for path, value in arrays.items()
             if path.startswith('parameters/') and path.rpartition('.')[2] == 'W'}

@@ -12,7 +12,7 @@ from pathlib import Path
 from utils.files.atomic import atomic_write
 from utils.results import competition, metrics
 from utils.results.plots import FIGURES
-from utils.rules import RULES
+from utils.training.rules import RULES
 
 EPOCH_COLUMNS = ('stage', 'epoch', 'rate', 'train_cross_entropy', 'validation_cross_entropy', 'validation_error',
                  'test_error', 'seconds')

@@ -2,7 +2,7 @@
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure
-from utils.rules import RULES
+from utils.training.rules import RULES
 
 
 @figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
@@ -16,7 +16,7 @@ def plot_curves(history, best=None, title='', rule='entropy'):
     Parameters
     ----------
     history : list of dict
-        From `utils.methodology.Trainer`.
+        From `utils.training.trainer.Trainer`.
     best : dict, optional
         Entry of the kept epoch.
     title : str

@@ -71,7 +71,7 @@ class Subject:
     histograms : list of dict
         Of weights and outputs of layers, one per epoch; see `utils.results.inspection.histogram`.
     history : list of dict
-        One row per epoch, see `utils.methodology.Trainer`; empty where the model was tested only.
+        One row per epoch, see `utils.training.trainer.Trainer`; empty where the model was tested only.
     best : dict or None
         The row of the kept epoch.
     title : str

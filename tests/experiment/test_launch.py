@@ -1,0 +1,534 @@
+"""The launcher: the thesis's script, resuming, what bad arguments get, the command line."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnn
+import launch
+import loaders
+import mlp
+from utils import rna
+from utils.files import models
+from utils.layer import Layer
+
+ROOT = Path(__file__).parents[2]
+SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
+             verbose=0, report=False)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def small(tiny_set, **options):
+    return launch.test(**{**SMALL, 'dataset': tiny_set, 'savename': 'models/m.h5', **options})
+
+
+def lines_without_times(history):
+    return [{k: v for k, v in row.items() if k != 'seconds'} for row in history]
+
+
+def parameters_of(path):
+    return {k: v for k, v in models.load(path)[0]['arrays'].items() if k.startswith('parameters/')}
+
+
+def same_models(a, b):
+    a, b = parameters_of(a), parameters_of(b)
+    return list(a) == list(b) and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_patience_ends_stage_train_and_is_recorded(tiny_set, capsys):
+    result = small(tiny_set, n_epochs=40, patience=2, rule='error', p_drop=0., verbose=1)
+    trained = [row for row in result.history if row['stage'] == 'train']
+    assert len(trained) == result.epoch + 2 < 40 and 'no new minimum in 2 epochs' in capsys.readouterr().out
+    assert result.config['options']['patience'] == 2
+    again = launch.test(resume=result.savename, verbose=0)
+    assert lines_without_times(again.history) == lines_without_times(result.history)
+
+
+def test_the_script_of_the_thesis_runs_but_for_imports_and_paths(tiny_set, capsys):
+    from launch import test
+    result = test(
+        learning_rate=0.1,
+        L1_reg=0.,
+        L2_reg=0.,
+        n_epochs=2,
+        dataset=tiny_set,
+        batch_size=100,
+        n_hidden=[32],
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=[0.2, 0.3, 0.4, 0.5],
+        gaussian_std=0.,
+        val=True,
+        trainShared=False,
+        im_dim=[12, 12],
+        savename='TrainedModels/save.pkl',
+        network_args={'width': 1 / 16})
+    out = capsys.readouterr().out
+    lines = [line.split(',')[0] for line in out.splitlines() if ' epoch ' in line and 'images/s' in line]
+    assert lines == ['train epoch 1/2', 'train epoch 2/2',
+                     *(f'retrain epoch {k}/{result.epoch}' for k in range(1, result.epoch + 1)),
+                     *(f'anneal epoch {k}/10' for k in range(1, 11))]
+    assert len(re.findall(r'epoch \d/2, validation error \d+\.\d\d % \(cross-entropy: ', out)) == 2
+    assert len(re.findall(r' epoch \d+/\d+, train cost \d\.\d+ \(', out)) == result.epoch + 10
+    assert 'test error, ' in out and 'special test error, whole' in out
+    assert 'entropy point: epoch' in out and 'total time 0:' in out
+    assert re.search(r'^#\d +A BN-drop \(set 2\) .*<--$', out, re.M)
+    assert Path('TrainedModels/save.pkl').is_file() and result.figure.is_file()
+    assert result.test_error == result.errors['plain']['whole']['error']
+    assert result.special_test_error == result.errors['special']['whole']['error']
+    assert result.config['options']['learning_rate'] == .1
+
+
+def test_without_validation_it_prints_train_cost_and_test_error(tiny_set, capsys):
+    result = small(tiny_set, val=False, show_test=True, verbose=1)
+    out = capsys.readouterr().out
+    assert len(re.findall(r' epoch \d/[12], train cost \d\.\d+, test error \d+\.\d\d % \(', out)) == 3
+    assert result.epoch is None and result.validation_error is None
+    assert [row['stage'] for row in result.history] == ['train', 'train', 'anneal']
+
+
+def test_with_validation_and_show_test_it_prints_both_errors(tiny_set, capsys):
+    small(tiny_set, show_test=True, verbose=1)
+    assert len(re.findall(r'^train epoch \d/2, validation error \d+\.\d\d %, test error \d+\.\d\d % \(',
+                          capsys.readouterr().out, re.M)) == 2
+
+
+@pytest.mark.parametrize('options, label', [
+    ({'network': cnn.A}, 'A BN-drop (set 2)'), ({'network': cnn.A, 'batch_norm': False}, 'A drop (set 2)'),
+    ({'network': cnn.A, 'p_drop': 0., 'p_dropConv': [0.] * 4}, 'A BN (set 2)'), ({'network': mlp.MLP, 'p_drop': 0.,
+     'batch_norm': False}, 'MLP (set 2)'), ({'name': 'mine'}, 'mine')])
+def test_results_are_named_in_the_manner_of_the_thesis(tiny_set, options, label):
+    with loaders.load(tiny_set) as data:
+        assert launch._label({'network': mlp.MLP, 'batch_norm': True, 'p_drop': .5, 'p_dropConv': None, 'name': None,
+                              **options}, data) == label
+
+
+def test_it_learns(tiny_set):
+    result = small(tiny_set, n_epochs=8, n_hidden=[16], p_drop=0.)
+    assert result.test_error < 40 and result.special_test_error < 40         # chance: 66.7
+    assert result.rank == 1 + sum(e < result.special_test_error for e in (29.53, 30.83, 31.15, 32.60, 35.09))
+
+
+class Mine(Layer):
+    """A network as a user's script has it: takes fewer arguments than those of the library."""
+
+    def __init__(self, im_dim, n_classes, n_hidden=(8,), filters=2, *, rng):
+        from cnn.layers import Conv, MaxPool, sides_after
+        from mlp.layers import FullyConnected
+        self.conv = Conv(1, filters, pool=MaxPool(2), rng=rng)
+        height, width = sides_after(self, im_dim)
+        self.fc = FullyConnected(height * width * filters, n_classes, n_hidden, rng=rng)
+
+    def __call__(self, x, phase):
+        return self.fc(self.conv(x, phase), phase)
+
+
+def test_a_network_of_the_users_own(tiny_set):
+    result = small(tiny_set, network=Mine, network_args={'filters': 3})
+    assert result.name.startswith('Mine')
+    assert parameters_of('models/m.h5')['parameters/conv.W'].shape == (3, 3, 1, 3)
+    with pytest.raises(ValueError, match='does not take p_drop; it takes n_hidden, filters'):
+        small(tiny_set, network=Mine, p_drop=.5)
+    with pytest.raises(ValueError, match="does not take network_args 'width'; it takes filters"):
+        small(tiny_set, network=Mine, network_args={'width': 3})
+    with pytest.raises(ValueError, match='network class of a script, Mine: pass it as network='):
+        launch.test(resume='models/m.h5')
+    with pytest.raises(ValueError, match='pass it as network='):
+        launch.predict('models/m.h5', np.zeros((1, 12, 12), np.uint8))
+    assert launch.predict('models/m.h5', np.zeros((1, 12, 12), np.uint8), network=Mine).shape == (1, 3)
+    again = launch.test(resume='models/m.h5', network=Mine, verbose=0)
+    assert again.test_error == result.test_error
+
+
+def test_a_network_of_a_script_by_its_name(tiny_set):
+    Path('mynets.py').write_text('import mlp\nclass Small(mlp.MLP):\n    pass\n')
+    assert small(tiny_set, network='mynets.py:Small').name.startswith('Small')
+    with pytest.raises(ValueError, match="'mynets.py' has no class Smal"):
+        small(tiny_set, network='mynets.py:Smal')
+
+
+# --------------------------------------------------------------------------------------- resuming
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize('suffix, error, after', [
+    (suffix, error, after) for k, after in enumerate((1, 3, 5))
+    for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[::-1 if k % 2 else 1])])
+def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
+    options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
+    if suffix == '.h5':
+        options = {**MEANS, 'anneal_epochs': 2, 'save_every': 100}
+    whole = small(tiny_set, savename=f'whole{suffix}', **options)
+    assert len(whole.history) > after
+    epochs = []
+
+    def stop(row):
+        epochs.append(row)
+        if len(epochs) == after:
+            raise error
+    with pytest.raises(error):
+        small(tiny_set, savename=f'cut{suffix}', on_epoch=stop, **options)
+    assert len(models.load(f'cut{suffix}')[0]['history']) == after
+    resumed = launch.test(resume=f'cut{suffix}', verbose=0)
+    assert same_models(f'whole{suffix}', f'cut{suffix}')
+    assert lines_without_times(resumed.history) == lines_without_times(whole.history)
+    assert resumed.errors == whole.errors
+
+
+def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monkeypatch):
+    whole = small(tiny_set, savename='whole.h5', n_epochs=3)
+    calls = []
+    original = launch.reporting.Console.minibatch
+
+    def minibatch(self, *args):
+        calls.append(1)
+        if len(calls) == 6:                 # the second minibatch of the second epoch
+            raise KeyboardInterrupt
+        original(self, *args)
+    with monkeypatch.context() as patch:
+        patch.setattr(launch.reporting.Console, 'minibatch', minibatch)
+        with pytest.raises(KeyboardInterrupt):
+            small(tiny_set, savename='cut.h5', n_epochs=3)
+    assert len(models.load('cut.h5')[0]['history']) == 1
+    launch.test(resume='cut.h5', dataset=tiny_set, verbose=0)
+    assert same_models('whole.h5', 'cut.h5')
+    assert whole.epoch
+
+
+def test_a_finished_experiment_is_given_more_epochs(tiny_set):
+    small(tiny_set, savename='long.h5', n_epochs=4)
+    small(tiny_set, savename='short.h5', n_epochs=2)
+    launch.test(resume='short.h5', n_epochs=4, savename='longer.h5', verbose=0)
+    assert same_models('long.h5', 'longer.h5')
+    assert len([r for r in models.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
+    launch.test(resume='long.h5', savename='copy.h5', verbose=0)
+    assert same_models('long.h5', 'copy.h5')
+
+
+@pytest.mark.parametrize('stop_after, changes, message', [
+    (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
+    (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
+    (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
+    (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3')])
+def test_fewer_epochs_than_are_done_are_refused_on_resuming(tiny_set, stop_after, changes, message):
+    def stop(row):
+        if (row['stage'], row['epoch']) == ('train', stop_after):
+            raise Interrupted
+    try:
+        small(tiny_set, n_epochs=3, anneal_epochs=2, on_epoch=stop)
+    except Interrupted:
+        pass
+    before, runs = Path('models/m.h5').read_bytes(), len(list(Path('models/m').iterdir()))
+    with pytest.raises(ValueError, match=message):
+        launch.test(resume='models/m.h5', verbose=0, **changes)
+    assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == runs
+
+
+def test_a_model_that_says_fewer_epochs_than_it_had_goes_on_and_says_what_is_true(tiny_set):
+    small(tiny_set, n_epochs=3)
+    state, config = models.load('models/m.h5')
+    models.save('models/m.h5', state, {**config, 'options': {**config['options'], 'n_epochs': 1, 'anneal_epochs': 0}})
+    assert launch.test(resume='models/m.h5', verbose=0).config['options']['n_epochs'] == 3
+    again = launch.test(resume='models/m.h5', anneal_epochs=2, verbose=0)
+    assert [row['stage'] for row in again.history].count('train') == 3
+    assert models.load('models/m.h5')[1]['options']['n_epochs'] == 3
+
+
+def test_more_epochs_of_stage_train_may_come_with_fewer_of_stage_anneal(tiny_set):
+    small(tiny_set, savename='long.h5', n_epochs=3, anneal_epochs=1)
+    small(tiny_set, n_epochs=2, anneal_epochs=2)
+    launch.test(resume='models/m.h5', n_epochs=3, anneal_epochs=1, verbose=0)
+    assert same_models('long.h5', 'models/m.h5')
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'learning_rate': .5}, 'trained with learning_rate=0.1, not 0.5'),
+    ({'network': 'A'}, "trained with network='MLP', not 'A'"),
+    ({'n_hidden': [9], 'seed': 3}, r'n_hidden=\[8\], not \[9\]; seed=0, not 3')])
+def test_what_decides_the_result_cannot_be_changed_on_resuming(tiny_set, changes, message):
+    small(tiny_set)
+    with pytest.raises(ValueError, match=message):
+        launch.test(resume='models/m.h5', **changes)
+
+
+def test_resuming_another_architecture_lists_the_names(tiny_set):
+    class MLP(mlp.MLP):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.body = self.fc
+            del self.fc
+
+        def __call__(self, x, phase):
+            return self.body(x, phase)
+    small(tiny_set)
+    before = Path('models/m.h5').read_bytes()
+    with pytest.raises(ValueError, match='missing: parameters/body.hidden0.W, .*; unexpected: .*parameters/fc.hidden0.W'):
+        launch.test(resume='models/m.h5', network=MLP, verbose=0)
+    assert Path('models/m.h5').read_bytes() == before
+
+
+def test_resuming_on_another_data_set_is_refused(tiny_set, tiny_originals, tmp_path):
+    small(tiny_set)
+    tiny_originals.images[0, 0, 0] ^= 1
+    other, = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, log=lambda *line: None)
+    tiny_originals.images[0, 0, 0] ^= 1
+    with pytest.raises(ValueError, match='was trained on another data set'):
+        launch.test(resume='models/m.h5', dataset=other, verbose=0)
+
+
+def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
+    small(tiny_set)
+    first = Path('models/m.h5').read_bytes()
+    small(tiny_set, seed=1, verbose=1)
+    assert Path('models/m.1.h5').read_bytes() == first
+    assert "'models/m.h5' was there already; it is now 'models/m.1.h5'" in capsys.readouterr().out
+
+
+# -------------------------------------------------------------------------------------- bad input
+
+@pytest.mark.parametrize('options, message', [
+    ({'network': cnn.A, 'p_dropConv': [.1, .2]}, 'each of the 4 convolutions of network A, got 2'),
+    ({'im_dim': [48, 48]}, r'size of the images of .* \[12, 12\], got \[48, 48\]'),
+    ({'im_dim': [48]}, 'im_dim must be height and width'),
+    ({'network': cnn.B, 'p_dropConv': None}, '12x12 pixels are too small for network B: 1x1 are left at conv6'),
+    ({'p_drop': 1.}, r'p_drop must be probabilities of dropping in \[0, 1\), got 1.0'),
+    ({'p_drop': -.5}, r'in \[0, 1\), got -0.5'),
+    ({'network': cnn.A, 'p_dropConv': [0, 0, 0, 2]}, r'p_dropConv must be probabilities .*got \[0, 0, 0, 2\]'),
+    ({'dataset': 'absent.h5'}, 'absent.h5'),
+    ({'savename': 'x.doc'}, "must end in .h5, .hdf5, .pkl, got 'x.doc'"),
+    ({'batch_size': 201}, 'between 1 and the 200 images of the reduced_training set, got 201'),
+    ({'batch_size': 2.5}, 'batch_size must be a whole number >= 1, got 2.5'),
+    ({'n_epochs': 0}, 'n_epochs must be a whole number >= 1, got 0'),
+    ({'patience': -1}, 'patience must be a whole number >= 0, got -1'),
+    ({'patience': 2, 'val': False}, 'patience goes by the validation images'),
+    ({'learning_rate': 0}, 'learning_rate must be a number > 0, got 0'),
+    ({'learning_rate': '0.1'}, "learning_rate must be a number > 0, got '0.1'"),
+    ({'L2_reg': -1}, 'L2_reg must be a number >= 0, got -1'),
+    ({'momentum': 1}, r'momentum must be a number in \[0, 1\), got 1'),
+    ({'n_hidden': [3, -1]}, 'n_hidden must be a list of whole numbers >= 1'),
+    ({'activation': 'relus'}, 'activation must be one of relu, sigmoid, tanh'),
+    ({'activation': 3}, 'activation must be'),
+    ({'precision': 'half'}, "precision must be one of float32, tf32, bf16, got 'half'"),
+    ({'rule': 'luck'}, "rule must be 'entropy' or 'error', got 'luck'"),
+    ({'seed': -1}, 'seed must be'), ({'seed': 2 ** 32}, 'seed must be'),
+    ({'val': 'yes'}, "val must be True or False, got 'yes'"),
+    ({'network': 'AA'}, "network must be one of A, B, C, D, VGG, ResNet18, LeNet5, MLP or script.py:Class, got 'AA'"),
+    ({'network_args': [1]}, 'network_args must be a dict'),
+    ({'network_args': {'f': object()}}, 'does not take network_args'),
+    ({'resume': 'absent.h5'}, 'no model file')])
+def test_bad_arguments_get_one_clear_error_before_anything_is_trained(tiny_set, options, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        small(tiny_set, **options)
+    assert not list(Path('.').rglob('*.h5'))
+
+
+def test_an_unknown_argument_is_refused_with_the_nearest_known_one():
+    with pytest.raises(TypeError, match="no argument 'learning_rte'; did you mean 'learning_rate'"):
+        launch.test(learning_rte=.1)
+
+
+def test_foreign_files_are_refused(tiny_set):
+    Path('text.h5').write_text('not HDF5')
+    with pytest.raises(ValueError, match='text.h5'):
+        small('text.h5')
+    Path('fer2013.csv').write_text('emotion,pixels,Usage')
+    with pytest.raises(ValueError, match="made of FER2013 in any layout by: python -m loaders 'fer2013.csv'"):
+        small('fer2013.csv')
+    small(tiny_set)
+    with pytest.raises(ValueError, match='m.h5'):
+        small('models/m.h5', savename='other.h5')
+    with pytest.raises(ValueError, match='not a symfer model'):
+        launch.test(resume=tiny_set)
+
+
+# -------------------------------------------------------------------------------------- prediction
+
+def test_predict_gives_probabilities_of_single_images_and_batches(tiny_set):
+    result = small(tiny_set, n_epochs=6, p_drop=0.)
+    with loaders.load(tiny_set) as data:
+        images, labels = data.test.images(), data.test.y
+    p = launch.predict('models/m.h5', images, batch_size=32)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert 100 * (p.argmax(axis=1) != labels).mean() == pytest.approx(result.test_error)
+    np.testing.assert_allclose(launch.predict('models/m.h5', images[5:6]), p[5:6], rtol=1e-4)
+    for wrong in (images[0], images.astype(float), images[:, :10], images[:0]):
+        with pytest.raises(ValueError, match=r'uint8 of shape \(n, 12, 12\)'):
+            launch.predict('models/m.h5', wrong)
+
+
+# ------------------------------------------------------------------------------------ command line
+
+def shell(*arguments, **kwargs):
+    return subprocess.run([sys.executable, ROOT / 'launch.py', *map(str, arguments)], capture_output=True, text=True,
+                          **kwargs)
+
+
+def test_every_argument_of_test_is_an_option():
+    import inspect
+    parser = launch._parser()
+    flags = {flag for action in parser._actions for flag in action.option_strings}
+    for name in inspect.signature(launch.test).parameters:
+        if name != 'on_epoch':
+            assert f'--{name}' in flags
+    text = parser.format_help()
+    assert all(action.help for action in parser._actions) and 'default: 0.1' in text
+
+
+def test_the_command_line_runs_an_experiment(tiny_set):
+    done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_hidden', 8, 4, '--n-epochs', 2, '--anneal_epochs', 1,
+                 '--batch_size', 50, '--activation', 'tanh', '--no-trainShared', '--savename', 'cli/m.h5')
+    assert done.returncode == 0, done.stderr
+    assert 'train epoch 2/2, validation error' in done.stdout
+    assert done.stderr == ''
+    options = models.load('cli/m.h5')[1]['options']
+    assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
+
+
+def test_abbreviated_and_unknown_options_are_refused(capsys):
+    for option in ('--learning_rat', '--epochs'):
+        with pytest.raises(SystemExit) as stop:
+            launch.main([option, '3'])
+        assert stop.value.code == 2 and f'unrecognized arguments: {option} 3' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['evalute', 'm.h5', 's.h5'], "no command 'evalute'; did you mean 'evaluate'? (commands: evaluate, compare"),
+    (['predict', 'm.h5'], "no command 'predict'; launch.predict(model, images) does it in Python"),
+    (['sweeps'], "no command 'sweeps'; write --sweep ARG=V,V"),
+    (['set2.h5'], "no command 'set2.h5'; an experiment takes options alone, as in --dataset SET"),
+    (['help', 'compar'], "no command 'compar'; did you mean 'compare'?")])
+def test_an_unknown_command_gets_one_line_with_the_nearest(arguments, message, capsys):
+    assert launch.main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert message in error and error.startswith('error: ') and error.count('\n') == 1 and not out
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--epochs', '3'], "unrecognized arguments: --epochs 3; did you mean '--n_epochs'?"),
+    (['--seed', 'x'], "argument --seed: invalid int value: 'x'"),
+    (['--seed'], 'argument --seed: expected one argument'),
+    (['evaluate', 'm.h5'], 'the following arguments are required: SET'),
+    (['compare', 'a', '--fold', 'b'], "did you mean '--folder'?"),
+    (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
+    (['--network_args', '{"width": 1'], 'got \'{"width": 1\': Expecting \',\' delimiter at its end'),
+    (['--schedule_args', ''], "got '': Expecting value at its end"),
+    (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
+    (['--augment', '[' * 100000], 'expected JSON of a few levels')])
+def test_a_wrong_option_gets_one_line_in_place_of_all_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        launch.main(arguments)
+    out, error = capsys.readouterr()
+    assert message in error and error.startswith('error: ') and error.count('\n') == 1
+    assert stop.value.code == 2 and not out
+
+
+def test_help_is_a_command_too(capsys):
+    texts = []
+    for arguments in (['help'], ['--help'], ['help', 'evaluate'], ['evaluate', '--help']):
+        with pytest.raises(SystemExit) as stop:
+            launch.main(arguments)
+        assert not stop.value.code
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and texts[2] == texts[3]
+    assert '--learning_rate' in texts[0] and 'MODEL SET' in texts[2]
+
+
+def test_what_the_documentation_names_is_public_and_documented():
+    pages = [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'), *(ROOT / 'examples').glob('*.py')]
+    named = {name for page in pages for name in re.findall(r'\blaunch\.(\w+)(?=[(`])', page.read_text())}
+    assert {'test', 'predict', 'read_config'} <= named <= set(launch.__all__)
+    for name in launch.__all__:
+        assert getattr(launch, name).__module__ == 'launch' and getattr(launch, name).__doc__
+
+
+def test_read_config_names_an_argument_that_test_does_not_take():
+    Path('c.yaml').write_text('learning_rat: 1')
+    with pytest.raises(ValueError, match="'c.yaml': test.. has no argument 'learning_rat'; did you mean 'learning_rate'"):
+        launch.read_config('c.yaml')
+
+
+def test_errors_on_the_command_line_are_one_line(tiny_set):
+    done = shell('--dataset', tiny_set, '--network', 'A', '--p_dropConv', .1)
+    assert done.returncode == 2
+    assert done.stderr == ('error: p_dropConv must have one probability for each of the 4 convolutions of network A, '
+                           'got 1: [0.1]\n')
+
+
+def test_nothing_is_said_about_a_missing_compiler(tiny_set):
+    done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_epochs', 1, '--batch_size', 50, '--savename', 'm.h5',
+                 env={'PATH': '/nowhere', 'HOME': '/nowhere'})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ''
+
+
+# --------------------------------------------------------------------- optimisers, schedules, averages
+
+MEANS = dict(optimiser='adamw', optimiser_args={'beta2': .99}, weight_decay=.01, clip_norm=1., learning_rate=.01,
+             schedule='cosine', schedule_args={'warmup': 1}, average=.9, label_smoothing=.1, n_epochs=3)
+
+
+def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
+    def stop(row):
+        if row['stage'] == 'retrain':
+            raise Interrupted
+    with pytest.raises(Interrupted):
+        small(tiny_set, savename='cut.h5', on_epoch=stop, **MEANS)
+    state, config = models.load('cut.h5')
+    assert {key: config['options'][key] for key in MEANS} == MEANS
+    assert {path.split('/')[1].split('.')[0] for path in state['arrays'] if path.startswith('optimiser/')} == {
+        'step', 'mean', 'square', 'averaged', 'trained'}
+    with pytest.raises(ValueError, match="was trained with optimiser='adamw', not 'adam'"):
+        launch.test(resume='cut.h5', optimiser='adam')
+    with pytest.raises(ValueError, match='n_epochs=5 the schedule'):
+        launch.test(resume='cut.h5', n_epochs=5, verbose=0)
+    assert len(list(Path('cut').glob('run-*'))) == 1
+
+
+def signs(gradients, parameters, rate, scale=1.):
+    """Steps by the sign of the gradient."""
+    return {p: p - scale * rate * (gradients[name] > 0) for name, p in parameters.items()}, {}
+
+
+def halves(epoch, n_epochs, figures):
+    return .5 ** epoch
+
+
+def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
+    result = small(tiny_set, optimiser=signs, optimiser_args={'scale': .5}, schedule=halves)
+    assert result.config['options']['optimiser'] == 'signs' and result.config['options']['schedule'] == 'halves'
+    assert [row['rate'] for row in result.history[:2]] == [.1, .05]
+    with pytest.raises(ValueError, match='a function of a script as optimiser, signs: pass it as optimiser='):
+        launch.test(resume='models/m.h5')
+    again = launch.test(resume='models/m.h5', optimiser=signs, schedule=halves, verbose=0)
+    assert again.test_error == result.test_error
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'optimiser': 'sdg'}, 'optimiser must be one of sgd, rmsprop, adam, adamw or script.py:function.*mean sgd'),
+    ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
+    ({'optimiser': 'adam', 'momentum': .9}, "are of optimiser 'sgd', got 'adam'"),
+    ({'optimiser': 'adam', 'optimiser_args': {'beta': .9}}, "does not take 'beta' of optimiser_args; it takes beta1"),
+    ({'optimiser_args': {'beta1': .9}}, "optimiser 'sgd' does not take 'beta1' of optimiser_args; it takes nothing"),
+    ({'optimiser_args': .9}, 'optimiser_args must be a dict, got 0.9'),
+    ({'optimiser': 'adam', 'optimiser_args': {'beta1': 1.}}, r'beta1 of an optimiser must be a number in \[0, 1\)'),
+    ({'schedule': 'cosin'}, 'did you mean cosine'),
+    ({'schedule': 'step', 'schedule_args': {'patience': 2}}, "schedule 'step' does not take 'patience'"),
+    ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
+    ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
+    ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
+    ({'average': 1}, r'average must be a number in \[0, 1\), got 1'),
+    ({'label_smoothing': 1.}, r'label_smoothing must be a number in \[0, 1\), got 1.0')])
+def test_wrong_optimisers_and_schedules_are_refused(tiny_set, options, message):
+    with pytest.raises(ValueError, match=message):
+        small(tiny_set, **options)
+    assert not Path('models/m').exists()

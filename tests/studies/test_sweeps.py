@@ -1,0 +1,299 @@
+"""Many runs: grids, going on with what was interrupted, workers, search, the learning-rate range test."""
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import launch
+import loaders
+import mlp
+from utils.files import locks
+from utils.record import reading, table
+from utils.studies import grid, lr_finder, search, workers
+
+ROOT = Path(__file__).parents[2]
+SMALL = dict(network='MLP', n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
+             report=False)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_grids_are_read_as_yaml_with_commas_inside_brackets():
+    assert grid.parse_grid(['learning_rate=0.05,1e-3', 'n_hidden=[8],[8,4]', 'network=MLP,A', 'val=true,false']) == {
+        'learning_rate': [.05, .001], 'n_hidden': [[8], [8, 4]], 'network': ['MLP', 'A'], 'val': [True, False]}
+    assert grid.parse_grid(['augment={zoom: 1e-1}']) == {'augment': [{'zoom': .1}]}
+    assert search.parse_space(['L2_reg=log:1e-6..1E-3']) == {'L2_reg': ('float', 1e-6, 1e-3, True)}
+
+
+@pytest.mark.parametrize('texts, message', [
+    (['a'], "expected argument=value,value,..., got 'a'"), (['a='], 'expected'), (['=3'], 'expected'),
+    (['a=1,,2'], 'expected'), (['a=[1'], 'expected'), (['a=1', 'a=2'], "'a' is given twice"),
+    (['a={b: 1, b: 2}'], 'cannot be read')])
+def test_wrong_grids_are_refused(texts, message):
+    with pytest.raises(ValueError, match=message):
+        grid.parse_grid(texts)
+
+
+def test_points_are_all_combinations_and_have_names_of_their_own():
+    points = grid.points({'learning_rate': [.05, .1], 'n_hidden': [[8], [8, 4]]}, [0, 1], 'models/s')
+    assert len(points) == 8 and len({point['savename'] for point in points}) == 8
+    assert points[3] == {'learning_rate': .05, 'n_hidden': [8, 4], 'seed': 1,
+                         'savename': 'models/s_learning_rate=0.05_n_hidden=8-4_seed=1.h5'}
+    with pytest.raises(ValueError, match='cannot be over seed: use seeds'):
+        grid.points({'seed': [1]}, [0], 's')
+    with pytest.raises(ValueError, match='two points of the sweep are the same'):
+        grid.points({'n_epochs': [1, 1]}, [0], 's')
+
+
+def test_wrong_arguments_of_a_sweep_are_refused_before_anything_runs(tiny_set, capsys):
+    for arguments, message in ((['--sweep', 'learning_rat=1'], "no argument 'learning_rat'; did you mean"),
+                               (['--sweep', 'learning_rate=0.1,-1'], 'learning_rate must be a number > 0, got -1'),
+                               (['--sweep', 'n_epochs=1', '--workers', 'many'], 'workers must be'),
+                               (['--workers', '2'], 'are for --sweep'),
+                               (['--sweep', 'n_epochs=1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--seeds', '1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--search', 'p_drop=0.2..0.7', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
+                               (['--search', 'p_drop=0.7..0.2'], 'low < high'),
+                               (['--search', 'p_drop=0.2..1.5'], r'p_drop must be probabilities')):
+        assert launch.main(['--dataset', str(tiny_set), *arguments]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith('error: ') and message in error and error.count('\n') == 1
+    assert not list(Path('.').rglob('*.h5'))
+
+
+class Stop(Exception):
+    pass
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monkeypatch):
+    options = dict(dataset=str(tiny_set), savename='models/s.h5', verbose=0, **SMALL)
+    epochs, whole = [], launch.test
+
+    @functools.wraps(whole)
+    def cut(*args, **kwargs):
+        def stop(row):
+            epochs.append((row['stage'], row['epoch']))
+            if epochs.count(('train', 1)) == 2:         # of the second point
+                raise Stop
+        return whole(*args, **{**kwargs, 'on_epoch': stop})
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, 'test', cut)
+        with pytest.raises(Stop):
+            launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
+    first, second = 'models/s_learning_rate=0.1_seed=1', 'models/s_learning_rate=0.002_seed=1'
+    before = len(list(Path('models').rglob('run-*')))
+    models = launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
+    assert set(models) == {Path(f'{first}.h5'), Path(f'{second}.h5')}
+    assert len(list(Path(first).glob('run-*'))) == 1 and before == 2
+    assert json.loads(Path(f'{second}/run-002/run.json').read_text())['resumed'] == f'{second}.h5'
+    for mine, folder in ((first, tiny_runs[0]), (second, tiny_runs[2])):        # the same points, never interrupted
+        a, b = models.load(f'{mine}.h5')[0]['arrays'], models.load(folder.parent.with_name(
+            folder.parent.name + '.h5'))[0]['arrays']
+        assert all(np.array_equal(a[key], b[key]) for key in a)
+    table = Path('models/experiments.csv').read_text()
+    launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
+    assert Path('models/experiments.csv').read_text() == table         # nothing ran twice
+
+
+def runs_of_a_sweep(options, **changes):
+    """How many runs there are after a sweep of one point."""
+    launch.sweep({'learning_rate': [.1]}, [1], **{**options, **changes})
+    return len(list(Path('models').rglob('run-0*')))
+
+
+def test_a_finished_point_is_known_by_what_decides_its_result(tiny_set, tiny_originals):
+    options = {**SMALL, 'n_epochs': 1, 'dataset': 'data/set2.h5', 'savename': 'models/s.h5', 'verbose': 0}
+    Path('data').mkdir()
+    Path('data/set2.h5').write_bytes(Path(tiny_set).read_bytes())
+    assert runs_of_a_sweep(options) == 1
+    Path('moved.h5').write_bytes(Path(tiny_set).read_bytes())
+    for harmless in ({'name': 'renamed'}, {'report': True}, {'trainShared': False}, {'im_dim': [12, 12]},
+                     {'dataset': 'moved.h5'}, {'momentum': 0}):
+        assert runs_of_a_sweep(options, **harmless) == 1
+    assert runs_of_a_sweep(options, momentum=.5) == 2
+    assert runs_of_a_sweep(options, momentum=.5) == 2
+    assert runs_of_a_sweep(options) == 2                # the first is still there
+    loaders.build(tiny_originals, sets=(2,), out='data', validation=20, log=lambda *line: None)
+    assert runs_of_a_sweep(options) == 3
+
+
+def test_a_point_of_an_early_version_is_known_without_digest_and_later_arguments(tiny_set):
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/s.h5', 'verbose': 0}
+    assert runs_of_a_sweep(options) == 1
+    folder, = Path('models').rglob('run-001')
+    run, config = (folder / 'run.json').read_text(), (folder / 'config.yaml').read_text()
+    about = json.loads(run)
+    del about['content_digest']
+    (folder / 'run.json').write_text(json.dumps(about))
+    config = config.replace('clip_norm: 0.0\n', '').replace('gaussian_std: 0.0\n', 'gaussian_std: null\n')
+    (folder / 'config.yaml').write_text(config)
+    assert 'gaussian_std: null' in config
+    assert 'clip_norm' not in (folder / 'config.yaml').read_text()
+    assert runs_of_a_sweep(options) == 1
+    assert runs_of_a_sweep(options, clip_norm=1.) == 2
+
+
+def test_a_point_of_an_edited_network_is_run_again(tiny_set):
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/s.h5', 'verbose': 0,
+               'network': 'mine.py:Mine'}
+    for k, (body, runs) in enumerate((('pass', 1), ('"Text."', 1), ('x = 1', 2), ('x = 1', 2))):
+        Path('mine.py').write_text(f'import mlp\nclass Mine(mlp.MLP):\n    {body}\n')
+        os.utime('mine.py', (k, k))
+        assert runs_of_a_sweep(options) == runs
+    Path('mine.py').write_text('import mlp\nclass Mine(mlp.MLP):\n    x = 2\n')
+    assert runs_of_a_sweep(options, accept_changed_network=True) == 2
+
+
+def test_a_point_that_another_process_is_at_is_left_to_it(tiny_set):
+    with locks.try_model_lock('models/m.h5') as mine:
+        assert mine
+        code = f'import sys; sys.path.insert(0, {str(ROOT)!r}); from utils import sweeps\n' \
+               'with sweeps.claimed("models/m.h5") as mine: print(mine)'
+        assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout == 'False\n'
+    with locks.try_model_lock('models/m.h5') as mine:
+        assert mine
+
+
+def test_a_point_that_fails_is_told_of_and_the_others_run(tiny_set):
+    with pytest.raises(ValueError, match='1 of 2 points failed; .*learning_rate=1e.30.*not finite'):
+        launch.sweep({'learning_rate': [1e30, .1]}, [0], dataset=str(tiny_set), verbose=0, savename='models/f.h5',
+                     **{**SMALL, 'n_epochs': 1, 'batch_norm': False})
+    statuses = [row['status'].split(':')[0] for row in table.read_table('models/experiments.csv')]
+    assert statuses == ['failed', 'finished']
+
+
+def test_processes_share_the_points_and_one_that_is_killed_is_replaced(tmp_path):
+    """With a stand-in for the work, which dies by a signal the first time."""
+    code = ('import json, os, pathlib, signal, sys; o = json.load(sys.stdin); p = pathlib.Path(o["savename"]);'
+            'n = int(p.read_text()) if p.exists() else 0; p.write_text(str(n + 1));'
+            'n == 0 and o["dies"] and os.kill(os.getpid(), signal.SIGKILL); sys.exit("no good" if o["bad"] else 0)')
+    points = [{'savename': f'{k}', 'dies': k == 1, 'bad': k == 2} for k in range(4)]
+    said = []
+    failures = workers.in_processes(points, [sys.executable, '-c', code], 2, said.append)
+    assert failures == {'2': 'no good'}
+    assert [Path(str(k)).read_text() for k in range(4)] == ['1', '2', '1', '1']
+    assert sum('died (signal 9)' in line for line in said) == 1
+
+
+def test_rate_range_finds_the_steepest_descent_of_a_bowl():
+    w, rate = np.array([10.]), [0.]
+
+    def train(batch):
+        cost = float(w[0] ** 2)
+        w[0] -= rate[0] * 2 * w[0]
+        return cost
+    rates, costs, smooth, suggestion = lr_finder.rate_range(train, range(200), lambda r: rate.__setitem__(0, r), 1e-3,
+                                                         1e3, steps=100)
+    assert costs[0] == 100 and 1e-3 < suggestion < 1 < rates[-1] < 1e3       # it diverges from rate 1 on
+    assert smooth[0] == pytest.approx(costs[0])
+    np.testing.assert_allclose(np.diff(np.log(rates)), np.log(1e6) / 99)
+
+
+def test_rate_range_of_a_network(tiny_set, capsys):
+    assert launch.main(['rates', '--dataset', str(tiny_set), '--network', 'MLP', '--n_hidden', '8', '--batch_size',
+                        '20', '--steps', '25']) == 0
+    assert 'tried rates from 0.0001 to ' in capsys.readouterr().out and Path('rates.png').stat().st_size > 1000
+    assert launch.main(['rates', '--lowest', '2', '--highest', '1']) == 2
+    assert capsys.readouterr().err.startswith('error: expected 0 < lowest < highest')
+
+
+def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
+    optuna = pytest.importorskip('optuna')
+    done, saved = [], {}
+
+    def work(point, on_epoch):
+        """Stands for `launch.run_point`: the cost is the distance of the rate from 0.1, hopeless above 0.5."""
+        if len(done) == 3 and not saved:
+            saved.update(point)
+            raise KeyboardInterrupt
+        done.append(point)
+        cost = abs(np.log(point['learning_rate'] / .1))
+        for epoch in range(1, 6):
+            on_epoch({'stage': 'train', 'epoch': epoch, 'validation_cross_entropy': cost})
+        folder = Path(point['savename']).with_suffix('') / 'run-001'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'run.json').write_text(json.dumps({'format': reading.FORMAT, 'version': reading.VERSION}))
+        (folder / 'config.yaml').write_text('{}')
+        (folder / 'history.csv').write_text('stage,epoch\n')
+        (folder / 'result.json').write_text(json.dumps({'status': 'finished', 'validation_cross_entropy': cost}))
+        return 'finished'
+    space = search.parse_space(['learning_rate=log:0.001..1', 'n_hidden=[8],[8,8]'])
+    with pytest.raises(KeyboardInterrupt):
+        search.search(space, 12, 'models/s', work, lambda text: None)
+    assert len(done) == 3
+    study = search.search(space, 12, 'models/s', work, lambda text: None)
+    assert done[3] == saved and len(done) == 12                      # the broken trial first, nothing twice
+    states = [trial.state.name for trial in study.trials]
+    assert states.count('PRUNED') >= 1 and states.count('COMPLETE') + states.count('PRUNED') == 12
+    assert .01 < study.best_params['learning_rate'] < .9
+    search.search(space, 12, 'models/s', work, lambda text: None)
+    assert len(done) == 12
+    assert isinstance(study, optuna.Study)
+
+
+def test_search_goes_by_the_rule(tiny_set):
+    pytest.importorskip('optuna')
+    options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/e.h5', 'verbose': 0}
+    study = launch.search({'n_hidden': [[4], [8]]}, 2, rule='error', **options)
+    values = [reading.read_run(folder)['result']['validation_error'] for folder in Path('models').glob('e_*/')]
+    assert study.best_value == min(values) > 10                         # in %
+    with pytest.raises(ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"):
+        launch.search({'n_hidden': [[4], [8]]}, 3, **options)
+    with pytest.raises(ValueError, match='goes by one rule'):
+        launch.search({'rule': ['error', 'entropy']}, 3, **options)
+    with pytest.raises(ValueError, match='val must be True'):
+        launch.search({'val': [True, False]}, 3, **options)
+
+
+def test_search_runs_experiments_chosen_on_validation(tiny_set):
+    pytest.importorskip('optuna')
+    study = launch.search({'n_hidden': [[4], [8]], 'learning_rate': 'log:0.01..0.2'}, 2, dataset=str(tiny_set),
+                          savename='models/o.h5', verbose=0, **{**SMALL, 'n_epochs': 1})
+    values = [reading.read_run(folder)['result']['validation_cross_entropy'] for folder in Path('models').glob('o_*/')]
+    assert len(values) == 2 and study.best_value == pytest.approx(min(values))
+
+
+@pytest.mark.slow
+def test_processes_run_experiments(tiny_set):
+    models = launch.sweep({'n_hidden': [[4], [8]]}, [0, 1], dataset=str(tiny_set), network=mlp.MLP, batch_size=50,
+                          n_epochs=1, anneal_epochs=1, report=False, savename='models/p.h5', workers=2, verbose=0)
+    assert len(models) == 4
+    assert [row['status'] for row in table.read_table('models/experiments.csv')] == ['finished'] * 4
+
+
+@pytest.mark.slow
+def test_a_ray_worker_that_is_killed_is_replaced_and_nothing_runs_twice(tiny_set):
+    pytest.importorskip('ray')
+    command = [sys.executable, str(ROOT / 'launch.py'), '--dataset', str(tiny_set), '--network', 'MLP', '--sweep',
+               'n_hidden=[4],[8]', '--seeds', '0', '1', '--n_epochs', '60', '--batch_size', '5', '--no-report',
+               '--workers', 'ray:2', '--savename', 'models/r.h5']
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline, killed = time.time() + 200, None
+    while killed is None and time.time() < deadline and process.poll() is None:
+        time.sleep(.2)
+        for row in table.read_table('models/experiments.csv') if Path('models/experiments.csv').exists() else ():
+            if row['status'] == 'running' and Path('models', Path(row['run']).parent.name + '.h5').exists():
+                killed = row
+                os.kill(int(row['pid']), signal.SIGKILL)
+                break
+    out, err = process.communicate(timeout=400)
+    assert killed and process.returncode == 0, err
+    rows = table.read_table('models/experiments.csv')
+    finished = [row['run'] for row in rows if row['status'] == 'finished']
+    assert len(finished) == 4 and len({Path(run).parent for run in finished}) == 4
+    assert [row['status'] for row in rows if row['run'] == killed['run']] == ['died']
+
+
+def test_the_range_test_starts_afresh_and_refuses_a_model_to_resume(tiny_set):
+    with pytest.raises(ValueError, match="resume is for one run, got 'm.h5': leave it out"):
+        launch.rate_range(resume='m.h5', dataset=str(tiny_set), figure=None, verbose=0, **SMALL)

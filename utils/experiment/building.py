@@ -1,0 +1,165 @@
+"""The parts of an experiment, made from its arguments: network, optimiser, schedule."""
+import functools
+import inspect
+import json
+
+from utils import rna
+from utils.experiment.arguments import NETWORK_OPTIONS, class_name, did_you_mean, named, network_option, shortened
+from utils.files.bounded import BoundedGenerator
+from utils.files.checksums import ModelError
+from utils.training import optimisers
+from utils.training.warping import Cropped
+
+# Their values where a class demands an option and the caller gives none. Older configurations hold them for every
+# network, also for one that does not take them.
+FALLBACK = {'n_hidden': [1024], 'activation': rna.relu(), 'batch_norm': True, 'p_drop': .5, 'p_dropConv': None,
+            'gaussian_std': 0.}
+
+
+def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs):
+    """A network for images of `im_dim`, of which augmentation may show it a part only.
+
+    Parameters
+    ----------
+    saved : (path, dict), optional
+        A model file and its state, of which the arguments come: a network much larger than the file is refused.
+
+    Raises
+    ------
+    ModelError
+        The arguments of the file do not fit the class.
+    """
+    seen = augment.seen(im_dim) if augment else tuple(im_dim)
+    if saved is None:
+        made = network(seen, len(classes), rng=rng, **kwargs)
+    else:
+        path, state = saved
+        rng = BoundedGenerator(rng.bit_generator, sum(value.size for value in state['arrays'].values()),
+                    4 * len(state['arrays']) + 100)
+        try:
+            made = network(seen, len(classes), rng=rng, **kwargs)
+        except ModelError:
+            raise
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({str(error)[:300]})") from error
+    return made if seen == tuple(im_dim) else Cropped(made, seen)
+
+
+def _accepted(network):
+    """Arguments of a network's class beside images, classes and generator, by name; whether it takes any other."""
+    accepted = inspect.signature(network).parameters.values()
+    named_ones = {p.name: p for p in accepted if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    first = [p.name for p in named_ones.values() if p.kind is not p.KEYWORD_ONLY][:2]
+    return ({name: p for name, p in named_ones.items() if name not in (*first, 'rng')},
+            any(p.kind is p.VAR_KEYWORD for p in accepted))
+
+
+def _own_default(name, p):
+    """The default of a class for one of `NETWORK_OPTIONS`, in its plain form; None where it has another form."""
+    if p.default is p.empty:
+        return FALLBACK[name]
+    if p.default is None or isinstance(p.default, str):
+        return None
+    try:
+        value = network_option(name, p.default)
+    except ValueError:
+        return None
+    return value if name != 'activation' or value in [make() for make in rna.ACTIVATIONS.values()] else None
+
+
+def with_class_defaults(options, given=()):
+    """The options with those of the network as they are used: given, or what its class has by default.
+
+    What the class does not take becomes None; None is also what a class with arguments of another form, or with
+    ``**kwargs``, is left to decide.
+
+    Raises
+    ------
+    ValueError
+        An argument that was `given` is not taken by the class.
+    """
+    network = options['network']
+    accepted, takes_all = _accepted(network)
+    out = dict(options)
+    for key in NETWORK_OPTIONS:
+        if key in accepted:
+            if options[key] is None:
+                out[key] = _own_default(key, accepted[key])
+        elif not takes_all:
+            if options[key] is not None and key in given:
+                raise ValueError(f'network {class_name(network)} does not take {key}; it takes '
+                                 + (', '.join(accepted) or 'nothing'))
+            out[key] = None
+    return out
+
+
+def without_idle(options, networks, keys=NETWORK_OPTIONS):
+    """Arguments out of a configuration file, without those of `keys` that the network does not take.
+
+    Older files hold all options of networks, whether the class takes them or not; only a value that `test` had by
+    default then is left out.
+    """
+    network = options.get('network')
+    if network is None:
+        return options
+    accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
+    former = FALLBACK | {'activation': FALLBACK['activation'].name}
+    idle = [key for key in NETWORK_OPTIONS if key in keys and key not in accepted and not takes_all
+            and key in options and options[key] == former[key]]
+    return {key: value for key, value in options.items() if key not in idle}
+
+
+def network_arguments(options):
+    """Keyword arguments for the network's class, out of options that `with_class_defaults` has gone over.
+
+    What equals the default of the class is left to it.
+    """
+    network, further = options['network'], options['network_args']
+    accepted, takes_all = _accepted(network)
+    kwargs = {key: options[key] for key in NETWORK_OPTIONS if options[key] is not None and not (
+        key in accepted and accepted[key].default is not inspect.Parameter.empty
+        and _own_default(key, accepted[key]) == options[key])}
+    for key in further:
+        if key in NETWORK_OPTIONS:
+            raise ValueError(f'{key} is an argument of test(): give {key}=..., not network_args')
+        if key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
+            known = [k for k in accepted if k not in NETWORK_OPTIONS]
+            raise ValueError(f'network {class_name(network)} does not take network_args {shortened(key)}; it takes '
+                             + (', '.join(known) or 'nothing') + did_you_mean(key, known))
+    missing = [key for key, p in accepted.items() if p.default is p.empty and key not in kwargs and key not in further]
+    if missing:
+        raise ValueError(f'network {class_name(network)} needs {missing[0]}: give it '
+                         + (f'as {missing[0]}=...' if missing[0] in NETWORK_OPTIONS else 'in network_args'))
+    return kwargs | further
+
+
+def arguments_used(options):
+    """Every argument with which the network is made, those that its class has by default among them."""
+    used = {name: p.default for name, p in _accepted(options['network'])[0].items() if p.default is not p.empty}
+    return json.loads(json.dumps(used | network_arguments(options),
+                                 default=lambda value: getattr(value, 'name', None) or repr(value)))
+
+
+def arguments_of_file(path, options):
+    """`network_arguments` of options that a model file holds; what does not fit the class is the file's fault."""
+    try:
+        return network_arguments(options)
+    except ValueError as error:
+        raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({error})") from error
+
+
+def make_optimiser(options):
+    further, decay = options['optimiser_args'], options['weight_decay']
+    optimiser = options['optimiser']
+    if options['momentum']:
+        optimiser, further = optimisers.momentum, {'mu': options['momentum'], 'nesterov': options['nesterov']}
+    if optimiser is optimisers.adamw:
+        further, decay = {'decay': decay, **further}, 0
+    optimiser = functools.partial(optimiser, **further)
+    if decay:
+        optimiser = optimisers.decayed(optimiser, decay)
+    return optimisers.clipped(optimiser, options['clip_norm']) if options['clip_norm'] else optimiser
+
+
+def make_schedule(options):
+    return functools.partial(options['schedule'], **options['schedule_args'])

@@ -1,0 +1,61 @@
+"""Writes the model file as training goes on, and when something ends it."""
+from contextlib import contextmanager
+from pathlib import Path
+
+from utils.experiment.signals import Terminated
+from utils.files import atomic, models
+
+
+class Checkpoint:
+    """Writes the model file as the trainer goes on, and once more if something ends it."""
+
+    def __init__(self, path, config, save_every, stops, replaces, say, recorded):
+        self.path, self.config, self.save_every, self.stops = path, config, save_every, stops
+        self.say, self.recorded = say, recorded
+        self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
+        self.written = None
+
+    def __call__(self, trainer):
+        with self.stops.held():
+            if trainer.epoch % self.save_every == 0:
+                self.write(trainer.last)
+            self.recorded(trainer)
+
+    def write(self, state):
+        if not self.replaces:
+            other = atomic.rotate(self.path)
+            if other:
+                self.say(f"'{self.path}' was there already; it is now '{other}'")
+            self.replaces = True
+        models.save(self.path, state, self.config)
+        self.written = state
+
+    @contextmanager
+    def kept_safe(self, trainer):
+        """A block that trains; whatever ends it, the last epoch that was over is in the model file."""
+        try:
+            yield
+        except BaseException as error:
+            self.stops.end()
+            trainer.report.close()
+            self._save_last(trainer, error)
+            raise
+        if self.written is None and not self.replaces:      # a finished one, under a new name
+            self.write(trainer.last)
+
+    def _save_last(self, trainer, error):
+        what = ('interrupted' if isinstance(error, KeyboardInterrupt) else 'terminated'
+                if isinstance(error, Terminated) else f'ended by {type(error).__name__}')
+        if not trainer.history:
+            self.say(f'{what} before the first epoch was over; no model was written')
+            return
+        try:
+            if self.written is not trainer.last:
+                self.write(trainer.last)
+        except OSError as failure:
+            self.say(f'{what}; {failure}')
+            return
+        diverged = isinstance(error, FloatingPointError)
+        self.say(f'{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; '
+                 + (f"the last good epoch is in '{self.path}'" if diverged else
+                    f"go on with test(resume='{self.path}') or: python launch.py --resume {self.path}"))

@@ -1,0 +1,139 @@
+"""What a person sees of an experiment: lines and a progress bar."""
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from utils.training.rules import RULES
+
+
+class Console:
+    """Tells of a running experiment on the terminal.
+
+    Parameters
+    ----------
+    verbose : {0, 1, 2}
+        0 nothing; 1 a line per epoch and, on a terminal, a display of where it is; 2 also what is done besides.
+    on_epoch : callable, optional
+        Called with the entry of each epoch when it is over and saved.
+    """
+
+    def __init__(self, verbose=1, on_epoch=None):
+        self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
+        self.terminal = Terminal()
+        self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.rule = RULES['entropy']
+        self.n_epochs = None            # of the stage
+        self.check = lambda: None       # called at every minibatch
+
+    def write_to(self, path):
+        """Write what was said, and what will be, into a file as well."""
+        self.log = Path(path)
+        self.log.write_text(''.join(self.told), encoding='utf-8')
+
+    def follow(self, rule, history):
+        """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
+        self.rule = RULES[rule]
+        self.best = self.rule.best(row for row in history if row['stage'] == 'train')
+
+    def say(self, text='', level=1):
+        if level <= 1:
+            self._write(text)
+        if self.verbose < level:
+            return
+        if self.progress:       # above the display, as it is: no markup, colours or folding
+            self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, flush=True)
+
+    def note(self, text):
+        """Say something that stands in the log in any case, and on the terminal with `verbose` 2 only."""
+        self._write(text)
+        self.say(text, level=2)
+
+    def _write(self, text):
+        self.told.append(f'{text}\n')
+        if not self.log:
+            return
+        try:
+            with open(self.log, 'a', encoding='utf-8') as file:
+                file.write(f'{text}\n')
+        except OSError as error:        # on a full disk the model matters more
+            print(f"the log '{self.log}' cannot be written: {error.strerror}", file=sys.stderr)
+            self.log = None
+
+    def epoch_begins(self, stage, epoch, n_epochs, n_images):
+        self.shown, self.n_epochs = time.monotonic(), n_epochs
+        if not self.verbose or not self.terminal.is_terminal:
+            return
+        if self.progress is None:
+            self.progress = Progress(
+                TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
+                TextColumn('{task.fields[speed]}'), TextColumn('time left'), TimeRemainingColumn(),
+                TextColumn('{task.fields[note]}'), console=self.terminal, transient=True)
+            self.task = None
+            self.progress.start()
+        if self.task is None or self.stage != stage:
+            if self.task is not None:
+                self.progress.remove_task(self.task)
+            # One bar over the stage, so that the time left is the stage's.
+            self.task = self.progress.add_task('', total=(n_epochs - epoch + 1) * n_images, speed='', note='')
+            self.stage, self.seen = stage, 0
+        self.began, self.before = time.monotonic(), self.seen
+        self.progress.update(self.task, description=f'{stage} {epoch}/{n_epochs}')
+
+    def compiling(self, what):
+        """Say why nothing moves at first."""
+        self.say(f'compiling the {what}')
+
+    def warn(self, text):
+        self.say(f'warning: {text}')
+
+    def minibatch(self, count, cost):
+        self.check()
+        if not self.progress:
+            return
+        self.seen += count
+        self.progress.advance(self.task, count)
+        now = time.monotonic()
+        if now - self.shown > 1:        # reading a cost waits for the device
+            self.shown, self.cost = now, f'cost {float(cost):.3f}'
+            speed = (self.seen - self.before) / max(now - self.began, 1e-9)
+            self.progress.update(self.task, speed=f'{speed:.0f} images/s', note=self._note())
+
+    def _note(self):
+        best = self.best and f"best epoch {self.best['epoch']}: {self.best['validation_error']:.2f} %"
+        return ', '.join(filter(None, [self.cost, best]))
+
+    def epoch_ends(self, row):
+        self.best = self.rule.best([self.best, row] if self.best else [row])
+        self.say(epoch_line(row, self.n_epochs))
+        if self.on_epoch:
+            self.on_epoch(row)
+
+    def close(self):
+        """Take the display away."""
+        if self.progress:
+            self.progress.stop()
+            self.progress = None
+
+
+def epoch_line(row, n_epochs):
+    """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
+
+    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
+    """
+    line = f"{row['stage']} epoch {row['epoch']}/{n_epochs}"
+    if row['validation_error'] is not None:
+        line += f", validation error {row['validation_error']:.2f} %"
+    else:
+        line += f", train cost {row['train_cost']:.4f}"
+    if row['test_error'] is not None:
+        line += f", test error {row['test_error']:.2f} %"
+    notes = [f"{row['images'] / row['seconds']:.0f} images/s"]
+    if row['validation_error'] is not None:
+        notes.insert(0, f"cross-entropy: train {row['train_cross_entropy']:.4f}, "
+                        f"validation {row['validation_cross_entropy']:.4f}")
+    return f"{line} ({'; '.join(notes)})"

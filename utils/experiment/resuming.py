@@ -1,0 +1,216 @@
+"""Whether an experiment goes on with the data set and the network that it began with.
+
+==================  ===========================================================================
+`check_data`        refuses another data set
+`network_source`    what a network's class consists of, saved in the model
+`network_change`    how a class differs from a model's
+`check_network`     refuses a class that was edited
+==================  ===========================================================================
+"""
+import ast
+import difflib
+import functools
+import inspect
+import textwrap
+
+from utils.experiment.arguments import NETWORK_OPTIONS, class_name
+from utils.record.source import class_source
+
+MOST_LINES = 40         # of a difference that are shown
+
+
+def check_data(model, config, history, data):
+    """Refuse to go on with another data set than the model's.
+
+    Parameters
+    ----------
+    model : path
+    config : dict
+        The model's. Those of early versions have no 'content_digest'; then the source, the name of the set and the
+        numbers and the size of its images are compared.
+    history : list of dict
+    data : loaders.Dataset
+
+    Raises
+    ------
+    ValueError
+    """
+    differences = []
+    if config['fingerprint'] != data.fingerprint:
+        differences.append('another source')
+    for what, saved, now in (('', config['data'], data.name), ('images of ', list(config['im_dim']), list(data.shape))):
+        if saved != now:
+            differences.append(f'{what}{now}, not {saved}')
+    digest = config.get('content_digest')
+    if digest is None:
+        subset = data.reduced_training if config['options'].get('val', True) else data.training
+        if subset is None or any(row['images'] != len(subset) for row in history if row['stage'] == 'train'):
+            differences.append('another number of training images')
+    elif digest != data.content_digest and not differences:
+        differences.append('other views, labels or validation images')
+    if differences:
+        raise ValueError(f"'{model}' was trained on another data set than '{data.path}' ({'; '.join(differences)}): "
+                         "give the model's own set, dataset=, or start a new experiment")
+
+
+def network_source(network, options, bundled):
+    """A network's class without comments, layout and docstrings.
+
+    With a class of a script come the definitions, constants and imports of its file that it uses, directly or through
+    each other. Defaults of arguments that the experiment gives are left out: they do not count.
+
+    Parameters
+    ----------
+    network : class
+    options : dict
+        Arguments of the experiment.
+    bundled : bool
+        Whether it is one of symfer's: its class alone.
+
+    Returns
+    -------
+    str or None
+        None where there is no source, as of a class typed into an interpreter.
+    """
+    while isinstance(network, functools.partial):
+        network = network.func
+    name = getattr(network, '__name__', '')
+    if '<locals>' in getattr(network, '__qualname__', ''):
+        try:
+            text = textwrap.dedent(inspect.getsource(network))
+        except (OSError, TypeError):
+            return None
+    else:
+        text = class_source(network)
+    return source_in(text, name, options, bundled)
+
+
+def source_in(text, name, options, bundled):
+    """`network_source` of the class of this name in the text of a file."""
+    try:
+        nodes = [one for node in ast.parse(text or '').body for one in _split(node)]
+    except (SyntaxError, ValueError):
+        return None
+    defined = {bound: node for node in nodes for bound in _bound(node)}
+    if not isinstance(defined.get(name), ast.ClassDef):
+        return None
+    taken, waiting = {}, [name]
+    while waiting:
+        one = waiting.pop()
+        if one in defined and one not in taken:
+            taken[one] = defined[one]
+            if not bundled:
+                waiting += [node.id for node in ast.walk(defined[one]) if isinstance(node, ast.Name)]
+    for node in taken.values():
+        _strip_docstrings(node)
+    _strip_defaults(taken[name], {*(options.get('network_args') or ()),
+                                  *(key for key in NETWORK_OPTIONS if options.get(key) is not None)})
+    return '\n'.join(dict.fromkeys(ast.unparse(taken[one]) for one in sorted(taken))) + '\n'
+
+
+def _split(node):
+    """A statement; an import of several names as several."""
+    if not isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [node]
+    return [ast.Import([name]) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, [name], node.level)
+            for name in node.names]
+
+
+def _bound(node):
+    """The names that a statement defines."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [node.names[0].asname or node.names[0].name.partition('.')[0]]
+    if isinstance(node, ast.Assign):
+        return [one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+    return [node.name] if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else []
+
+
+def _strip_docstrings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+def _strip_defaults(cls, settled):
+    """Take away the defaults of those arguments of a class that are always given."""
+    for method in cls.body:
+        if isinstance(method, ast.FunctionDef) and method.name == '__init__':
+            arguments = method.args
+            positional = [*arguments.posonlyargs, *arguments.args]
+            defaults = dict(zip([one.arg for one in positional[::-1]], arguments.defaults[::-1]))
+            # What comes after an argument with a default has one too, so they become keyword arguments.
+            keyword = dict(zip([one.arg for one in arguments.kwonlyargs], arguments.kw_defaults))
+            arguments.kwonlyargs = [*[one for one in positional if one.arg in defaults], *arguments.kwonlyargs]
+            every = {**defaults, **keyword}
+            arguments.kw_defaults = [None if one.arg in settled else every[one.arg] for one in arguments.kwonlyargs]
+            arguments.posonlyargs, arguments.defaults = [], []
+            arguments.args = [one for one in positional if one.arg not in defaults]
+
+
+def changed_lines(saved, now):
+    """Lines of the difference of two sources, '-' before those of the saved one; none where they are the same."""
+    if saved == now:
+        return []
+    lines = [*difflib.unified_diff(saved.splitlines()[:2000], now.splitlines()[:2000], lineterm='', n=1)][2:]
+    lines = [''.join(c if c.isprintable() else '?' for c in line) for line in lines if not line.startswith('@@')]
+    return lines[:MOST_LINES] + ['...'] * (len(lines) > MOST_LINES)
+
+
+def saved_source(model, config):
+    """`network_source` of a model's network as it was; None where it is not known.
+
+    Models of early versions do not have it. It is then taken from the last run folder; not so of symfer's own networks,
+    which a later version may have changed without changing what they compute.
+    """
+    if config.get('network_source') is not None or config['bundled_network']:
+        return config.get('network_source')
+    for folder in sorted(model.with_suffix('').glob('run-*'), reverse=True):
+        source = folder_source(folder, config['options'], False)
+        if source:
+            return source
+    return None
+
+
+def folder_source(folder, options, bundled):
+    """`network_source` of the network.py of a run folder."""
+    try:
+        text = (folder / 'network.py').read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError):
+        return None
+    return source_in(text, str(options['network']).rpartition(':')[2], options, bundled)
+
+
+def network_change(model, config, network, bundled):
+    """A text on how a network's class differs from what it was when a model was trained; None where it does not.
+
+    Parameters
+    ----------
+    model : Path
+    config : dict
+        The model's.
+    network : class
+    bundled : bool
+        Whether it is one of symfer's.
+    """
+    saved, now = saved_source(model, config), network_source(network, config['options'], bundled)
+    if saved is None or saved == now:
+        return None
+    name = class_name(network)
+    if now is None:
+        return f"whether network {name} is as it was when '{model}' was trained cannot be told: it has no source file"
+    return f"network {name} is not as it was when '{model}' was trained:\n" + '\n'.join(changed_lines(saved, now))
+
+
+def check_network(model, config, network, bundled, accept, say):
+    """Refuse to go on with a network's class that is not what it was; with `accept`, or without a source, say it only.
+
+    Raises
+    ------
+    ValueError
+    """
+    change = network_change(model, config, network, bundled)
+    if change and '\n' in change and not accept:
+        raise ValueError(f'{change}\nUndo the change, start a new experiment, or go on with the changed class: '
+                         'accept_changed_network=True (--accept-changed-network)')
+    if change:
+        say(change)

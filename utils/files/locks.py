@@ -1,0 +1,98 @@
+"""Locks of files and of models, across processes.
+
+==================  ===========================================================================
+`lock`, `try_lock`  the lock of a file
+`model_lock`, `try_model_lock`
+                    a model that nobody else works on
+==================  ===========================================================================
+"""
+import errno
+import fcntl
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from utils.files import atomic
+
+
+@contextmanager
+def lock(path):
+    """Hold the lock of a file, across processes (and machines, where the file system can)."""
+    path = Path(path)
+    with open(path.with_name(f'.{path.name}.lock'), 'w') as file:
+        try_lock(file)
+        yield
+
+
+def try_lock(file, wait=True):
+    """Lock an open file until it is closed; False where another has it and is not waited for.
+
+    Where the file system has no locks the answer is always True.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    return True
+
+
+_THREAD = threading.local()
+
+
+@contextmanager
+def try_model_lock(model):
+    """Whether this thread may work on a model: nobody else does. The claim ends with the block, or the process.
+
+    Where the file system has no locks the answer is always yes.
+    """
+    model = Path(model)
+    key = model.resolve()
+    if key in _held_here():
+        yield True
+        return
+    model.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock_file(model), 'a', encoding='utf-8') as file:
+        if not try_lock(file, wait=False):
+            yield False
+            return
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {socket.gethostname()}')
+        file.flush()
+        _held_here().add(key)
+        try:
+            yield True
+        finally:
+            _held_here().discard(key)
+
+
+def _held_here():
+    """Models that this thread has claimed."""
+    if not hasattr(_THREAD, 'claims'):
+        _THREAD.claims = set()
+    return _THREAD.claims
+
+
+def lock_file(model):
+    return Path(model).with_name(f'.{Path(model).name}.claim')
+
+
+@contextmanager
+def model_lock(model):
+    """A block in which nobody else works on a model.
+
+    Raises
+    ------
+    OSError
+        Somebody does.
+    """
+    with try_model_lock(model) as mine:
+        if not mine:
+            raise BlockingIOError(f"'{model}' is being written by another run ({lock_file(model).read_text()}): "
+                                  'choose another savename, or wait for that run')
+        atomic.remove_partial(model)
+        yield

@@ -1,0 +1,115 @@
+"""Run folders, read back."""
+import csv
+import json
+from pathlib import Path
+
+import yaml
+
+from utils.files.yaml_ import load_yaml
+from utils.results.predictions import RunError
+
+FORMAT, VERSION = 'symfer run', 1
+
+
+def read_run(folder, need=()):
+    """Read a run folder.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder, a file in one, or the folder of a model, of which the last finished run is taken.
+    need : sequence of str
+        Further files that must be there, for example 'logits.npz'.
+
+    Returns
+    -------
+    dict
+        'folder', 'config' (the arguments), 'run' (run.json), 'result' (result.json), 'history' (list of dict).
+
+    Raises
+    ------
+    RunError
+        No run folder, one of another version, a file missing or damaged, a run that has not finished.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        folder = folder.with_suffix('') if folder.suffix in ('.h5', '.hdf5', '.pkl') and folder.stem != 'model' \
+            else folder.parent
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder '{folder}'")
+    if not (folder / 'run.json').exists():
+        runs = sorted(folder.glob('run-*'))
+        finished = [run for run in runs if status_of(run) == 'finished']
+        if not runs:
+            raise RunError(f"'{folder}' is not a run folder: it has no run.json")
+        folder = (finished or runs)[-1]
+    missing = [name for name in ('run.json', 'config.yaml', 'result.json', 'history.csv', *need)
+               if not (folder / name).is_file()]
+    if 'run.json' not in missing:
+        run = _read(folder / 'run.json')
+        if not isinstance(run, dict) or run.get('format') != FORMAT:
+            raise RunError(f"'{folder}' is not a run folder: its run.json is not a {FORMAT}")
+        if run.get('version') != VERSION:
+            raise RunError(f"the run '{folder}' is of version {run.get('version')}, this symfer reads version "
+                           f'{VERSION}')
+    status = status_of(folder)
+    if 'result.json' not in missing and status != 'finished':
+        raise RunError(f"the run '{folder}' has not finished: {status}")
+    if missing:
+        raise RunError(f"the run '{folder}' is incomplete: {', '.join(missing)} is missing")
+    with open(folder / 'history.csv', newline='', encoding='utf-8') as file:
+        history = [{key: value if key == 'stage' else _number(value) for key, value in row.items()}
+                   for row in csv.DictReader(file)]
+    return {'folder': folder, 'config': _read(folder / 'config.yaml'), 'run': run,
+            'result': _read(folder / 'result.json'), 'history': history}
+
+
+def same_data(a, b):
+    """Whether two runs, from `read_run`, had the same data set; of early versions source and name are compared."""
+    a, b = a['run'], b['run']
+    known = a.get('content_digest') and b.get('content_digest')
+    return all(a.get(key) == b.get(key) for key in ('fingerprint', 'data_name', *(['content_digest'] if known else [])))
+
+
+def status_of(folder):
+    """'finished', 'running', ... of a run folder; 'unknown' where result.json cannot be read."""
+    try:
+        return _read(Path(folder) / 'result.json').get('status', 'unknown')
+    except (RunError, AttributeError):
+        return 'unknown'
+
+
+def _number(text):
+    if text == '':
+        return None
+    value = float(text)
+    return int(value) if value.is_integer() and '.' not in text and 'e' not in text else value
+
+
+def _read(path):
+    try:
+        text = path.read_text(encoding='utf-8')
+        return json.loads(text) if path.suffix == '.json' else load_yaml(text)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
+
+
+def read_config(path):
+    """Arguments of `launch.test` from a config.yaml, of a run (whose folder will do) or written by hand.
+
+    A network ``file.py:Class`` is looked for beside the file.
+
+    Raises
+    ------
+    RunError
+        The file is missing or is no table of arguments.
+    """
+    path = Path(path)
+    path = path / 'config.yaml' if path.is_dir() else path
+    options = _read(path)
+    if not isinstance(options, dict):
+        raise RunError(f"'{path}' is no configuration: expected lines 'argument: value'")
+    file, colon, cls = str(options.get('network', '')).rpartition(':')
+    if colon and not Path(file).is_absolute() and (path.parent / file).is_file():
+        options['network'] = f'{path.parent / file}:{cls}'
+    return options

@@ -1,0 +1,40 @@
+"""The table of all runs, experiments.csv."""
+import csv
+import os
+import socket
+
+from utils.results.predictions import RunError
+
+TABLE = 'experiments.csv'
+COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
+           'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
+           'test_error', 'special_test_error', 'host', 'pid', 'options')
+
+
+def _marked_if_dead(row):
+    """A row of the table; 'running' becomes 'died' where its process is of this machine and gone."""
+    if row['status'] != 'running' or row['host'] != socket.gethostname() or not row['pid'].isdigit():
+        return row
+    try:
+        os.kill(int(row['pid']), 0)
+    except ProcessLookupError:
+        return {**row, 'status': 'died'}
+    except PermissionError:
+        pass
+    return row
+
+
+def read_table(path):
+    """The rows of experiments.csv, a list of dict of text.
+
+    Raises
+    ------
+    RunError
+        It has not the columns of such a table.
+    """
+    with open(path, newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file, restkey='more', restval='')
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise RunError(f"'{path}' is not a table of runs, it has no column {', '.join(missing)}: move it away")
+        return list(reader)

@@ -1,0 +1,254 @@
+"""Comparison of runs: means over seeds, a paired test, the competition's table.
+
+==================  ===========================================================================
+`compare`           runs, compared; with files if a folder is given
+`grouped`           runs that differ in their seed alone, put together
+`mcnemar`           paired test of two models on the same images
+==================  ===========================================================================
+"""
+import itertools
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.experiment.arguments import INCIDENTAL
+from utils.files.atomic import atomic_write
+from utils.files.folders import new_folder
+from utils.record.reading import read_run, same_data
+from utils.results import competition, plots
+from utils.results.metrics import final_kind
+from utils.results.predictions import read_logits
+from utils.results.tables import as_csv, as_latex, as_markdown, as_text
+from utils.training.rules import common_rule, rule_of
+
+# Column of the table, where it is found; errors are in %.
+MEASURES = {
+    'validation error': ('validation_error',), 'validation cross-entropy': ('validation_cross_entropy',),
+    'test error': ('test_error',), 'special test error': ('special_test_error',),
+    'public': ('evaluation', '*', 'public', 'error'), 'private': ('evaluation', '*', 'private', 'error'),
+    'macro-F1': ('evaluation', '*', 'whole', 'macro_f1')}
+
+
+class ComparisonError(ValueError):
+    """Runs that cannot be compared."""
+
+
+@dataclass
+class Group:
+    """Runs that differ in their seed alone.
+
+    Attributes
+    ----------
+    name : str
+    runs : list of dict
+        From `utils.record.reading.read_run`.
+    """
+    name: str
+    runs: list
+
+    def values(self, measure):
+        """A measure of each run, array (n,), without the runs that do not have it."""
+        found = [_value(run['result'], MEASURES[measure]) for run in self.runs]
+        return np.array([value for value in found if value is not None], dtype=float)
+
+    @property
+    def rule(self):
+        """The rule by which its runs kept their epochs."""
+        return rule_of(self.runs[0]['config'])
+
+    @property
+    def chosen(self):
+        """The run that is best on the validation images by its rule, the first where none was validated."""
+        figures = [run['result'][self.rule.key] for run in self.runs]
+        return self.runs[0 if None in figures else int(np.argmin(figures))]
+
+
+def _value(result, path):
+    if '*' in path:
+        path = [final_kind(result['evaluation']) if key == '*' else key for key in path]
+    for key in path:
+        if result is None or key not in result:
+            return None
+        result = result[key]
+    return result
+
+
+def grouped(runs):
+    """Put runs together that differ in their seed alone, in the order in which they come.
+
+    Where groups bear the same name, the arguments in which they differ are added to it.
+
+    Returns
+    -------
+    list of Group
+    """
+    groups = {}
+    for run in runs:
+        skip = {*INCIDENTAL, 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
+        options = {key: value for key, value in run['config'].items() if key not in skip}
+        groups.setdefault(json.dumps(options, sort_keys=True), []).append(run)
+    options = [json.loads(key) for key in groups]
+    names = [group[0]['run']['name'] for group in groups.values()]
+    every = list(dict.fromkeys(key for one in options for key in one))
+    differing = [key for key in every if any(one.get(key) != options[0].get(key) for one in options)
+                 and key not in ('network', 'dataset')]
+    out = []
+    for name, one, group in zip(names, options, groups.values()):
+        if names.count(name) > 1:
+            name = ', '.join([name, *(f'{key}={one.get(key)}' for key in differing)])
+        out.append(Group(name, group))
+    return out
+
+
+def mcnemar(right_a, right_b):
+    """Exact McNemar test of two classifiers on the same images [1]_.
+
+    Parameters
+    ----------
+    right_a, right_b : bool array (n,)
+        Whether each answered rightly.
+
+    Returns
+    -------
+    dict
+        'only_a' and 'only_b', images that only one of them got right, and 'p', the two-sided probability of so
+        uneven a division, or a more uneven one, if both were equally good.
+
+    References
+    ----------
+    .. [1] McNemar (1947), Note on the sampling error of the difference between correlated proportions or
+       percentages, Psychometrika 12; Dietterich (1998), Approximate Statistical Tests, Neural Computation 10.
+    """
+    from scipy.stats import binomtest  # half a second, and only a comparison needs it
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    n = only_a + only_b
+    return {'only_a': only_a, 'only_b': only_b, 'p': float(binomtest(only_a, n).pvalue) if n else 1.}
+
+
+def _right(run):
+    logits = read_logits(run['folder'])
+    return logits['source'], logits[final_kind(run['result']['evaluation'])].argmax(axis=1) == logits['y']
+
+
+def _read(paths):
+    runs, seen = [], set()
+    for path in paths:
+        run = read_run(path, need=['logits.npz'])
+        if run['folder'].resolve() not in seen:
+            seen.add(run['folder'].resolve())
+            runs.append(run)
+    if len(runs) < 2:
+        raise ComparisonError(f'a comparison needs two different runs at least, got {len(runs)}')
+    first = runs[0]
+    for run in runs[1:]:
+        if not same_data(first, run):
+            raise ComparisonError(
+                f"'{first['folder']}' and '{run['folder']}' are of different data sets, '{first['run']['data']}' and "
+                f"'{run['run']['data']}' (another source, other views, labels or validation images): their errors "
+                'cannot be compared')
+    return runs
+
+
+def _cell(values, digits):
+    if not len(values):
+        return ''
+    if len(values) == 1:
+        return f'{values[0]:.{digits}f}'
+    return f'{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}'
+
+
+def summary(groups):
+    """Head and rows of the table of groups: mean ± standard deviation (n - 1) over the seeds."""
+    digits = {'macro-F1': 3, 'validation cross-entropy': 4}
+    measures = [m for m in MEASURES if any(len(group.values(m)) for group in groups)]
+    rows = [[group.name, str(len(group.runs)), *(_cell(group.values(m), digits.get(m, 2)) for m in measures)]
+            for group in groups]
+    return ['network', 'runs', *measures], rows
+
+
+def paired(groups):
+    """Head and rows of the paired tests: of each two groups' chosen runs, or of each two runs of one group."""
+    members = ([(group.name, group.chosen) for group in groups] if len(groups) > 1 else
+               [(f"seed {run['config']['seed']}", run) for run in groups[0].runs])
+    answers = {}
+    for _, run in members:
+        answers[run['folder']] = _right(run)
+    rows = []
+    for (name_a, a), (name_b, b) in itertools.combinations(members, 2):
+        (source_a, right_a), (source_b, right_b) = answers[a['folder']], answers[b['folder']]
+        if not np.array_equal(source_a, source_b):
+            raise ComparisonError(f"'{a['folder']}' and '{b['folder']}' were tested on different images")
+        test = mcnemar(right_a, right_b)
+        rows.append([f"{name_a} (seed {a['config']['seed']})" if len(groups) > 1 else name_a,
+                     f"{name_b} (seed {b['config']['seed']})" if len(groups) > 1 else name_b,
+                     str(test['only_a']), str(test['only_b']),
+                     f"{test['p']:.4f}" if test['p'] >= 1e-4 else f"{test['p']:.1e}"])
+    return ['A', 'B', 'only A right', 'only B right', 'p (McNemar)'], rows
+
+
+def _figure(groups):
+    return ' or '.join(dict.fromkeys(group.rule.label for group in groups))
+
+
+def by_mean(groups):
+    """The groups that were validated, the smallest mean of their rule's figure first, and that rule.
+
+    Groups of different rules are ordered by the cross-entropy.
+    """
+    rule = common_rule(group.rule for group in groups)
+    groups = [group for group in groups if len(group.values(rule.label))]
+    return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
+
+
+def compare(paths, folder=None, say=print):
+    """Compare runs of one data set.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Run folders, or model files or their folders, of which the last finished run is taken.
+    folder : path, optional
+        Where to write the tables (table.csv, .md, .tex, mcnemar.csv, runs.csv), the curves and the ranking; a new
+        or empty folder.
+    say : callable
+        Is given what is to be printed.
+
+    Returns
+    -------
+    list of Group
+
+    Raises
+    ------
+    ComparisonError, RunError
+        Runs of different data sets or test images; a folder that is no finished run of this version.
+    """
+    groups = grouped(_read(paths))
+    table, tests = summary(groups), paired(groups)
+    final = 'special test error' if all(len(group.values('special test error')) for group in groups) else 'test error'
+    means = {f'{group.name}' + (f' (mean of {len(group.runs)})' if len(group.runs) > 1 else ''):
+             float(group.values(final).mean()) for group in groups}
+    ranking = competition.ranking(means)
+    say(as_text(*table))
+    say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
+    say('\n' + as_text(*tests))
+    say('\np: both equally good would differ as much with this probability; not corrected for the number of pairs'
+        + (f'; of each network the run of smallest {_figure(groups)}' if len(groups) > 1 else ''))
+    say(f'\n{final}\n{ranking}')
+    if not groups[0].runs[0]['run']['is_fer2013']:
+        say('These images are not FER2013: the places in the table are for show.')
+    if folder is not None:
+        folder = new_folder(folder, ComparisonError)
+        runs = [[group.name, str(run['folder']), str(run['config']['seed']),
+                 *('' if (v := _value(run['result'], path)) is None else repr(v) for path in MEASURES.values())]
+                for group in groups for run in group.runs]
+        for name, text in {'table.csv': as_csv(*table), 'table.md': as_markdown(*table), 'table.tex': as_latex(*table),
+                           'mcnemar.csv': as_csv(*tests), 'ranking.txt': ranking + '\n',
+                           'runs.csv': as_csv(['network', 'run', 'seed', *MEASURES], runs)}.items():
+            with atomic_write(folder / name) as temporary:
+                temporary.write_text(text, encoding='utf-8')
+        drawing = plots.curves_of_runs({group.name: [run['history'] for run in group.runs] for group in groups},
+                                       rules={group.name: group.rule for group in groups})
+        plots.save(drawing, folder / 'curves.png')
+        say(f"\ncomparison '{folder}'")
+    return groups

@@ -1,0 +1,125 @@
+"""Search of arguments with Optuna."""
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+from utils.files import yaml_
+from utils.record import reading
+from utils.record.trackers import needed
+from utils.studies.grid import parse_grid, point_name
+from utils.training.rules import RULES
+
+
+def parse_space(texts):
+    """Ranges and choices from texts: ``learning_rate=log:0.01..0.3``, ``p_drop=0.2..0.7``, ``n_hidden=[8],[8,8]``.
+
+    Returns
+    -------
+    dict of str to tuple
+        ('float' or 'int', low, high, log) or ('choice', list of values).
+    """
+    space = {}
+    for text in texts:
+        name, _, value = text.partition('=')
+        ends = re.fullmatch(r'(log:)?([^.,]*(?:\.\d+)?(?:e[+-]?\d+)?)\.\.(.+)', value)
+        if not ends:
+            space[name] = 'choice', parse_grid([text])[name]
+            continue
+        try:
+            low, high = (yaml_.load_yaml(end) for end in ends.groups()[1:])
+            log, kind = bool(ends[1]), 'int' if isinstance(low, int) and isinstance(high, int) else 'float'
+            if not all(isinstance(end, (int, float)) for end in (low, high)) or not low < high or (log and low <= 0):
+                raise ValueError
+        except (ValueError, yaml.YAMLError):
+            raise ValueError(f"expected argument=low..high with low < high (log: and low > 0), got '{text}'") from None
+        space[name] = kind, low, high, log
+    return space
+
+
+def _draw(trial, name, what):
+    if what[0] == 'choice':
+        # Optuna stores choices as JSON knows them, lists not among them.
+        texts = [json.dumps(value) for value in what[1]]
+        return json.loads(trial.suggest_categorical(name, texts))
+    kind, low, high, log = what
+    return (trial.suggest_int if kind == 'int' else trial.suggest_float)(name, low, high, log=log)
+
+
+def search(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='entropy'):
+    """Search with Optuna's TPE [1]_ for the smallest figure of a rule; hopeless runs are pruned.
+
+    The study is kept in ``<prefix>.study.log``. A search that was interrupted goes on, its broken trial first.
+
+    Parameters
+    ----------
+    space : dict
+        From `parse_space`.
+    n_trials : int
+        In all, those of earlier calls included.
+    prefix : path
+        Model files are ``<prefix>_<values>.h5``.
+    work : callable
+        ``work(options, on_epoch=...)`` runs a point.
+    pruner : optuna.pruners.BasePruner, optional
+        By default those are ended that are worse than the median of the runs before, from the third epoch on.
+    rule : {'entropy', 'error'}
+
+    Returns
+    -------
+    optuna.Study
+
+    References
+    ----------
+    .. [1] Bergstra, Bardenet, Bengio and Kégl (2011), Algorithms for Hyper-Parameter Optimization, NIPS.
+    """
+    optuna = needed('optuna', 'search')
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    prefix = Path(prefix)
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=prefix.name, storage=JournalStorage(JournalFileBackend(f'{prefix}.study.log')),
+        sampler=optuna.samplers.TPESampler(seed=seed), load_if_exists=True, direction='minimize',
+        pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2))
+    key, before = RULES[rule].key, study.user_attrs.get('rule', 'entropy') if study.trials else rule
+    if before != rule:
+        raise ValueError(f"the search '{prefix}.study.log' goes by the {RULES[before].label}, not by the "
+                         f'{RULES[rule].label}: leave rule={before!r}, or choose another savename')
+    study.set_user_attr('rule', rule)
+    states, again = optuna.trial.TrialState, list(study.user_attrs.get('again', ()))
+    for trial in study.get_trials(deepcopy=False, states=[states.RUNNING, states.FAIL]):
+        if trial.number in again or 'diverged' in trial.user_attrs:
+            continue
+        if trial.state == states.RUNNING:
+            study.tell(trial.number, state=states.FAIL)
+        study.enqueue_trial(trial.params)
+        again.append(trial.number)
+    study.set_user_attr('again', again)
+    ended = sum(trial.state in (states.COMPLETE, states.PRUNED) or 'diverged' in trial.user_attrs
+                for trial in study.get_trials(deepcopy=False))
+
+    def objective(trial):
+        own = {name: _draw(trial, name, what) for name, what in space.items()}
+        model = f'{prefix}_{point_name(own)}.h5'
+        say(f'\ntrial {trial.number}: {own}')
+
+        def on_epoch(row):
+            if row['stage'] == 'train' and row[key] is not None:
+                trial.report(row[key], row['epoch'])
+                if trial.should_prune():
+                    raise optuna.TrialPruned(f"hopeless after epoch {row['epoch']}")
+        try:
+            outcome = work({**own, 'savename': model}, on_epoch=on_epoch)
+        except FloatingPointError:
+            trial.set_user_attr('diverged', True)
+            raise
+        if outcome == 'pruned already':
+            raise optuna.TrialPruned('the same was pruned before')
+        return reading.read_run(Path(model).with_suffix(''))['result'][key]
+
+    if n_trials > ended:
+        study.optimize(objective, n_trials=n_trials - ended, catch=(FloatingPointError,))
+    return study

@@ -1,0 +1,121 @@
+"""Ways to work through all trials: in turn, in several processes, on a Ray cluster."""
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from utils.record.trackers import needed
+
+RETRIES = 3         # of a point whose worker died
+
+
+def in_turn(all_options, work, say):
+    """Work through the points in this process; a point that fails is told of and left."""
+    failures = {}
+    for k, options in enumerate(all_options, start=1):
+        say(f"\npoint {k} of {len(all_options)}: '{options['savename']}'")
+        try:
+            say(f"point {k} of {len(all_options)}: {work(options)}")
+        except (ValueError, OSError, FloatingPointError) as error:
+            failures[options['savename']] = str(error)
+            say(f'point {k} of {len(all_options)} failed: {error}')
+    return failures
+
+
+def in_processes(all_options, command, workers, say):
+    """Work through the points with several processes of this machine; one that dies is started again.
+
+    Parameters
+    ----------
+    command : list of str
+        Reads a point as JSON from its input and runs it.
+    workers : int
+    """
+    waiting = [(options, 0) for options in all_options]
+    running, failures, done = {}, {}, 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                options, tries = waiting.pop(0)
+                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                           stderr=subprocess.PIPE, text=True)
+                process.stdin.write(json.dumps(options))
+                process.stdin.close()
+                running[process] = options, tries
+                say(f"process {process.pid}: '{options['savename']}'")
+            time.sleep(.1)
+            for process in [p for p in running if p.poll() is not None]:
+                options, tries = running.pop(process)
+                errors = process.stderr.read().strip()
+                process.stderr.close()
+                if process.returncode < 0 and tries < RETRIES:
+                    say(f'process {process.pid} died (signal {-process.returncode}); its point is given to another')
+                    waiting.insert(0, (options, tries + 1))
+                    continue
+                done += 1
+                if process.returncode:
+                    failures[options['savename']] = errors.splitlines()[-1] if errors else f'exit {process.returncode}'
+                say(f"{done} of {len(all_options)}: '{options['savename']}' "
+                    + (f"failed: {failures[options['savename']]}" if process.returncode else 'finished'))
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+    return failures
+
+
+def worker_command(module, name):
+    """A command for `in_processes`: a fresh interpreter that calls a function with its input, and exits with what
+    it returns.
+    """
+    return [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r}); '
+                                  f'import {module}; sys.exit({module}.{name}(sys.stdin))']
+
+
+def on_ray(all_options, function, address, cpus, say):
+    """Work through the points as tasks of a Ray cluster; a task whose worker dies is retried.
+
+    Parameters
+    ----------
+    function : str
+        ``module:name`` of what runs a point; the worker imports it.
+    address : str or None
+        Of a cluster that shares this folder and has symfer installed; None starts one on this machine.
+    cpus : int or None
+        Workers of a cluster that is started here; by default one for each core.
+    """
+    os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
+    ray = needed('ray', 'ray')
+    root = str(Path(__file__).parent.parent)
+    ray.init(address=address, num_cpus=None if address else cpus, log_to_driver=False, logging_level='error',
+             include_dashboard=False if address is None else None,
+             runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join([root, os.environ.get('PYTHONPATH', '')])}})
+    try:
+        gpu = {'num_gpus': 1} if ray.cluster_resources().get('GPU') else {}
+        task = ray.remote(max_retries=RETRIES, **gpu)(_ray_point)
+        waiting = {task.remote(function, options, os.getcwd()): options for options in all_options}
+        failures, done = {}, 0
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            options = waiting.pop(ready)
+            done += 1
+            try:
+                outcome = ray.get(ready)
+            except ray.exceptions.RayError as error:
+                cause = getattr(error, 'cause', None) or error
+                outcome = failures[options['savename']] = f'failed: {str(cause).strip().splitlines()[-1]}'
+            say(f"{done} of {len(all_options)}: '{options['savename']}' {outcome}")
+        return failures
+    finally:
+        ray.shutdown()
+
+
+def _ray_point(function, options, folder):
+    """What a Ray worker does; the folder is the one in which the sweep was started."""
+    os.chdir(folder)
+    module, _, name = function.partition(':')
+    return getattr(importlib.import_module(module), name)(options)

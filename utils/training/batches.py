@@ -1,0 +1,87 @@
+"""Minibatches: rows of a data set, cut into minibatches of one size; images on the device.
+
+==================  ===========================================================================
+`minibatches`       rows of a subset, or its images, in minibatches
+`to_device`         a subset's images and labels on the device, `DeviceData`
+==================  ===========================================================================
+"""
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytensor
+
+from utils import backend
+
+
+class DeviceData(NamedTuple):
+    """A stored subset on the device: images uint8 (n, h, w) and labels uint8 (n,), shared variables."""
+    x: Any
+    y: Any
+    subset: Any
+
+
+def to_device(subset):
+    """Put images and labels of a stored subset on the device; returns a `DeviceData`."""
+    arrays = []
+    for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
+        arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
+        backend.to_device(arrays[-1], value)
+    return DeviceData(*arrays, subset)
+
+
+def minibatches(subset, order, batch_size, resident=False):
+    """Cut rows of a subset into minibatches of one size.
+
+    The last minibatch is filled up with the first rows of `order`, whose weight is 0 there, so that every
+    image counts exactly once.
+
+    Parameters
+    ----------
+    subset : loaders.Subset
+    order : int array (n,)
+        Rows of the subset, in the order in which they are taken.
+    batch_size : int
+    resident : bool
+        True gives rows of the stored subset (`subset.base`), False reads the images with a thread that keeps
+        ahead.
+
+    Yields
+    ------
+    inputs : list of arrays
+        [rows int32] or [images uint8, labels uint8].
+    weights : float32 array (batch_size,)
+    count : int
+        Images that count.
+    """
+    order = np.asarray(order)
+    n_batches = -(-len(order) // batch_size)
+    filled = np.resize(order, n_batches * batch_size).reshape(n_batches, batch_size)
+    counts = [min(batch_size, len(order) - k * batch_size) for k in range(n_batches)]
+
+    def read(rows):
+        if resident:
+            return [np.ascontiguousarray(subset.rows[rows], dtype=np.int32)]
+        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8)]
+
+    batches = map(read, filled) if resident else _ahead(read, filled)
+    for count, inputs in zip(counts, batches):
+        yield inputs, (np.arange(batch_size) < count).astype(np.float32), count
+
+
+def _ahead(read, items, depth=4):
+    """``map(read, items)`` in a thread that keeps up to `depth` results ready."""
+    with ThreadPoolExecutor(1, 'minibatches') as pool:
+        waiting = deque()
+        items = iter(items)
+        try:
+            for item in items:
+                waiting.append(pool.submit(read, item))
+                if len(waiting) >= depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,268 @@
+"""The compiled functions of a network: train, validate, test, test_view and statistics."""
+from functools import cached_property
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.traversal import graph_inputs
+
+from utils import backend
+from utils.layer import Phase, listed, parameters
+from utils.training import losses, optimisers
+from utils.training.augmentation import partner
+from utils.training.warping import Cropped, warp
+
+MOST_STEPS = 256        # of one call of `train_many`
+
+
+def pixels(x):
+    """Images as networks take them: (n, h, w) uint8 -> (n, h, w, 1) float32 in [0, 1]."""
+    return (x.astype('float32') * np.float32(1 / 255)).dimshuffle(0, 1, 2, 'x')
+
+
+class Functions:
+    """Compiled functions of one network; each is compiled when it is first asked for.
+
+    Parameters
+    ----------
+    network : Layer
+        ``network(x, phase)`` gives linear outputs (n, n_classes) for images x (n, h, w, 1) in [0, 1].
+    im_dim : (int, int)
+        Height and width of the images.
+    batch_size : int
+        Images per minibatch; fixed in the graph.
+    learning_rate : float
+    L1_reg, L2_reg : float
+        Factors of the sums of absolute values and of squares of the weights in the cost.
+    optimiser : callable
+        ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.training.optimisers`.
+    seed : int
+        Of the random draws, 0 to 2**32 - 1.
+    augment : utils.training.augmentation.Augment, optional
+        Random changes of the training images.
+    precision : {'float32', 'tf32', 'bf16'}
+        Of convolutions and products, see `utils.backend.mode`.
+    label_smoothing : float in [0, 1)
+        See `utils.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
+    average : float in [0, 1)
+        Decay of the moving average of the trained parameters that the network is, see `utils.optimisers.averaged`;
+        0: the network is what is trained.
+    resident : Resident, optional
+        A stored subset on the device, from `to_device`. Then `train`, `validate` and `statistics` take rows
+        of it, else the images (and labels) themselves.
+    n_classes : int, optional
+        Linear outputs that the network must have for each image; by default any number.
+
+    Attributes
+    ----------
+    rate, seed, counter : shared scalars
+        Learning rate (float32), seed and number of the next draw (uint32).
+    parameters, state : dict of str to shared variable
+        Of the network and of the optimiser.
+
+    Raises
+    ------
+    ValueError
+        When a graph is built, by `check` or a function's first use: outputs of another shape or type, shared variables
+        that are no parameters of the network, trainable parameters that training does not use.
+    """
+
+    def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
+                 optimiser=optimisers.sgd, seed=0, augment=None, precision='float32', label_smoothing=0., average=0.,
+                 resident=None, n_classes=None):
+        self.augment, self.label_smoothing, self.average = augment, label_smoothing, average
+        self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
+        self.L1_reg, self.L2_reg, self.resident, self.n_classes = L1_reg, L2_reg, resident, n_classes
+        backend.mode(precision)         # refuses others
+        self.precision = precision
+        self.rate = pytensor.shared(np.float32(learning_rate), name='learning_rate')
+        self.seed = pytensor.shared(np.uint32(seed), name='seed')
+        self.counter = pytensor.shared(np.uint32(0), name='counter')
+        self.parameters = parameters(network)
+        for name, p in self.parameters.items():
+            p.name = name           # PyTensor's own errors then say which one they mean
+            backend.to_device(p, p.get_value(borrow=True))      # or each call would bring it there
+        self.optimiser = optimiser
+
+    def _minibatch(self):
+        """Inputs of a function on labelled images, and the images and labels that they stand for."""
+        if self.resident:
+            rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
+            return [rows], self.resident.x[rows], self.resident.y[rows]
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
+        return [x, y], x, y
+
+    def check(self):
+        """Build the graphs of training and testing; nothing is compiled."""
+        self._training, self._testing       # noqa: B018
+
+    @property
+    def _name(self):
+        network = self.network.network if isinstance(self.network, Cropped) else self.network
+        return f'network {type(network).__name__}'
+
+    def check_outputs(self, kind, shape, dtype):
+        """Refuse outputs of the network that are not (batch_size, n_classes); a side of None may be any."""
+        wanted = (self.batch_size, self.n_classes)
+        if (len(shape) == 2 and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
+                and str(dtype).startswith('float')):
+            return
+        raise ValueError(f"{self._name} must return linear outputs of shape (batch_size, n_classes), here "
+                         f"({self.batch_size}, {self.n_classes or 'n_classes'}), and of a float type, got {kind} of "
+                         f'shape {tuple(shape)} and type {dtype}')
+
+    def _logits(self, x, phase):
+        """The network's linear outputs for images x (batch_size, h, w, 1) in [0, 1]."""
+        logits = self.network(x, phase)
+        if not isinstance(getattr(logits, 'type', None), pt.TensorType):
+            raise ValueError(f'{self._name} must return linear outputs, one expression of shape '
+                             f'(batch_size, n_classes), got {logits!r}')
+        self.check_outputs('an expression', logits.type.shape, logits.dtype)
+        known = {*self.parameters.values(), self.rate, self.seed, self.counter}
+        graphs = [logits, *phase.updates, *map(pt.as_tensor_variable, phase.updates.values())]
+        strange = [v for v in graph_inputs(graphs, [x])
+                   if isinstance(v, pytensor.compile.SharedVariable) and v not in known]
+        if strange:
+            raise ValueError(f'{self._name} computes with shared variables that are not among its parameters, so that '
+                             f'they would be neither trained nor saved: {listed(map(_described, strange))}. A '
+                             'parameter must be made by utils.layer.parameter and be an attribute of the network or '
+                             'of a layer inside it, or stand there in lists, tuples and dicts')
+        return logits
+
+    def _gradients(self, cost, logits):
+        """The trainable parameters and the gradients of the cost with respect to them, by name; each must have one."""
+        trainable = parameters(self.network, trainable=True)
+        if not trainable:
+            raise ValueError(f'{self._name} has no trainable parameters: make them by utils.layer.parameter, as '
+                             'attributes of the network or of a layer inside it')
+        used = set(graph_inputs([logits]))
+        gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()), disconnected_inputs='ignore',
+                                                      return_disconnected='none')))
+        # The penalties of L1 and L2 have gradients of weights that the network does not use, too.
+        unused = [name for name, p in trainable.items() if p not in used or gradients[name] is None]
+        if unused:
+            raise ValueError(f'{self._name} has trainable parameters on which its cost in training does not depend: '
+                             f'{listed(unused)}. Use them in __call__, make no layer that is not used, or make what '
+                             'shall stay as it is by utils.layer.parameter(value, trainable=False)')
+        return trainable, gradients
+
+    @cached_property
+    def _training(self):
+        """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
+        inputs, x, y = self._minibatch()
+        weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
+        phase = Phase(train=True, seed=self.seed, counter=self.counter)
+        x, share = self.augment.mixed(pixels(x), phase) if self.augment else (pixels(x), None)
+        logits = self._logits(x, phase)
+        nll = losses.negative_log_likelihood(logits, y)
+        if share is not None:
+            nll = share * nll + (1 - share) * losses.negative_log_likelihood(logits, partner(y))
+        entropy = losses.weighted_mean(nll, weights)
+        cost = entropy
+        if self.label_smoothing:
+            cost = losses.weighted_mean(losses.smoothed(nll, logits, self.label_smoothing), weights)
+        if self.L1_reg:
+            cost = cost + np.float32(self.L1_reg) * losses.l1(self.network)
+        if self.L2_reg:
+            cost = cost + np.float32(self.L2_reg) * losses.l2(self.network)
+        trainable, gradients = self._gradients(cost, logits)
+        changes, state = self.optimiser(gradients, trainable, self.rate)
+        outputs, changes = [cost, entropy], {**phase.updates, **changes}
+        if self.average:
+            outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.average)
+            state = {**state, **more}
+        return [*inputs, weights], outputs, changes, state
+
+    @property
+    def state(self):
+        return self._training[3]
+
+    def takes_rows_of(self, subset):
+        """Whether `train`, `validate` and `statistics` take rows of the subset's base, or its images.
+
+        Raises
+        ------
+        ValueError
+            Another subset is on the device than this one is a part of.
+        """
+        if self.resident and self.resident.subset is not subset.base:
+            raise ValueError(f'these functions take rows of the {self.resident.subset.name} set, which is on the '
+                             f'device; the {subset.name} set is no part of it')
+        return self.resident is not None
+
+    def release(self):
+        """Give back the device's memory: resident images, parameters, optimiser state, compiled functions."""
+        shared = [*self.parameters.values(), self.rate, self.seed, self.counter, *(self.resident or ())[:2]]
+        if '_training' in self.__dict__:
+            shared += self.state.values()
+        for variable in shared:
+            backend.release(variable)
+        self.resident = None
+        for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
+            del self.__dict__[name]
+
+    def _function(self, inputs, outputs, **kwargs):
+        return backend.function(inputs, outputs, self.precision, **kwargs)
+
+    @cached_property
+    def train(self):
+        """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
+        inputs, outputs, changes, _ = self._training
+        return self._function(inputs, outputs, updates=changes, name='train')
+
+    @cached_property
+    def train_many(self):
+        """(rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,); k steps in one call."""
+        return backend.StepsPerExecution(self.train, MOST_STEPS)
+
+    @cached_property
+    def validate(self):
+        """(rows or (images, labels), weights) -> sum of cross-entropies, number of errors."""
+        inputs, x, y = self._minibatch()
+        weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
+        logits = self._logits(pixels(x), Phase())
+        sums = [losses.total(losses.negative_log_likelihood(logits, y), weights),
+                losses.total(losses.errors(logits, y), weights)]
+        return self._function([*inputs, weights], sums, name='validate')
+
+    @cached_property
+    def _testing(self):
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        return x, self._logits(pixels(x), Phase())
+
+    @cached_property
+    def test(self):
+        """Images (batch_size, h, w) uint8 -> linear outputs (batch_size, n_classes)."""
+        x, logits = self._testing
+        return self._function([x], logits, name='test')
+
+    @cached_property
+    def test_view(self):
+        """(images, mirror, down, right, angle, zoom) -> linear outputs for that view of the images, see `warp`.
+
+        Shifts are parts of the height and the width.
+        """
+        x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
+        mirror, down, right, angle, zoom = view = pt.fscalars('mirror', 'down', 'right', 'angle', 'zoom')
+        height, width = self.im_dim
+        moved = warp(pixels(x), mirror, down * np.float32(height), right * np.float32(width), angle, zoom)
+        return self._function([x, *view], self._logits(moved, Phase()), name='test_view')
+
+    @cached_property
+    def statistics(self):
+        """(rows or images, 1 / number of the minibatch): one minibatch of batch norm's population pass.
+
+        None where the network has no statistics to measure.
+        """
+        inputs, x, _ = self._minibatch()
+        share = pt.scalar('share', dtype='float32')
+        phase = Phase(share=share)
+        self._logits(pixels(x), phase)
+        if not phase.updates:
+            return None
+        return self._function([inputs[0], share], [], updates=phase.updates, name='statistics')
+
+
+def _described(variable):
+    return variable.name or str(variable.type)

@@ -1,0 +1,137 @@
+"""A trained network on the images of a subset.
+
+====================  =========================================================================
+`validate`            error and cross-entropy
+`measure_statistics`  batch norm's population statistics
+`linear_outputs`      linear outputs for every image
+`sum_over_views`      the special test: sums of linear outputs over the views of each image
+`test_outputs`        linear outputs on the test images, plain and special
+`test_errors`         errors on public half, private half and whole, with and without twins
+====================  =========================================================================
+"""
+import numpy as np
+
+from utils.training.batches import minibatches
+
+
+def validate(functions, subset):
+    """Error in % and mean cross-entropy in nats of a network on a subset, every image once."""
+    entropy = errors = 0.
+    rows = functions.takes_rows_of(subset)
+    for inputs, weights, _ in minibatches(subset, np.arange(len(subset)), functions.batch_size, rows):
+        sums = functions.validate(*inputs, weights)
+        entropy, errors = entropy + float(sums[0]), errors + float(sums[1])
+    return 100 * errors / len(subset), entropy / len(subset)
+
+
+def measure_statistics(functions, subset, n_images=5000, seed=0):
+    """Measure batch norm's population statistics with the current weights (thesis 3.4.2).
+
+    Parameters
+    ----------
+    subset : loaders.Subset
+        Training images; a random sample of them is used, the same at each call with one seed.
+    n_images : int
+        Size of the sample, cut to whole minibatches, one at least.
+    """
+    if functions.statistics is None:
+        return
+    size = functions.batch_size
+    n_images = max(size, min(n_images, len(subset)) // size * size)
+    sample = np.random.default_rng([seed, 0x57A7]).permutation(len(subset))[:n_images]
+    rows = functions.takes_rows_of(subset)
+    for k, (inputs, _, _) in enumerate(minibatches(subset, sample, size, rows), start=1):
+        functions.statistics(inputs[0], np.float32(1 / k))
+
+
+def linear_outputs(functions, subset, view=None):
+    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset.
+
+    Parameters
+    ----------
+    view : dict, optional
+        Of `utils.training.augmentation.Augment.views`: the images are changed so first.
+    """
+    if view is None:
+        outputs = functions.test
+    else:
+        settings = {'mirror': 1., 'down': 0., 'right': 0., 'angle': 0., 'zoom': 1., **view}
+
+        def outputs(images):
+            return functions.test_view(images, *map(np.float32, settings.values()))
+    parts = [np.asarray(outputs(inputs[0]))[:count]
+             for inputs, _, count in minibatches(subset, np.arange(len(subset)), functions.batch_size)]
+    return np.concatenate(parts)
+
+
+def sum_over_views(logits, source, images):
+    """Sum linear outputs over the views of each image: the special test of thesis 3.4.4.
+
+    Parameters
+    ----------
+    logits : array (n_views_in_all, n_classes)
+    source : int array (n_views_in_all,)
+        The original image that each view was made from.
+    images : int array (n,)
+        The original images, each once, in the order wanted.
+
+    Returns
+    -------
+    float64 array (n, n_classes)
+    """
+    order = np.argsort(images)
+    place = order[np.searchsorted(images, source, sorter=order)]
+    if not np.array_equal(np.asarray(images)[place], source):
+        raise ValueError('the special test has views of images that are not in the test set')
+    sums = np.zeros((len(images), logits.shape[1]))
+    np.add.at(sums, place, logits)
+    return sums
+
+
+def test_outputs(functions, data, special_test=True):
+    """Linear outputs on the test images: a dict of arrays (n, n_classes).
+
+    Returns
+    -------
+    dict
+        'plain' and, where there are views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
+        each image, divided by their number, so that their softmax does not depend on it. The views are those of
+        the set or, where it has none and training images are augmented, `utils.training.augmentation.Augment.views`.
+    """
+    out, views = {'plain': linear_outputs(functions, data.test)}, data.special_test
+    if special_test and views is not None:
+        sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
+        out['special'] = sums / (len(views) / len(data.test))
+    elif special_test and functions.augment:
+        changes = functions.augment.views(functions.im_dim)
+        sums = sum(linear_outputs(functions, data.test, view).astype(float) for view in changes)
+        out['special'] = sums / len(changes)
+    return out
+
+
+test_outputs.__test__ = False       # not a test for pytest
+
+
+def test_errors(logits, subset):
+    """Errors in % of linear outputs (n, n_classes) on the test images.
+
+    Returns
+    -------
+    dict of dict
+        For 'whole', 'public' and 'private' (where the set has these halves): 'error', 'images' and the same
+        for the images without an exact twin in the training set, 'error_without_twins',
+        'images_without_twins'.
+    """
+    wrong = np.argmax(logits, axis=1) != subset.y
+    halves = {'whole': np.ones(len(subset), bool), 'public': subset.usage == 1, 'private': subset.usage == 2}
+    out = {}
+    for name, mask in halves.items():
+        if mask.any():
+            clean = mask & ~subset.twin
+            out[name] = {'error': 100 * wrong[mask].mean(), 'images': int(mask.sum()),
+                         'error_without_twins': 100 * wrong[clean].mean() if clean.any() else None,
+                         'images_without_twins': int(clean.sum())}
+    return out
+
+
+test_errors.__test__ = False        # not a test for pytest

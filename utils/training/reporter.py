@@ -1,0 +1,11 @@
+"""The default reporter of a `Trainer`."""
+
+
+class NullReporter:
+    """Tells nobody. A reporter is told of every epoch and minibatch, see `utils.experiment.console.Console`."""
+
+    def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
+    def compiling(self, what): pass
+    def warn(self, text): pass
+    def minibatch(self, count, cost): pass
+    def epoch_ends(self, row): pass

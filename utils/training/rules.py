@@ -1,0 +1,79 @@
+"""Rules: by which figure on the validation images epochs, runs and members of an ensemble are chosen."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A figure on the validation images, the smaller the better.
+
+    Attributes
+    ----------
+    name : str
+        As argument `rule` of `launch.test`.
+    key : str
+        Of the figure in a history and in result.json.
+    label : str
+        Name of the figure in texts and tables.
+    point : str
+        Name of the epoch where it is smallest.
+    form : str
+        Format of the figure with its unit.
+    """
+    name: str
+    key: str
+    label: str
+    point: str
+    form: str
+
+    def best(self, rows):
+        """The row of the smallest figure, of equals the first; None where no row has one."""
+        return min((row for row in rows if row[self.key] is not None), key=lambda row: row[self.key], default=None)
+
+    def text(self, row):
+        """The figure of a row, for a person."""
+        return self.form.format(row[self.key])
+
+
+RULES = {rule.name: rule for rule in (
+    Rule('entropy', 'validation_cross_entropy', 'validation cross-entropy', 'entropy point', '{:.4f}'),
+    Rule('error', 'validation_error', 'validation error', 'smallest validation error', '{:.2f} %'))}
+
+
+def rule_of(options):
+    """The rule in the arguments of a run; those of early versions have none."""
+    return RULES[options.get('rule', 'entropy')]
+
+
+def common_rule(rules):
+    """The rule that all have; where they differ, 'entropy'."""
+    rules = set(rules)
+    return rules.pop() if len(rules) == 1 else RULES['entropy']
+
+
+def best_epoch(history, rule='entropy'):
+    """The epoch at which training without the validation images was best.
+
+    Parameters
+    ----------
+    history : list of dict
+        One per epoch, as `Trainer.history`.
+    rule : {'entropy', 'error'}
+        Minimum of the validation cross-entropy (the entropy point) or of the validation error; of equals the
+        first.
+
+    Returns
+    -------
+    dict
+        That epoch's entry.
+
+    Raises
+    ------
+    ValueError
+        Another rule, or no epoch with validation in the history.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
+    best = RULES[rule].best(row for row in history if row['stage'] == 'train')
+    if best is None:
+        raise ValueError('no epoch was validated: the set has no validation part or val=False')
+    return best
