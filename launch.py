@@ -5,18 +5,20 @@ validation images, anneal, test, save, plot. `predict` applies a saved model to 
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 # ruff: noqa: E402, I001
+if __name__ == '__main__':      # before all that is imported below, which help and errors do without
+    import sys
+    from utils.cli import main
+    sys.exit(main())
+
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
 keep_compiled()
 
-import argparse
-import difflib
 import functools
 import inspect
 import json
 import os
-import re
 import sys
 import time
 import warnings
@@ -30,18 +32,19 @@ import cnn
 import loaders
 import mlp
 from loaders.sample import write_csv
-from utils import __version__, backend, rna
-from utils.experiment import resuming
+from utils import backend, rna
+from utils.experiment import resuming, schema
 from utils.experiment.arguments import (
-    FIXED, FUNCTIONS, NETWORK_OPTIONS, TRAINING, UNSAVED, as_json, class_name, did_you_mean, explicit, make_augment,
-    named, shortened, validate_arguments,
+    FUNCTIONS, NETWORK_OPTIONS, as_json, class_name, explicit, make_augment, named, validate_arguments,
 )
+from utils.experiment.suggestions import did_you_mean
 from utils.experiment.building import (
     arguments_of_file, arguments_used, make_network, make_optimiser, make_schedule, network_arguments,
     with_class_defaults, without_idle,
 )
 from utils.experiment.checkpoint import Checkpoint
 from utils.experiment.console import Console
+from utils.experiment.kinds import shortened
 from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.signals import SignalHandler
 from utils.files import locks, models
@@ -54,8 +57,8 @@ from utils.record.reading import read_run
 from utils.record.writing import Record
 from utils.results import competition, metrics, plots, report as reports, summary, tables
 from utils.results.predictions import write_outputs
-from utils.studies import comparison, ensembles, lr_finder, trials
-from utils.studies.grid import parse_grid, points
+from utils.studies import comparison, lr_finder, trials
+from utils.studies.grid import points
 from utils.studies.workers import in_processes, in_turn, on_ray, worker_command
 from utils.studies.search import parse_space, search as optuna_search
 from utils.training.batches import minibatches
@@ -294,8 +297,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
                                  options['trainShared'])
         with locks.model_lock(path), told(), Trainer(
             make_network, data, report=console, checkpoint=checkpoint, optimiser=make_optimiser(options),
-            schedule=make_schedule(options), **{key: options[key] for key in (
-                *TRAINING, 'rule', 'statistics_images', 'show_test')}) as trainer:
+            schedule=make_schedule(options), **schema.select(options, part='trainer')) as trainer:
             if state:
                 _check_unchanged(resume, begun)
                 trainer.restore(state)
@@ -334,7 +336,7 @@ def _with_resumed(options, given):
         return options, None, None
     state, config = _load_model(options['resume'])
     saved, now = config['options'], as_json(options)
-    changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in FIXED
+    changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in schema.names(decides='result')
                if key in given and key in saved and now[key] != saved[key]]
     if changed:
         raise ValueError(f"'{options['resume']}' was trained with {'; '.join(changed)}: leave these arguments out "
@@ -390,7 +392,7 @@ def _check_saved(path, saved, n_arrays):
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
-            if key not in defaults or key in UNSAVED:
+            if key not in schema.names(saved=True):
                 raise ValueError(f'test() has no argument {shortened(key)}' + did_you_mean(key, defaults))
         if 'network' not in saved:
             raise ValueError('its configuration is damaged, it names no network')
@@ -977,8 +979,8 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     _all_arguments(options)
     options = with_class_defaults(validate_arguments({**_defaults(), **options}, NETWORKS))
     with _open_data(options, console) as data:
-        trainer = Trainer(_network_maker(options, data), data, optimiser=make_optimiser(options), **{
-            key: options[key] for key in TRAINING})
+        trainer = Trainer(_network_maker(options, data), data, optimiser=make_optimiser(options),
+                          **schema.select(options, part='trainer'))
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
@@ -996,79 +998,7 @@ def rate_range(*, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbo
     return out
 
 
-# ---------------------------------------------------------------------------------- command line
-
-def _help_texts():
-    """Help of each argument of `test`, from its docstring."""
-    section = inspect.getdoc(test).split('----------\n', 1)[1].split('\n\nReturns')[0]
-    texts = {}
-    for names, text in re.findall(r'^(\S[^:\n]*) :[^\n]*\n((?:    [^\n]*\n?)+)', section, re.M):
-        for key in names.split(', '):
-            texts[key] = ' '.join(text.split()).replace('`', '').replace('%', '%%')
-    return texts
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line each, with the nearest option, in place of the usage of all options."""
-
-    def error(self, message):
-        word, _, unknown = message.partition(': ')
-        if word == 'unrecognized arguments':
-            message += did_you_mean(unknown.split()[0], self._option_string_actions)
-        self.exit(2, f'error: {_visible(message)} ({self.prog} --help tells of all)\n')
-
-
-def _json(text):
-    """What a JSON text holds, for an option; a wrong one is quoted where it is wrong."""
-    def table(pairs):
-        for k, (key, _) in enumerate(pairs):
-            if key in dict(pairs[:k]):
-                raise argparse.ArgumentTypeError(f'{key!r} stands twice in {text!r}: keep one of them')
-        return dict(pairs)
-    try:
-        return json.loads(text, object_pairs_hook=table)
-    except json.JSONDecodeError as error:
-        where = f'at {text[error.pos:error.pos + 20]!r}' if error.pos < len(text) else 'at its end'
-        raise argparse.ArgumentTypeError(f'expected JSON, as {{"name": 1}}, got {text!r}: {error.msg} {where}'
-                                         ) from None
-    except RecursionError:
-        raise argparse.ArgumentTypeError('expected JSON of a few levels') from None
-
-
-def _parser():
-    parser = _Parser(
-        prog='python launch.py', allow_abbrev=False,
-        description='Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, '
-                    'plot. Without --dataset a set of drawn faces is made and network A, narrowed, learns it.',
-        epilog='Other commands, each with its own --help: evaluate MODEL SET, compare RUN..., ensemble RUN..., rates. '
-               'See docs/experiments.md.')
-    texts = _help_texts()
-    lists = {'n_hidden': int, 'p_dropConv': float, 'im_dim': int, 'track': str}
-    numbers = {'p_drop': float, 'gaussian_std': float}
-    for key, p in inspect.signature(test).parameters.items():
-        if key == 'on_epoch':
-            continue
-        flags = [f'--{key}'] + ([f"--{key.replace('_', '-')}"] if '_' in key else [])
-        kwargs = {'help': texts[key], 'default': argparse.SUPPRESS}
-        if isinstance(p.default, bool) or key == 'batch_norm':
-            kwargs['action'] = argparse.BooleanOptionalAction
-        elif key in lists:
-            kwargs |= {'type': lists[key], 'nargs': '*', 'metavar': key.upper()}
-        elif key == 'activation':
-            kwargs['choices'] = list(rna.ACTIVATIONS)
-        elif key in ('network_args', 'optimiser_args', 'schedule_args', 'augment'):
-            kwargs |= {'type': _json, 'metavar': 'JSON'}
-        elif key in numbers or isinstance(p.default, (int, float)):
-            kwargs['type'] = numbers.get(key) or type(p.default)
-        if p.default is not None:
-            default = p.default.__name__ if key == 'network' else getattr(p.default, 'name', p.default)
-            kwargs['help'] += f' (default: {default})'
-        parser.add_argument(*flags, **kwargs)
-    parser.add_argument('--config', metavar='FILE', default=argparse.SUPPRESS,
-                        help='a config.yaml of a run, to repeat it; options given besides replace its own')
-    parser.add_argument('--version', action='version', version=f'symfer {__version__}')
-    return parser
-
+# ------------------------------------------------------------------------------- configurations
 
 def read_config(path):
     """Arguments of `test` from the config.yaml of a run or one written by hand: ``test(**read_config(path))``.
@@ -1088,156 +1018,41 @@ def read_config(path):
     ValueError
         The file is missing, is no table of arguments, or has one that `test` does not take.
     """
-    return without_idle(_file_arguments(path), NETWORKS)
+    return configured({'config': path})
 
 
-def _file_arguments(path):
-    """What a configuration holds, if all of it are arguments of `test`."""
-    options = reading.read_config(path)
-    for key in options:
-        if key not in inspect.signature(test).parameters:
-            raise ValueError(f"'{path}': test() has no argument {key!r}"
-                             + did_you_mean(key, inspect.signature(test).parameters))
-    return options
-
-
-def _configured(options):
+def configured(options):
     """Options of the command line, completed by those of the file that --config names."""
     path = options.pop('config', None)
     if path is None:
         return options
-    saved = _file_arguments(path)
+    saved = reading.read_config(path)
+    for key in saved:
+        if key not in schema.ARGUMENTS:
+            raise ValueError(f"'{path}': test() has no argument {key!r}" + did_you_mean(key, schema.ARGUMENTS))
     return without_idle({**saved, **options}, NETWORKS, set(saved) - set(options))
 
 
-def _evaluate_command(arguments):
-    parser = _Parser(prog='python launch.py evaluate', allow_abbrev=False,
-                     description=inspect.getdoc(evaluate).split('\n')[0])
-    parser.add_argument('model', metavar='MODEL', help='a model file, or the folder of a run')
-    parser.add_argument('dataset', metavar='SET', help='an HDF5 set')
-    parser.add_argument('--network', help='script.py:Class, where the network is one of your own')
-    parser.add_argument('--folder', help='where to write (default: the next evaluation-001 beside the record)')
-    parser.add_argument('--special_test', action=argparse.BooleanOptionalAction, default=True,
-                        help='also on all views of each image')
-    parser.add_argument('--report', action=argparse.BooleanOptionalAction, default=True,
-                        help='draw the figures and write the HTML report')
-    evaluate(**vars(parser.parse_args(arguments)))
+def with_sample(options, chosen=()):
+    """Defaults for the sample data set, where none is named: its faces are few, and small work.
 
-
-def _compare_command(arguments):
-    parser = _Parser(prog='python launch.py compare', allow_abbrev=False, description=(
-        'Compare finished runs: means over seeds, paired tests, curves, the competition.'))
-    parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
-    parser.add_argument('--folder', help='where to write (default: the next comparison-001 beside the models)')
-    args = parser.parse_args(arguments)
-    comparison.compare(args.runs, args.folder or _beside(args.runs[0], 'comparison'))
-
-
-def _ensemble_command(arguments):
-    parser = _Parser(prog='python launch.py ensemble', allow_abbrev=False, description=(
-        'Combine finished runs and evaluate what comes out.'))
-    parser.add_argument('runs', metavar='RUN', nargs='+', help='a run folder, or a model')
-    parser.add_argument('--average', choices=ensembles.AVERAGES, default='probabilities', help='what is averaged')
-    parser.add_argument('--all', dest='chosen', action='store_false',
-                        help='take all members; by default they are chosen on the validation images')
-    parser.add_argument('--folder', help='where to write (default: the next ensemble-001 beside the models)')
-    args = parser.parse_args(arguments)
-    ensembles.ensemble(args.runs, args.average, args.chosen, args.folder or _beside(args.runs[0], 'ensemble'))
-
-
-def _beside(run, word):
-    """The next free folder beside the model of a run."""
-    return numbered_folder(read_run(run)['folder'].parent.parent, word, make=False)
-
-
-def _rates_command(arguments):
-    parser = _parser()
-    parser.prog, parser.description = 'python launch.py rates', inspect.getdoc(rate_range).split('\n')[0]
-    for name, kind in (('lowest', float), ('highest', float), ('steps', int), ('figure', str)):
-        default = inspect.signature(rate_range).parameters[name].default
-        parser.add_argument(f'--{name}', type=kind, default=argparse.SUPPRESS, help=f'(default: {default})')
-    rate_range(**_with_sample(_configured(vars(parser.parse_args(arguments)))))
-
-
-def _test_command(arguments):
-    parser = _parser()
-    many = parser.add_argument_group('many runs')
-    many.add_argument('--sweep', nargs='*', metavar='ARG=V,V', help='run every combination of these values')
-    many.add_argument('--seeds', nargs='+', type=int, metavar='SEED', help='run each with these seeds')
-    many.add_argument('--workers', metavar='N|ray|ray:N', help='processes of this machine, or workers of a Ray cluster')
-    many.add_argument('--address', help='of a Ray cluster')
-    many.add_argument('--search', nargs='+', metavar='ARG=LOW..HIGH', help='search these ranges (log:LOW..HIGH) or '
-                      'choices (V,V) with Optuna')
-    many.add_argument('--trials', type=int, help='trials of --search (default: 20)')
-    options = vars(parser.parse_args(arguments))
-    grid, seeds, workers, address, space, trials = (options.pop(key) for key in (
-        'sweep', 'seeds', 'workers', 'address', 'search', 'trials'))
-    grid, space = (texts and read(texts) for texts, read in ((grid, parse_grid), (space, parse_space)))
-    options = _with_sample(_configured(options), {*(grid or ()), *(space or ())})
-    if space is not None:
-        if grid is not None or seeds or workers:
-            raise ValueError('--search goes without --sweep, --seeds and --workers')
-        search(space, 20 if trials is None else trials, **options)
-    elif grid is not None or seeds:
-        seeds = seeds or [options.pop('seed', 0)]
-        options.pop('seed', None)
-        sweep(grid or {}, seeds, workers=workers or 1, address=address, **options)
-    elif workers or address or trials is not None:
-        raise ValueError('--workers, --address and --trials are for --sweep, --seeds and --search')
-    else:
-        test(**options)
-
-
-def _with_sample(options, named=()):
-    """What is changed where no data set is named: the sample faces are few and small work."""
-    if not {'dataset', 'resume'} & set(options):
-        sample = dict(SAMPLE_RUN)
-        if 'network' in options or 'network' in named:        # these two are about network A
-            del sample['network_args'], sample['p_dropConv']
-        print('A short run on drawn faces, with ' + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
-              + '. For a whole experiment name a data set: --dataset.')
-        options = {**sample, **options}
-    return options
-
-
-def _visible(error):
-    """An error's text without what a terminal would obey: names in it may come from a file."""
-    return ''.join(c if c.isprintable() or c == '\n' else repr(c)[1:-1] for c in str(error))
-
-
-COMMANDS = {'evaluate': _evaluate_command, 'compare': _compare_command, 'ensemble': _ensemble_command,
-            'rates': _rates_command}
-
-
-def _no_command(word):
-    """The error on a first argument that is neither a command nor an option."""
-    instead = {'predict': 'launch.predict(model, images) does it in Python', 'sweep': 'write --sweep ARG=V,V',
-               'search': 'write --search ARG=LOW..HIGH'}
-    near, = difflib.get_close_matches(word, [*COMMANDS, 'help', *instead], 1) or [None]
-    advice = instead.get(near) or (f'did you mean {near!r}?' if near else
-                                   'an experiment takes options alone, as in --dataset SET')
-    return f"there is no command {word!r}; {advice} (commands: {', '.join(COMMANDS)}, help)"
+    Parameters
+    ----------
+    options : dict
+    chosen : collection of str
+        Further arguments that a sweep or a search gives.
+    """
+    if {'dataset', 'resume'} & set(options):
+        return options
+    sample = dict(SAMPLE_RUN)
+    if 'network' in options or 'network' in chosen:        # these two are about network A
+        del sample['network_args'], sample['p_dropConv']
+    print('A short run on drawn faces, with ' + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
+          + '. For a whole experiment name a data set: --dataset.')
+    return {**sample, **options}
 
 
 def main(arguments=None):
-    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] == ['help']:
-        arguments = [*arguments[1:2], '--help']
-    try:
-        if not arguments or arguments[0].startswith('-'):
-            _test_command(arguments)
-        elif arguments[0] in COMMANDS:
-            COMMANDS[arguments[0]](arguments[1:])
-        else:
-            raise ValueError(_no_command(arguments[0]))
-    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-        print(f'error: {_visible(error)}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    """The command line, see `utils.cli`; returns the exit status."""
+    from utils.cli import main
+    return main(arguments)

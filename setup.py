@@ -25,7 +25,7 @@ setup(
                     'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6'], 'fuzz': ['atheris>=3'],
                     'search': ['optuna>=4'], 'ray': ['ray>=2.30'], 'tensorboard': ['tensorboardX>=2.6'],
                     'mlflow': ['mlflow-skinny>=2.14']},
-    entry_points={'console_scripts': ['symfer=launch:main']},
+    entry_points={'console_scripts': ['symfer=utils.cli:main']},
     classifiers=['Programming Language :: Python :: 3', 'Operating System :: POSIX :: Linux',
                  'Topic :: Scientific/Engineering :: Image Recognition'],
 )

@@ -12,7 +12,7 @@ import launch
 import mlp
 from mlp.layers import FullyConnected
 from utils import rna
-from utils.experiment import arguments
+from utils.experiment import schema
 from utils.files import models
 from utils.layer import Layer
 from utils.training import optimisers
@@ -146,8 +146,8 @@ def test_the_recipes_of_published_results_still_say_what_was_used():
     for path in published:
         used = json.loads(path.read_text())['about']['arguments']
         now = launch._all_arguments({'dataset': 'x', **recipes.ENTRIES[path.parent.parent.name].options})
-        assert {key: now[key] for key in used if key in arguments.FIXED and key not in ('seed', 'p_dropConv')} == {
-            key: used[key] for key in used if key in arguments.FIXED and key not in ('seed', 'p_dropConv')}
+        fixed = {*schema.names(decides='result')} & {*used} - {'seed', 'p_dropConv'}
+        assert {key: now[key] for key in fixed} == {key: used[key] for key in fixed}
         assert used['p_dropConv'] in (None, now['p_dropConv'])
 
 

@@ -11,8 +11,8 @@ import cnn
 import launch
 import loaders
 import mlp
-from utils.experiment import resuming
-from utils.experiment.arguments import CHANGEABLE, FIXED, INCIDENTAL, UNSAVED, named
+from utils.experiment import resuming, schema
+from utils.experiment.arguments import named
 from utils.files import models
 from utils.results import predictions
 from utils.studies import comparison, ensembles
@@ -34,9 +34,9 @@ def as_early_versions_saved(model):
 
 def test_every_argument_is_said_to_decide_the_result_or_not():
     import inspect
-    every = [*FIXED, *CHANGEABLE, *INCIDENTAL]
+    every = [*schema.names(decides='result'), *schema.names(decides='length'), *schema.names(decides='nothing')]
     assert sorted(every) == sorted(inspect.signature(launch.test).parameters)
-    assert set(UNSAVED) <= set(INCIDENTAL)
+    assert set(schema.names(saved=False)) <= set(schema.names(decides='nothing'))
 
 
 # -------------------------------------------------------------------------------------- the data set

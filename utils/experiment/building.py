@@ -4,7 +4,9 @@ import inspect
 import json
 
 from utils import rna
-from utils.experiment.arguments import NETWORK_OPTIONS, class_name, did_you_mean, named, network_option, shortened
+from utils.experiment.arguments import NETWORK_OPTIONS, class_name, named, network_option
+from utils.experiment.kinds import shortened
+from utils.experiment.suggestions import did_you_mean
 from utils.files.bounded import BoundedGenerator
 from utils.files.checksums import ModelError
 from utils.training import optimisers

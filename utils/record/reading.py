@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from utils.files.folders import numbered_folder
 from utils.files.yaml_ import load_yaml
 from utils.results.predictions import RunError
 
@@ -113,3 +114,8 @@ def read_config(path):
     if colon and not Path(file).is_absolute() and (path.parent / file).is_file():
         options['network'] = f'{path.parent / file}:{cls}'
     return options
+
+
+def beside(run, word):
+    """The next free folder ``word-001``, ... beside the model of a run; it is not made."""
+    return numbered_folder(read_run(run)['folder'].parent.parent, word, make=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.experiment.arguments import INCIDENTAL
+from utils.experiment import schema
 from utils.files.atomic import atomic_write
 from utils.files.folders import new_folder
 from utils.record.reading import read_run, same_data
@@ -85,7 +85,7 @@ def grouped(runs):
     """
     groups = {}
     for run in runs:
-        skip = {*INCIDENTAL, 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
+        skip = {*schema.names(decides='nothing'), 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
         options = {key: value for key, value in run['config'].items() if key not in skip}
         groups.setdefault(json.dumps(options, sort_keys=True), []).append(run)
     options = [json.loads(key) for key in groups]

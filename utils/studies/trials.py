@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.experiment.arguments import INCIDENTAL, NETWORK_OPTIONS
+from utils.experiment import schema
+from utils.experiment.arguments import NETWORK_OPTIONS
 from utils.experiment.resuming import folder_source, saved_source
 from utils.files import models, yaml_
 from utils.files.locks import try_model_lock
@@ -42,7 +43,7 @@ class Experiment:
 
         A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest.
         """
-        skip = {*INCIDENTAL, 'network', *(('dataset',) if content_digest else ())}
+        skip = {*schema.names(decides='nothing'), 'network', *(('dataset',) if content_digest else ())}
         saved = {**self.defaults, **saved}
         return (content_digest in (None, self.content_digest)
                 and (None in (source, self.network_source) or source == self.network_source)

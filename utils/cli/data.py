@@ -1,0 +1,126 @@
+"""The sub-commands of ``symfer data``, as those of commands.py."""
+from utils.cli.registry import command
+from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several, Text, Whole, is_number
+
+SET, SOURCE, FOLDER, FILE = (Location(metavar) for metavar in ('SET', 'SOURCE', 'FOLDER', 'FILE'))
+
+
+class Size(Kind):
+    """Height and width of images, each from 1 to 4096."""
+    wanted, metavar = 'HEIGHTxWIDTH, each from 1 to 4096', 'HxW'
+
+    def fits(self, value):
+        return isinstance(value, tuple) and len(value) == 2 and all(1 <= side <= 4096 for side in value)
+
+    def read(self, word):
+        height, _, width = word.lower().partition('x')
+        return int(height), int(width)
+
+
+class Part(Kind):
+    """A number of images, or a fraction of them."""
+    wanted, metavar = 'a number of images, or a fraction between 0 and 1', 'N|FRACTION'
+
+    def fits(self, value):
+        return is_number(value) and (0 < value < 1 if isinstance(value, float) else value >= 0)
+
+    def read(self, word):
+        return float(word) if '.' in word else int(word)
+
+
+@command('data')
+def data(source: SOURCE, *, sets: Several(Choice(1, 2, 3, 4), 'sets') = (2,), out: FOLDER = 'datasets',
+         prefix: Text() = '', validation: Part() = None, stratify: Flag() = False,
+         no_twins: Flag() = False, test: Part() = None, size: Size() = None,
+         classes: Several(Text('NAME'), 'names') = None, votes: FILE = None, seed: Whole() = 0,
+         skip_bad: Flag() = False):
+    """Make data sets; data audit, data show, data check look at them.
+
+    Parameters
+    ----------
+    source : path
+        fer2013.csv, .csv.gz, .tar.gz, icml_face_data.csv, train.csv, a folder or zip archive with any of these or with
+        [train|test/]<class>/<image>, or a set 1 or 2 made before. One called audit is given as ./audit.
+    sets : list of int
+        Sets of thesis 5.2: 1 as they are, 2 and mirrored, 3 five crops of 44x44, 4 shifted, rotated, scaled at 42x42.
+    out : path
+        Folder to write to.
+    prefix : str
+        Put before the names of the files.
+    validation : number, optional
+        Number or fraction of the original training images held out for validation; by default as in the thesis.
+    stratify : bool
+        Hold out equal parts of each class.
+    no_twins : bool
+        Hold out only images of which no exact copy stays in training.
+    test : number, optional
+        Number or fraction of the images held out for testing where the source has no test images.
+    size : HxW, optional
+        Height and width of the images.
+    classes : list of str, optional
+        Names of the labels 0, 1, ...
+    votes : path, optional
+        fer2013new.csv of FER+: labels by majority of votes.
+    seed : int
+        Of all choices.
+    skip_bad : bool
+        Leave bad rows and images out, and list them.
+    """
+    arguments = dict(locals())
+    from loaders.building import build
+    build(**arguments)
+
+
+@command('data audit')
+def data_audit(set: SET, *, near: Number(least=0) = .9, exact: Flag() = False, list: FILE = None):
+    """Find exact and near twins, contradicting labels and constant images.
+
+    Parameters
+    ----------
+    set : path
+        Set 1 or 2, or any source.
+    near : float
+        Correlation from which images are near twins.
+    exact : bool
+        Exact twins only: much faster.
+    list : path, optional
+        Write all findings as a CSV table.
+    """
+    from loaders.__main__ import run
+    run(['audit', set, '--near', str(near), *(['--exact'] if exact else []), *(['--list', list] if list else [])])
+
+
+@command('data show')
+def data_show(set: SET, *, out: FOLDER = '.', per_class: Whole() = 100, image: Whole() = None, seed: Whole() = 0):
+    """Draw contact sheets: one of each class, one with all views of an image.
+
+    Parameters
+    ----------
+    set : path
+        An HDF5 set.
+    out : path
+        Folder to write to.
+    per_class : int
+        Images of each class.
+    image : int, optional
+        Number in the source of the image of which all views are shown.
+    seed : int
+        Of the choice.
+    """
+    from loaders.dataset import load
+    from loaders.show import show
+    with load(set) as opened:
+        print(*show(opened, out, per_class=per_class, image=image, seed=seed), sep='\n')
+
+
+@command('data check')
+def data_check(sets: Several(SET, 'data sets')):
+    """Read whole data sets and compare them with their checksums.
+
+    Parameters
+    ----------
+    sets : list of path
+        HDF5 sets.
+    """
+    from loaders.__main__ import run
+    run(['check', *sets])

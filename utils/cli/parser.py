@@ -1,0 +1,130 @@
+"""A parser for a command, made from its function: argparse with one-line errors and options by group.
+
+What a parser gives back holds the options that were given and no others; defaults are the functions' own.
+"""
+import argparse
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+from utils.cli.registry import COMMANDS
+from utils.cli.source import described
+from utils.experiment import schema
+from utils.experiment.kinds import Flag, Location, Several, Table, Unfit
+from utils.experiment.suggestions import did_you_mean
+
+LAUNCH = Path(__file__).parents[2] / 'launch.py'
+CONFIG_HELP = 'YAML file of options, as the config.yaml of a run; options given beside it replace its own'
+
+
+class Formatter(argparse.HelpFormatter):
+    """A flag is ``--[no-]val``, and options start far enough to the left."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=26)
+
+    def _format_action_invocation(self, action):
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return action.option_strings[0].replace('--', '--[no-]')
+        return super()._format_action_invocation(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """Knows ``--n_epochs`` as ``--n-epochs`` too, no abbreviations; a wrong word is a ValueError of one line."""
+
+    def __init__(self, prog, description, **kwargs):
+        super().__init__(prog, f'{prog} [OPTIONS]', description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
+                         formatter_class=Formatter, **kwargs)
+
+    def parse_known_args(self, args=None, namespace=None):
+        forms = {option.replace('-', '_'): option for option in self._option_string_actions}
+        words = []
+        for word in args:
+            name, equals, value = word.partition('=')
+            words.append((forms.get(name.replace('-', '_'), name) if name.startswith('--') else name) + equals + value)
+        return super().parse_known_args(words, namespace)
+
+    def error(self, message):
+        word, _, rest = message.partition(': ')
+        if word == 'unrecognized arguments':
+            first = rest.split()[0]
+            message = (f'{self.prog} has no option {first}' + did_you_mean(first, self._option_string_actions)
+                       if first.startswith('-') else f'{self.prog} takes no {first!r} there')
+        elif word == 'the following arguments are required':
+            message = f'{self.prog} needs {rest}'
+        elif word.startswith('argument '):
+            message = f"{word.removeprefix('argument ')} {rest}"
+        raise ValueError(f'{message} ({self.prog} --help tells of all)')
+
+
+def describe(function):
+    """Signature and docstring of a command."""
+    source = Path(sys.modules[function.__module__].__file__)
+    return described(source.read_text(encoding='utf-8'), function.__name__)
+
+
+def parser_of(name):
+    """The parser of a command."""
+    parser = Parser(f'symfer {name}', '')
+    add_arguments(parser, COMMANDS[name])
+    return parser
+
+
+def add_arguments(parser, function):
+    """The arguments of a command as options; its ``**options`` are those of `launch.test`, by group."""
+    about = describe(function)
+    parser.description = about.summary
+    for name, parameter in about.parameters.items():
+        kind = function.__annotations__[name]
+        if parameter.several:
+            _add_experiment(parser, kind)
+        else:
+            _add(parser, name, kind, parameter)
+
+
+def _add_experiment(parser, names):
+    """Arguments of `launch.test`, those `names` alone, in the groups of the schema."""
+    experiment = described(LAUNCH.read_text(encoding='utf-8'), 'test').parameters
+    groups = {}
+    for name in names:
+        row = schema.ARGUMENTS[name]
+        groups.setdefault(row.group, []).append((name, row.kind, experiment[name]._replace(positional=False)))
+    for group in schema.GROUPS:
+        if group in groups:
+            section = parser.add_argument_group(group)
+            for entry in groups[group]:
+                _add(section, *entry)
+    parser.add_argument('--config', metavar='FILE', type=_typed(Location()), help=CONFIG_HELP)
+
+
+def _add(parser, name, kind, parameter):
+    text = parameter.text.replace('%', '%%')
+    if kind.metavar == 'JSON':
+        text = re.sub(r'\{.*?\}', lambda found: json.dumps(ast.literal_eval(found[0])), text)
+    if parameter.positional:
+        nargs = kind.count and ('+' if parameter.required else '*')
+        parser.add_argument(name, type=_typed(kind), metavar=kind.metavar, nargs=nargs, help=text)
+        return
+    if parameter.default is not None:
+        text += f' (default: {parameter.default})'
+    if isinstance(kind, Flag):
+        kwargs = {'action': argparse.BooleanOptionalAction}
+    else:
+        kwargs = {'type': _typed(kind), 'nargs': kind.count, 'metavar': kind.metavar}
+    parser.add_argument(f'--{name}', help=text, **kwargs).completions = kind.choices
+
+
+def _typed(kind):
+    one = kind.kind if isinstance(kind, Several) else kind
+
+    def typed(word):
+        try:
+            return one.check(one.read(word))
+        except Unfit as error:
+            wanted, why = str(error) or kind.wanted, ''
+        except ValueError as error:
+            wanted, why = kind.wanted, f': {error}' if kind.metavar == Table.metavar else ''
+        raise argparse.ArgumentTypeError(f'must be {wanted}, got {word!r}{why}' + did_you_mean(word, kind.choices))
+    return typed

@@ -1,0 +1,78 @@
+"""From the words of a command line to a command; errors in one line."""
+import sys
+
+from utils.cli import commands, data, shells  # noqa: F401  (their functions enter COMMANDS)
+from utils.cli.parser import describe, parser_of
+from utils.cli.registry import COMMANDS
+from utils.experiment.suggestions import did_you_mean
+
+USAGE = """\
+usage: symfer [COMMAND] [OPTIONS]
+
+Symbolic networks that recognise emotions in faces. Without anything: a short
+run on drawn faces.
+
+commands:
+{commands}
+
+symfer COMMAND --help tells of each; a line of options alone is one of train:
+symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
+
+
+def main(words=None):
+    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        if words[:1] == ['help']:
+            words = [*words[1:], '--help']
+        if words in (['-h'], ['--help']):
+            print(top_help())
+        elif words == ['--version']:
+            from utils import __version__
+            print('symfer', __version__)
+        else:
+            name, rest = found(words)
+            COMMANDS[name](**vars(parser_of(name).parse_intermixed_args(rest)))
+    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
+        print(f'error: {visible(error)}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+FORMER = {'rates': 'lr-find', 'rate-range': 'lr-find'}      # commands of the last release
+FORMER_OPTIONS = {'--sweep': 'sweep', '--seeds': 'sweep', '--search': 'search'}
+
+
+def found(words):
+    """The name of the command, of one word or two, and the words that follow it."""
+    if words and words[0] in FORMER:
+        words = [_renamed(words[0], FORMER[words[0]]), *words[1:]]
+    for option, name in FORMER_OPTIONS.items():
+        if option in words and words[0].startswith('-'):
+            _renamed(option, name)
+            return name, [word for word in words if word != option or option == '--seeds']
+    if not words or words[0].startswith('-'):
+        return 'train', words
+    for n in (2, 1):
+        name = ' '.join(words[:n])
+        if name in COMMANDS:
+            return name, words[n:]
+    known = [name for name in COMMANDS if ' ' not in name]
+    raise ValueError(f'there is no command {words[0]!r}' + (did_you_mean(words[0], known) or f' ({", ".join(known)})'))
+
+
+def _renamed(former, name):
+    print(f'warning: {former} is now the command: symfer {name}', file=sys.stderr)
+    return name
+
+
+def top_help():
+    return USAGE.format(commands='\n'.join(f'  {name:10} {describe(function).summary}'
+                                           for name, function in COMMANDS.items() if ' ' not in name))
+
+
+def visible(error):
+    """An error's text in one line, without what a terminal would obey: names in it may come from a file."""
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in ' '.join(str(error).split()))

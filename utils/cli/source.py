@@ -1,0 +1,58 @@
+"""Signature and docstring of a function, read from its source without importing it.
+
+So the command line need not import PyTensor and JAX to tell what there is, and its help is there under ``python -OO``,
+which throws docstrings away.
+"""
+import ast
+import re
+from collections import namedtuple
+
+Described = namedtuple('Described', 'summary parameters')
+Described.__doc__ = """First line of a docstring, and name -> `Parameter` in the order of the signature."""
+Parameter = namedtuple('Parameter', 'default text required positional several')
+Parameter.__doc__ = """Default as the help shows it (None: there is none to show), help, whether it has to be given,
+whether it is given by its place, whether it stands for ``**options``."""
+
+
+def described(source, name):
+    """The function `name` of the text of a module."""
+    found = re.search(rf'^def {name}\(.*?(?=^\S|\Z)', source, re.M | re.S)
+    node = ast.parse(found[0]).body[0]
+    doc = ast.get_docstring(node) or ''
+    texts = help_texts(doc)
+    return Described(doc.partition('\n')[0], {key: Parameter(shown, texts.get(key, ''), *about)
+                                              for key, shown, *about in _signature(node.args)})
+
+
+def _signature(arguments):
+    """Name, default and the rest of a `Parameter` of each."""
+    plain = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults
+    for argument, default in zip(plain, defaults, strict=True):
+        yield argument.arg, _shown(default), default is None, True, False
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        yield argument.arg, _shown(default), default is None, False, False
+    if arguments.kwarg:
+        yield arguments.kwarg.arg, None, False, False, True
+
+
+def _shown(default):
+    """A default as the help shows it: ``.1`` as 0.1, ``cnn.A`` as A; None where nothing is to be shown."""
+    if default is None:
+        return None
+    try:
+        value = ast.literal_eval(default)
+    except ValueError:
+        return ast.unparse(default).rpartition('.')[2]
+    if isinstance(value, (list, tuple)):
+        return ' '.join(map(str, value)) or None
+    return None if value is None or value == '' else str(value)
+
+
+def help_texts(doc):
+    """Help of each parameter out of a numpydoc docstring; several may share one, ``L1_reg, L2_reg : float``."""
+    _, _, section = doc.partition('Parameters\n----------\n')
+    section = re.split(r'\n\n\w+\n-+\n', section)[0]
+    return {key.lstrip('*'): ' '.join(text.split()).replace('`', '')
+            for names, text in re.findall(r'^(\S[^:\n]*?)(?: :[^\n]*)?\n((?: +[^\n]*\n?|\n(?= ))+)', section, re.M)
+            for key in names.split(', ')}

@@ -1,0 +1,282 @@
+"""What values arguments take: read from words of a command line, and checked and brought into their plain form.
+
+==================  ===========================================================================
+`Number`, `Whole`   numbers in a range
+`Flag`              True or False
+`Choice`            one of a few
+`Text`              a text of one line
+`Location`          a path
+`Several`           a list of values of one kind
+`Table`             a dict
+`Function`          something that can be called
+`Own`               a name of symfer's, or a class or function of the user's own
+==================  ===========================================================================
+
+A kind is a light object: nothing here imports PyTensor, JAX or NumPy, so that the command line answers at once.
+"""
+import json
+import math
+import os
+
+
+class Unfit(ValueError):
+    """A value that is not of a kind."""
+
+
+def shortened(value):
+    """The text of a value for a message, which may come from a file and be of any length."""
+    try:
+        text = repr(value)
+    except ValueError:              # Python writes out no more than 4300 digits
+        text = f'a number of {value.bit_length()} bits'
+    return text if len(text) <= 300 else f'{text[:300]}...'
+
+
+def plain(value):
+    """A value without NumPy's types, at any depth of lists and dicts."""
+    if hasattr(value, 'tolist') and hasattr(value, 'dtype'):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
+def is_number(value):
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:           # an integer beyond all floats
+        return False
+
+
+class Kind:
+    """A kind of values.
+
+    Attributes
+    ----------
+    wanted : str
+        What a value is to be, as a message says it: "must be ...".
+    metavar : str
+        As the help of the command line shows a value.
+    choices : tuple of str
+        All there are, where they are few.
+    count : None, '*' or int
+        Words of a list on the command line; None for one word.
+    """
+    wanted, metavar, choices, count = 'a value', 'VALUE', (), None
+
+    def check(self, value):
+        """The value in its plain form.
+
+        Raises
+        ------
+        Unfit
+            It is not of this kind.
+        """
+        value = plain(value)
+        if not self.fits(value):
+            raise Unfit
+        return self.settled(value)
+
+    def fits(self, value) -> bool:
+        raise NotImplementedError
+
+    def settled(self, value):
+        return value
+
+    def read(self, word):
+        """The value of one word of a command line; ValueError where it is none."""
+        return word
+
+
+class Number(Kind):
+    """A finite number: above `above`, at least `least`, below `below`."""
+    metavar = 'NUMBER'
+
+    def __init__(self, above=None, least=None, below=None):
+        self.above, self.least, self.below = above, least, below
+        self.wanted = ('a number' if above is least is None else f'a number > {above}' if above is not None
+                       else f'a number >= {least}' if below is None else f'a number in [{least}, {below})')
+
+    def fits(self, value):
+        return (is_number(value) and (self.above is None or value > self.above)
+                and (self.least is None or value >= self.least) and (self.below is None or value < self.below))
+
+    def read(self, word):
+        return float(word)
+
+
+class Whole(Kind):
+    """A whole number from `least` on, below `below`; a float without a fraction will do."""
+    metavar = 'N'
+
+    def __init__(self, least=0, below=None):
+        self.least, self.below = least, below
+        self.wanted = f'a whole number >= {least}'
+
+    def check(self, value):
+        value = plain(value)
+        if self.below is not None and is_number(value) and value >= self.below:
+            raise Unfit(f'a whole number below 2**{self.below.bit_length() - 1}')
+        return super().check(value)
+
+    def fits(self, value):
+        return is_number(value) and value == int(value) and value >= self.least
+
+    def settled(self, value):
+        return int(value)
+
+    def read(self, word):
+        return int(word)
+
+
+class Flag(Kind):
+    """True or False; 1 and 0 will do."""
+    wanted, metavar = 'True or False', None
+
+    def fits(self, value):
+        return isinstance(value, bool) or (is_number(value) and value in (0, 1))
+
+    def settled(self, value):
+        return bool(value)
+
+
+class Choice(Kind):
+    """One of a few texts or numbers."""
+
+    def __init__(self, *values, wanted=None):
+        self.values, self.choices = values, tuple(map(str, values))
+        self.wanted = wanted or 'one of ' + ', '.join(self.choices)
+        self.metavar = '{' + ','.join(self.choices) + '}'
+
+    def fits(self, value):
+        return any(value == one and type(value) is type(one) for one in self.values)
+
+    def read(self, word):
+        return dict(zip(self.choices, self.values)).get(word, word)
+
+
+class Text(Kind):
+    """A text of one line."""
+    wanted = 'a text of one line'
+
+    def __init__(self, metavar='TEXT'):
+        self.metavar = metavar
+
+    def fits(self, value):
+        return isinstance(value, str) and value.isprintable() and bool(value.strip())
+
+
+class Location(Kind):
+    """A path."""
+    wanted = 'a path'
+
+    def __init__(self, metavar='PATH'):
+        self.metavar = metavar
+
+    def fits(self, value):
+        return isinstance(value, (str, os.PathLike)) and bool(str(value))
+
+
+class Several(Kind):
+    """A list of values of one kind.
+
+    Parameters
+    ----------
+    kind : Kind
+    wanted : str
+    count : '*' or int
+        How many.
+    single : {'no', 'list', 'stays'}
+        Whether one value will do, and what becomes of it: a list of one, or itself.
+    most : int
+    """
+
+    def __init__(self, kind, wanted, count='*', single='no', most=1000):
+        self.kind, self.wanted, self.count, self.single, self.most = kind, wanted, count, single, most
+        self.metavar, self.choices = kind.metavar, kind.choices
+
+    def check(self, value):
+        value = plain(value)
+        if not isinstance(value, (list, tuple)):
+            if self.single == 'no':
+                raise Unfit
+            one = self.kind.check(value)
+            return one if self.single == 'stays' else [one]
+        if isinstance(self.count, int) and len(value) != self.count:
+            raise Unfit
+        if len(value) > self.most:
+            raise Unfit(f'a list of at most {self.most}')
+        try:
+            return [self.kind.check(one) for one in value]
+        except Unfit:
+            raise Unfit from None       # the list is told of, not its entry
+
+    def read(self, word):
+        return self.kind.read(word)
+
+
+class Table(Kind):
+    """A dict by names, made of numbers, texts, booleans and lists of them."""
+    wanted, metavar = 'a dict', 'JSON'
+
+    def check(self, value):
+        try:
+            return super().check(value)
+        except RecursionError:
+            raise Unfit('made of numbers, texts, booleans and lists of them, and not hold itself') from None
+
+    def fits(self, value):
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+    def read(self, word):
+        """What a JSON text holds; a wrong one is quoted where it is wrong."""
+        def table(pairs):
+            keys = [key for key, _ in pairs]
+            twice = [key for key in keys if keys.count(key) > 1]
+            if twice:
+                raise ValueError(f'{twice[0]!r} stands twice in it')
+            return dict(pairs)
+        try:
+            return json.loads(word, object_pairs_hook=table)
+        except json.JSONDecodeError as error:
+            rest = word[error.pos:error.pos + 20]
+            raise ValueError(f'{error.msg} at {rest!r}' if rest else f'{error.msg} at its end') from None
+        except RecursionError:
+            raise ValueError('it has too many levels') from None
+
+
+class Function(Kind):
+    """Something that can be called; there is no word for it."""
+    wanted = 'a function'
+
+    def check(self, value):
+        if not callable(value):
+            raise Unfit
+        return value
+
+
+class Own(Kind):
+    """A name of symfer's, or what it stands for, or a class or function of the user's own.
+
+    Parameters
+    ----------
+    wanted : str
+    form : str
+        'Class' or 'function': how one in a script is named, ``script.py:Class``; '' where that is not possible.
+    choices : tuple of str
+        The names.
+    table : bool
+        A dict, or True, is taken too.
+    """
+
+    def __init__(self, wanted, form='', choices=(), table=False):
+        self.wanted, self.choices, self.table = wanted, choices, table
+        self.metavar = ('JSON' if table else f'NAME|FILE:{form.upper()}' if form else '{' + ','.join(choices) + '}')
+
+    def check(self, value):
+        return value        # `utils.experiment.arguments` resolves it, which knows the names
+
+    def read(self, word):
+        return Table().read(word) if self.table else word

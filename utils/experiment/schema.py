@@ -1,0 +1,152 @@
+"""The schema of the arguments of `launch.test`: one row each, from which everything is made that lists arguments.
+
+==================  ===========================================================================
+`ARGUMENTS`         the rows, by name
+`names`             the names of the rows for which something holds
+`select`            those options whose rows are so
+==================  ===========================================================================
+
+Validation, the form in which runs save arguments, what a resumed run keeps, what sweeps and comparisons go by, what is
+handed to the network and to the trainer, and the command line come from here. Defaults and descriptions are not
+repeated: they are those of the signature and the docstring of `launch.test`. A new argument is written in three places:
+there, in the docstring, and in a row of this table.
+"""
+from dataclasses import dataclass
+
+from utils.experiment.kinds import (
+    Choice,
+    Flag,
+    Function,
+    Kind,
+    Location,
+    Number,
+    Own,
+    Several,
+    Table,
+    Text,
+    Unfit,
+    Whole,
+    shortened,
+)
+
+GROUPS = ('data', 'network', 'regularisation', 'optimisation', 'methodology', 'output')
+PROBABILITIES = Several(Number(least=0, below=1), 'probabilities of dropping in [0, 1)', single='stays')
+FRACTION, NOT_NEGATIVE = Number(least=0, below=1), Number(least=0)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A row of the schema.
+
+    Attributes
+    ----------
+    kind : Kind
+        What values it takes.
+    group : str
+        Under which the help of the command line lists it, one of `GROUPS`.
+    part : {'network', 'trainer', 'run'}
+        What it is handed to: the network's class where that takes it, the trainer as it is, or neither.
+    decides : {'result', 'length', 'nothing'}
+        Of the result: it is kept when a run is resumed; it decides how long the run is, or where its data lie, and may
+        be changed then; nothing.
+    saved : bool
+        Whether a run saves it; else it is of one call alone.
+    absent : object
+        What None becomes; `REQUIRED` where None is no value.
+    """
+    kind: Kind
+    group: str
+    part: str = 'run'
+    decides: str = 'result'
+    saved: bool = True
+    absent: object = None
+
+    def check(self, name, value):
+        """The value in its plain form.
+
+        Raises
+        ------
+        ValueError
+            It is not one that the argument takes; says what is.
+        """
+        if value is None and self.absent is not REQUIRED:
+            return self.absent() if callable(self.absent) else self.absent
+        try:
+            return self.kind.check(value)
+        except Unfit as error:
+            raise ValueError(f'{name} must be {error if str(error) else self.kind.wanted}, got {shortened(value)}') \
+                from None
+
+
+REQUIRED = object()
+
+
+def _needed(kind, group, part='run', decides='result', **others):
+    return Argument(kind, group, part, decides, absent=REQUIRED, **others)
+
+
+ARGUMENTS = {
+    'dataset': Argument(Location(), 'data', decides='length'),
+    'im_dim': Argument(Several(Whole(1), 'height and width', count=2), 'data', decides='nothing'),
+    'augment': Argument(Own('an Augment, True or a dict', table=True), 'data', 'trainer'),
+    'trainShared': _needed(Flag(), 'data', 'trainer', 'nothing'),
+
+    'network': _needed(Own('a class', 'Class'), 'network'),
+    'network_args': Argument(Table(), 'network', absent=dict),
+    'n_hidden': Argument(Several(Whole(1), 'a list of whole numbers >= 1', single='list'), 'network', 'network'),
+    'activation': Argument(Own('an activation', choices=('relu', 'sigmoid', 'tanh')), 'network', 'network'),
+    'batch_norm': Argument(Flag(), 'network', 'network'),
+    'statistics_images': _needed(Whole(1), 'network', 'trainer'),
+
+    'p_drop': Argument(PROBABILITIES, 'regularisation', 'network'),
+    'p_dropConv': Argument(PROBABILITIES, 'regularisation', 'network'),
+    'gaussian_std': Argument(NOT_NEGATIVE, 'regularisation', 'network'),
+    'L1_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
+    'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
+    'weight_decay': _needed(NOT_NEGATIVE, 'regularisation'),
+    'label_smoothing': _needed(FRACTION, 'regularisation', 'trainer'),
+
+    'learning_rate': _needed(Number(above=0), 'optimisation', 'trainer'),
+    'batch_size': _needed(Whole(1), 'optimisation', 'trainer'),
+    'optimiser': _needed(Own('an optimiser', 'function', ('sgd', 'rmsprop', 'adam', 'adamw')), 'optimisation'),
+    'optimiser_args': Argument(Table(), 'optimisation', absent=dict),
+    'momentum': _needed(FRACTION, 'optimisation'),
+    'nesterov': _needed(Flag(), 'optimisation'),
+    'clip_norm': _needed(NOT_NEGATIVE, 'optimisation'),
+    'schedule': Argument(Own('a schedule', 'function', ('constant', 'step', 'cosine', 'one_cycle', 'plateau')),
+                         'optimisation', absent='constant'),
+    'schedule_args': Argument(Table(), 'optimisation', absent=dict),
+    'average': _needed(FRACTION, 'optimisation', 'trainer'),
+    'precision': _needed(Choice('float32', 'tf32', 'bf16'), 'optimisation', 'trainer'),
+
+    'n_epochs': _needed(Whole(1), 'methodology', decides='length'),
+    'patience': _needed(Whole(0), 'methodology', decides='length'),
+    'val': _needed(Flag(), 'methodology', 'trainer'),
+    'rule': _needed(Choice('entropy', 'error', wanted="'entropy' or 'error'"), 'methodology', 'trainer'),
+    'retrain': _needed(Flag(), 'methodology'),
+    'anneal_epochs': _needed(Whole(0), 'methodology', decides='length'),
+    'special_test': _needed(Flag(), 'methodology', decides='length'),
+    'seed': _needed(Whole(0, below=2 ** 32), 'methodology', 'trainer'),
+
+    'savename': Argument(Location(), 'output', decides='nothing'),
+    'save_every': _needed(Whole(1), 'output', decides='nothing'),
+    'resume': Argument(Location(), 'output', decides='nothing', saved=False),
+    'accept_changed_network': _needed(Flag(), 'output', decides='nothing', saved=False),
+    'name': Argument(Text(), 'output', decides='nothing'),
+    'show_test': _needed(Flag(), 'output', 'trainer', 'nothing'),
+    'report': _needed(Flag(), 'output', decides='nothing'),
+    'track': Argument(Own('a list of trackers', choices=('tensorboard', 'mlflow')), 'output', decides='nothing',
+                      absent=tuple),
+    'on_epoch': Argument(Function(), 'output', decides='nothing', saved=False),
+    'verbose': _needed(Choice(0, 1, 2, wanted='0, 1 or 2'), 'output', decides='nothing', saved=False)}
+
+
+def names(**wanted) -> tuple:
+    """The names of the rows whose attributes are as wanted: ``names(part='network')``."""
+    return tuple(name for name, row in ARGUMENTS.items()
+                 if all(getattr(row, key) == value for key, value in wanted.items()))
+
+
+def select(options, **wanted) -> dict:
+    """Those of the options whose rows are as wanted."""
+    return {name: options[name] for name in names(**wanted) if name in options}
