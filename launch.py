@@ -7,9 +7,14 @@ set; `sweep` and `search` run many experiments, `rate_range` looks for a learnin
 # ruff: noqa: E402, I001
 if __name__ == '__main__':      # before all that is imported below, which help and errors do without
     import sys
-    from utils.cli import main
-    sys.exit(main())
+    try:
+        from utils.cli import main
+        status = main()
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
 
+from utils.files.terminal import write_line
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
@@ -463,7 +468,7 @@ def _load_set(path):
                          f"loaders '{path}'") from None
 
 
-def sample_set(folder='datasets', say=print):
+def sample_set(folder='datasets', say=write_line):
     """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
 
     FER2013 may not be redistributed. These faces are drawn from the facial action units of each emotion, see
@@ -655,7 +660,8 @@ def open_model(model, network=None):
     return net, {**config, 'options': options}
 
 
-def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True, say=print):
+def evaluate(model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True,
+             say=write_line):
     """Test a saved model on the test images of any set.
 
     Parameters
@@ -1047,8 +1053,9 @@ def with_sample(options, chosen=()):
     sample = dict(SAMPLE_RUN)
     if 'network' in options or 'network' in chosen:        # these two are about network A
         del sample['network_args'], sample['p_dropConv']
-    print('A short run on drawn faces, with ' + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
-          + '. For a whole experiment name a data set: --dataset.')
+    write_line('A short run on drawn faces, with '
+               + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
+               + '. For a whole experiment name a data set: --dataset.')
     return {**sample, **options}
 
 

@@ -25,7 +25,7 @@ class _Pool(Layer):
         self.stride = window if stride is None else stride
 
     def sides(self, height, width):
-        return tuple(self.pool_op(self.window, self.stride, self.ignore_border).sides((0, height, width)))
+        return tuple(self.pool_op(self.window, self.stride, self.ignore_border).output_size((0, height, width)))
 
 
 class MaxPool(_Pool):

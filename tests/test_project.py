@@ -64,6 +64,8 @@ def test_arrows_point_down_only():
         files = [ROOT / 'launch.py'] if package == 'launch' else (ROOT / package).rglob('*.py')
         for file in files:
             found = set(re.findall(r'^\s*(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
+            if ROOT / 'utils' / 'cli' in file.parents:      # a command imports what does its work, when it does it
+                found = set(re.findall(r'^(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
             assert found <= below, f'{file.name} imports {found - below}'
 
 
@@ -75,7 +77,7 @@ def test_only_the_backend_imports_jax():
 
 
 # From the top of the house down; a folder of utils imports nothing that stands before it.
-FLOORS = ('studies', 'experiment', 'record', 'results', 'training', 'files', 'backend', 'ops')
+FLOORS = ('cli', 'studies', 'experiment', 'record', 'results', 'training', 'files', 'backend', 'ops')
 
 
 def test_the_floors_of_utils_know_only_what_is_below_them():

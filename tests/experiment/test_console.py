@@ -7,6 +7,7 @@ from matplotlib.image import imread
 
 from utils.experiment import console as console_module
 from utils.experiment.console import Console, epoch_line
+from utils.record.history import write_history
 from utils.results import competition, plots
 from utils.training.rules import RULES, best_epoch
 
@@ -50,7 +51,7 @@ def test_curves_and_history_are_written(tmp_path):
                                                           for s in ('retrain', 'anneal')]
     plots.save(plots.plot_curves(history, history[1], 'title'), tmp_path / 'curves.png')
     assert imread(tmp_path / 'curves.png').std() > 0
-    history.write_history(history, tmp_path / 'history.csv')
+    write_history(history, tmp_path / 'history.csv')
     with open(tmp_path / 'history.csv') as file:
         rows = list(csv.DictReader(file))
     assert [row['stage'] for row in rows] == ['train'] * 3 + ['retrain', 'anneal']

@@ -226,7 +226,7 @@ def test_infinite_parameters_and_validation_are_noticed_before_they_are_kept(tin
 # -------------------------------------------------------------------------------------- two at once
 
 def test_a_second_run_on_a_model_gets_a_clear_error(tiny_set):
-    process = python("from utils import sweeps\nwith sweeps.claimed('models/m.h5') as mine:\n"
+    process = python("from utils.files import locks\nwith locks.try_model_lock('models/m.h5') as mine:\n"
                      "    print(mine, flush=True)\n    input()", stdin=subprocess.PIPE)
     assert process.stdout.readline() == 'True\n'
     try:

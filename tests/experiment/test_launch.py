@@ -188,7 +188,7 @@ def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, afte
 def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monkeypatch):
     whole = small(tiny_set, savename='whole.h5', n_epochs=3)
     calls = []
-    original = launch.reporting.Console.minibatch
+    original = launch.Console.minibatch
 
     def minibatch(self, *args):
         calls.append(1)
@@ -196,7 +196,7 @@ def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monk
             raise KeyboardInterrupt
         original(self, *args)
     with monkeypatch.context() as patch:
-        patch.setattr(launch.reporting.Console, 'minibatch', minibatch)
+        patch.setattr(launch.Console, 'minibatch', minibatch)
         with pytest.raises(KeyboardInterrupt):
             small(tiny_set, savename='cut.h5', n_epochs=3)
     assert len(models.load('cut.h5')[0]['history']) == 1
@@ -373,17 +373,6 @@ def shell(*arguments, **kwargs):
                           **kwargs)
 
 
-def test_every_argument_of_test_is_an_option():
-    import inspect
-    parser = launch._parser()
-    flags = {flag for action in parser._actions for flag in action.option_strings}
-    for name in inspect.signature(launch.test).parameters:
-        if name != 'on_epoch':
-            assert f'--{name}' in flags
-    text = parser.format_help()
-    assert all(action.help for action in parser._actions) and 'default: 0.1' in text
-
-
 def test_the_command_line_runs_an_experiment(tiny_set):
     done = shell('--dataset', tiny_set, '--network', 'MLP', '--n_hidden', 8, 4, '--n-epochs', 2, '--anneal_epochs', 1,
                  '--batch_size', 50, '--activation', 'tanh', '--no-trainShared', '--savename', 'cli/m.h5')
@@ -392,55 +381,6 @@ def test_the_command_line_runs_an_experiment(tiny_set):
     assert done.stderr == ''
     options = models.load('cli/m.h5')[1]['options']
     assert (options['n_hidden'], options['activation'], options['trainShared']) == ([8, 4], 'tanh', False)
-
-
-def test_abbreviated_and_unknown_options_are_refused(capsys):
-    for option in ('--learning_rat', '--epochs'):
-        with pytest.raises(SystemExit) as stop:
-            launch.main([option, '3'])
-        assert stop.value.code == 2 and f'unrecognized arguments: {option} 3' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize('arguments, message', [
-    (['evalute', 'm.h5', 's.h5'], "no command 'evalute'; did you mean 'evaluate'? (commands: evaluate, compare"),
-    (['predict', 'm.h5'], "no command 'predict'; launch.predict(model, images) does it in Python"),
-    (['sweeps'], "no command 'sweeps'; write --sweep ARG=V,V"),
-    (['set2.h5'], "no command 'set2.h5'; an experiment takes options alone, as in --dataset SET"),
-    (['help', 'compar'], "no command 'compar'; did you mean 'compare'?")])
-def test_an_unknown_command_gets_one_line_with_the_nearest(arguments, message, capsys):
-    assert launch.main(arguments) == 2
-    out, error = capsys.readouterr()
-    assert message in error and error.startswith('error: ') and error.count('\n') == 1 and not out
-
-
-@pytest.mark.parametrize('arguments, message', [
-    (['--epochs', '3'], "unrecognized arguments: --epochs 3; did you mean '--n_epochs'?"),
-    (['--seed', 'x'], "argument --seed: invalid int value: 'x'"),
-    (['--seed'], 'argument --seed: expected one argument'),
-    (['evaluate', 'm.h5'], 'the following arguments are required: SET'),
-    (['compare', 'a', '--fold', 'b'], "did you mean '--folder'?"),
-    (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
-    (['--network_args', '{"width": 1'], 'got \'{"width": 1\': Expecting \',\' delimiter at its end'),
-    (['--schedule_args', ''], "got '': Expecting value at its end"),
-    (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
-    (['--augment', '[' * 100000], 'expected JSON of a few levels')])
-def test_a_wrong_option_gets_one_line_in_place_of_all_options(arguments, message, capsys):
-    with pytest.raises(SystemExit) as stop:
-        launch.main(arguments)
-    out, error = capsys.readouterr()
-    assert message in error and error.startswith('error: ') and error.count('\n') == 1
-    assert stop.value.code == 2 and not out
-
-
-def test_help_is_a_command_too(capsys):
-    texts = []
-    for arguments in (['help'], ['--help'], ['help', 'evaluate'], ['evaluate', '--help']):
-        with pytest.raises(SystemExit) as stop:
-            launch.main(arguments)
-        assert not stop.value.code
-        texts.append(capsys.readouterr().out)
-    assert texts[0] == texts[1] and texts[2] == texts[3]
-    assert '--learning_rate' in texts[0] and 'MODEL SET' in texts[2]
 
 
 def test_what_the_documentation_names_is_public_and_documented():

@@ -31,6 +31,13 @@ class Formatter(argparse.HelpFormatter):
         return super()._format_action_invocation(action)
 
 
+class Single(argparse.Action):
+    """One value of a list is the value itself."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else values)
+
+
 class Parser(argparse.ArgumentParser):
     """Knows ``--n_epochs`` as ``--n-epochs`` too, no abbreviations; a wrong word is a ValueError of one line."""
 
@@ -113,6 +120,8 @@ def _add(parser, name, kind, parameter):
         kwargs = {'action': argparse.BooleanOptionalAction}
     else:
         kwargs = {'type': _typed(kind), 'nargs': kind.count, 'metavar': kind.metavar}
+        if isinstance(kind, Several) and kind.single == 'stays':
+            kwargs['action'] = Single
     parser.add_argument(f'--{name}', help=text, **kwargs).completions = kind.choices
 
 

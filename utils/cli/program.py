@@ -1,10 +1,13 @@
 """From the words of a command line to a command; errors in one line."""
+import signal
 import sys
+import threading
 
 from utils.cli import commands, data, shells  # noqa: F401  (their functions enter COMMANDS)
 from utils.cli.parser import describe, parser_of
 from utils.cli.registry import COMMANDS
 from utils.experiment.suggestions import did_you_mean
+from utils.files.terminal import visible
 
 USAGE = """\
 usage: symfer [COMMAND] [OPTIONS]
@@ -22,7 +25,10 @@ symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
 def main(words=None):
     """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if words is None else words)
+    if sys.stdout is not None and hasattr(sys.stdout, 'reconfigure'):
+        sys.stdout.reconfigure(errors='backslashreplace')       # an encoding without our letters stops nothing
     try:
+        _check_encoding(words)
         if words[:1] == ['help']:
             words = [*words[1:], '--help']
         if words in (['-h'], ['--help']):
@@ -32,15 +38,19 @@ def main(words=None):
             print('symfer', __version__)
         else:
             name, rest = found(words)
-            COMMANDS[name](**vars(parser_of(name).parse_intermixed_args(rest)))
+            arguments = vars(parser_of(name).parse_intermixed_args(rest))
+            if name not in LIGHT:
+                _import_launch()
+            COMMANDS[name](**arguments)
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-        print(f'error: {visible(error)}', file=sys.stderr)
+        print(f"error: {visible(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
 
 
+LIGHT = ('completion', 'data', 'data audit', 'data show', 'data check')       # commands without the launcher
 FORMER = {'rates': 'lr-find', 'rate-range': 'lr-find'}      # commands of the last release
 FORMER_OPTIONS = {'--sweep': 'sweep', '--seeds': 'sweep', '--search': 'search'}
 
@@ -63,6 +73,30 @@ def found(words):
     raise ValueError(f'there is no command {words[0]!r}' + (did_you_mean(words[0], known) or f' ({", ".join(known)})'))
 
 
+def _check_encoding(words):
+    """Raise ValueError for words that the locale's encoding cannot tell."""
+    strange = [word for word in words if any('\ud800' <= c <= '\udfff' for c in word)]
+    if strange:
+        raise ValueError(f'the encoding of the locale, {sys.getfilesystemencoding()}, has no letters for '
+                         f'{strange[0]!r}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1 in the environment')
+
+
+def _import_launch():
+    """Import the launcher, which takes a second; Ctrl-C waits for its end, for a callback of JAX's would swallow it."""
+    asked = []
+    before = signal.getsignal(signal.SIGINT)
+    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGINT, lambda *_: asked.append(1))
+    try:
+        import launch  # noqa: F401
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
+
+
 def _renamed(former, name):
     print(f'warning: {former} is now the command: symfer {name}', file=sys.stderr)
     return name
@@ -71,8 +105,3 @@ def _renamed(former, name):
 def top_help():
     return USAGE.format(commands='\n'.join(f'  {name:10} {describe(function).summary}'
                                            for name, function in COMMANDS.items() if ' ' not in name))
-
-
-def visible(error):
-    """An error's text in one line, without what a terminal would obey: names in it may come from a file."""
-    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in ' '.join(str(error).split()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from utils.files.terminal import visible, write_line
 from utils.training.rules import RULES
 
 
@@ -44,9 +45,10 @@ class Console:
         if self.verbose < level:
             return
         if self.progress:       # above the display, as it is: no markup, colours or folding
-            self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(text, flush=True)
+            self.progress.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+        elif not write_line(text):
+            self.verbose = 0
+            self._write('standard output is closed: what follows stands in this log alone')
 
     def note(self, text):
         """Say something that stands in the log in any case, and on the terminal with `verbose` 2 only."""
@@ -54,6 +56,7 @@ class Console:
         self.say(text, level=2)
 
     def _write(self, text):
+        text = visible(text)
         self.told.append(f'{text}\n')
         if not self.log:
             return

@@ -16,6 +16,7 @@ A kind is a light object: nothing here imports PyTensor, JAX or NumPy, so that t
 """
 import json
 import math
+import numbers
 import os
 
 
@@ -35,7 +36,9 @@ def shortened(value):
 def plain(value):
     """A value without NumPy's types, at any depth of lists and dicts."""
     if hasattr(value, 'tolist') and hasattr(value, 'dtype'):
-        return value.tolist()
+        value = value.tolist()
+        # NumPy's widest float has no type of Python's own.
+        return float(value) if isinstance(value, numbers.Real) and not isinstance(value, (int, float)) else value
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
     return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
@@ -176,7 +179,10 @@ class Location(Kind):
         self.metavar = metavar
 
     def fits(self, value):
-        return isinstance(value, (str, os.PathLike)) and bool(str(value))
+        return isinstance(value, (str, os.PathLike)) and bool(str(value)) and '\0' not in str(value)
+
+    def settled(self, value):
+        return os.path.expanduser(value) if str(value).startswith('~') else value
 
 
 class Several(Kind):
@@ -220,12 +226,6 @@ class Several(Kind):
 class Table(Kind):
     """A dict by names, made of numbers, texts, booleans and lists of them."""
     wanted, metavar = 'a dict', 'JSON'
-
-    def check(self, value):
-        try:
-            return super().check(value)
-        except RecursionError:
-            raise Unfit('made of numbers, texts, booleans and lists of them, and not hold itself') from None
 
     def fits(self, value):
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)

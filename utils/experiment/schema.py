@@ -73,6 +73,8 @@ class Argument:
             return self.absent() if callable(self.absent) else self.absent
         try:
             return self.kind.check(value)
+        except RecursionError:
+            raise ValueError(f'{name} holds itself: it must hold numbers, texts, booleans and lists of them') from None
         except Unfit as error:
             raise ValueError(f'{name} must be {error if str(error) else self.kind.wanted}, got {shortened(value)}') \
                 from None

@@ -7,6 +7,7 @@
 """
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -29,16 +30,24 @@ class SignalHandler:
 
     def __init__(self):
         self.before, self.depth, self.waiting, self.ending = {}, 0, [], False
-        self.asked, self.raised = None, -AT_ONCE
+        self.asked, self.raised, self.hook = None, -AT_ONCE, None
+
+    def _unraisable(self, unraisable):
+        """Python has lost an exception; ours are raised again by `check`, and nobody need read of it."""
+        if not isinstance(unraisable.exc_value, (KeyboardInterrupt, Terminated)):
+            self.hook(unraisable)
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             for number in NUMBERS:
                 if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
                     self.before[number] = signal.signal(number, self._handle)
+            self.hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         return self
 
     def __exit__(self, *_):
+        if self.hook:
+            sys.unraisablehook = self.hook
         for number, handler in self.before.items():
             signal.signal(number, handler)
 

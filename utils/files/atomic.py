@@ -23,7 +23,7 @@ def atomic_write(path):
     OSError
         It cannot be written: the disk is full, the folder is read-only, ...
     """
-    path, temporary = Path(path), None
+    path, temporary = Path(os.path.realpath(path)), None        # of a link, what it leads to
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
         os.close(handle)
@@ -58,7 +58,8 @@ def _sync(folder):
 
 def remove_partial(path):
     """Remove what runs of this model that were killed while they wrote it have left."""
-    for part in Path(path).parent.glob(f'.{glob.escape(Path(path).name)}.*.part'):
+    path = Path(os.path.realpath(path))
+    for part in path.parent.glob(f'.{glob.escape(path.name)}.*.part'):
         part.unlink(missing_ok=True)
 
 
@@ -70,7 +71,7 @@ def rotate(path):
     Path or None
         Its new name, if there was one.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))         # of a link, what it leads to
     if not path.exists():
         return None
     number = 1

@@ -55,7 +55,7 @@ def try_model_lock(model):
     if key in _held_here():
         yield True
         return
-    model.parent.mkdir(parents=True, exist_ok=True)
+    lock_file(model).parent.mkdir(parents=True, exist_ok=True)
     with open(lock_file(model), 'a', encoding='utf-8') as file:
         if not try_lock(file, wait=False):
             yield False
@@ -78,7 +78,9 @@ def _held_here():
 
 
 def lock_file(model):
-    return Path(model).with_name(f'.{Path(model).name}.claim')
+    """The file by which a model is locked: beside it or, of a link, beside what it leads to."""
+    path = Path(os.path.realpath(model))
+    return path.with_name(f'.{path.name}.claim')
 
 
 @contextmanager

@@ -8,6 +8,7 @@ a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a fi
 """
 import io
 import json
+import os
 import pickle
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ READABLE = (1, 2)           # version 1 had no checksums
 CHECKSUMMED = ('v108', 'v108')      # HDF5 1.8: the first with checksums of its own tables
 STAGES = ('train', 'retrain', 'anneal', 'done')
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
+LONGEST_NAME = 230          # bytes; file systems take 255, and names with more in them are written beside it
 
 
 def check_target(path):
@@ -37,18 +39,39 @@ def check_target(path):
     OSError
         The folder cannot be made or written.
     """
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"savename must end in {', '.join(SUFFIXES)}, got '{path}'")
+    path = check_name(path)
     if path.is_dir():
         raise ValueError(f"savename must be a file, and '{path}' is a folder")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise OSError(f"savename: the folder '{path.parent}' cannot be written ({error.strerror or error}); "
-                      'choose another') from error
+    folder = Path(os.path.realpath(path)).parent        # of a link, where what it leads to lies
+    for one in dict.fromkeys((path.parent, folder)):
+        try:
+            one.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=one):
+                pass
+        except OSError as error:
+            raise OSError(f"savename: the folder '{one}' cannot be written ({error.strerror or error}); "
+                          'choose another') from error
+    return path
+
+
+def check_name(path):
+    """The path of a model, if it is one that a model can have.
+
+    Raises
+    ------
+    ValueError
+        No name, a name too long for the files that are written beside it, another ending than .h5, .hdf5 or .pkl, or
+        characters that a terminal would obey.
+    """
+    path = Path(path)
+    if not str(path).isprintable():
+        raise ValueError(f'savename must be a path of printable characters, got {str(path)!r}')
+    if path.name in SUFFIXES or path.suffix not in SUFFIXES:
+        raise ValueError(f"savename must be a name that ends in {', '.join(SUFFIXES)}, got '{path}'")
+    for name in (path.name, Path(os.path.realpath(path)).name):
+        if len(os.fsencode(name)) > LONGEST_NAME:
+            raise ValueError(f'savename must have a file name of at most {LONGEST_NAME} bytes, got one of '
+                             f"{len(os.fsencode(name))}: '{name[:40]}...'")
     return path
 
 

@@ -3,6 +3,7 @@ import csv
 import os
 import socket
 
+from utils.files.terminal import uncell
 from utils.results.predictions import RunError
 
 TABLE = 'experiments.csv'
@@ -37,4 +38,4 @@ def read_table(path):
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise RunError(f"'{path}' is not a table of runs, it has no column {', '.join(missing)}: move it away")
-        return list(reader)
+        return [{name: uncell(text) for name, text in row.items()} for row in reader]

@@ -35,6 +35,7 @@ from utils import rna
 from utils.files.atomic import atomic_write, write_json
 from utils.files.folders import numbered_folder
 from utils.files.locks import lock
+from utils.files.terminal import cell, visible
 from utils.files.yaml_ import Dumper
 from utils.record import history
 from utils.record.environment import environment
@@ -98,7 +99,7 @@ class Record:
                                                                 for key, known in KNOWN.items())) if not kept])
         with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
             file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
-                       f"{self.folder / 'config.yaml'}\n")
+                       f"{visible(self.folder / 'config.yaml')}\n")
             yaml.dump(options, file, Dumper, sort_keys=False, allow_unicode=True)
         self.started, about = _now(), environment()
         write_json(self.folder / 'run.json', {
@@ -140,7 +141,7 @@ class Record:
             with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
                 writer = csv.DictWriter(file, columns, extrasaction='ignore')
                 writer.writeheader()
-                writer.writerows(others)
+                writer.writerows([{name: cell(value) for name, value in row.items()} for row in others])
 
     def epoch(self, trainer):
         """Write down the epochs that a trainer has had so far; with 'report', weights and outputs of layers too."""
@@ -213,6 +214,6 @@ class Record:
         if not self.model.exists() or mine.exists():
             return
         try:
-            os.link(self.model, mine)       # a later writing of the model makes a new file, so this one stays
+            os.link(os.path.realpath(self.model), mine)       # a later writing of the model makes a new file, so this one stays
         except OSError:
             shutil.copyfile(self.model, mine)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.files.atomic import atomic_write
+from utils.files.terminal import cell
 from utils.results import metrics
 
 
@@ -49,8 +50,8 @@ def write_confusion(path, confusion, classes):
     """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
     with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
-        writer.writerow(['truth', *classes])
-        writer.writerows([name, *row] for name, row in zip(classes, confusion))
+        writer.writerow(['truth', *map(cell, classes)])
+        writer.writerows([cell(name), *row] for name, row in zip(classes, confusion))
 
 
 def read_logits(folder):
@@ -77,6 +78,7 @@ def write_predictions(path, subset, classes, probabilities, special=None):
         'predicted', 'correct' and the probabilities are of `special` if there is one.
     """
     final = probabilities if special is None else special
+    names = [cell(name) for name in classes]
     taken, plain = final.argmax(axis=1), probabilities.argmax(axis=1)
     usage = ('Training', 'PublicTest', 'PrivateTest')
     with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
@@ -84,8 +86,8 @@ def write_predictions(path, subset, classes, probabilities, special=None):
         writer.writerow(['source', 'usage', 'twin', 'label', 'predicted', 'correct', 'predicted_plain',
                          *(f'p_{name}' for name in classes)])
         for k in range(len(subset)):
-            writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), classes[subset.y[k]],
-                             classes[taken[k]], int(taken[k] == subset.y[k]), classes[plain[k]],
+            writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), names[subset.y[k]],
+                             names[taken[k]], int(taken[k] == subset.y[k]), names[plain[k]],
                              *(f'{p:.5f}' for p in final[k])])
 
 

@@ -2,6 +2,8 @@
 import csv
 import io
 
+from utils.files.terminal import cell
+
 
 def as_text(head, rows):
     """A table aligned for a terminal."""
@@ -12,7 +14,7 @@ def as_text(head, rows):
 
 def as_csv(head, rows):
     out = io.StringIO()
-    csv.writer(out, lineterminator='\n').writerows([head, *rows])
+    csv.writer(out, lineterminator='\n').writerows([[cell(value) for value in row] for row in [head, *rows]])
     return out.getvalue()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from utils.experiment import schema
 from utils.files.atomic import atomic_write
 from utils.files.folders import new_folder
+from utils.files.terminal import write_line
 from utils.record.reading import read_run, same_data
 from utils.results import competition, plots
 from utils.results.metrics import final_kind
@@ -201,7 +202,7 @@ def by_mean(groups):
     return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
 
 
-def compare(paths, folder=None, say=print):
+def compare(paths, folder=None, say=write_line):
     """Compare runs of one data set.
 
     Parameters

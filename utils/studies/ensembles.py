@@ -12,6 +12,7 @@ import numpy as np
 
 from utils.files import folders
 from utils.files.atomic import write_json
+from utils.files.terminal import write_line
 from utils.record.reading import read_run, same_data
 from utils.results import competition, metrics, predictions, summary
 from utils.results.predictions import RunError, read_logits
@@ -80,7 +81,7 @@ def choose(logits, y, average='probabilities', rule='entropy'):
     return taken
 
 
-def ensemble(paths, average='probabilities', chosen=True, folder=None, say=print):
+def ensemble(paths, average='probabilities', chosen=True, folder=None, say=write_line):
     """Combine finished runs of one data set and evaluate what comes out.
 
     Parameters
