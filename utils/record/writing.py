@@ -214,6 +214,6 @@ class Record:
         if not self.model.exists() or mine.exists():
             return
         try:
-            os.link(os.path.realpath(self.model), mine)       # a later writing of the model makes a new file, so this one stays
+            os.link(os.path.realpath(self.model), mine)     # a later writing makes a new file, so this one stays
         except OSError:
             shutil.copyfile(self.model, mine)
