@@ -9,7 +9,7 @@ from . import fer2013
 from .audit import audit, report, write_list
 from .building import build
 from .dataset import load
-from .errors import DataError
+from .errors import DataError, visible
 from .reading import read
 from .show import show
 
@@ -139,7 +139,7 @@ def main():
     try:
         run(sys.argv[1:])
     except DataError as error:
-        print('error:', ' '.join(str(error).split()), file=sys.stderr)
+        print('error:', visible(' '.join(str(error).split())), file=sys.stderr)
         return 2
     except MemoryError:
         print('error: the memory is used up: make fewer --sets in one command, or smaller images with --size',

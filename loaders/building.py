@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from . import fer2013, hdf5
-from .errors import DataError
+from .errors import DataError, visible
+from .originals import Originals
 from .reading import read
 from .recipes import Recipe, thesis_set
 from .splits import choose_validation, number_of
@@ -59,11 +60,15 @@ def build(source, sets=(2,), out='datasets', *, prefix='', validation=None, stra
         Bad source, or a file that cannot be written. Files that were there stay as they were.
     """
     originals = read(source, seed=seed, **reading)
+    if len(originals.classes) == 1:
+        where = '' if isinstance(source, Originals) else f'{source}: '
+        raise DataError(f'{where}one class only, {originals.classes[0]}: every answer would be right; expected a '
+                        'folder for each class')
     recipes = [s if isinstance(s, Recipe) else thesis_set(s, originals.images.shape[1:])
                for s in sets]
     log(f'recognised: {originals.layout}')
     for note in originals.notes:
-        log(note)
+        log(visible(note))
     for line in (*fer2013.table(originals.classes, originals.counts),
                  *fer2013.compare(originals.classes, originals.counts)):
         log(line)

@@ -1,4 +1,4 @@
-"""The one error that bad input of any kind ends in."""
+"""The one error that bad input of any kind ends in, and names as they can be shown."""
 
 
 class DataError(ValueError):
@@ -7,3 +7,16 @@ class DataError(ValueError):
 
 class NoLabels(DataError):
     """A table of images without labels."""
+
+
+def visible(text):
+    """Text with its control characters and what else cannot be printed as escapes, as `\\x1b`."""
+    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def check_class_names(names, where):
+    """Raise DataError unless each name of a class can be printed, and stored, as one line."""
+    for name in names:
+        if not name.strip() or not name.isprintable():
+            raise DataError(f'{where}: class folder or name {ascii(name)} is blank or has characters that cannot be '
+                            'printed; rename it')

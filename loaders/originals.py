@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import fer2013
-from .errors import DataError
+from .errors import DataError, check_class_names
 
 
 @dataclass
@@ -67,11 +67,15 @@ class Originals:
             raise DataError(f'{name}: a label or usage is out of range')
         if len(self.classes) > 256:
             raise DataError(f'{name}: {len(self.classes)} classes, at most 256 can be stored')
+        check_class_names(self.classes, name)
         counts = self.counts
+        notes = ''.join(f'; {note}' for note in self.notes[:2])
+        if not counts[0].any():
+            raise DataError(f'{name}: no training images, only images for testing; expected training images '
+                            f'too, or <class>/<image> without train and test{notes}')
         if not counts[1:].any():
             raise DataError(f'{name}: no test images; give the part of the training images '
-                            'to be held out for testing (test=0.2, --test 0.2)'
-                            + ''.join(f'; {note}' for note in self.notes[:2]))
+                            f'to be held out for testing (test=0.2, --test 0.2){notes}')
         for class_name, images in zip(self.classes, counts[0]):
             if images == 0:
-                raise DataError(f'{name}: class {class_name} has no training image')
+                raise DataError(f'{name}: class {class_name} has no training image{notes}')

@@ -6,26 +6,46 @@ of the classes: FER2013's order where they are FER2013's, the alphabet otherwise
 """
 
 import re
+import struct
+from collections import Counter
 from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 
 from . import fer2013
-from .errors import DataError
+from .errors import DataError, check_class_names, visible
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.pgm')
+SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff',
+            '.pbm', '.pgm', '.ppm', '.pnm')
+KINDS = 'JPEG, PNG, BMP, GIF, WebP, TIFF or PNM'
+NOT_DATA = ('__MACOSX', '__pycache__')          # folders that programs put beside the user's own
 MAX_PIXELS = 1 << 24            # of an image file, so that a small one cannot fill the memory
 MAX_BYTES = 1 << 29             # of all images at the size of the first, if none was asked for
 SPLITS = {'train': 0, 'training': 0, 'val': 1, 'validation': 1, 'valid': 1, 'publictest': 1,
-          'test': 2, 'privatetest': 2}
+          'test': 2, 'testing': 2, 'privatetest': 2}
 FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
 
 
+def is_hidden(name):
+    """True for what lies in, or is, a hidden file or folder, as `.ipynb_checkpoints`."""
+    return any(part in NOT_DATA or part.startswith('.') and part != '..' for part in PurePosixPath(name).parts)
+
+
 def is_image(name):
-    path = PurePosixPath(name)
-    return (path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
-            and '__MACOSX' not in path.parts)
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
+
+
+def unread(names):
+    """A note on the files among these names that are no images that can be read, as a list of 0 or 1 str."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or 'without an ending' for name in names
+                    if not (name.endswith('/') or is_image(name) or is_hidden(name)))
+    if not kinds:
+        return []
+    more = f', {len(kinds) - 10} more kinds' if len(kinds) > 10 else ''
+    return [f'{kinds.total()} files were not read: '
+            + ', '.join(f'{n} {visible(kind)}' for kind, n in kinds.most_common(10))
+            + f'{more}; images are read from {KINDS} files']
 
 
 def list_images(container, classes=None):
@@ -41,6 +61,7 @@ def list_images(container, classes=None):
         raise DataError(f'{container.name}: image {paths[0]} lies in no class folder; expected '
                         '<class>/<image> or train|test/<class>/<image>')
     folders = {path.parent for path in paths}
+    check_class_names(sorted({folder.name for folder in folders}), container.name)
     depths = {len(folder.parts) for folder in folders}
     if len(depths) > 1:
         raise DataError(f'{container.name}: images lie at different depths, for example in '
@@ -49,8 +70,11 @@ def list_images(container, classes=None):
     beside = {folder.parent for folder in folders}
     folders |= {PurePosixPath(name) for name in every
                 if name.endswith('/') and PurePosixPath(name).parent in beside
-                and '__MACOSX' not in name}
+                and not is_hidden(name)}
     found = {folder.name.lower() for folder in folders}
+    if found <= SPLITS.keys():
+        raise DataError(f"{container.name}: images lie in {' and '.join(sorted(found))} itself, in no class folder; "
+                        'expected <class>/<image> or train|test/<class>/<image>')
     named = all(FER2013_NAME.fullmatch(path.name) for path in paths)
     if classes is not None:
         if {name.lower() for name in classes} != found:
@@ -61,7 +85,11 @@ def list_images(container, classes=None):
     else:
         classes = tuple(sorted({folder.name for folder in folders}))
     label = {name.lower(): k for k, name in enumerate(classes)}
-    split = all(folder.parent.name.lower() in SPLITS for folder in folders)
+    whole = sorted(folder for folder in folders if folder.parent.name.lower() not in SPLITS)
+    split = not whole
+    if not named and 0 < len(whole) < len(folders):
+        raise DataError(f'{container.name}: some classes lie in {min(folders - set(whole)).parent}, others, as '
+                        f'{whole[0]}, in no folder train or test; move them, or give one folder alone')
     entries = []
     for path, name in zip(paths, names):
         usage, number = -1, 0
@@ -78,24 +106,82 @@ def list_images(container, classes=None):
 
 
 def declared_pixels(data):
-    """Pixels that the header of an image file promises, 0 where it cannot be read.
+    """Pixels that the header of an image file promises, 0 where it cannot be read or is of another kind.
 
-    Knows JPEG, PNG, BMP and PGM; other kinds give 0, whatever their names end in.
+    Goes by the contents, whatever the file's name ends in.
     """
-    if data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) > 24:
-        return int.from_bytes(data[16:20], 'big') * int.from_bytes(data[20:24], 'big')
-    if data[:2] == b'BM' and len(data) > 26:
-        width, height = np.frombuffer(data, '<i4', 2, 18).tolist()      # negative: top row first
-        return abs(width * height)
-    if data[:2] == b'P5' and (header := re.match(rb'P5\s(?:#.*\s)*(\d{1,9})\s+(\d{1,9})\s', data)):
-        return int(header[1]) * int(header[2])
-    at = 2 if data[:2] == b'\xff\xd8' else len(data)                    # JPEG: a chain of segments
+    try:
+        if data[:8] == b'\x89PNG\r\n\x1a\n':
+            width, height = struct.unpack_from('>II', data, 16)
+        elif data[:2] == b'BM':                             # header of 12 bytes: OS/2
+            width, height = struct.unpack_from('<HH' if data[14] == 12 else '<ii', data, 18)
+        elif data[:4] == b'GIF8':                           # no frame may be larger
+            width, height = struct.unpack_from('<HH', data, 6)
+        elif data[:1] == b'P':
+            width, height = PNM.match(data).groups()
+        elif data[:4] == b'RIFF' and data[8:12] == b'WEBP':
+            width, height = webp_size(data)
+        elif data[:2] in (b'II', b'MM'):
+            return tiff_pixels(data)
+        else:
+            width, height = jpeg_size(data)
+    except (struct.error, IndexError, AttributeError):      # cut off, or no match
+        return 0
+    return abs(int(width) * int(height))                    # BMP: a negative height if the top row is first
+
+
+# Width and height; a comment goes to the end of its line.
+PNM = re.compile(rb'P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s')
+
+
+def jpeg_size(data):
+    """(width, height) from the frame header in the chain of segments of a JPEG file."""
+    at = 2 if data[:2] == b'\xff\xd8' else len(data)
     while at + 9 <= len(data) and data[at] == 0xff:
         if data[at + 1] in range(0xc0, 0xd0) and data[at + 1] not in (0xc4, 0xc8, 0xcc):
-            return int.from_bytes(data[at + 5:at + 7], 'big') * int.from_bytes(
-                data[at + 7:at + 9], 'big')
+            return struct.unpack_from('>HH', data, at + 5)
         at += 1 if data[at + 1] == 0xff else 2 + int.from_bytes(data[at + 2:at + 4], 'big')
-    return 0
+    return 0, 0
+
+
+def webp_size(data):
+    """(width, height) of a WebP file: lossy, lossless or, where there is more in it, of the canvas."""
+    if data[12:16] == b'VP8 ':
+        width, height = struct.unpack_from('<HH', data, 26)
+        return width & 0x3fff, height & 0x3fff
+    if data[12:16] == b'VP8L':
+        bits, = struct.unpack_from('<I', data, 21)
+        return (bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1
+    if data[12:16] == b'VP8X' and len(data) >= 30:
+        return tuple(int.from_bytes(data[at:at + 3], 'little') + 1 for at in (24, 27))
+    return 0, 0
+
+
+def tiff_pixels(data):
+    """Pixels of the first image of a TIFF file, or of one of its tiles, if these are larger."""
+    order = '<' if data[:2] == b'II' else '>'
+    version, = struct.unpack_from(order + 'H', data, 2)
+    if version == 42:
+        first, count, entry, field = 'I', 'H', 'HHI', 4
+    elif version == 43:                                     # BigTIFF
+        first, count, entry, field = '4xQ', 'Q', 'HHQ', 8
+    else:
+        return 0
+    at, = struct.unpack_from(order + first, data, 4)
+    n, = struct.unpack_from(order + count, data, at)
+    at += struct.calcsize(order + count)
+    sides = dict.fromkeys((256, 257, 322, 323), 0)          # width and height of the image, of a tile
+    for _ in range(n):
+        tag, kind, length = struct.unpack_from(order + entry, data, at)
+        if tag in sides:
+            code = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}.get(kind)
+            if code is None or length != 1 or struct.calcsize('<' + code) > field:
+                return 0
+            value, = struct.unpack_from(order + code, data, at + struct.calcsize(order + entry))
+            sides[tag] = max(sides[tag], value)             # a tag may stand there twice
+        at += struct.calcsize(order + entry) + field
+    width, height, tile_width, tile_height = sides.values()
+    return width * height and max(width * height, tile_width * tile_height)
 
 
 def decode(data, name):
@@ -107,8 +193,8 @@ def decode(data, name):
         image = n_pixels and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error as error:
         raise DataError(f'{name}: cannot be decoded: {str(error).strip()[-80:]}') from error
-    if not isinstance(image, np.ndarray):
-        raise DataError(f'{name}: not a JPEG, PNG, BMP or PGM image that can be decoded')
+    if not isinstance(image, np.ndarray) or image.ndim != 2 or image.dtype != np.uint8:
+        raise DataError(f'{name}: not a {KINDS} image that can be decoded')
     return image
 
 
@@ -165,7 +251,9 @@ def read_pictures(container, *, classes=None, size=None, skip_bad=False):
         ids.append(k)
     if not ids:
         raise DataError(f'{container.name}: no image could be read')
-    notes = [f'{n_resized} images resized to {size[0]}x{size[1]}'] if n_resized else []
+    notes = unread(container.names())
+    if n_resized:
+        notes.append(f'{n_resized} images resized to {size[0]}x{size[1]}')
     usage, labels = (np.array([entries[k][column] for k in ids]) for column in (0, 2))
     usage = None if usage.min() < 0 else usage.astype(np.uint8)
     return (images[:len(ids)], labels.astype(np.uint8), usage, np.array(ids, np.int32), classes,

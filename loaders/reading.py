@@ -11,7 +11,7 @@ from .dataset import load
 from .errors import DataError, NoLabels
 from .ferplus import with_votes
 from .originals import Originals
-from .pictures import is_image, read_pictures
+from .pictures import is_hidden, is_image, read_pictures, unread
 from .splits import draw, number_of
 from .table import read_table
 
@@ -74,7 +74,7 @@ def read(source, *, size=None, classes=None, test=None, votes=None, seed=0, skip
         originals = with_votes(originals, votes)
     if not split and (test is not None or originals.layout.startswith('folder of')):
         hold_out_test(originals, NO_SPLIT_TEST if test is None else test, seed)
-    elif test is not None:
+    elif test is not None and not originals.usage.all():
         raise DataError(f'{source}: has test images of its own; test={test} cannot be given')
     originals.check(source)
     return originals
@@ -102,7 +102,7 @@ def read_path(path, size, classes, skip_bad):
 
 def read_container(container, size, classes, skip_bad):
     """(Originals, whether split) of a folder or zip archive."""
-    names = container.names()
+    names = [name for name in container.names() if not is_hidden(name)]
     by_name = {PurePosixPath(name).name: name for name in reversed(names)}
     whole = [(by_name[name], None) for name in WHOLE if name in by_name][:1]
     chosen = whole or [(by_name[name], usage) for name, usage in PARTS if name in by_name]
@@ -110,17 +110,17 @@ def read_container(container, size, classes, skip_bad):
         chosen = [(name, None) for name in names if is_table(name)]
         if len(chosen) != 1:
             raise DataError(f'{container.name}: expected fer2013.csv, one other table or '
-                            f'<class>/<image>, found {len(chosen)} tables and no images')
+                            f'<class>/<image>, found {len(chosen)} tables and no images'
+                            + ''.join(f'; {note}' for note in unread(names)))
     if chosen:
         streams = [(container.open(name), os.path.getsize(container.name),
                     f'{container.name}: {name}', usage) for name, usage in chosen]
         return tables(streams, size, classes, skip_bad)
     images, labels, usage, ids, found, layout, notes, bad = read_pictures(
         container, classes=classes, size=size, skip_bad=skip_bad)
-    split = usage is not None
-    originals = Originals(images, labels, usage if split else np.zeros_like(labels), ids, found,
-                          layout, notes + left_out(bad))
-    return originals, split
+    usage = np.zeros_like(labels) if usage is None else usage
+    return (Originals(images, labels, usage, ids, found, layout, notes + left_out(bad)),
+            bool(usage.any()))
 
 
 def tables(streams, size, classes, skip_bad):

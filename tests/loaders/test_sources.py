@@ -3,13 +3,16 @@
 import gzip
 import io
 import shutil
+import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
-from loaders_data import originals, same, table_lines, write_folders, write_table
+from loaders_data import ROOT, originals, same, table_lines, write_folders, write_table
 
 from loaders import DataError, build, load, read
 from loaders.pictures import declared_pixels, decode
@@ -210,27 +213,190 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, content):
     folder, _ = own_images(tmp_path / 'own')
     bad = folder / 'calm' / '05.png'
     bad.write_bytes(bad.read_bytes()[:60] if content is None else content)
-    with pytest.raises(DataError, match='own: calm/05.png: not a JPEG, PNG, BMP or PGM image'):
+    with pytest.raises(DataError, match='own: calm/05.png: not a JPEG, PNG, BMP, GIF, '
+                       'WebP, TIFF or PNM image'):
         read(folder)
     found = read(folder, skip_bad=True)
     assert len(found) == 19 and 5 not in found.ids
     assert [note for note in found.notes if 'calm/05.png' in note]
 
 
-@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.bmp', '.pgm'])
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.bmp', '.pgm', '.pbm', '.ppm', '.tif', '.webp', '.gif'])
 def test_number_of_pixels_is_known_before_decoding(suffix, monkeypatch):
-    data = cv2.imencode(suffix, np.full((20, 30), 77, np.uint8))[1].tobytes()
+    image = np.full((20, 30), {'.pbm': 255, '.gif': 0}.get(suffix, 77), np.uint8)      # what these can keep
+    colour = suffix in ('.ppm', '.gif')
+    data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if colour else image)[1].tobytes()
     assert declared_pixels(data) == 600
-    np.testing.assert_array_equal(decode(data, 'a'), np.full((20, 30), 77))
+    np.testing.assert_array_equal(decode(data, 'a'), image)
     monkeypatch.setattr('loaders.pictures.MAX_PIXELS', 599)
     with pytest.raises(DataError, match='^a: an image of 600 pixels, at most 599 are read'):
         decode(data, 'a')
 
 
+def header_of_tiff(order='<', big=False, **tags):
+    """The beginning of a TIFF file with these tags, each (number, type, value)."""
+    entries = sorted(tags.values())
+    data = (b'II' if order == '<' else b'MM') + struct.pack(order + ('HHHQ' if big else 'HI'),
+                                                            *((43, 8, 0, 16) if big else (42, 8)))
+    data += struct.pack(order + ('Q' if big else 'H'), len(entries))
+    for number, kind, value in entries:
+        field = struct.pack(order + {3: 'H', 4: 'I', 16: 'Q'}[kind], value)
+        data += struct.pack(order + ('HHQ' if big else 'HHI'), number, kind, 1) + field.ljust(8 if big else 4, b'\0')
+    return data
+
+
+@pytest.mark.parametrize('data, n_pixels', [
+    (b'RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0' + bytes(4) + b'\xff\xff\x03' + b'\xff\xff\x01', 1 << 35),
+    (b'RIFF\0\0\0\0WEBPVP8 ' + bytes(7) + b'\x9d\x01\x2a' + struct.pack('<HH', 0x4000 | 3000, 4000), 12_000_000),
+    (b'RIFF\0\0\0\0WEBPVP8L' + bytes(4) + b'\x2f' + struct.pack('<I', 2999 | 3999 << 14), 12_000_000),
+    (header_of_tiff(width=(256, 3, 3000), height=(257, 4, 70000)), 210_000_000),
+    (header_of_tiff('>', width=(256, 3, 3000), height=(257, 4, 70000)), 210_000_000),
+    (header_of_tiff(big=True, width=(256, 16, 1 << 40), height=(257, 3, 1)), 1 << 40),
+    (header_of_tiff(width=(256, 3, 3), height=(257, 3, 4), tile=(322, 4, 20000), tall=(323, 4, 20000)), 400_000_000),
+    (header_of_tiff(width=(256, 3, 3), height=(257, 3, 4), again=(256, 3, 5)), 20),     # which one counts?
+    (b'GIF89a' + struct.pack('<HH', 60000, 50000), 3_000_000_000),
+    (b'P5\n# # # # 1 1\n60000 # 1 1\r50000\n255\n', 3_000_000_000),
+    (b'P5 ' + b'# ' * 5000 + b'x', 0),                      # takes no time either
+    (b'BM' + bytes(12) + struct.pack('<IHH', 12, 3000, 4000), 12_000_000),
+    (b'\x89PNG\r\n\x1a\n', 0), (b'BM', 0), (b'GIF8', 0), (b'II*\0', 0), (b'MM', 0), (b'RIFF....WEBPVP8X', 0),
+    (b'P5', 0), (b'', 0),
+])
+def test_number_of_pixels_of_hostile_headers(data, n_pixels):
+    assert declared_pixels(data) == n_pixels
+
+
 def test_other_kinds_of_images_are_not_decoded_whatever_their_name():
-    data = cv2.imencode('.tif', np.zeros((20, 30), np.uint8))[1].tobytes()
-    with pytest.raises(DataError, match='not a JPEG, PNG, BMP or PGM image'):
+    data = cv2.imencode('.ras', np.zeros((20, 30), np.uint8))[1].tobytes()
+    with pytest.raises(DataError, match='not a JPEG, PNG, BMP, GIF, WebP, TIFF or PNM image'):
         decode(data, 'a.jpg')
+
+
+def test_tiff_of_floats_is_refused():
+    data = cv2.imencode('.tif', np.zeros((20, 30), np.float32))[1].tobytes()
+    with pytest.raises(DataError, match='^a: not a JPEG, .* image that can be decoded'):
+        decode(data, 'a')
+
+
+def packed_or_not(folder, packed):
+    """The folder itself, or a zip archive of it with entries for its folders."""
+    return shutil.make_archive(str(folder), 'zip', folder) if packed else folder
+
+
+@pytest.mark.parametrize('packed', [False, True])
+def test_hidden_folders_are_no_classes(tmp_path, packed):
+    folder, images = own_images(tmp_path / 'own')
+    for name in ('.ipynb_checkpoints', '__MACOSX', '__pycache__', 'calm/.ipynb_checkpoints', '.git/objects'):
+        (folder / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / name / 'a.png'), images['calm', 0])
+    (folder / '.ipynb_checkpoints' / 'train.csv').write_text('emotion,pixels')
+    found = read(packed_or_not(folder, packed))
+    assert found.classes == ('calm', 'tense') and len(found) == 20
+    assert not [note for note in found.notes if 'not read' in note]
+
+
+@pytest.mark.parametrize('suffix', ['.webp', '.tif', '.TIFF', '.gif', '.jfif', '.ppm', '.JPE', '.dib'])
+def test_own_images_of_every_kind_that_opencv_decodes_are_read(tmp_path, suffix):
+    folder, _ = own_images(tmp_path / 'own')
+    image = np.full((20, 30, 3), 255, np.uint8)
+    data = cv2.imencode('.jpg' if suffix == '.jfif' else suffix.lower(), image)[1]
+    (folder / 'calm' / f'03a{suffix}').write_bytes(data)
+    found = read(folder)
+    assert len(found) == 21 and not (found.images[4] < 250).any()
+
+
+@pytest.mark.parametrize('packed', [False, True])
+def test_files_that_are_not_read_are_counted_and_named(tmp_path, packed):
+    folder, _ = own_images(tmp_path / 'own')
+    for name in ('calm/a.heic', 'calm/b.HEIC', 'tense/c.heic', 'tense/d.avif', 'notes', 'calm/e.\x1b[2J', 'calm/.DS_Store'):
+        (folder / name).write_bytes(b'x')
+    lines = []
+    build(packed_or_not(folder, packed), out=tmp_path / 'sets', log=lines.append)
+    note, = (line for line in lines if 'not read' in line)
+    assert note.startswith('6 files were not read: 3 .heic, ')
+    assert '1 .avif' in note and '1 without an ending' in note and r'1 .\x1b[2j' in note and 'DS_Store' not in note
+
+
+def test_a_folder_of_other_images_only_names_them(tmp_path):
+    (tmp_path / 'calm').mkdir()
+    (tmp_path / 'calm' / 'a.heic').write_bytes(b'x')
+    with pytest.raises(DataError, match='no images; 1 files were not read: 1 .heic; images are read from JPEG'):
+        read(tmp_path)
+    own_images(tmp_path, classes=('tense',))
+    with pytest.raises(DataError, match='class calm has no training image; 1 files were not read: 1 .heic'):
+        read(tmp_path)
+
+
+def test_one_class_is_nothing_to_learn(tmp_path):
+    folder, _ = own_images(tmp_path / 'own', classes=('calm',))
+    with pytest.raises(DataError, match=f'^{folder}: one class only, calm: every answer would be right'):
+        build(folder, out=tmp_path / 'sets', log=lambda line: None)
+    assert not (tmp_path / 'sets').exists()
+    assert len(read(folder)) == 10                          # may be looked at all the same
+
+
+@pytest.mark.parametrize('names', [('train', 'test'), ('train',), ('Training', 'val')])
+def test_folders_train_and_test_are_no_classes(tmp_path, names):
+    folder, _ = own_images(tmp_path / 'own', classes=names)
+    with pytest.raises(DataError, match='^[^;]*own: images lie in .*train.* itself, in no class folder'):
+        read(folder)
+
+
+def test_a_folder_beside_train_and_test_is_not_mixed_with_them(tmp_path):
+    for name in ('train', 'test', 'more'):
+        own_images(tmp_path / name, 2)
+    with pytest.raises(DataError, match='some classes lie in test, others, as more/calm, in no folder train or test'):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize('packed', [False, True])
+@pytest.mark.parametrize('name', ['ca\nlm', 'ca\x1b[2Jlm', 'ca\x7flm', 'ca\u202elm', ' ', 'ca\tlm'])
+def test_class_names_that_cannot_be_printed_are_refused(tmp_path, name, packed):
+    folder, _ = own_images(tmp_path / 'own', classes=(name, 'tense'))
+    with pytest.raises(DataError, match='class folder or name .* is blank or has') as error:
+        read(packed_or_not(folder, packed))
+    assert str(error.value).isprintable() and ascii(name) in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['', 'a\nb'])
+def test_given_class_names_that_cannot_be_printed_are_refused(tmp_path, data, name):
+    table = write_table(tmp_path / 'fer2013.csv', data)
+    with pytest.raises(DataError, match='class folder or name .* is blank or has'):
+        read(table, classes=(name, 'b', 'c', 'd', 'e', 'f', 'g'))
+
+
+def test_escapes_in_file_names_are_not_printed_raw(tmp_path):
+    folder, _ = own_images(tmp_path / 'own')
+    (folder / 'calm' / '03\x1b[2J.png').write_bytes(b'x')
+    options = dict(cwd=ROOT, text=True, capture_output=True, timeout=60)
+    command = [sys.executable, '-m', 'loaders', folder, '-o', tmp_path / 'sets']
+    done = subprocess.run(command, **options)
+    assert done.returncode == 2 and r'\x1b[2J.png' in done.stderr and '\x1b' not in done.stderr
+    done = subprocess.run([*command, '--skip-bad'], **options)
+    assert done.returncode == 0 and r'\x1b[2J.png' in done.stdout and '\x1b' not in done.stdout
+
+
+@pytest.mark.parametrize('packed', [False, True])
+@pytest.mark.parametrize('name', ['train', 'training'])
+def test_train_without_test_holds_test_images_out_when_asked(tmp_path, name, packed):
+    own_images(tmp_path / 'own' / name)
+    source = packed_or_not(tmp_path / 'own', packed)
+    with pytest.raises(DataError, match='no test images; give the part .*--test 0.2'):
+        read(source)
+    np.testing.assert_array_equal(read(source, test=0.2).counts, [[8, 8], [0, 0], [2, 2]])
+
+
+@pytest.mark.parametrize('test', [None, 0.2])
+@pytest.mark.parametrize('name', ['test', 'val'])
+def test_test_without_train_says_what_is_missing(tmp_path, name, test):
+    own_images(tmp_path / name)
+    with pytest.raises(DataError, match='no training images, only images for testing; expected training images too'):
+        read(tmp_path, test=test)
+
+
+def test_folder_edition_without_test_holds_test_images_out_when_asked(tmp_path):
+    images = originals(np.array([[5] * 7, [0] * 7, [0] * 7]))
+    found = read(write_folders(tmp_path, images), test=0.2)
+    np.testing.assert_array_equal(found.counts, [[4] * 7, [0] * 7, [1] * 7])
 
 
 def test_images_outside_class_folders(tmp_path):
