@@ -15,6 +15,21 @@ if __name__ == '__main__':      # before all that is imported below, which help 
     sys.exit(status)
 
 from utils.files.terminal import write_line
+import importlib.util
+from pathlib import Path
+
+
+def _check_packages(names=('utils', 'mlp', 'cnn', 'loaders')):
+    """Raise ImportError where a file of the user's hides one of symfer's packages, which bear common names."""
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        found = spec and spec.origin and Path(spec.origin).resolve()
+        if not found or found.parent != Path(__file__).resolve().parent / name:
+            raise ImportError(f"symfer needs its own package '{name}', and '{found or name}' is found in its place: "
+                              'rename that, or start Python in another folder')
+
+
+_check_packages()
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
@@ -29,7 +44,6 @@ import time
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 
