@@ -14,7 +14,6 @@ if __name__ == '__main__':      # before all that is imported below, which help 
         status = 130
     sys.exit(status)
 
-from utils.files.terminal import write_line
 import importlib.util
 from pathlib import Path
 
@@ -70,6 +69,7 @@ from utils.files import locks, models
 from utils.files.atomic import write_json
 from utils.files.folders import new_folder, numbered_folder
 from utils.files.locks import lock
+from utils.files.terminal import write_line
 from utils.layer import parameters
 from utils.record import reading
 from utils.record.reading import read_run
