@@ -294,6 +294,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
     options = {key: value for key, value in locals().items() if key not in ('given', 'start')}
     console = Console(verbose, on_epoch)
     options = validate_arguments(options, NETWORKS)
+    resume = options['resume']
     given -= {key for key in NETWORK_OPTIONS if options[key] is None}
     begun = resume and os.path.exists(resume) and os.stat(resume)
     options, state, saved = _with_resumed(options, given)
