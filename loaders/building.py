@@ -52,7 +52,7 @@ def build(source, sets=(2,), out='datasets', *, prefix='', validation=None, stra
     Returns
     -------
     list of str
-        Paths of the files, {out}/{prefix}set{n}.h5.
+        Paths of the files, {out}/{prefix}set{n}.h5. Another file of that name is renamed to set{n}.1.h5, ...
 
     Raises
     ------
@@ -82,7 +82,7 @@ def build(source, sets=(2,), out='datasets', *, prefix='', validation=None, stra
         held_out = choose_validation(originals, k, twins, seed=seed, stratify=stratify,
                                      no_twins=no_twins)
         path = Path(out) / f"{prefix}{recipe.name.replace(' ', '')}.h5"
-        write_set(path, originals, recipe, held_out, twins, fingerprint)
+        write_set(path, originals, recipe, held_out, twins, fingerprint, log)
         paths.append(str(path))
         log(describe(path, recipe, originals, k))
     return paths
@@ -101,7 +101,7 @@ def describe(path, recipe, originals, k):
     return line + f'; {os.path.getsize(path) / 2 ** 20:.0f} MiB'
 
 
-def write_set(path, originals, recipe, held_out, twins, fingerprint):
+def write_set(path, originals, recipe, held_out, twins, fingerprint, log):
     """Write one set.
 
     Parameters
@@ -110,11 +110,13 @@ def write_set(path, originals, recipe, held_out, twins, fingerprint):
         Rows in `originals` of the validation images.
     twins : bool array (n,)
         See `loaders.twins.twins_in_training`.
+    log : function
+        Gets a line where there was a file of that name.
     """
     size = tuple(recipe.size or originals.images.shape[1:])
     training = np.flatnonzero(originals.usage == 0)
     test = np.flatnonzero(originals.usage > 0)
-    with hdf5.new_file(path) as file:
+    with hdf5.new_file(path, log) as file:
         check_space(path, (len(training) + len(test)) * (len(recipe.views) + 1) * size[0] * size[1])
         texts = dict(format=hdf5.FORMAT, name=recipe.name, classes=originals.classes,
                      fingerprint=fingerprint, layout=originals.layout)
@@ -132,7 +134,7 @@ def write_set(path, originals, recipe, held_out, twins, fingerprint):
 
 def check_space(path, n_bytes):
     """Raise DataError where the disk has no room for a file."""
-    free = shutil.disk_usage(path.parent).free
+    free = shutil.disk_usage(Path(os.path.realpath(path)).parent).free
     if free < n_bytes:
         raise DataError(f'{path}: cannot be written: needs {n_bytes / 2 ** 20:.0f} MiB, '
                         f'the disk has {free / 2 ** 20:.0f} MiB left')

@@ -17,6 +17,7 @@ an attribute crc32 of its bytes (sets made by early versions have none).
 
 import errno
 import fcntl
+import filecmp
 import io
 import os
 import zlib
@@ -70,9 +71,13 @@ class Output(io.FileIO):
 
 
 @contextmanager
-def new_file(path):
-    """An HDF5 file to write that appears under its name when it is complete, or not at all."""
-    path = Path(path)
+def new_file(path, log=print):
+    """An HDF5 file to write that appears under its name when it is complete, or not at all.
+
+    A file that is there already is renamed, see `make_way`, and `log` gets a line that says so; one that is the same to
+    the last byte stays as it is. A symbolic link stays too: what it leads to is written.
+    """
+    path = Path(os.path.realpath(path) if os.path.islink(path) else path)
     temporary = path.with_name(f'.{path.name}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,12 +88,39 @@ def new_file(path):
                 if output.error:
                     raise output.error
                 os.fsync(output.fileno())
+                if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
+                    temporary.unlink()
+                    log(f'{path}: was there already, the same to the last byte')
+                    return
+                other = make_way(path) if path.is_file() else None
                 os.replace(temporary, path)
+                if other:
+                    log(f'{path}: was there already; the old file is now {other}')
             except BaseException:                           # also Ctrl-C
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
         raise DataError(f'{path}: cannot be written: {error.strerror or error}') from error
+
+
+def make_way(path):
+    """Give an existing file the next free name, set2.1.h5, set2.2.h5, ..., and return that.
+
+    Where the file system has hard links it keeps the old name, too, until another file takes that.
+    """
+    number = 1
+    while True:
+        other = path.with_name(f'{path.stem}.{number}{path.suffix}')
+        try:
+            os.link(path, other)
+            return other
+        except FileExistsError:
+            number += 1
+        except OSError:
+            if not os.path.lexists(other):
+                os.rename(path, other)
+                return other
+            number += 1
 
 
 def locked(temporary, path):

@@ -1,11 +1,13 @@
 """Files: complete or not there, and hostile until checked."""
 
+import os
 import resource
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
@@ -253,6 +255,60 @@ def test_control_c_on_the_command_line(tmp_path):
     assert not list(out.glob('.*'))
     for file in out.iterdir():
         load(file).close()
+
+
+def test_an_existing_set_is_renamed_and_it_is_said(tmp_path, path):
+    lines = []
+    before = open(path, 'rb').read()
+    with load(path) as opened:
+        first = opened.training.images(slice(2))
+        for seed in (1, 2):
+            build(originals(seed=seed), (2,), tmp_path, log=lines.append)
+        np.testing.assert_array_equal(opened.training.images(slice(2)), first)
+        assert opened.verify()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ['set2.1.h5', 'set2.2.h5', 'set2.h5']
+    assert (tmp_path / 'set2.1.h5').read_bytes() == before
+    assert [line for line in lines if 'was there already' in line] == [
+        f'{path}: was there already; the old file is now {tmp_path}/set2.{n}.h5' for n in (1, 2)]
+    for file in tmp_path.iterdir():
+        load(file).close()
+
+
+def test_an_existing_set_is_renamed_where_there_are_no_hard_links(tmp_path, path, monkeypatch):
+    def link(*_):
+        raise PermissionError
+
+    monkeypatch.setattr('os.link', link)
+    before = open(path, 'rb').read()
+    (tmp_path / 'set2.1.h5').symlink_to('nowhere')
+    build(originals(seed=1), (2,), tmp_path, log=lambda line: None)
+    assert (tmp_path / 'set2.2.h5').read_bytes() == before
+
+
+def test_a_set_that_is_made_again_stays_alone(tmp_path, path):
+    lines, made = [], Path(path).stat()
+    assert build(originals(), (2,), tmp_path, log=lines.append) == [path]
+    assert [file.name for file in tmp_path.iterdir()] == ['set2.h5']
+    assert Path(path).stat().st_mtime_ns == made.st_mtime_ns and Path(path).stat().st_ino == made.st_ino
+    assert f'{path}: was there already, the same to the last byte' in lines
+
+
+def test_a_set_can_be_made_again_from_itself(tmp_path, path):
+    build(path, (2,), tmp_path, validation=3, log=lambda line: None)
+    with load(path) as new, load(tmp_path / 'set2.1.h5') as old:
+        assert len(new.validation) == 6 != len(old.validation)
+        np.testing.assert_array_equal(new.training.images(), old.training.images())
+
+
+def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path, path):
+    big = tmp_path / 'big disk'
+    big.mkdir()
+    os.rename(path, big / 'whole.h5')
+    os.symlink(big / 'whole.h5', path)
+    assert build(originals(seed=1), (2,), tmp_path, log=lambda line: None) == [path]
+    assert os.path.islink(path)
+    assert sorted(file.name for file in big.iterdir()) == ['whole.1.h5', 'whole.h5']
+    load(path).close()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
