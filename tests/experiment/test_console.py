@@ -127,3 +127,9 @@ def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, c
         assert out.count('\n') == lines and '\x1b' not in out and '\r' not in out
         assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == [
             '[before] the log', epoch_line(ROW, 2)]
+
+
+def test_what_a_callback_does_to_its_entry_changes_no_history():
+    row = dict(ROW)
+    Console(0, on_epoch=dict.clear).epoch_ends(row)
+    assert row == ROW

@@ -3,6 +3,7 @@ import csv
 import json
 import multiprocessing
 import os
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -246,3 +247,21 @@ def test_a_finished_model_that_goes_on_under_another_name_is_in_its_record(tiny_
     model = tiny_runs[0].parent.with_name(tiny_runs[0].parent.name + '.h5')
     result = launch.test(resume=model, savename='models/other.h5', verbose=0)
     assert (result.folder / 'model.h5').is_file() and Path('models/other.h5').is_file()
+
+
+@pytest.mark.parametrize('name, change, message', [
+    ('config.yaml', lambda text: '[1]', "config.yaml' is damaged: it has no proper seed"),
+    ('config.yaml', lambda text: '', "config.yaml' is damaged"),
+    ('config.yaml', lambda text: f'{text}x: &x [1]\ny: [*x, *x]', "config.yaml' cannot be read: .x in line"),
+    ('run.json', lambda text: text.replace('"fingerprint"', '"finger"'), "run.json' is damaged: .* proper fingerprint"),
+    ('run.json', lambda text: text.replace('"name": "', '"name": 5, "n": "'), "run.json' is damaged: .* proper name"),
+    ('result.json', lambda text: '{"status": "finished"}', "result.json' is damaged: .* evaluation, test_error"),
+    ('history.csv', lambda text: text.replace('train,1', 'train,one'), "history.csv' cannot be read: .*'one'"),
+    ('history.csv', lambda text: text.replace('train,1', 'train,1,2'), "history.csv' cannot be read")])
+def test_a_damaged_run_folder_gets_one_error_that_names_the_file(tiny_runs, name, change, message):
+    shutil.copytree(tiny_runs[0], 'run')
+    text = Path('run', name).read_text()
+    assert change(text) != text
+    Path('run', name).write_text(change(text))
+    with pytest.raises(predictions.RunError, match=message):
+        reading.read_run('run')

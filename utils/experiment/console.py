@@ -114,7 +114,7 @@ class Console:
         self.best = self.rule.best([self.best, row] if self.best else [row])
         self.say(epoch_line(row, self.n_epochs))
         if self.on_epoch:
-            self.on_epoch(row)
+            self.on_epoch(dict(row))        # which may change it, and the history stays
 
     def close(self):
         """Take the display away."""

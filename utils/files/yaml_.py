@@ -5,7 +5,17 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number, as in YAML 1.2, and no key stands twice in one table."""
+    """YAML in which ``1e-3`` is a number, as in YAML 1.2, no key stands twice in one table, and nothing is repeated.
+
+    References (``*name``) are refused: a few lines of them are lists of billions.
+    """
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise ValueError(f'*{event.anchor} in line {event.start_mark.line + 1} refers to another place: write out '
+                             'what stands there')
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
         lines = {}
@@ -19,7 +29,10 @@ class _Loader(yaml.SafeLoader):
 
 
 class Dumper(yaml.SafeDumper):
-    """Puts quotes around the texts that `_Loader` would take for numbers."""
+    """Puts quotes around the texts that `_Loader` would take for numbers, and writes no references."""
+
+    def ignore_aliases(self, data):
+        return True
 
 
 for _class in (_Loader, Dumper):

@@ -58,11 +58,21 @@ def read_run(folder, need=()):
         raise RunError(f"the run '{folder}' has not finished: {status}")
     if missing:
         raise RunError(f"the run '{folder}' is incomplete: {', '.join(missing)} is missing")
-    with open(folder / 'history.csv', newline='', encoding='utf-8') as file:
-        history = [{key: value if key == 'stage' else _number(value) for key, value in row.items()}
-                   for row in csv.DictReader(file)]
-    return {'folder': folder, 'config': _read(folder / 'config.yaml'), 'run': run,
-            'result': _read(folder / 'result.json'), 'history': history}
+    try:
+        with open(folder / 'history.csv', newline='', encoding='utf-8') as file:
+            history = [{key: value if key == 'stage' else _number(value) for key, value in row.items()}
+                       for row in csv.DictReader(file)]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise RunError(f"'{folder / 'history.csv'}' cannot be read: {error}") from None
+    config, result = _read(folder / 'config.yaml'), _read(folder / 'result.json')
+    for name, table, kinds in (('config.yaml', config, {'seed': int}),
+                               ('run.json', run, {'name': str, 'fingerprint': str, 'model': str}),
+                               ('result.json', result, {'evaluation': dict, 'test_error': (int, float)})):
+        wrong = [key for key, kind in kinds.items()
+                 if not isinstance(table, dict) or not isinstance(table.get(key), kind)]
+        if wrong:
+            raise RunError(f"'{folder / name}' is damaged: it has no proper {', '.join(wrong)}")
+    return {'folder': folder, 'config': config, 'run': run, 'result': result, 'history': history}
 
 
 def same_data(a, b):
