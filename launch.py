@@ -5,6 +5,17 @@ validation images, anneal, test, save, plot. `predict` applies a saved model to 
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
 # ruff: noqa: E402, I001
+from importlib.util import find_spec
+from pathlib import Path
+
+for _name in ('cnn', 'loaders', 'mlp', 'utils'):        # a file of the same name may come first in sys.path
+    _spec = find_spec(_name)
+    _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
+    _ours = Path(__file__).resolve().parent / _name
+    if _found and _found.resolve() not in (_ours, _ours / '__init__.py'):
+        raise ImportError(f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another "
+                          'folder')
+
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded
@@ -22,7 +33,6 @@ import time
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 
