@@ -24,6 +24,7 @@ setup(
                     'search': ['optuna>=4'], 'ray': ['ray>=2.30'], 'tensorboard': ['tensorboardX>=2.6'],
                     'mlflow': ['mlflow-skinny>=2.14']},
     entry_points={'console_scripts': ['symfer=launch:main']},
-    classifiers=['Private :: Do Not Upload', 'Programming Language :: Python :: 3', 'Operating System :: POSIX :: Linux',
+    classifiers=['Private :: Do Not Upload',
+                 'Programming Language :: Python :: 3', 'Operating System :: POSIX :: Linux',
                  'Topic :: Scientific/Engineering :: Image Recognition'],
 )
