@@ -14,21 +14,17 @@ if __name__ == '__main__':      # before all that is imported below, which help 
         status = 130
     sys.exit(status)
 
-import importlib.util
+from importlib.util import find_spec
 from pathlib import Path
 
+for _name in ('cnn', 'loaders', 'mlp', 'utils'):        # a file of the same name may come first in sys.path
+    _spec = find_spec(_name)
+    _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
+    _ours = Path(__file__).resolve().parent / _name
+    if _found and _found.resolve() not in (_ours, _ours / '__init__.py'):
+        raise ImportError(f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another "
+                          'folder')
 
-def _check_packages(names=('utils', 'mlp', 'cnn', 'loaders')):
-    """Raise ImportError where a file of the user's hides one of symfer's packages, which bear common names."""
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        found = spec and spec.origin and Path(spec.origin).resolve()
-        if not found or found.parent != Path(__file__).resolve().parent / name:
-            raise ImportError(f"symfer needs its own package '{name}', and '{found or name}' is found in its place: "
-                              'rename that, or start Python in another folder')
-
-
-_check_packages()
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()       # both before JAX is loaded

@@ -1,9 +1,13 @@
 """What the project says of itself holds."""
+import os
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import setuptools
 
 import utils
@@ -54,6 +58,54 @@ def test_every_package_is_installed_with_its_data(monkeypatch):
 def test_there_is_one_version(monkeypatch):
     assert setup_arguments(monkeypatch)['version'] == utils.__version__
     assert utils.__version__ not in (ROOT / 'setup.py').read_text()
+
+
+def run_beside(folder, statement):
+    """Run a statement where a script in that folder would be run, with symfer behind it in the path."""
+    script = folder / 'script.py'
+    script.write_text(f'{statement}\nprint("fine")\n')
+    return subprocess.run([sys.executable, script.name], cwd=folder, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, 'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'})
+
+
+@pytest.mark.parametrize('statement, hidden', [
+    ('from launch import test', 'utils'), ('from launch import test', 'loaders'), ('from launch import test', 'cnn'),
+    ('from launch import test', 'mlp'), ('import cnn', 'utils'), ('import cnn', 'mlp'), ('import mlp', 'utils')])
+def test_a_module_of_the_user_that_hides_ours_is_named_and_not_run(tmp_path, statement, hidden):
+    (tmp_path / f'{hidden}.py').write_text('raise SystemExit("was run")')
+    done = run_beside(tmp_path, statement)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: '{tmp_path}/{hidden}.py' hides symfer's package {hidden} ('{ROOT}/{hidden}'): rename it, or "
+        'start from another folder')
+
+
+def test_a_package_of_the_user_that_hides_ours_is_named(tmp_path):
+    (tmp_path / 'utils').mkdir()
+    (tmp_path / 'utils' / '__init__.py').write_text('')
+    done = run_beside(tmp_path, 'import utils\nfrom launch import test')
+    assert f"ImportError: '{tmp_path}/utils/__init__.py' hides" in done.stderr
+
+
+def test_a_folder_of_the_user_that_hides_ours_is_named(tmp_path):
+    """An installed symfer is found by a finder that is asked last, so a folder without __init__.py comes first too."""
+    (tmp_path / 'utils').mkdir()
+    finder = ('import importlib.util, sys\n'
+              'class Finder:\n'
+              '    def find_spec(name, path=None, target=None):\n'
+              f'        return importlib.util.spec_from_file_location(name, {str(ROOT / "launch.py")!r}) '
+              "if name == 'launch' else None\n"
+              'sys.meta_path.append(Finder)\n'
+              f'sys.path.remove({str(ROOT)!r})\n')
+    done = run_beside(tmp_path, finder + 'from launch import test')
+    assert f"ImportError: '{tmp_path}/utils' hides" in done.stderr
+
+
+def test_files_of_other_names_hide_nothing(tmp_path):
+    (tmp_path / 'cnn').symlink_to(ROOT / 'cnn')             # ours by another way
+    (tmp_path / 'utilities.py').write_text('')
+    done = run_beside(tmp_path, 'import cnn, mlp\nfrom launch import test')
+    assert done.stdout == 'fine\n', done.stderr
 
 
 def test_arrows_point_down_only():

@@ -69,7 +69,7 @@ def test_the_configuration_repeats_the_run(tiny_set):
     again = reading.read_run('models/m/run-002')
     assert again['config'] == reading.read_run(first.folder)['config']
     assert again['result']['errors'] == reading.read_run(first.folder)['result']['errors']
-    options = launch._configured({'config': first.folder / 'config.yaml', 'seed': 6})
+    options = launch.configured({'config': first.folder / 'config.yaml', 'seed': 6})
     assert (options['seed'], options['learning_rate'], 'config' in options) == (6, .05, False)
 
 

@@ -104,7 +104,10 @@ def without_idle(options, networks, keys=NETWORK_OPTIONS):
     network = options.get('network')
     if network is None:
         return options
-    accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
+    try:
+        accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
+    except ValueError:          # the caller gives the class itself, or `test` says what is wrong
+        return options
     former = FALLBACK | {'activation': FALLBACK['activation'].name}
     idle = [key for key in NETWORK_OPTIONS if key in keys and key not in accepted and not takes_all
             and key in options and options[key] == former[key]]
