@@ -508,7 +508,10 @@ def _target(options, data):
     path = options['savename']
     if path is None:
         path = Path('trained_models') / f"{class_name(options['network'])}_{Path(data.path).stem}.h5"
-    return models.check_target(path)
+    path = models.check_target(path)
+    if path.exists() and path.samefile(data.path):
+        raise ValueError(f"savename is the data set itself, '{path}': choose another")
+    return path
 
 
 def _config(options, data, path):

@@ -101,6 +101,11 @@ def stage_of(log):
     return 'retrain' if stages[-1] == 'train' and 'entropy point' in text else stages[-1]
 
 
+def sets_in(folder):
+    """Content of the sets in a folder by name, without those that were renamed to make way for new ones."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob('set?.h5'))}
+
+
 class Faults:
     """Kills, counted by what was killed and where, and what was found wrong afterwards."""
 
@@ -130,7 +135,7 @@ class Faults:
             self.check(wait(begin(loaders.__main__.main, [source, '--sets', 1, 2, 3, 4, '-o', folder], log)) == 0,
                        'making data sets failed')
             seconds = time.monotonic() - start
-            made.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+            made.append(sets_in(folder))
         while kills:
             for name, content in made[0].items():
                 (folder / name).write_bytes(content)
@@ -153,7 +158,7 @@ class Faults:
                 if self.rng.random() < .2:
                     break
             status = wait(begin(loaders.__main__.main, [sources[1], '--sets', 1, 2, 3, 4, '-o', folder], log))
-            same = status == 0 and {p.name: p.read_bytes() for p in sorted(folder.iterdir())} == made[1]
+            same = status == 0 and sets_in(folder) == made[1]
             self.identical['data'] += same
             self.check(same, 'the data sets made in the end are not those of an undisturbed process')
 

@@ -56,16 +56,16 @@ def test_points_are_all_combinations_and_have_names_of_their_own():
 
 
 def test_wrong_arguments_of_a_sweep_are_refused_before_anything_runs(tiny_set, capsys):
-    for arguments, message in ((['--sweep', 'learning_rat=1'], "no argument 'learning_rat'; did you mean"),
-                               (['--sweep', 'learning_rate=0.1,-1'], 'learning_rate must be a number > 0, got -1'),
-                               (['--sweep', 'n_epochs=1', '--workers', 'many'], 'workers must be'),
-                               (['--workers', '2'], 'are for --sweep'),
-                               (['--sweep', 'n_epochs=1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
-                               (['--seeds', '1', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
-                               (['--search', 'p_drop=0.2..0.7', '--resume', 'm.h5'], "is for one run, got 'm.h5'"),
-                               (['--search', 'p_drop=0.7..0.2'], 'low < high'),
-                               (['--search', 'p_drop=0.2..1.5'], r'p_drop must be probabilities')):
-        assert launch.main(['--dataset', str(tiny_set), *arguments]) == 2
+    for arguments, message in ((['sweep', 'learning_rat=1'], "no argument 'learning_rat'; did you mean"),
+                               (['sweep', 'learning_rate=0.1,-1'], 'learning_rate must be a number > 0, got -1'),
+                               (['sweep', 'n_epochs=1', '--workers', 'many'], 'workers must be'),
+                               (['train', '--workers', '2'], 'no option --workers'),
+                               (['sweep', 'n_epochs=1', '--resume', 'm.h5'], 'no option --resume'),
+                               (['search', 'p_drop=0.2..0.7', '--resume', 'm.h5'], 'no option --resume'),
+                               (['lr-find', '--resume', 'm.h5'], 'no option --resume'),
+                               (['search', 'p_drop=0.7..0.2'], 'low < high'),
+                               (['search', 'p_drop=0.2..1.5'], r'p_drop must be probabilities')):
+        assert launch.main([*arguments, '--dataset', str(tiny_set)]) == 2
         error = capsys.readouterr().err
         assert error.startswith('error: ') and message in error and error.count('\n') == 1
     assert not list(Path('.').rglob('*.h5'))
@@ -92,8 +92,8 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
             launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
     first, second = 'models/s_learning_rate=0.1_seed=1', 'models/s_learning_rate=0.002_seed=1'
     before = len(list(Path('models').rglob('run-*')))
-    models = launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
-    assert set(models) == {Path(f'{first}.h5'), Path(f'{second}.h5')}
+    done = launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
+    assert set(done) == {Path(f'{first}.h5'), Path(f'{second}.h5')}
     assert len(list(Path(first).glob('run-*'))) == 1 and before == 2
     assert json.loads(Path(f'{second}/run-002/run.json').read_text())['resumed'] == f'{second}.h5'
     for mine, folder in ((first, tiny_runs[0]), (second, tiny_runs[2])):        # the same points, never interrupted
@@ -157,8 +157,8 @@ def test_a_point_of_an_edited_network_is_run_again(tiny_set):
 def test_a_point_that_another_process_is_at_is_left_to_it(tiny_set):
     with locks.try_model_lock('models/m.h5') as mine:
         assert mine
-        code = f'import sys; sys.path.insert(0, {str(ROOT)!r}); from utils import sweeps\n' \
-               'with sweeps.claimed("models/m.h5") as mine: print(mine)'
+        code = f'import sys; sys.path.insert(0, {str(ROOT)!r}); from utils.files import locks\n' \
+               'with locks.try_model_lock("models/m.h5") as mine: print(mine)'
         assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout == 'False\n'
     with locks.try_model_lock('models/m.h5') as mine:
         assert mine
@@ -200,10 +200,10 @@ def test_rate_range_finds_the_steepest_descent_of_a_bowl():
 
 
 def test_rate_range_of_a_network(tiny_set, capsys):
-    assert launch.main(['rates', '--dataset', str(tiny_set), '--network', 'MLP', '--n_hidden', '8', '--batch_size',
+    assert launch.main(['lr-find', '--dataset', str(tiny_set), '--network', 'MLP', '--n_hidden', '8', '--batch_size',
                         '20', '--steps', '25']) == 0
     assert 'tried rates from 0.0001 to ' in capsys.readouterr().out and Path('rates.png').stat().st_size > 1000
-    assert launch.main(['rates', '--lowest', '2', '--highest', '1']) == 2
+    assert launch.main(['lr-find', '--lowest', '2', '--highest', '1']) == 2
     assert capsys.readouterr().err.startswith('error: expected 0 < lowest < highest')
 
 
@@ -274,7 +274,7 @@ def test_processes_run_experiments(tiny_set):
 @pytest.mark.slow
 def test_a_ray_worker_that_is_killed_is_replaced_and_nothing_runs_twice(tiny_set):
     pytest.importorskip('ray')
-    command = [sys.executable, str(ROOT / 'launch.py'), '--dataset', str(tiny_set), '--network', 'MLP', '--sweep',
+    command = [sys.executable, str(ROOT / 'launch.py'), 'sweep', '--dataset', str(tiny_set), '--network', 'MLP',
                'n_hidden=[4],[8]', '--seeds', '0', '1', '--n_epochs', '60', '--batch_size', '5', '--no-report',
                '--workers', 'ray:2', '--savename', 'models/r.h5']
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -23,7 +23,7 @@ def atomic_write(path):
     OSError
         It cannot be written: the disk is full, the folder is read-only, ...
     """
-    path, temporary = Path(os.path.realpath(path)), None        # of a link, what it leads to
+    named, path, temporary = path, Path(os.path.realpath(path)), None       # of a link, what it leads to
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
         os.close(handle)
@@ -39,7 +39,7 @@ def atomic_write(path):
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.strerror:
-            raise type(error)(f"'{path}' cannot be written ({error.strerror}); what was there stays as it "
+            raise type(error)(f"'{named}' cannot be written ({error.strerror}); what was there stays as it "
                               'was') from error
         raise
 

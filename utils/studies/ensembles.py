@@ -109,8 +109,9 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=write
         Runs of different data sets or validation images, or without validation where it is needed.
     """
     runs = [read_run(path, need=['logits.npz']) for path in paths]
+    runs = list({run['folder'].resolve(): run for run in runs}.values())
     if len(runs) < 2:
-        raise ValueError(f'an ensemble needs two runs at least, got {len(runs)}')
+        raise ValueError(f'an ensemble needs two different runs at least, got {len(runs)}')
     arrays = [read_logits(run['folder']) for run in runs]
     _check(runs, arrays, chosen)
     places = list(range(len(runs)))
