@@ -14,7 +14,7 @@ import pytest
 import launch
 import loaders
 import mlp
-from utils.files import locks
+from utils.files import locks, models
 from utils.record import reading, table
 from utils.studies import grid, lr_finder, search, workers
 
