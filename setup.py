@@ -22,7 +22,7 @@ setup(
                       'matplotlib>=3.8', 'scipy>=1.12', 'scikit-learn>=1.4', 'PyYAML>=6', 'rich>=13',
                       'Jinja2>=3.1'],
     extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'],
-                    'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6'], 'fuzz': ['atheris>=3'],
+                    'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6', 'setuptools>=77'], 'fuzz': ['atheris>=3'],
                     'search': ['optuna>=4'], 'ray': ['ray>=2.30'], 'tensorboard': ['tensorboardX>=2.6'],
                     'mlflow': ['mlflow-skinny>=2.14']},
     entry_points={'console_scripts': ['symfer=utils.cli:main']},

@@ -27,7 +27,7 @@ def test_the_first_two_commands_of_the_readme_run_the_main_job_and_the_tests():
     for command in (main, tests):
         assert command.startswith('python3 -m venv .venv && .venv/bin/pip install -q -e ')
     assert main.endswith('.venv/bin/python launch.py')
-    assert tests.endswith('.venv/bin/python -m pytest')
+    assert tests.endswith('.venv/bin/python -m pytest -n 2 --dist worksteal')
 
 
 def test_ci_runs_the_test_command_of_the_readme():

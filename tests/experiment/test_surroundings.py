@@ -76,6 +76,13 @@ def test_names_that_no_model_can_have_are_refused_at_once(tiny_set, name, messag
     assert not list(Path().iterdir())
 
 
+def test_a_data_set_is_not_taken_for_a_model(tiny_set):
+    Path('set2.h5').write_bytes(Path(tiny_set).read_bytes())
+    with pytest.raises(ValueError, match='savename is the data set itself'):
+        launch.test(**SMALL, dataset='set2.h5', savename='set2.h5')
+    assert Path('set2.h5').read_bytes() == Path(tiny_set).read_bytes()
+
+
 def test_the_longest_name_works(tiny_set):
     name = 'm' * 227 + '.h5'
     launch.test(**SMALL, dataset=tiny_set, savename=name), launch.test(**SMALL, dataset=tiny_set, savename=name)
