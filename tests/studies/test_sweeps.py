@@ -222,10 +222,13 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
             on_epoch({'stage': 'train', 'epoch': epoch, 'validation_cross_entropy': cost})
         folder = Path(point['savename']).with_suffix('') / 'run-001'
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'run.json').write_text(json.dumps({'format': reading.FORMAT, 'version': reading.VERSION}))
-        (folder / 'config.yaml').write_text('{}')
+        (folder / 'run.json').write_text(json.dumps({'format': reading.FORMAT, 'version': reading.VERSION,
+                                                     'name': 's', 'fingerprint': 'f',
+                                                     'model': str(folder.with_suffix('.h5'))}))
+        (folder / 'config.yaml').write_text('seed: 0')
         (folder / 'history.csv').write_text('stage,epoch\n')
-        (folder / 'result.json').write_text(json.dumps({'status': 'finished', 'validation_cross_entropy': cost}))
+        (folder / 'result.json').write_text(json.dumps({'status': 'finished', 'validation_cross_entropy': cost,
+                                                        'test_error': 50., 'evaluation': {}}))
         return 'finished'
     space = search.parse_space(['learning_rate=log:0.001..1', 'n_hidden=[8],[8,8]'])
     with pytest.raises(KeyboardInterrupt):

@@ -71,7 +71,9 @@ def rotate(path):
     Path or None
         Its new name, if there was one.
     """
-    path = Path(os.path.realpath(path))         # of a link, what it leads to
+    if os.path.islink(path):
+        path = os.path.realpath(path)           # what it leads to; the link stays
+    path = Path(path)
     if not path.exists():
         return None
     number = 1

@@ -66,8 +66,10 @@ def check_name(path):
     path = Path(path)
     if not str(path).isprintable():
         raise ValueError(f'savename must be a path of printable characters, got {str(path)!r}')
-    if path.name in SUFFIXES or path.suffix not in SUFFIXES:
-        raise ValueError(f"savename must be a name that ends in {', '.join(SUFFIXES)}, got '{path}'")
+    if path.name in SUFFIXES:
+        raise ValueError(f"savename must have a name before its ending, got '{path}'")
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"savename must end in {', '.join(SUFFIXES)}, got '{path}'")
     for name in (path.name, Path(os.path.realpath(path)).name):
         if len(os.fsencode(name)) > LONGEST_NAME:
             raise ValueError(f'savename must have a file name of at most {LONGEST_NAME} bytes, got one of '
