@@ -182,8 +182,10 @@ def write_list(path, originals, found):
     of the image; source, usage and class of the other; correlation.
     """
     def image(row):
+        name = originals.classes[originals.labels[row]]
+        # A spreadsheet takes such a text for a formula.
         return (originals.ids[row], USAGES[originals.usage[row]],
-                originals.classes[originals.labels[row]])
+                f"'{name}" if name.startswith(('=', '+', '-', '@')) else name)
 
     nothing = ('', '', '')
     size = np.bincount(found.group)

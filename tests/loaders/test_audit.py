@@ -196,3 +196,12 @@ def test_a_bad_row_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert errors == f"error: {path}: line 10: expected a label from 0 to 6, found '9'\n"
     status, out, _ = run(monkeypatch, capsys, path, '-o', tmp_path, '--skip-bad')
     assert status == 0 and f'left out: {path}: line 10' in out
+
+
+def test_a_class_that_a_spreadsheet_would_run_is_guarded_in_the_list(tmp_path):
+    data = with_findings()
+    data.classes = ('=cmd|calc', *data.classes[1:])
+    write_list(tmp_path / 'list.csv', data, audit(data, None))
+    with open(tmp_path / 'list.csv', newline='') as file:
+        cells = {cell for row in csv.reader(file) for cell in row}
+    assert "'=cmd|calc" in cells and '=cmd|calc' not in cells
