@@ -130,14 +130,17 @@ def declared_pixels(data):
     return abs(int(width) * int(height))                    # BMP: a negative height if the top row is first
 
 
-# Width and height; a comment goes to the end of its line.
-PNM = re.compile(rb'P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s')
+# Width and height; a comment goes to the end of its line. OpenCV takes any one character as the end of a number, so a
+# comment that begins there would be none to it.
+PNM = re.compile(rb'P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})\s')
 
 
 def jpeg_size(data):
     """(width, height) from the frame header in the chain of segments of a JPEG file."""
     at = 2 if data[:2] == b'\xff\xd8' else len(data)
     while at + 9 <= len(data) and data[at] == 0xff:
+        if data[at + 1] == 1 or data[at + 1] in range(0xd0, 0xda):
+            return 0, 0         # markers without a length: what follows is read in another way by libjpeg
         if data[at + 1] in range(0xc0, 0xd0) and data[at + 1] not in (0xc4, 0xc8, 0xcc):
             return struct.unpack_from('>HH', data, at + 5)
         at += 1 if data[at + 1] == 0xff else 2 + int.from_bytes(data[at + 2:at + 4], 'big')

@@ -265,6 +265,18 @@ def test_number_of_pixels_of_hostile_headers(data, n_pixels):
     assert declared_pixels(data) == n_pixels
 
 
+def test_a_header_read_in_two_ways_is_refused():
+    large = cv2.imencode('.jpg', np.zeros((300, 400), np.uint8))[1].tobytes()
+    small = cv2.imencode('.jpg', np.zeros((2, 3), np.uint8))[1].tobytes()
+    jpeg = large[:2] + b'\xff\xd0' + len(large).to_bytes(2, 'big') + large[2:] + small[2:]
+    pnm = b'P5 400#300\n1 255\n' + bytes(400 * 300)
+    for data in (jpeg, pnm):
+        assert declared_pixels(data) == 0
+        with pytest.raises(DataError, match='not a JPEG'):
+            decode(data, 'a')
+    assert declared_pixels(b'P5\n# made by hand\n3 # wide\n2\n255\n' + bytes(6)) == 6
+
+
 def test_other_kinds_of_images_are_not_decoded_whatever_their_name():
     data = cv2.imencode('.ras', np.zeros((20, 30), np.uint8))[1].tobytes()
     with pytest.raises(DataError, match='not a JPEG, PNG, BMP, GIF, WebP, TIFF or PNM image'):
