@@ -404,11 +404,11 @@ def _check_saved(path, saved, n_arrays):
 
     They are brought into their plain form. Nothing that they name is imported or opened.
     """
-    defaults = _defaults()
+    defaults, known_names = _defaults(), schema.names(saved=True)
     neutral = {'network': cnn.A, 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None, 'verbose': 0}
     try:
         for key in saved:
-            if key not in schema.names(saved=True):
+            if key not in known_names:
                 raise ValueError(f'test() has no argument {shortened(key)}' + did_you_mean(key, defaults))
         if 'network' not in saved:
             raise ValueError('its configuration is damaged, it names no network')

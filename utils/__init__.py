@@ -25,5 +25,5 @@ logging.getLogger('jax._src.xla_bridge').addFilter(
     lambda record: 'GPU' not in record.getMessage() or record.levelno > logging.WARNING)
 
 # PyTensor's own `sum`, `mean` and `arange` ask for 64-bit accumulators and counts, which JAX cuts
-# to 32 bits with a warning each. tests/test_networks.py guards the dtypes of all updates instead.
+# to 32 bits with a warning each. tests/cnn/test_networks.py guards the dtypes of all updates instead.
 warnings.filterwarnings('ignore', message='Explicitly requested dtype .* requested in')

@@ -11,7 +11,7 @@ EVERY = tuple(name for name in schema.ARGUMENTS if name != 'on_epoch')
 IN_A_STUDY = tuple(name for name in EVERY if name != 'resume')
 ON_RESUMING = ('dataset', 'trainShared', 'n_epochs', 'anneal_epochs', 'patience', 'special_test', 'savename',
                'save_every', 'accept_changed_network', 'name', 'show_test', 'report', 'track', 'verbose')
-MODEL, SET, RUN, IMAGE = (Location(metavar) for metavar in ('MODEL', 'SET', 'RUN', 'IMAGE'))
+MODEL, SET, RUN = (Location(metavar) for metavar in ('MODEL', 'SET', 'RUN'))
 FOLDER, FILE, NETWORK = Location('FOLDER'), Location('FILE'), Own('a network', 'Class')
 VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
 

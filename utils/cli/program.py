@@ -51,7 +51,7 @@ def main(words=None):
 
 
 LIGHT = ('completion', 'data', 'data audit', 'data show', 'data check')       # commands without the launcher
-FORMER = {'rates': 'lr-find', 'rate-range': 'lr-find'}      # commands of the last release
+FORMER = {'rates': 'lr-find'}       # commands of the last release
 FORMER_OPTIONS = {'--sweep': 'sweep', '--seeds': 'sweep', '--search': 'search'}
 
 

@@ -198,7 +198,8 @@ def _fit_for(what, value):
 
 def as_json(options):
     """The options as JSON knows them."""
-    out = {key: value for key, value in options.items() if key in names(saved=True)}
+    saved = names(saved=True)
+    out = {key: value for key, value in options.items() if key in saved}
     for key in ('network', 'optimiser', 'schedule'):
         out[key] = class_name(options[key])
     out['augment'] = options['augment'] and options['augment'].settings
