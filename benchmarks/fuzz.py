@@ -507,7 +507,8 @@ class ModelHdf5(Set):
 
     def read(self):
         import launch
-        launch._load_model(self.path)
+        from utils.experiment import saved
+        saved.load_model(launch.CONTEXT, self.path)
 
 
 class ModelPickle(ModelHdf5):

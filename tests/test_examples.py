@@ -12,6 +12,7 @@ import pytest
 import launch
 import loaders
 from loaders.sample import draw_faces
+from utils.experiment.arguments import NETWORK_OPTIONS
 
 FOLDER = Path(__file__).parent.parent / 'examples'
 SCRIPTS = ['thesis', 'own_network', *(pytest.param(name, marks=pytest.mark.slow)
@@ -72,8 +73,8 @@ def test_every_entry_of_reproduce_is_an_experiment(reproduce):
     rng = np.random.default_rng(0)
     for entry in reproduce.ENTRIES.values():
         options = reproduce.rehearsed(entry.options, .02)
-        launch._all_arguments(options)
-        names = [name for name in launch.NETWORK_OPTIONS if name in options]
+        launch.CONTEXT.saved_form(options)
+        names = [name for name in NETWORK_OPTIONS if name in options]
         network = entry.options['network']((42, 42), 7, rng=rng, **{name: options[name] for name in names},
                                            **options['network_args'])
         assert network.fc

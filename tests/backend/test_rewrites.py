@@ -14,6 +14,7 @@ import cnn
 import mlp
 from utils import backend, layer, ops, rna
 from utils.backend import rewrites
+from utils.cli.sample import SAMPLE_RUN
 from utils.ops import winograd
 from utils.training import functions
 
@@ -287,7 +288,7 @@ def test_training_curves_of_both_forms_differ_less_than_seeds(tmp_path, monkeypa
     import launch
     from utils import backend as backend
     everything, curves = backend.MODE, {}
-    settings = {**launch.SAMPLE_RUN, 'n_epochs': 6, 'anneal_epochs': 0}
+    settings = {**SAMPLE_RUN, 'n_epochs': 6, 'anneal_epochs': 0}
     path = launch.sample_set(tmp_path)
     for form, mode in (('rewritten', everything), ('plain', everything.excluding(rewrites.TAG))):
         monkeypatch.setattr(backend, 'MODE', mode)

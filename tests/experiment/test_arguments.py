@@ -13,6 +13,7 @@ import mlp
 from mlp.layers import FullyConnected
 from utils import rna
 from utils.experiment import schema
+from utils.experiment.arguments import NETWORK_OPTIONS
 from utils.files import models
 from utils.layer import Layer
 from utils.training import optimisers
@@ -31,8 +32,8 @@ def run(tiny_set, **options):
 
 
 def options_of(network, **options):
-    everything = launch._all_arguments({'network': network, **options})
-    return {key: everything[key] for key in launch.NETWORK_OPTIONS}
+    everything = launch.CONTEXT.saved_form({'network': network, **options})
+    return {key: everything[key] for key in NETWORK_OPTIONS}
 
 
 class Mine(Layer):
@@ -85,7 +86,7 @@ THESIS = {'n_hidden': [1024], 'activation': 'relu', 'batch_norm': True, 'p_drop'
     (functools.partial(mlp.MLP, n_hidden=[3]), {**THESIS, 'n_hidden': [3]}),
     (Mine, {'n_hidden': [6], 'p_drop': .25, 'activation': None, 'batch_norm': None, 'p_dropConv': None,
             'gaussian_std': None}),
-    (Plain, dict.fromkeys(launch.NETWORK_OPTIONS)), (HandsOn, dict.fromkeys(launch.NETWORK_OPTIONS)),
+    (Plain, dict.fromkeys(NETWORK_OPTIONS)), (HandsOn, dict.fromkeys(NETWORK_OPTIONS)),
     (Demands, {'n_hidden': None, 'p_drop': .5})])
 def test_options_that_are_not_given_are_those_of_the_networks_class(network, expected):
     found = options_of(network)
@@ -145,7 +146,7 @@ def test_the_recipes_of_published_results_still_say_what_was_used():
     assert published
     for path in published:
         used = json.loads(path.read_text())['about']['arguments']
-        now = launch._all_arguments({'dataset': 'x', **recipes.ENTRIES[path.parent.parent.name].options})
+        now = launch.CONTEXT.saved_form({'dataset': 'x', **recipes.ENTRIES[path.parent.parent.name].options})
         fixed = {*schema.names(decides='result')} & {*used} - {'seed', 'p_dropConv'}
         assert {key: now[key] for key in fixed} == {key: used[key] for key in fixed}
         assert used['p_dropConv'] in (None, now['p_dropConv'])
@@ -236,26 +237,26 @@ def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
     ({'network_args': {'witdh': .5}}, "network_args 'witdh'; it takes width; did you mean 'width'")])
 def test_what_cannot_be_used_gets_one_error_that_names_the_argument(options, message):
     with pytest.raises(ValueError, match=message):
-        launch._all_arguments(options)
+        launch.CONTEXT.saved_form(options)
 
 
 def test_arguments_that_hold_themselves_are_refused():
     endless = {}
     endless['width'] = [endless]
     with pytest.raises(ValueError, match='network_args holds itself'):
-        launch._all_arguments({'network_args': endless})
+        launch.CONTEXT.saved_form({'network_args': endless})
 
 
 @pytest.mark.parametrize('name', ['learning_rate', 'L1_reg', 'L2_reg', 'gaussian_std', 'momentum', 'weight_decay',
                                   'clip_norm', 'average', 'label_smoothing', 'p_drop'])
 def test_numbers_of_numpy_are_numbers(name):
     for kind in (np.float16, np.float32, np.float64, np.longdouble):
-        value = launch._all_arguments({name: kind(.25)})[name]
+        value = launch.CONTEXT.saved_form({name: kind(.25)})[name]
         assert value == .25 and type(value) is float
 
 
 def test_numbers_of_numpy_are_numbers_in_further_arguments():
-    found = launch._all_arguments({'optimiser': 'adam', 'optimiser_args': {'beta2': np.float32(.5)}, 'network_args': {
+    found = launch.CONTEXT.saved_form({'optimiser': 'adam', 'optimiser_args': {'beta2': np.float32(.5)}, 'network_args': {
         'width': np.float64(.5)}, 'schedule': 'step', 'schedule_args': {'every': np.int64(3)},
         'n_hidden': [np.int32(3)], 'p_dropConv': np.full(4, .5, np.float32), 'batch_size': np.int16(7)})
     assert found['optimiser_args'] == {'beta2': .5} and found['network_args'] == {'width': .5}
@@ -278,5 +279,5 @@ def test_an_unknown_argument_is_met_with_the_likely_one_or_none(name, suggestion
 @pytest.mark.parametrize('name, network', [('A', cnn.A), ('cnn.A', cnn.A), ('cnn.vgg.A', cnn.A), ('mlp.MLP', mlp.MLP),
                                            ('cnn.ResNet18', cnn.ResNet18)])
 def test_a_network_is_named_with_or_without_its_package(name, network):
-    assert launch._all_arguments({'network': name}) == launch._all_arguments({'network': network})
-    assert launch._all_arguments({'optimiser': 'optimisers.adam'})['optimiser'] == 'adam'
+    assert launch.CONTEXT.saved_form({'network': name}) == launch.CONTEXT.saved_form({'network': network})
+    assert launch.CONTEXT.saved_form({'optimiser': 'optimisers.adam'})['optimiser'] == 'adam'

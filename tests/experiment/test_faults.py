@@ -87,7 +87,7 @@ def test_ctrl_c_again_while_saving_leaves_a_whole_file(tiny_set, monkeypatch):
 def test_a_signal_waits_while_something_is_saved():
     stops, seen = signals.SignalHandler(), []
     with pytest.raises(signals.Terminated), stops:
-        with stops.held():
+        with stops.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(.01)
             seen.append('saved')

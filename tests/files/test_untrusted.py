@@ -20,6 +20,7 @@ from hypothesis.extra import numpy as hnp
 import launch
 import loaders
 import mlp
+from utils.experiment import saved
 from utils.files import models
 from utils.files.bounded import BoundedGenerator
 from utils.files.checksums import ModelError, checksums
@@ -289,7 +290,7 @@ def test_a_configuration_of_absurd_size_is_refused_before_a_network_is_made(trai
 def test_a_list_of_many_layers_takes_no_more_than_its_reading(trained, tmp_path, monkeypatch):
     state, config = models.load(trained)
     models.save(tmp_path / 'm.h5', state, {**config, 'options': {**config['options'], 'n_hidden': [1] * 100_000}})
-    monkeypatch.setattr(launch, 'make_network', None)           # not reached
+    monkeypatch.setattr(saved, 'make_network', None)           # not reached
     start = time.process_time()
     with pytest.raises(ModelError, match=r'n_hidden has 100000 values, more than the file has arrays of parameters \(7\)'):
         launch.open_model(tmp_path / 'm.h5')
@@ -362,12 +363,12 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
     path = tmp_path / 'm.h5'
     state, config = models.load(trained)
     models.save(path, state, config)
-    original = launch._open_data
+    original = launch.CONTEXT.open_data
 
     def open_data(*args):
         models.save(path, state, config)
         return original(*args)
-    monkeypatch.setattr(launch, '_open_data', open_data)
+    monkeypatch.setattr(launch.CONTEXT, 'open_data', open_data)
     with pytest.raises(BlockingIOError, match='was written by another run just now'):
         launch.test(resume=path, n_epochs=2, verbose=0)
 

@@ -87,7 +87,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
                 raise Stop
         return whole(*args, **{**kwargs, 'on_epoch': stop})
     with monkeypatch.context() as patch:
-        patch.setattr(launch, 'test', cut)
+        patch.setattr(launch.CONTEXT, 'test', cut)
         with pytest.raises(Stop):
             launch.sweep({'learning_rate': [.1, .002]}, [1], **options)
     first, second = 'models/s_learning_rate=0.1_seed=1', 'models/s_learning_rate=0.002_seed=1'
@@ -192,7 +192,7 @@ def test_rate_range_finds_the_steepest_descent_of_a_bowl():
         cost = float(w[0] ** 2)
         w[0] -= rate[0] * 2 * w[0]
         return cost
-    rates, costs, smooth, suggestion = lr_finder.rate_range(train, range(200), lambda r: rate.__setitem__(0, r), 1e-3,
+    rates, costs, smooth, suggestion = lr_finder.raise_rate(train, range(200), lambda r: rate.__setitem__(0, r), 1e-3,
                                                          1e3, steps=100)
     assert costs[0] == 100 and 1e-3 < suggestion < 1 < rates[-1] < 1e3       # it diverges from rate 1 on
     assert smooth[0] == pytest.approx(costs[0])
@@ -232,14 +232,14 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
         return 'finished'
     space = search.parse_space(['learning_rate=log:0.001..1', 'n_hidden=[8],[8,8]'])
     with pytest.raises(KeyboardInterrupt):
-        search.search(space, 12, 'models/s', work, lambda text: None)
+        search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert len(done) == 3
-    study = search.search(space, 12, 'models/s', work, lambda text: None)
+    study = search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert done[3] == saved and len(done) == 12                      # the broken trial first, nothing twice
     states = [trial.state.name for trial in study.trials]
     assert states.count('PRUNED') >= 1 and states.count('COMPLETE') + states.count('PRUNED') == 12
     assert .01 < study.best_params['learning_rate'] < .9
-    search.search(space, 12, 'models/s', work, lambda text: None)
+    search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert len(done) == 12
     assert isinstance(study, optuna.Study)
 

@@ -10,6 +10,7 @@ Nothing here imports PyTensor or JAX before a command does its work, so that hel
 `parser`         an argparse parser from a command's function and the schema
 `source`         signatures and docstrings, read without importing what they belong to
 `config`         --config
+`sample`         defaults for the sample data set
 `shells`         ``symfer completion``: scripts for shells
 ===============  ==========================================================================
 """

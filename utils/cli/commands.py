@@ -4,6 +4,7 @@ A parameter's annotation is the kind of its values; ``**options`` are arguments 
 annotation names. A function is given only what the user gave. What does the work is imported here, when it is needed.
 """
 from utils.cli.registry import command
+from utils.cli.sample import with_sample
 from utils.experiment import schema
 from utils.experiment.kinds import Choice, Flag, Location, Number, Own, Several, Text, Whole
 
@@ -22,7 +23,7 @@ VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
 def train(**options: EVERY):
     """Run one experiment: train, retrain, anneal, test, save, plot."""
     import launch
-    launch.test(**launch.with_sample(launch.configured(options)))
+    launch.test(**with_sample(launch.configured(options)))
 
 
 @command('resume')
@@ -88,7 +89,7 @@ def sweep(values: Several(VALUES, 'values of arguments') = (), *, seeds: Several
     grid, options = parse_grid(values), launch.configured(options)
     seed = options.pop('seed', 0)
     seeds = seeds or [seed]
-    launch.sweep(grid, seeds, workers=workers, address=address, **launch.with_sample(options, grid))
+    launch.sweep(grid, seeds, workers=workers, address=address, **with_sample(options, grid))
 
 
 @command('search')
@@ -105,7 +106,7 @@ def search(ranges: Several(RANGE, 'ranges'), *, trials: Whole(1) = 20, **options
     import launch
     from utils.studies.search import parse_space
     space = parse_space(ranges)
-    launch.search(space, trials, **launch.with_sample(launch.configured(options), space))
+    launch.search(space, trials, **with_sample(launch.configured(options), space))
 
 
 @command('lr-find')
@@ -124,7 +125,7 @@ def lr_find(*, lowest: Number(above=0) = 1e-4, highest: Number(above=0) = 10., s
     """
     import launch
     launch.rate_range(lowest=lowest, highest=highest, steps=steps, figure=figure,
-                      **launch.with_sample(launch.configured(options)))
+                      **with_sample(launch.configured(options)))
 
 
 @command('compare')

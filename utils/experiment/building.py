@@ -47,6 +47,23 @@ def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs
     return made if seen == tuple(im_dim) else Cropped(made, seen)
 
 
+def network_maker(options, data, state=None):
+    """A function that makes the network from a generator; one from a model file cannot be larger than what it holds.
+
+    Parameters
+    ----------
+    options : dict
+        Arguments of an experiment that `with_class_defaults` has gone over.
+    data : loaders.Dataset
+    state : dict, optional
+        Of the model to resume.
+    """
+    kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
+    saved = (options['resume'], state) if state else None
+    return lambda rng: make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng,
+                                    saved=saved, **kwargs)
+
+
 def _accepted(network):
     """Arguments of a network's class beside images, classes and generator, by name; whether it takes any other."""
     accepted = inspect.signature(network).parameters.values()

@@ -9,14 +9,14 @@ from utils.files import atomic, models
 class Checkpoint:
     """Writes the model file as the trainer goes on, and once more if something ends it."""
 
-    def __init__(self, path, config, save_every, stops, replaces, say, recorded):
-        self.path, self.config, self.save_every, self.stops = path, config, save_every, stops
+    def __init__(self, path, config, save_every, signals, replaces, say, recorded):
+        self.path, self.config, self.save_every, self.signals = path, config, save_every, signals
         self.say, self.recorded = say, recorded
         self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
         self.written = None
 
     def __call__(self, trainer):
-        with self.stops.held():
+        with self.signals.deferred():
             if trainer.epoch % self.save_every == 0:
                 self.write(trainer.last)
             self.recorded(trainer)
@@ -31,12 +31,12 @@ class Checkpoint:
         self.written = state
 
     @contextmanager
-    def kept_safe(self, trainer):
+    def guard(self, trainer):
         """A block that trains; whatever ends it, the last epoch that was over is in the model file."""
         try:
             yield
         except BaseException as error:
-            self.stops.end()
+            self.signals.end()
             trainer.report.close()
             self._save_last(trainer, error)
             raise

@@ -30,7 +30,7 @@ class SignalHandler:
 
     def __init__(self):
         self.before, self.depth, self.waiting, self.ending = {}, 0, [], False
-        self.asked, self.raised, self.hook = None, -AT_ONCE, None
+        self.requested, self.raised, self.hook = None, -AT_ONCE, None
 
     def _unraisable(self, unraisable):
         """Python has lost an exception; ours are raised again by `check`, and nobody need read of it."""
@@ -62,11 +62,11 @@ class SignalHandler:
         self._stop(number)
 
     def _stop(self, number):
-        self.asked, self.raised, self.waiting = number, time.monotonic(), []
+        self.requested, self.raised, self.waiting = number, time.monotonic(), []
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)
 
     @contextmanager
-    def held(self):
+    def deferred(self):
         """A block that no signal breaks off; one that came raises its exception at the end."""
         self.depth += 1
         try:
@@ -77,13 +77,13 @@ class SignalHandler:
             self.check()
 
     def check(self):
-        """Raise what a signal has asked for, also where Python has lost it.
+        """Raise what a signal has requested, also where Python has lost it.
 
         An exception that a handler raises while a callback of the garbage collector or a destructor runs goes no
         further than these.
         """
-        if not self.ending and (self.waiting or self.asked):
-            self._stop(self.waiting[0] if self.waiting else self.asked)
+        if not self.ending and (self.waiting or self.requested):
+            self._stop(self.waiting[0] if self.waiting else self.requested)
 
     def end(self):
         """From here on the run is being ended: further signals change nothing."""

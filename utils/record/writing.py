@@ -171,7 +171,7 @@ class Record:
                     file.write(f'tracker {type(tracker).__name__} is left: {error}\n')
 
     @contextmanager
-    def kept(self):
+    def running(self):
         """A block in which the run goes on; what ends it goes into result.json and the table."""
         try:
             yield self

@@ -2,6 +2,7 @@
 
 ==================  ===========================================================================
 `grid`              the points of a sweep
+`sweeps`            all trials of a grid
 `trials`            one trial, once
 `workers`           ways to work through all trials
 `search`            search with Optuna

@@ -1,8 +1,57 @@
 """The learning-rate range test."""
 import numpy as np
 
+from utils.experiment import schema
+from utils.experiment.building import make_optimiser, network_maker
+from utils.experiment.console import Console
+from utils.results import plots
+from utils.training.batches import minibatches
+from utils.training.trainer import Trainer
 
-def rate_range(train, batches, set_rate, lowest=1e-4, highest=10., steps=100, smoothing=.9):
+
+def rate_range(context, *, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbose=1, **options):
+    """Learning-rate range test: train a fresh network while the rate grows, see where the cost falls fastest.
+
+    Parameters
+    ----------
+    lowest, highest : float
+    steps : int
+        Minibatches.
+    figure : path or None
+        Where to draw it.
+    **options
+        Further arguments of `test`.
+
+    Returns
+    -------
+    rates, costs, smooth, suggestion
+        See `raise_rate`.
+    """
+    if not 0 < lowest < highest or steps < 6:
+        raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
+    console = Console(verbose)
+    options = context.validate(options)
+    with context.open_data(options, console.say) as data, Trainer(
+            network_maker(options, data), data, optimiser=make_optimiser(options),
+            **schema.select(options, part='trainer')) as trainer:
+        f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
+        order = np.random.default_rng(options['seed'])
+        rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
+        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
+        out = raise_rate(lambda batch: f.train(*batch[0], batch[1])[0], batches,
+                         lambda rate: f.rate.set_value(np.float32(rate)), lowest, highest, steps)
+    rates, costs, smooth, suggestion = out
+    if len(rates) < 2:
+        raise FloatingPointError(f'the training cost is not finite from the start: try a lowest below {lowest:g}')
+    if figure:
+        plots.save(plots.rate_range(rates, costs, smooth, suggestion), figure)
+    console.say(f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
+                + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
+                + (f"; figure '{figure}'" if figure else ''))
+    return out
+
+
+def raise_rate(train, batches, set_rate, lowest=1e-4, highest=10., steps=100, smoothing=.9):
     """Raise the learning rate from minibatch to minibatch until the cost explodes [1]_.
 
     Parameters

@@ -5,11 +5,62 @@ from pathlib import Path
 
 import yaml
 
+from utils.experiment.console import Console
 from utils.files import yaml_
 from utils.record import reading
 from utils.record.trackers import needed
 from utils.studies.grid import parse_grid, point_name
+from utils.studies.sweeps import run_point
 from utils.training.rules import RULES
+
+
+def search(context, space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
+    """Search arguments for the smallest validation figure with Optuna; the same call again goes on with it.
+
+    The figure is that by which epochs are kept (`rule`): the cross-entropy or the error.
+
+    Parameters
+    ----------
+    space : dict of str to text or list
+        Ranges ``'0.2..0.7'``, ``'log:0.01..0.3'`` or lists of choices.
+    n_trials : int
+        Trials in all.
+    savename : path
+        Of the models, to which the values of each trial are added; the study is kept beside them.
+    seed : int
+        Of the search and of the runs.
+    **options
+        Further arguments of `test`.
+
+    Returns
+    -------
+    optuna.Study
+        `best_params` and `best_value`, the validation figure.
+    """
+    say = Console(verbose).say
+    if not (isinstance(n_trials, int) and n_trials > 0):
+        raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
+    if 'rule' in space:
+        raise ValueError('a search goes by one rule: give rule= outside the ranges')
+    space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
+             value if isinstance(value, tuple) else parse_space([f'{name}={value}'])[name]
+             for name, value in space.items()}
+    ends = [{name: value} for name, what in space.items()
+            for value in (what[1] if what[0] == 'choice' else what[1:3])]
+    if not all(context.saved_form({**options, **end})['val'] for end in ends or [{}]):
+        raise ValueError('a search chooses on the validation images: val must be True')
+    rule = RULES[options.get('rule', 'entropy')]
+    if options.get('dataset') is None:
+        options['dataset'] = str(context.sample_set(say=say))
+
+    def work(point, on_epoch):
+        return run_point(context, {**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
+    study = run_study(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
+    finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
+    if finished:
+        say(f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
+            + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
+    return study
 
 
 def parse_space(texts):
@@ -47,7 +98,7 @@ def _draw(trial, name, what):
     return (trial.suggest_int if kind == 'int' else trial.suggest_float)(name, low, high, log=log)
 
 
-def search(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='entropy'):
+def run_study(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='entropy'):
     """Search with Optuna's TPE [1]_ for the smallest figure of a rule; hopeless runs are pruned.
 
     The study is kept in ``<prefix>.study.log``. A search that was interrupted goes on, its broken trial first.

@@ -16,7 +16,7 @@ from utils.record import reading
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Specification:
     """What a point is to be, in the form in which runs and models save it.
 
     Attributes
@@ -53,7 +53,7 @@ class Experiment:
 
 
 def finished_run(model, wanted):
-    """The last finished run of a model file that was this `Experiment`, or None."""
+    """The last finished run of a model file that was this `Specification`, or None."""
     return _last_run(model, wanted, 'finished')
 
 
@@ -69,15 +69,15 @@ def _last_run(model, wanted, status):
     return None
 
 
-def run_point(options, test, experiment, **arguments):
+def run_point(options, test, specify, **arguments):
     """Run one point, unless it is done or another process is at it; go on with it where it was interrupted.
 
     Parameters
     ----------
     options : dict
         Arguments of `test`, 'savename' among them.
-    test, experiment : callable
-        `launch.test`, and what makes an `Experiment` of arguments.
+    test, specify : callable
+        `launch.test`, and what makes a `Specification` of arguments.
     **arguments
         Further arguments of `test`, which decide nothing: verbose, on_epoch.
 
@@ -87,7 +87,7 @@ def run_point(options, test, experiment, **arguments):
         'done already', 'pruned already', 'busy' or 'finished'.
     """
     model = Path(options['savename'])
-    wanted = experiment(options)
+    wanted = specify(options)
     with try_model_lock(model) as mine:
         if not mine:
             return 'busy'

@@ -72,7 +72,7 @@ def worker_command(module, name):
     """A command for `in_processes`: a fresh interpreter that calls a function with its input, and exits with what
     it returns.
     """
-    return [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r}); '
+    return [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); '
                                   f'import {module}; sys.exit({module}.{name}(sys.stdin))']
 
 
@@ -90,7 +90,7 @@ def on_ray(all_options, function, address, cpus, say):
     """
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     ray = needed('ray', 'ray')
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     ray.init(address=address, num_cpus=None if address else cpus, log_to_driver=False, logging_level='error',
              include_dashboard=False if address is None else None,
              runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join([root, os.environ.get('PYTHONPATH', '')])}})

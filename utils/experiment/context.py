@@ -1,0 +1,94 @@
+"""What lies above utils and is handed down to it: `launch.test`, the networks known by name, the data sets."""
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.experiment.arguments import as_json, validate_arguments
+from utils.experiment.building import network_arguments, with_class_defaults
+from utils.experiment.suggestions import did_you_mean
+
+
+@dataclass(eq=False)
+class Context:
+    """What functions of utils need and may not import, made once by launch.py.
+
+    Attributes
+    ----------
+    test : callable
+        `launch.test`: its signature has the defaults of all arguments.
+    networks : dict of str to class
+        The networks known by name.
+    load : callable
+        ``load(path) -> loaders.Dataset``; raises ValueError or OSError.
+    sample_set : callable
+        ``sample_set(say=...) -> Path``: the set of drawn faces, made if it is not there.
+    """
+    test: Callable
+    networks: Mapping[str, type]
+    load: Callable
+    sample_set: Callable
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Every argument of `test` with its default."""
+        return {name: p.default for name, p in inspect.signature(self.test).parameters.items()}
+
+    def bundled(self, network: type) -> bool:
+        """Whether a network's class is one of symfer's."""
+        return network in self.networks.values()
+
+    def bind(self, function: Callable) -> Callable:
+        """The function without its first parameter, which becomes this context."""
+        @functools.wraps(function)
+        def bound(*args, **kwargs):
+            return function(self, *args, **kwargs)
+        signature = inspect.signature(function)
+        bound.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        return bound
+
+    def validate(self, options: dict) -> dict:
+        """All arguments, those not given at their defaults, in their plain form and with those of the network's class.
+
+        Raises
+        ------
+        ValueError
+            One that `test` does not take, or not with this value; or `resume`, which is for one run.
+        """
+        for name in options:
+            if name not in self.defaults:
+                raise ValueError(f'test() has no argument {name!r}' + did_you_mean(name, self.defaults))
+        if options.get('resume') is not None:
+            raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or "
+                             'search goes on by itself when it is called again')
+        given = {name for name, value in options.items() if value is not None}
+        options = with_class_defaults(validate_arguments({**self.defaults, **options}, self.networks), given)
+        network_arguments(options)
+        return options
+
+    def saved_form(self, options: dict) -> dict:
+        """`validate`, in the form in which a run saves its arguments."""
+        return as_json(self.validate(options))
+
+    def open_data(self, options: dict, say: Callable):
+        """The data set of an experiment, open and checked; the sample set where none is named.
+
+        Raises
+        ------
+        ValueError, OSError
+            No set, or one with images of another size than `im_dim`.
+        """
+        if options['dataset'] is None:
+            options['dataset'] = self.sample_set(say=say)
+        data = self.load(Path(options['dataset']))
+        try:
+            if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
+                raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
+                                 f"{options['im_dim']}")
+            data.verify()
+        except ValueError:
+            data.close()
+            raise
+        return data

@@ -1,0 +1,121 @@
+"""A saved model on the test images of any set."""
+import json
+from pathlib import Path
+
+from utils import backend
+from utils.experiment import schema
+from utils.experiment.arguments import make_augment
+from utils.experiment.memory import explain_out_of_memory
+from utils.experiment.saved import open_model
+from utils.experiment.wording import data_note
+from utils.files import models
+from utils.files.atomic import write_json
+from utils.files.folders import new_folder, numbered_folder
+from utils.files.terminal import write_line
+from utils.results import competition, metrics, plots, summary
+from utils.results import report as reports
+from utils.results.predictions import write_outputs
+from utils.training.functions import Functions
+from utils.training.inference import test_outputs
+
+
+def evaluate(context, model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True,
+             say=write_line):
+    """Test a saved model on the test images of any set.
+
+    Parameters
+    ----------
+    model : path
+        A model file, or the folder of a run.
+    dataset : path
+        HDF5 set with the images' size and the classes of the model.
+    network : class, optional
+        The network's class, where it is one of your own.
+    folder : path, optional
+        Where to write; by default the next ``evaluation-001`` beside the record of the model's runs.
+    batch_size : int
+    special_test : bool
+        Also on all views of each image.
+    report : bool
+        Draw the figures and write the HTML report.
+    say : callable
+        Is given what is to be printed.
+
+    Returns
+    -------
+    scores : dict
+        See `utils.results.metrics.evaluate`.
+    folder : Path
+        Holds evaluation.json, predictions.csv, confusion.csv, logits.npz, report.html and figures.
+
+    Raises
+    ------
+    ValueError, OSError
+        No model, no data set, images of another size, other classes.
+    MemoryError
+        Also that of the device; asks for a smaller `batch_size`.
+    """
+    schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
+    model = _model_file(model)
+    net, config = open_model(context, model, network)
+    with context.load(dataset) as data:
+        _check_fit(model, config, data)
+        f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
+                      augment=make_augment(config['options']['augment']), n_classes=len(data.classes))
+        with explain_out_of_memory(backend.device_name(), f.batch_size):
+            outputs = test_outputs(f, data, special_test)
+        scores = metrics.evaluate(outputs, data.test, data.classes)
+        folder = _evaluation_folder(folder, model)
+        title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"
+        known = config['fingerprint'] == data.fingerprint
+        _write_evaluation(folder, title, scores, outputs, data, say, {
+            'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known})
+        if report:
+            (folder / 'figures').mkdir(exist_ok=True)
+            plots.draw(folder / 'figures', plots.Subject(net, data.shape, data.test, data.classes, outputs, scores))
+            reports.write_report(folder / 'report.html', title, scores, folder / 'figures', note=data_note(data),
+                                 texts={'Model': f"{model}\n{json.dumps(config['options'], indent=1)}"})
+    return scores, folder
+
+
+def _check_fit(model, config, data):
+    if list(data.shape) != list(config['im_dim']):
+        raise ValueError(f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
+                         f'of {list(data.shape)}')
+    if list(data.classes) != list(config['classes']):
+        raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
+                         f"{', '.join(data.classes)}")
+
+
+def _model_file(path):
+    """A model file, also from the folder of a run."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = [path / f'model{suffix}' for suffix in models.SUFFIXES if (path / f'model{suffix}').is_file()]
+    if not found:
+        raise ValueError(f"'{path}' is a folder without a model: give a model file or the folder of a run")
+    return found[0]
+
+
+def _evaluation_folder(folder, model):
+    if folder is None:
+        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
+    return new_folder(folder)
+
+
+def _write_evaluation(folder, title, scores, outputs, data, say, about):
+    """Tables of an evaluation into files and onto the terminal."""
+    kind = metrics.final_kind(scores)
+    write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores})
+    write_outputs(folder, data.test, data.classes, outputs, scores)
+    for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
+        say(line)
+    say('\n' + summary.class_table(scores[kind]['whole']))
+    say('\n' + competition.ranking({title: scores[kind]['whole']['error']}))
+    if not data.is_fer2013:
+        say(data_note(data))
+    elif 'private' in scores[kind]:
+        say('\nprivate half, which decided:\n'
+            + competition.ranking({title: scores[kind]['private']['error']}, 'private'))
+    say(f"\nevaluation '{folder}'")

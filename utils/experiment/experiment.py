@@ -1,0 +1,142 @@
+"""One experiment, from the arguments of `launch.test` to its `Result`."""
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from utils import backend
+from utils.experiment import resuming, schema
+from utils.experiment.arguments import NETWORK_OPTIONS, as_json, class_name, validate_arguments
+from utils.experiment.building import (
+    arguments_used,
+    make_optimiser,
+    make_schedule,
+    network_maker,
+    with_class_defaults,
+)
+from utils.experiment.checkpoint import Checkpoint
+from utils.experiment.console import Console
+from utils.experiment.memory import explain_out_of_memory
+from utils.experiment.result import finish
+from utils.experiment.saved import with_resumed
+from utils.experiment.signals import SignalHandler
+from utils.experiment.wording import announce, kept_line, label
+from utils.files import locks, models
+from utils.record.writing import Record
+from utils.training.trainer import Trainer
+
+
+class Experiment(ExitStack):
+    """What surrounds the methodology: arguments, data set, trainer, model file, record, signals.
+
+    Parameters
+    ----------
+    context : Context
+    arguments : dict
+        All arguments of `launch.test`.
+    given : set of str
+        The names of those that its caller gave.
+
+    Attributes
+    ----------
+    options : dict
+        The arguments in their plain form, completed by those of the model to resume and of the network's class.
+
+    Raises
+    ------
+    ValueError
+        An argument that is wrong, or that does not go with the model to resume.
+    """
+
+    def __init__(self, context, arguments, given):
+        super().__init__()
+        self.start = time.perf_counter()
+        self.context, self.console = context, Console(arguments['verbose'], arguments['on_epoch'])
+        options = validate_arguments({k: v for k, v in arguments.items() if k != 'given'}, context.networks)
+        self.resume = options['resume']
+        given -= {key for key in NETWORK_OPTIONS if options[key] is None}
+        self._begun = self.resume and os.path.exists(self.resume) and os.stat(self.resume)
+        options, self._state, self._saved = with_resumed(context, options, given)
+        self.options = with_class_defaults(options, given)
+
+    def load(self):
+        """The data set, open until the end of the experiment; that of the model to resume must be the same."""
+        self.data = self.enter_context(self.context.open_data(self.options, self.console.say))
+        if self._saved:
+            resuming.check_data(self.resume, self._saved, self._state['history'], self.data)
+        return self.data
+
+    def build(self):
+        """The trainer of a new network, or as it was saved; from here on the model file is locked."""
+        network = network_maker(self.options, self.data, self._state)
+        path = self._target()
+        self.config = self._configuration(path)
+        announce(self.console, self.options, self.data, path)
+        for what, values in (('arguments', 'options'), ('of the network', 'network_arguments')):
+            self.console.note(f'{what}: ' + ', '.join(f'{k}={v!r}' for k, v in self.config[values].items()))
+        self.signals = SignalHandler()
+        self.console.check = self.signals.check
+        self.checkpoint = Checkpoint(path, self.config, self.options['save_every'], self.signals,
+                                     replaces=self.resume, say=self.console.say,
+                                     recorded=lambda trainer: self.record.epoch(trainer))
+        self.enter_context(locks.model_lock(path))
+        self.enter_context(self._explain_out_of_memory())
+        self.trainer = self.enter_context(Trainer(
+            network, self.data, report=self.console, checkpoint=self.checkpoint,
+            optimiser=make_optimiser(self.options), schedule=make_schedule(self.options),
+            **schema.select(self.options, part='trainer')))
+        if self._state:
+            self._restore(path)
+        self.console.follow(self.options['rule'], self.trainer.history)
+        self.record = Record(path, self.config, self.options['network'], label(self.options, self.data), self.data,
+                             self.resume, len(self.trainer.history))
+        self.console.write_to(self.record.log)
+        self.console.say(f"record goes to '{self.record.folder}'", level=2)
+        if self.record.caveat:
+            self.console.say(self.record.caveat)
+        return self.trainer
+
+    @contextmanager
+    def guarded(self):
+        """A block that trains: whatever ends it, the last epoch that was over is in the model file and the record."""
+        with self.signals, self.record.running(), self.checkpoint.guard(self.trainer), self._explain_out_of_memory():
+            yield
+
+    def say_kept(self):
+        """Say which epoch is kept, and what follows."""
+        self.console.say(kept_line(self.trainer, self.options))
+
+    def finish(self, errors):
+        """The `Result`; tables, figures and the report are written then."""
+        return finish(self, errors)
+
+    def _explain_out_of_memory(self):
+        return explain_out_of_memory(backend.device_name(), self.options['batch_size'], self.options['trainShared'])
+
+    def _restore(self, path):
+        if not os.path.samestat(self._begun, os.stat(self.resume)):
+            raise BlockingIOError(f"'{self.resume}' was written by another run just now: resume it again")
+        self.trainer.restore(self._state)
+        self.trainer.check_epochs(*(self.options[key] for key in ('n_epochs', 'anneal_epochs', 'patience')))
+        resuming.check_network(Path(self.resume), self._saved, self.options['network'],
+                               self.config['bundled_network'], self.options['accept_changed_network'],
+                               self.console.say)
+
+    def _target(self):
+        path = self.options['savename']
+        if path is None:
+            path = (Path('trained_models')
+                    / f"{class_name(self.options['network'])}_{Path(self.data.path).stem}.h5")
+        path = models.check_target(path)
+        if path.exists() and path.samefile(self.data.path):
+            raise ValueError(f"savename is the data set itself, '{path}': choose another")
+        return path
+
+    def _configuration(self, path):
+        """What is saved with the parameters: every argument, and where the data come from."""
+        options, data = self.options, self.data
+        saved, bundled = as_json(options), self.context.bundled(options['network'])
+        return {'options': {**saved, 'savename': str(path)}, 'fingerprint': data.fingerprint,
+                'content_digest': data.content_digest, 'bundled_network': bundled, 'classes': list(data.classes),
+                'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options),
+                'network_source': resuming.network_source(options['network'], saved, bundled)}

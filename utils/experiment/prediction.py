@@ -1,0 +1,52 @@
+"""A saved model on images of the size that it was trained on."""
+import numpy as np
+
+from utils import backend
+from utils.experiment import schema
+from utils.experiment.memory import explain_out_of_memory
+from utils.experiment.saved import open_model
+from utils.training.functions import Functions
+
+
+def predict(context, model, images, *, network=None, batch_size=100):
+    """Probabilities of the classes for images, from a saved model.
+
+    Parameters
+    ----------
+    model : path
+        Written by `test`.
+    images : array (n, height, width) uint8
+        Grey images of the size that the model was trained on.
+    network : class, optional
+        The network's class, where it is one of your own.
+    batch_size : int
+        Images per call of the device.
+
+    Returns
+    -------
+    float64 array (n, n_classes)
+        Rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        A file that is no model, images of another size or type, a network class that does not fit.
+    MemoryError
+        Also that of the device; asks for a smaller `batch_size`.
+    """
+    schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
+    net, config = open_model(context, model, network)
+    images = np.asarray(images)
+    height, width = config['im_dim']
+    if images.ndim != 3 or images.shape[1:] != (height, width) or images.dtype != np.uint8 or not len(images):
+        raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
+                         f'{images.shape}')
+    batch_size = min(batch_size, len(images))
+    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'],
+                  n_classes=len(config['classes']))
+    padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
+    with explain_out_of_memory(backend.device_name(), batch_size):
+        logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
+                                 padded.reshape(-1, batch_size, height, width)])[:len(images)]
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)

@@ -1,0 +1,205 @@
+"""Models in files: checked when they are read, opened with their network, gone on with.
+
+====================  =========================================================================
+`load_model`          state and configuration, checked
+`open_model`          the network with its parameters
+`with_resumed`        arguments completed by those of the model to resume
+`read_config`         arguments out of a config.yaml
+====================  =========================================================================
+"""
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from utils import rna
+from utils.experiment import resuming, schema
+from utils.experiment.arguments import FUNCTIONS, NETWORK_OPTIONS, as_json, make_augment, named, validate_arguments
+from utils.experiment.building import arguments_of_file, make_network, with_class_defaults, without_idle
+from utils.experiment.kinds import shortened
+from utils.experiment.suggestions import did_you_mean
+from utils.files import models
+from utils.layer import parameters
+from utils.record import reading
+from utils.training.state import check_state, without_aliases
+
+
+def load_model(context, path):
+    """State and configuration of a saved model, which may come from anybody."""
+    state, config = models.load(path)
+    kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
+    wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
+    wrong += [key for key in ('content_digest', 'network_source')      # early versions had none
+              if not isinstance(config.get(key), (str, type(None)))]
+    if (wrong or not config['classes'] or len(config['im_dim']) != 2
+            or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
+            or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
+        raise models.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
+                                + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
+    _check_arguments(context, path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
+    models.check_values(path, state)
+    return state, config
+
+
+def _check_arguments(context, path, saved, n_arrays):
+    """Check the arguments in a model file with so many arrays of parameters like those of a caller.
+
+    They are brought into their plain form. Nothing that they name is imported or opened.
+    """
+    defaults, known_names = context.defaults, schema.names(saved=True)
+    neutral = {'network': defaults['network'], 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None,
+               'verbose': 0}
+    try:
+        for key in saved:
+            if key not in known_names:
+                raise ValueError(f'test() has no argument {shortened(key)}' + did_you_mean(key, defaults))
+        if 'network' not in saved:
+            raise ValueError('its configuration is damaged, it names no network')
+        for key in {'network', 'activation', *FUNCTIONS} & set(saved):
+            if not (isinstance(saved[key], str) or (key == 'activation' and saved[key] is None)):
+                raise ValueError(f'{key} must be a name, got {shortened(saved[key])}')
+        for key in NETWORK_OPTIONS:
+            if isinstance(saved.get(key), list) and len(saved[key]) > n_arrays:
+                raise ValueError(f'{key} has {len(saved[key])} values, more than the file has arrays of parameters '
+                                 f'({n_arrays})')
+        for key, known in FUNCTIONS.items():
+            if saved.get(key) not in known:         # a script's
+                neutral |= {key: defaults[key], f'{key}_args': None}
+        if not saved.get('momentum'):               # older models may have nesterov=True, which did nothing then
+            neutral['nesterov'] = False
+        plain = validate_arguments({**defaults, **saved, **neutral}, context.networks)
+        saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise models.ModelError(f"'{path}' cannot be loaded: {error}") from None
+
+
+def _network(context, model, config):
+    """The class of a saved model's network, where it is one of symfer's."""
+    name = config['options']['network']
+    if not config['bundled_network']:
+        raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
+    if name not in context.networks:
+        raise models.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
+    return context.networks[name]
+
+
+def _activation(model, name):
+    """The activation of a saved model, where it is one of symfer's."""
+    if name not in rna.ACTIVATIONS:
+        raise ValueError(f"'{model}' was trained with an activation of a script, {name}: pass it as activation=")
+    return rna.ACTIVATIONS[name]()
+
+
+def _function(model, what, name, known):
+    """A saved model's optimiser or schedule, where it is one of symfer's."""
+    if name not in known:
+        raise ValueError(f"'{model}' was trained with a function of a script as {what}, {name}: pass it as {what}=")
+    return known[name]
+
+
+def with_resumed(context, options, given):
+    """Options completed by those of the experiment to resume, its state and its configuration."""
+    if options['resume'] is None:
+        return options, None, None
+    state, config = load_model(context, options['resume'])
+    saved, now = config['options'], as_json(options)
+    changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in schema.names(decides='result')
+               if key in given and key in saved and now[key] != saved[key]]
+    if changed:
+        raise ValueError(f"'{options['resume']}' was trained with {'; '.join(changed)}: leave these arguments out "
+                         'to go on with it, or start a new experiment')
+    for key in saved:
+        if key not in given and key in options:
+            options[key] = saved[key]
+    for key, stage in (('n_epochs', 'train'), ('anneal_epochs', 'anneal')):
+        if key not in given:            # models of early versions may have had more epochs than they say
+            options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
+    if 'network' not in given:
+        options['network'] = _network(context, options['resume'], config)
+    if isinstance(options['activation'], str):
+        options['activation'] = _activation(options['resume'], options['activation'])
+    options['augment'] = make_augment(options['augment'])
+    for key, known in FUNCTIONS.items():
+        if isinstance(options[key], str):
+            options[key] = _function(options['resume'], key, options[key], known)
+    if 'savename' not in given:
+        options['savename'] = options['resume']
+    return options, state, config
+
+
+def open_model(context, model, network=None):
+    """The network of a saved model, with its parameters.
+
+    Parameters
+    ----------
+    model : path
+        Written by `test`.
+    network : class, optional
+        The network's class, where it is one of your own.
+
+    Returns
+    -------
+    network : Layer
+    config : dict
+        What was saved with it: 'options', 'classes', 'im_dim', ...
+
+    Raises
+    ------
+    ValueError
+        A file that is no model, a network class that does not fit.
+    """
+    state, config = load_model(context, model)
+    options = context.defaults | config['options']
+    options['network_args'] = options['network_args'] or {}
+    network = (_network(context, model, config) if network is None else
+               named(network, context.networks, 'network', 'Class'))
+    change = resuming.network_change(Path(model), config, network, context.bundled(network))
+    if change:
+        warnings.warn(change, stacklevel=4)
+    used = {**options, 'network': network}
+    if used['activation'] is not None:
+        used['activation'] = _activation(model, used['activation'])
+    kwargs = arguments_of_file(model, with_class_defaults(used))
+    net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']),
+                       rng=np.random.default_rng(0), saved=(model, state), **kwargs)
+    targets = parameters(net)
+    saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
+             if path.startswith('parameters/')}
+    saved = without_aliases(saved, {key: p.type.shape for key, p in targets.items()}, net)
+    check_state(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
+    for key, p in targets.items():
+        p.set_value(saved[key])
+    return net, {**config, 'options': options}
+
+
+def read_config(context, path):
+    """Arguments of `test` from the config.yaml of a run or one written by hand: ``test(**read_config(path))``.
+
+    Parameters
+    ----------
+    path : path
+        YAML, a line ``argument: value`` for each argument. A network ``file.py:Class`` is looked for beside it and
+        run: options that its class does not take are left out where an older run wrote down their defaults.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        The file is missing, is no table of arguments, or has one that `test` does not take.
+    """
+    return configured(context, {'config': path})
+
+
+def configured(context, options):
+    """Options of the command line, completed by those of the file that --config names."""
+    path = options.pop('config', None)
+    if path is None:
+        return options
+    saved = reading.read_config(path)
+    for key in saved:
+        if key not in schema.ARGUMENTS:
+            raise ValueError(f"'{path}': test() has no argument {key!r}" + did_you_mean(key, schema.ARGUMENTS))
+    return without_idle({**saved, **options}, context.networks, set(saved) - set(options))

@@ -1,0 +1,134 @@
+"""Many experiments by one call: all points of a grid, trials of a search."""
+import json
+import sys
+from pathlib import Path
+
+from utils.experiment import resuming
+from utils.experiment.arguments import FUNCTIONS, class_name, named
+from utils.experiment.console import Console
+from utils.record.reading import read_run
+from utils.results import tables
+from utils.studies import comparison, trials
+from utils.studies.grid import points
+from utils.studies.workers import in_processes, in_turn, on_ray, worker_command
+
+
+def specification(context, options) -> trials.Specification:
+    """What a trial is to be.
+
+    Raises
+    ------
+    ValueError, OSError
+        An argument or the data set is not usable.
+    """
+    network = named(options.get('network', context.defaults['network']), context.networks, 'network', 'Class')
+    arguments, bundled = context.saved_form({**options, 'network': network}), context.bundled(network)
+    source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
+    with context.load(options.get('dataset') or context.sample_set()) as data:
+        return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled)
+
+
+def run_point(context, options, **arguments) -> str:
+    """Run one trial of a sweep unless it is done, see `utils.studies.trials.run_point`."""
+    return trials.run_point(options, context.test, lambda options: specification(context, options),
+                            **{'verbose': 0, **arguments})
+
+
+def run_point_of_input(context, file) -> int:
+    """`run_point` with arguments as JSON from a file; the exit status of a worker."""
+    try:
+        run_point(context, json.load(file))
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def sweep(context, grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=1, address=None, verbose=1,
+          **options):
+    """Run an experiment for every combination of a grid and every seed; the same call again goes on with it.
+
+    Parameters
+    ----------
+    grid : dict of str to list, optional
+        Values of arguments of `test`.
+    seeds : sequence of int
+    savename : path
+        Of the models, to which the values of each point are added: ``trained_models/sweep_seed=0.h5``.
+    workers : int or str
+        Processes of this machine; or 'ray', or 'ray:2' for two workers of a cluster that is started here.
+    address : str, optional
+        Of a Ray cluster whose machines share this folder.
+    verbose : {1, 0, 2}
+        As of `test`, which tells of itself where there is one worker.
+    **options
+        Further arguments of `test`, common to all runs.
+
+    Returns
+    -------
+    list of Path
+        Model files of the points that have finished, in the order of the mean over the seeds of the validation
+        figure by which epochs are kept (`rule`).
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong, before anything is run; or some points failed, when the others are done.
+    """
+    say = Console(verbose).say
+    every = _trials(context, grid or {}, seeds, savename, options, say)
+    wanted = [specification(context, point) for point in every]
+    kind, count = _workers(workers)
+    say(f'{len(every)} points')
+    if kind == 'ray':
+        failures = on_ray(_portable(context, every), 'launch:run_point', address, count, say)
+    elif count > 1:
+        failures = in_processes(_portable(context, every), worker_command('launch', 'run_point_of_input'), count, say)
+    else:
+        failures = in_turn(every, lambda point: run_point(context, point, verbose=verbose), say)
+    folders = [trials.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
+    runs = [read_run(folder) for folder in folders if folder]
+    if len(runs) + len(failures) < len(every):
+        say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
+    groups, rule = comparison.by_mean(comparison.grouped(runs))
+    if groups:
+        say('\n' + tables.as_text(*comparison.summary(groups)))
+        say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
+                         f'{next(iter(failures.values()))}')
+    ordered = [run for group in groups for run in group.runs] or runs
+    return [Path(run['run']['model']) for run in ordered]
+
+
+def _trials(context, grid, seeds, savename, options, say):
+    """The arguments of every trial."""
+    if options.get('dataset') is None:
+        options = {**options, 'dataset': str(context.sample_set(say=say))}
+    return [{**options, **point} for point in points(grid, list(seeds), Path(savename).with_suffix(''))]
+
+
+def _workers(workers):
+    """Kind and number of workers: 'process' or 'ray', which may choose the number, None."""
+    kind, _, count = str(workers).partition(':')
+    if kind == 'ray' and (not count or count.isdigit()):
+        return kind, int(count) if count else None
+    if not count and kind.isdigit() and int(kind) > 0:
+        return 'process', int(kind)
+    raise ValueError(f"workers must be a number of processes, 'ray' or 'ray:N', got {workers!r}")
+
+
+def _portable(context, every):
+    """Arguments of trials as texts and numbers, which go to other processes."""
+    out = []
+    for point in every:
+        point = {**point, 'dataset': str(point['dataset'])}
+        for key, known in (('network', context.networks), *FUNCTIONS.items()):
+            if callable(point.get(key)):
+                if point[key] not in known.values():
+                    raise ValueError(f'several workers need your own {key} as a text, script.py:name')
+                point[key] = class_name(point[key])
+        if 'activation' in point:
+            point['activation'] = getattr(point['activation'], 'name', point['activation'])
+        out.append(point)
+    return out
