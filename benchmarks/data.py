@@ -20,6 +20,7 @@ import numpy as np
 
 from loaders import build, load, read, views
 from loaders.audit import audit
+from utils.training.settings import Settings
 
 BATCH = 128             # images of a minibatch
 N_BATCHES = 400         # minibatches timed
@@ -121,7 +122,7 @@ def training(path, n_steps=12):
         steps = {}
         for augment in times:
             network = cnn.A(data.shape, len(data.classes), batch_norm=True, rng=np.random.default_rng(0))
-            steps[augment] = Functions(network, data.shape, 100, augment=augment).train
+            steps[augment] = Functions(network, data.shape, Settings(100, augment=augment)).train
         for step in range(n_steps + 2):
             rows = np.arange(100 * step, 100 * step + 100)
             batch = data.training.images(rows), data.training.y[rows], np.ones(100, np.float32)
@@ -141,8 +142,8 @@ def streaming(path, n_steps=12, turns=4):
     with load(path) as data:
         order = np.random.default_rng(0).permutation(len(data.training))
         steps = {resident: Functions(
-            cnn.A(data.shape, len(data.classes), batch_norm=True, rng=np.random.default_rng(0)), data.shape, 100,
-            resident=to_device(data.training) if resident else None).train for resident in times}
+            cnn.A(data.shape, len(data.classes), batch_norm=True, rng=np.random.default_rng(0)), data.shape,
+            Settings(100), resident=to_device(data.training) if resident else None).train for resident in times}
         for turn in range(-1, turns):
             rows = order[100 * n_steps * (turn + 1):100 * n_steps * (turn + 2)]
             for resident, train in steps.items():

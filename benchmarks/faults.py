@@ -33,6 +33,7 @@ import loaders.__main__
 from loaders.sample import write_csv
 from utils.files import models
 from utils.record.table import TABLE, read_table
+from utils.training.trainer import STAGES as TRAINING
 
 ARGUMENTS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '40', '--statistics_images', '80',
              '--n_epochs', '24', '--anneal_epochs', '8', '--momentum', '0.9', '--learning_rate', '0.02', '--no-report']
@@ -95,10 +96,10 @@ def stage_of(log):
     text = log.read_text(errors='replace') if log.exists() else ''
     if 'test error, whole' in text or 'drawing' in text:
         return 'test and report'
-    stages = re.findall(rf"^({'|'.join(models.STAGES)}) epoch \d+/\d+, ", text, re.M)
-    if not stages:
+    found = re.findall(rf"^({'|'.join(TRAINING)}) epoch \d+/\d+, ", text, re.M)
+    if not found:
         return 'start'
-    return 'retrain' if stages[-1] == 'train' and 'entropy point' in text else stages[-1]
+    return 'retrain' if found[-1] == 'train' and 'entropy point' in text else found[-1]
 
 
 def sets_in(folder):

@@ -33,6 +33,7 @@ def symfer(case, exclude='', form='each'):
     from utils import backend
     from utils.training.batches import to_device
     from utils.training.functions import Functions
+    from utils.training.settings import Settings
     backend.MODE = backend.MODE.excluding(*filter(None, exclude.split(',')))
     n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
     conv, hidden = case.drops
@@ -40,7 +41,7 @@ def symfer(case, exclude='', form='each'):
         (case.side, case.side), N_CLASSES, (N_HIDDEN,), batch_norm=case.bn, p_drop=hidden,
         p_dropConv=(conv,) * n_convolutions, rng=np.random.default_rng(0))
     stored = _Stored(*data(case))
-    f = Functions(network, (case.side, case.side), case.batch, learning_rate=RATE, precision=case.precision,
+    f = Functions(network, (case.side, case.side), Settings(case.batch, learning_rate=RATE, precision=case.precision),
                   resident=to_device(stored))
     rows, weights = batches(case), np.ones(case.batch, 'float32')
 

@@ -11,6 +11,7 @@ from utils import backend, rna
 from utils.layer import Phase, parameters, sublayers
 from utils.training import optimisers
 from utils.training.functions import Functions
+from utils.training.settings import Settings
 
 NETWORKS = [cnn.A, cnn.B, cnn.C, cnn.D, cnn.VGG, cnn.ResNet18, cnn.LeNet5, mlp.MLP]
 
@@ -47,8 +48,8 @@ def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batc
     drops = {} if network is mlp.MLP else {'p_dropConv': [.1] * len(convolutions)}
     net = network((32, 32), 7, batch_norm=batch_norm, p_drop=.5, gaussian_std=.1, rng=rng, **drops)
     for k, optimiser in enumerate((optimisers.sgd, optimisers.adamw)):
-        f = Functions(net, (32, 32), 4, L1_reg=1e-4, L2_reg=1e-4, optimiser=optimisers.clipped(optimiser, 1.),
-                      label_smoothing=.1, average=.9 * (k % 2))
+        f = Functions(net, (32, 32), Settings(4, L1_reg=1e-4, L2_reg=1e-4, optimiser=optimisers.clipped(optimiser, 1.),
+                                              label_smoothing=.1, average=.9 * (k % 2)))
         _, outputs, changes, _ = f._training
         assert [v.dtype for v in outputs] == ['float32'] * 2
         for variable, new in changes.items():
@@ -78,7 +79,7 @@ def test_network_A_agrees_with_numpy_in_float64(rng):
         h = np.maximum(normed(h, f'conv{k}'), 0) * keep
     h = np.maximum(normed(h.reshape(3, -1) @ values['fc.hidden0.W'], 'fc.hidden0'), 0) * .5
     expected = h @ values['fc.softmax.W'] + values['fc.softmax.b']
-    got = np.asarray(Functions(net, (16, 16), 3).test(images))
+    got = np.asarray(Functions(net, (16, 16), Settings(3)).test(images))
     assert abs(got - expected).max() <= 1e-5 * abs(expected).max()
 
 

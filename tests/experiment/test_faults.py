@@ -18,8 +18,9 @@ import mlp
 from loaders import DataError, build, hdf5, load
 from utils.experiment import memory, signals
 from utils.files import locks, models
-from utils.training import reporter, trainer
+from utils.training import engine, reporter, trainer
 from utils.training.functions import Functions
+from utils.training.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=3,
@@ -190,9 +191,10 @@ def test_a_read_only_folder_is_told_before_training(tiny_set):
 
 # --------------------------------------------------------------------------------------- divergence
 
-def divergent(data, **options):
+def divergent(data, reporter=None, **settings):
     make = lambda rng: mlp.MLP((12, 12), 3, n_hidden=[8], batch_norm=False, p_drop=0., rng=rng)     # noqa: E731
-    return trainer.Trainer(make, data, **{'batch_size': 10, 'learning_rate': 1e30, **options})
+    return trainer.Trainer(make, data, Settings(**{'batch_size': 10, 'learning_rate': 1e30, **settings}),
+                           reporter=reporter)
 
 
 def test_an_infinite_cost_ends_the_epoch_within_a_few_minibatches(tiny_set):
@@ -205,7 +207,7 @@ def test_an_infinite_cost_ends_the_epoch_within_a_few_minibatches(tiny_set):
         report = Report()
         with pytest.raises(FloatingPointError, match=r'not finite since minibatch (\d) of epoch 1 of stage train: try a '
                                                      r'learning_rate below 1e\+30, or batch_norm=True'):
-            divergent(data, report=report).train(3)
+            divergent(data, reporter=report).train(3)
         assert report.n < 10        # of 20
 
 
@@ -332,12 +334,12 @@ def test_other_errors_are_left_as_they_are():
 def test_an_experiment_leaves_nothing_on_the_device(tiny_set, monkeypatch):
     import jax
     made = []
-    original = trainer.Functions.__init__
+    original = engine.Functions.__init__
 
     def init(self, *args, **kwargs):
         made.append(weakref.ref(self))
         original(self, *args, **kwargs)
-    monkeypatch.setattr(trainer.Functions, '__init__', init)
+    monkeypatch.setattr(engine.Functions, '__init__', init)
     gc.collect()
     before = sum(array.nbytes for array in jax.live_arrays())
     result = small(tiny_set, n_epochs=1)

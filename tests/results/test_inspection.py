@@ -9,6 +9,7 @@ from utils.layer import parameters
 from utils.results import inspection
 from utils.results.plots import histograms
 from utils.training.functions import Functions
+from utils.training.settings import Settings
 
 SIDE = (12, 12)
 
@@ -55,9 +56,9 @@ def test_gradcam_weighs_maps_with_the_mean_gradient_of_the_score(images, rng):
 def test_looking_does_not_change_what_the_network_computes(images, rng):
     net = cnn.LeNet5((16, 16), 3, rng=rng)
     images = np.pad(images, ((0, 0), (2, 2), (2, 2)))
-    before = np.asarray(Functions(net, (16, 16), 4).test(images))
+    before = np.asarray(Functions(net, (16, 16), Settings(4)).test(images))
     inspection.Activations(net, images)()
-    np.testing.assert_array_equal(np.asarray(Functions(net, (16, 16), 4).test(images)), before)
+    np.testing.assert_array_equal(np.asarray(Functions(net, (16, 16), Settings(4)).test(images)), before)
 
 
 def test_histograms_count_every_value_and_are_redrawn_without_loss(rng):

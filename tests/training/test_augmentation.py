@@ -16,6 +16,7 @@ from utils.layer import Phase, parameters
 from utils.training.augmentation import _COLUMNS, Augment, partner
 from utils.training.functions import Functions
 from utils.training.inference import linear_outputs
+from utils.training.settings import Settings
 from utils.training.warping import Cropped, warp
 
 OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)
@@ -161,7 +162,7 @@ def test_the_cost_with_mixup_shares_the_labels(rng):
     augment, images = Augment(**OFF, mixup=.5), rng.integers(0, 256, (6, 5, 4)).astype('uint8')
     y = rng.integers(0, 3, 6).astype('uint8')
     net = MLP((5, 4), 3, n_hidden=[], rng=rng)
-    f = Functions(net, (5, 4), 6, augment=augment, learning_rate=0., seed=3)
+    f = Functions(net, (5, 4), Settings(6, augment=augment, learning_rate=0., seed=3))
     entropy = float(f.train(images, y, np.ones(6, 'f'))[1])
     mixed, share = augmented(images / 255, augment)
     W, b = (np.asarray(f.parameters[f'fc.softmax.{p}'].get_value(), float) for p in 'Wb')
@@ -241,7 +242,7 @@ def test_a_cropped_network_is_tested_on_middle_and_corners(rng, crop, corners):
     net = MLP(crop, 3, n_hidden=[], rng=rng)
     W, b = (p.get_value() for p in parameters(net).values())
     augment = Augment(mirror=.5, shift=0., rotation=0., zoom=0., crop=crop)
-    f = Functions(Cropped(net, crop), (12, 12), 5, augment=augment)
+    f = Functions(Cropped(net, crop), (12, 12), Settings(5, augment=augment))
     middle = (12 - crop[0]) // 2, (12 - crop[1]) // 2
     windows = [(image, place) for image in (images, images[:, :, ::-1]) for place in (middle, *corners)]
     views = augment.views((12, 12))
@@ -288,7 +289,7 @@ def test_a_crop_larger_than_the_images_is_refused(tiny_set):
 
 def test_a_view_is_what_warp_makes(tiny_set, rng):
     with loaders.load(tiny_set) as data:
-        f = Functions(MLP((12, 12), 3, n_hidden=[5], batch_norm=False, p_drop=0., rng=rng), (12, 12), 7)
+        f = Functions(MLP((12, 12), 3, n_hidden=[5], batch_norm=False, p_drop=0., rng=rng), (12, 12), Settings(7))
         got = linear_outputs(f, data.test, {'mirror': -1.})
         mirrored = np.ascontiguousarray(data.test.images()[:, :, ::-1])
     expected = np.concatenate([np.asarray(f.test(np.resize(mirrored[k:k + 7], (7, 12, 12)))) for k in range(0, 60, 7)])

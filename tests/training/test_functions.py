@@ -15,6 +15,7 @@ from utils.results import inspection
 from utils.training import optimisers
 from utils.training.functions import Functions
 from utils.training.reporter import NullReporter
+from utils.training.settings import Settings
 from utils.training.state import without_aliases
 from utils.training.trainer import Trainer
 
@@ -57,12 +58,13 @@ def straight(self, x, phase):
     return self.out(x, phase)
 
 
-def functions(init, call, **options):
-    return Functions(network(init, call)(np.random.default_rng(0)), SIDE, 6, **{'n_classes': 3, **options})
+def functions(init, call):
+    return Functions(network(init, call)(np.random.default_rng(0)), SIDE, Settings(6), n_classes=3)
 
 
-def trainer(data, init, call, **options):
-    return Trainer(network(init, call), data, **{'batch_size': 20, 'statistics_images': 40, 'seed': 5, **options})
+def trainer(data, init, call, reporter=None, **settings):
+    return Trainer(network(init, call), data,
+                   Settings(**{'batch_size': 20, 'statistics_images': 40, 'seed': 5, **settings}), reporter=reporter)
 
 
 class TestNestedNetworks:
@@ -181,7 +183,7 @@ class TestOutputsAreChecked:
     def test_for_the_classes_of_the_set(self, data):
         make = functools.partial(MLP, SIDE, 4, n_hidden=[5])
         with pytest.raises(ValueError, match=r'network MLP must .*here \(20, 3\), .*shape \(20, 4\)'):
-            Trainer(lambda rng: make(rng=rng), data, batch_size=20)
+            Trainer(lambda rng: make(rng=rng), data, Settings(20))
 
     def test_in_testing_too(self, data):
         with pytest.raises(ValueError, match=r'must return linear outputs.*\(20, 2\)'):
@@ -206,7 +208,7 @@ class TestOutputsThatLookLikeProbabilities:
 
     def warned(self, data, call, **options):
         report = self.Told()
-        with trainer(data, linear, call, report=report, **options) as t:
+        with trainer(data, linear, call, reporter=report, **options) as t:
             t.train(2)
             t.retrain()
         return report.warnings

@@ -1,5 +1,6 @@
 """Optimisers and schedules, step by step: against NumPy and, where it is installed, PyTorch."""
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,6 +14,7 @@ from utils.layer import parameter
 from utils.training import optimisers, schedules
 from utils.training.functions import Functions
 from utils.training.inference import linear_outputs
+from utils.training.settings import Settings
 from utils.training.trainer import Trainer
 
 N = 12
@@ -179,7 +181,7 @@ def network(rng):
 
 def test_smoothed_labels_cost_what_they_should(data):
     net = MLP((12, 12), 3, n_hidden=[], rng=np.random.default_rng(0))
-    f = Functions(net, (12, 12), 5, label_smoothing=.3)
+    f = Functions(net, (12, 12), Settings(5, label_smoothing=.3))
     rows = np.array([5, 9, 2, 30, 77])
     x, y = data.training.images(rows), data.training.y[rows]
     log_p = reference.log_softmax(np.asarray(f.test(x), float))
@@ -191,8 +193,8 @@ def test_smoothed_labels_cost_what_they_should(data):
 
 @pytest.mark.parametrize('optimiser', [optimisers.adam, pytest.param(optimisers.sgd, marks=pytest.mark.slow)])
 def test_the_network_is_the_average_of_what_is_trained(data, optimiser):
-    plain, averaged = (Functions(network(np.random.default_rng(0)), (12, 12), 20, learning_rate=.05,
-                                 optimiser=optimiser, average=decay) for decay in (0., .8))
+    plain, averaged = (Functions(network(np.random.default_rng(0)), (12, 12), Settings(
+        20, learning_rate=.05, optimiser=optimiser, average=decay)) for decay in (0., .8))
     names = [name for name in plain.parameters if not name.endswith(('mean', 'var'))]
     total, filled = {name: 0. for name in names}, 0.
     for k in range(6):
@@ -209,7 +211,7 @@ def test_the_network_is_the_average_of_what_is_trained(data, optimiser):
 
 
 def trainer(data, **options):
-    return Trainer(network, data, **{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **options})
+    return Trainer(network, data, Settings(**{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **options}))
 
 
 EVERYTHING = {'optimiser': optimisers.clipped(optimisers.adamw, 1.), 'average': .9, 'label_smoothing': .1,
@@ -231,7 +233,7 @@ def test_a_plateau_follows_the_figure_by_which_epochs_are_kept(data):
     t.train(3)
     assert [row['rate'] for row in t.history] == pytest.approx([.1, .05, .1 / 3])
     seen = []
-    t.schedule = lambda epoch, n_epochs, figures: seen.append(figures) or 1.
+    t.settings = replace(t.settings, schedule=lambda epoch, n_epochs, figures: seen.append(figures) or 1.)
     t._rate(3, 3)
     assert seen == [[row['validation_error'] for row in t.history]]
 
@@ -242,7 +244,7 @@ def test_a_schedule_over_other_epochs_is_refused_when_a_run_goes_on(data):
     t.train(2)
     with pytest.raises(ValueError, match='n_epochs=4 the schedule .* would have had other rates .* new experiment'):
         t.train(4)
-    t.schedule = schedules.constant
+    t.settings = replace(t.settings, schedule=schedules.constant)
     t.history = [{**row, 'rate': .1} for row in t.history]
     t.train(3)
     assert len(t.history) == 3
@@ -284,7 +286,7 @@ def test_what_is_saved_is_the_average_and_what_was_validated(data):
     t.set_arrays(t.kept)
     outputs = linear_outputs(t.functions, data.validation)
     net = network(np.random.default_rng(0))
-    f = Functions(net, (12, 12), 32)
+    f = Functions(net, (12, 12), Settings(32))
     for name, p in f.parameters.items():
         p.set_value(t.kept[f'parameters/{name}'])
         if f'optimiser/trained.{name}' in t.kept:

@@ -6,12 +6,12 @@ import reference
 import loaders
 from mlp import MLP
 from utils.files import models
-from utils.training import functions, inference, optimisers
-from utils.training import trainer as trainer_module
+from utils.training import engine, functions, inference, optimisers, stages
 from utils.training.batches import minibatches, to_device
 from utils.training.functions import Functions
 from utils.training.inference import linear_outputs, measure_statistics, sum_over_views, test_errors, validate
 from utils.training.rules import best_epoch
+from utils.training.settings import Settings
 from utils.training.trainer import Trainer
 
 
@@ -25,8 +25,9 @@ def network(rng, **options):
     return MLP((12, 12), 3, n_hidden=[16], **{'batch_norm': True, 'p_drop': .3, **options}, rng=rng)
 
 
-def trainer(data, make=network, **options):
-    return Trainer(make, data, **{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **options})
+def trainer(data, make=network, checkpoint=None, **settings):
+    return Trainer(make, data, Settings(**{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **settings}),
+                   checkpoint=checkpoint)
 
 
 def equal(a, b):
@@ -49,7 +50,7 @@ class TestTrainFunction:
     @pytest.mark.parametrize('resident', [True, False])
     def test_makes_the_step_of_gradient_descent(self, data, count, resident):
         net = MLP((12, 12), 3, n_hidden=[], rng=np.random.default_rng(0))
-        f = Functions(net, (12, 12), 6, learning_rate=.2, L1_reg=.01, L2_reg=.02,
+        f = Functions(net, (12, 12), Settings(6, learning_rate=.2, L1_reg=.01, L2_reg=.02),
                       resident=to_device(data.training) if resident else None)
         W, b = (np.array(f.parameters[f'fc.softmax.{p}'].get_value(), dtype=float) for p in 'Wb')
         rows = np.array([5, 9, 2, 30, 31, 77], np.int32)
@@ -67,7 +68,7 @@ class TestTrainFunction:
         np.testing.assert_allclose(f.parameters['fc.softmax.b'].get_value(), b - .2 * slope.sum(axis=0), atol=2e-6)
 
     def test_the_rate_changes_without_compiling_again(self, data):
-        f = Functions(network(np.random.default_rng(0)), (12, 12), 6)
+        f = Functions(network(np.random.default_rng(0)), (12, 12), Settings(6))
         x, y, w = data.training.images(np.arange(6)), data.training.y[:6], np.ones(6, 'f')
         f.rate.set_value(np.float32(0))
         before = {n: np.array(p.get_value()) for n, p in f.parameters.items()}
@@ -78,7 +79,7 @@ class TestTrainFunction:
         assert not np.array_equal(before['fc.hidden0.W'], f.parameters['fc.hidden0.W'].get_value())
 
     def test_validating_and_testing_change_nothing(self, data):
-        f = Functions(network(np.random.default_rng(0)), (12, 12), 32)
+        f = Functions(network(np.random.default_rng(0)), (12, 12), Settings(32))
         before = {n: np.array(p.get_value()) for n, p in f.parameters.items()}
         first = validate(f, data.validation)
         assert validate(f, data.validation) == first
@@ -134,17 +135,17 @@ def test_a_reader_that_fails_ends_the_minibatches_with_its_error(data):
 
 def test_validate_agrees_with_numpy_whatever_the_minibatch(data):
     net = network(np.random.default_rng(0))
-    logits = linear_outputs(Functions(net, (12, 12), 60), data.validation).astype(float)
+    logits = linear_outputs(Functions(net, (12, 12), Settings(60)), data.validation).astype(float)
     log_p = reference.log_softmax(logits)
     wrong = 100 * (logits.argmax(axis=1) != data.validation.y).mean()
     for size in (7, 60):
-        error, entropy = validate(Functions(net, (12, 12), size), data.validation)
+        error, entropy = validate(Functions(net, (12, 12), Settings(size)), data.validation)
         assert error == pytest.approx(wrong)
         assert entropy == pytest.approx(-log_p[np.arange(60), data.validation.y].mean(), rel=1e-5)
 
 
 def test_population_statistics_are_those_of_the_network_in_use(data):
-    f = Functions(network(np.random.default_rng(0), p_drop=0.), (12, 12), 50)
+    f = Functions(network(np.random.default_rng(0), p_drop=0.), (12, 12), Settings(50))
     measure_statistics(f, data.training, n_images=200)
     x = data.training.images().reshape(260, -1) / 255
     linear = x @ f.parameters['fc.hidden0.W'].get_value()
@@ -270,7 +271,7 @@ def test_test_errors_of_every_epoch_change_nothing(data):
     assert equal(*states)
 
 
-@pytest.mark.parametrize('optimiser', [None, optimisers.momentum])
+@pytest.mark.parametrize('optimiser', [optimisers.sgd, optimisers.momentum])
 def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optimiser):
     states = []
     for resident in (True, False):
@@ -295,7 +296,7 @@ def test_many_steps_in_one_call_are_the_same_steps(data):
 def test_many_steps_do_not_depend_on_how_they_are_cut_into_calls(data, monkeypatch):
     states = []
     for seconds in (0, 100):
-        monkeypatch.setattr(trainer_module, 'CALL_SECONDS', seconds)
+        monkeypatch.setattr(engine, 'CALL_SECONDS', seconds)
         t = trainer(data)
         t.many_steps = True
         t.train(2)
@@ -311,8 +312,13 @@ def test_more_steps_than_fit_in_one_call_are_refused(data):
 
 
 def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
-    monkeypatch.setattr(trainer_module, 'STAGES', ('warm-up', *trainer_module.STAGES))
+    warm_up = stages.Stage('warm_up', 9, 'warming up')
+    named = {'warm_up': warm_up, **stages.STAGES}
+    for module in (stages, engine):
+        monkeypatch.setattr(module, 'STAGES', named)
     t, orders = trainer(data), []
+    assert t.stage == 'warm_up'
+    t._end_stage()
 
     def keep(subset, order):
         orders.append((t.stage, t.epoch, order))
@@ -322,7 +328,7 @@ def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
     assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
     for (_, epoch, order), number in zip(orders, (0, 1, 2, 2)):
         np.testing.assert_array_equal(order, np.random.default_rng([5, number, epoch]).permutation(len(order)))
-    assert trainer_module.ORDER_SEEDS == {'train': 0, 'retrain': 1, 'anneal': 2}
+    assert [one.order_seed for one in stages.STAGES.values()] == [9, 0, 1, 2]
 
 
 def test_the_seed_decides_everything(data):
@@ -380,7 +386,7 @@ def with_figures(monkeypatch, *entropies):
     def validate(functions, subset):
         entropy = next(left)
         return 50 - entropy, entropy
-    monkeypatch.setattr(trainer_module, 'validate', validate)
+    monkeypatch.setattr('utils.training.trainer.validate', validate)
 
 
 FIGURES = 3., 2., 2.5, 2., 1.9, 2.2, 1.9, 2.1, 1.8, 1.7
@@ -462,7 +468,7 @@ def test_another_backend_takes_the_same_steps(monkeypatch):
 
     def steps():
         net = cnn.A((12, 12), 3, n_hidden=[4], batch_norm=True, width=1 / 32, rng=np.random.default_rng(1))
-        f = Functions(net, (12, 12), 10, learning_rate=.05, seed=3)
+        f = Functions(net, (12, 12), Settings(10, learning_rate=.05, seed=3))
         costs = [float(f.train(*batch)[0]) for _ in range(2)]
         return np.array(costs), {name: p.get_value() for name, p in f.parameters.items()}
     costs, parameters = steps()
@@ -483,7 +489,7 @@ def test_statistics_that_are_not_finite_stop_the_run_and_the_last_good_epoch_is_
         calls.append(1)
         if len(calls) == (3 if val else 1):
             functions.parameters['fc.hidden0.norm.var'].set_value(np.full(16, np.inf, 'float32'))
-    monkeypatch.setattr(trainer_module, 'measure_statistics', overflowing)
+    monkeypatch.setattr(engine, 'measure_statistics', overflowing)
     t = trainer(data, val=val)
     with pytest.raises(FloatingPointError, match='fc.hidden0.norm.var is not finite'):
         t.train(3), t.retrain(), t.anneal(1)

@@ -4,12 +4,14 @@ import inspect
 import json
 
 from utils import rna
+from utils.experiment import schema
 from utils.experiment.arguments import NETWORK_OPTIONS, class_name, named, network_option
 from utils.experiment.kinds import shortened
 from utils.experiment.suggestions import did_you_mean
 from utils.files.bounded import BoundedGenerator
 from utils.files.checksums import ModelError
 from utils.training import optimisers
+from utils.training.settings import Settings
 from utils.training.warping import Cropped
 
 # Their values where a class demands an option and the caller gives none. Older configurations hold them for every
@@ -185,3 +187,9 @@ def make_optimiser(options):
 
 def make_schedule(options):
     return functools.partial(options['schedule'], **options['schedule_args'])
+
+
+def training_settings(options) -> Settings:
+    """What training takes of the arguments of an experiment."""
+    return Settings(optimiser=make_optimiser(options), schedule=make_schedule(options),
+                    **schema.select(options, part='trainer'))

@@ -37,7 +37,7 @@ class Checkpoint:
             yield
         except BaseException as error:
             self.signals.end()
-            trainer.report.close()
+            trainer.reporter.close()
             self._save_last(trainer, error)
             raise
         if self.written is None and not self.replaces:      # a finished one, under a new name

@@ -17,6 +17,7 @@ from utils.results import report as reports
 from utils.results.predictions import write_outputs
 from utils.training.functions import Functions
 from utils.training.inference import test_outputs
+from utils.training.settings import Settings
 
 
 def evaluate(context, model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True,
@@ -60,13 +61,14 @@ def evaluate(context, model, dataset, *, network=None, folder=None, batch_size=1
     net, config = open_model(context, model, network)
     with context.load(dataset) as data:
         _check_fit(model, config, data)
-        f = Functions(net, data.shape, min(batch_size, len(data.test)), precision=config['options']['precision'],
-                      augment=make_augment(config['options']['augment']), n_classes=len(data.classes))
+        options = config['options']
+        f = Functions(net, data.shape, n_classes=len(data.classes), settings=Settings(
+            min(batch_size, len(data.test)), precision=options['precision'], augment=make_augment(options['augment'])))
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
-        title = f"{config['options'].get('name') or config['options']['network']} on {data.name}"
+        title = f"{options.get('name') or options['network']} on {data.name}"
         known = config['fingerprint'] == data.fingerprint
         _write_evaluation(folder, title, scores, outputs, data, say, {
             'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known})
@@ -74,7 +76,7 @@ def evaluate(context, model, dataset, *, network=None, folder=None, batch_size=1
             (folder / 'figures').mkdir(exist_ok=True)
             plots.draw(folder / 'figures', plots.Subject(net, data.shape, data.test, data.classes, outputs, scores))
             reports.write_report(folder / 'report.html', title, scores, folder / 'figures', note=data_note(data),
-                                 texts={'Model': f"{model}\n{json.dumps(config['options'], indent=1)}"})
+                                 texts={'Model': f"{model}\n{json.dumps(options, indent=1)}"})
     return scores, folder
 
 

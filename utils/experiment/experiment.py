@@ -5,13 +5,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from utils import backend
-from utils.experiment import resuming, schema
+from utils.experiment import resuming
 from utils.experiment.arguments import NETWORK_OPTIONS, as_json, class_name, validate_arguments
 from utils.experiment.building import (
     arguments_used,
-    make_optimiser,
-    make_schedule,
     network_maker,
+    training_settings,
     with_class_defaults,
 )
 from utils.experiment.checkpoint import Checkpoint
@@ -82,9 +81,7 @@ class Experiment(ExitStack):
         self.enter_context(locks.model_lock(path))
         self.enter_context(self._explain_out_of_memory())
         self.trainer = self.enter_context(Trainer(
-            network, self.data, report=self.console, checkpoint=self.checkpoint,
-            optimiser=make_optimiser(self.options), schedule=make_schedule(self.options),
-            **schema.select(self.options, part='trainer')))
+            network, self.data, training_settings(self.options), reporter=self.console, checkpoint=self.checkpoint))
         if self._state:
             self._restore(path)
         self.console.follow(self.options['rule'], self.trainer.history)

@@ -6,6 +6,7 @@ from utils.experiment import schema
 from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.saved import open_model
 from utils.training.functions import Functions
+from utils.training.settings import Settings
 
 
 def predict(context, model, images, *, network=None, batch_size=100):
@@ -42,7 +43,7 @@ def predict(context, model, images, *, network=None, batch_size=100):
         raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
                          f'{images.shape}')
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), batch_size, precision=config['options']['precision'],
+    f = Functions(net, (height, width), Settings(batch_size, precision=config['options']['precision']),
                   n_classes=len(config['classes']))
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     with explain_out_of_memory(backend.device_name(), batch_size):

@@ -22,6 +22,7 @@ from utils.files import models
 from utils.layer import parameters
 from utils.record import reading
 from utils.training.state import check_state, without_aliases
+from utils.training.trainer import DONE, STAGES
 
 
 def load_model(context, path):
@@ -36,6 +37,8 @@ def load_model(context, path):
             or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
         raise models.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
                                 + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
+    if not {state['stage'], *(row['stage'] for row in state['history'])} <= {*STAGES, DONE}:
+        raise models.ModelError(f"'{path}' cannot be loaded: its history has a stage that this symfer does not know")
     _check_arguments(context, path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
     models.check_values(path, state)
     return state, config

@@ -24,7 +24,7 @@ from utils.files.pickles import read_pickle
 FORMAT, VERSION = 'symfer model', 2
 READABLE = (1, 2)           # version 1 had no checksums
 CHECKSUMMED = ('v108', 'v108')      # HDF5 1.8: the first with checksums of its own tables
-STAGES = ('train', 'retrain', 'anneal', 'done')
+
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
 LONGEST_NAME = 230          # bytes; file systems take 255, and names with more in them are written beside it
 
@@ -201,7 +201,7 @@ def _checked_progress(progress):
     """Stage, epoch and history, if they are what `save` writes."""
     stage, epoch, history = (progress[key] for key in ('stage', 'epoch', 'history'))
     whole = [epoch, *(row['epoch'] for row in history)]
-    if not ({stage, *(row['stage'] for row in history)} <= {*STAGES} and isinstance(history, list)
+    if not (isinstance(history, list) and all(type(name) is str for name in (stage, *(row['stage'] for row in history)))
             and all(type(n) is int and 0 <= n < 2 ** 31 for n in whole)
             and all(type(v) in (int, float, str, bool, type(None)) for row in history for v in row.values())):
         raise ModelError('its history is not one of epochs')

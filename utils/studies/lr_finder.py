@@ -1,8 +1,7 @@
 """The learning-rate range test."""
 import numpy as np
 
-from utils.experiment import schema
-from utils.experiment.building import make_optimiser, network_maker
+from utils.experiment.building import network_maker, training_settings
 from utils.experiment.console import Console
 from utils.results import plots
 from utils.training.batches import minibatches
@@ -32,8 +31,7 @@ def rate_range(context, *, lowest=1e-4, highest=10., steps=100, figure='rates.pn
     console = Console(verbose)
     options = context.validate(options)
     with context.open_data(options, console.say) as data, Trainer(
-            network_maker(options, data), data, optimiser=make_optimiser(options),
-            **schema.select(options, part='trainer')) as trainer:
+            network_maker(options, data), data, training_settings(options)) as trainer:
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])

@@ -1,7 +1,9 @@
 """How a network is trained and used.
 
 ==================  ===========================================================================
-`trainer`           a network and a data set, taken through the stages
+`trainer`           the methodology: a method for each stage; `stages`: their registry
+`engine`            epochs, state saved and restored
+`settings`          what training is done with, as one thing
 `rules`             by which epochs are kept
 `functions`         the compiled functions of a network
 `batches`           minibatches, data on the device

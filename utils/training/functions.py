@@ -10,6 +10,7 @@ from utils import backend
 from utils.layer import Phase, listed, parameters
 from utils.training import losses, optimisers
 from utils.training.augmentation import partner
+from utils.training.settings import Settings
 from utils.training.warping import Cropped, warp
 
 MOST_STEPS = 256        # of one call of `train_many`
@@ -29,25 +30,9 @@ class Functions:
         ``network(x, phase)`` gives linear outputs (n, n_classes) for images x (n, h, w, 1) in [0, 1].
     im_dim : (int, int)
         Height and width of the images.
-    batch_size : int
-        Images per minibatch; fixed in the graph.
-    learning_rate : float
-    L1_reg, L2_reg : float
-        Factors of the sums of absolute values and of squares of the weights in the cost.
-    optimiser : callable
-        ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.training.optimisers`.
-    seed : int
-        Of the random draws, 0 to 2**32 - 1.
-    augment : utils.training.augmentation.Augment, optional
-        Random changes of the training images.
-    precision : {'float32', 'tf32', 'bf16'}
-        Of convolutions and products, see `utils.backend.mode`.
-    label_smoothing : float in [0, 1)
-        See `utils.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
-    average : float in [0, 1)
-        Decay of the moving average of the trained parameters that the network is, see `utils.optimisers.averaged`;
-        0: the network is what is trained.
-    resident : Resident, optional
+    settings : Settings, optional
+        Those of the optimiser are used when a training step is asked for.
+    resident : DeviceData, optional
         A stored subset on the device, from `to_device`. Then `train`, `validate` and `statistics` take rows
         of it, else the images (and labels) themselves.
     n_classes : int, optional
@@ -67,22 +52,18 @@ class Functions:
         that are no parameters of the network, trainable parameters that training does not use.
     """
 
-    def __init__(self, network, im_dim, batch_size, *, learning_rate=.1, L1_reg=0., L2_reg=0.,
-                 optimiser=optimisers.sgd, seed=0, augment=None, precision='float32', label_smoothing=0., average=0.,
-                 resident=None, n_classes=None):
-        self.augment, self.label_smoothing, self.average = augment, label_smoothing, average
-        self.network, self.im_dim, self.batch_size = network, tuple(im_dim), batch_size
-        self.L1_reg, self.L2_reg, self.resident, self.n_classes = L1_reg, L2_reg, resident, n_classes
-        backend.mode(precision)         # refuses others
-        self.precision = precision
-        self.rate = pytensor.shared(np.float32(learning_rate), name='learning_rate')
-        self.seed = pytensor.shared(np.uint32(seed), name='seed')
+    def __init__(self, network, im_dim, settings=None, *, resident=None, n_classes=None):
+        self.settings = settings or Settings()
+        self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
+        self.resident, self.n_classes = resident, n_classes
+        backend.mode(self.settings.precision)         # refuses others
+        self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
+        self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name           # PyTensor's own errors then say which one they mean
             backend.to_device(p, p.get_value(borrow=True))      # or each call would bring it there
-        self.optimiser = optimiser
 
     def _minibatch(self):
         """Inputs of a function on labelled images, and the images and labels that they stand for."""
@@ -153,24 +134,24 @@ class Functions:
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
-        x, share = self.augment.mixed(pixels(x), phase) if self.augment else (pixels(x), None)
+        x, share = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
         nll = losses.negative_log_likelihood(logits, y)
         if share is not None:
             nll = share * nll + (1 - share) * losses.negative_log_likelihood(logits, partner(y))
         entropy = losses.weighted_mean(nll, weights)
         cost = entropy
-        if self.label_smoothing:
-            cost = losses.weighted_mean(losses.smoothed(nll, logits, self.label_smoothing), weights)
-        if self.L1_reg:
-            cost = cost + np.float32(self.L1_reg) * losses.l1(self.network)
-        if self.L2_reg:
-            cost = cost + np.float32(self.L2_reg) * losses.l2(self.network)
+        if self.settings.label_smoothing:
+            cost = losses.weighted_mean(losses.smoothed(nll, logits, self.settings.label_smoothing), weights)
+        if self.settings.L1_reg:
+            cost = cost + np.float32(self.settings.L1_reg) * losses.l1(self.network)
+        if self.settings.L2_reg:
+            cost = cost + np.float32(self.settings.L2_reg) * losses.l2(self.network)
         trainable, gradients = self._gradients(cost, logits)
-        changes, state = self.optimiser(gradients, trainable, self.rate)
+        changes, state = self.settings.optimiser(gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
-        if self.average:
-            outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.average)
+        if self.settings.average:
+            outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.average)
             state = {**state, **more}
         return [*inputs, weights], outputs, changes, state
 
@@ -203,7 +184,7 @@ class Functions:
             del self.__dict__[name]
 
     def _function(self, inputs, outputs, **kwargs):
-        return backend.function(inputs, outputs, self.precision, **kwargs)
+        return backend.function(inputs, outputs, self.settings.precision, **kwargs)
 
     @cached_property
     def train(self):

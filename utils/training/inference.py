@@ -102,8 +102,8 @@ def test_outputs(functions, data, special_test=True):
     if special_test and views is not None:
         sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
         out['special'] = sums / (len(views) / len(data.test))
-    elif special_test and functions.augment:
-        changes = functions.augment.views(functions.im_dim)
+    elif special_test and functions.settings.augment:
+        changes = functions.settings.augment.views(functions.im_dim)
         sums = sum(linear_outputs(functions, data.test, view).astype(float) for view in changes)
         out['special'] = sums / len(changes)
     return out

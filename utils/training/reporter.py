@@ -2,7 +2,7 @@
 
 
 class NullReporter:
-    """Tells nobody. A reporter is told of every epoch and minibatch, see `utils.experiment.console.Console`."""
+    """Does nothing. A reporter is called at every epoch and minibatch, see `utils.experiment.console.Console`."""
 
     def epoch_begins(self, stage, epoch, n_epochs, n_images): pass
     def compiling(self, what): pass

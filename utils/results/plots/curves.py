@@ -3,6 +3,7 @@ import numpy as np
 
 from utils.results.plots.drawing import blank, figure
 from utils.training.rules import RULES
+from utils.training.trainer import STAGES
 
 
 @figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
@@ -26,16 +27,15 @@ def plot_curves(history, best=None, title='', rule='entropy'):
     drawing = blank(7.5, 4.5)
     axes = drawing.subplots()
     offset = 0
-    styles = {'train': ('tab:blue', '-', 'training'), 'retrain': ('tab:blue', '--', 'training, with validation images'),
-              'anneal': ('tab:cyan', '--', 'annealing')}
-    for stage, (colour, style, label) in styles.items():
-        rows = [row for row in history if row['stage'] == stage]
+    for k, stage in enumerate(STAGES.values()):
+        rows = [row for row in history if row['stage'] == stage.name]
         if not rows:
             continue
         # Retraining starts afresh, so its curve lies over the first one; annealing follows on it.
-        start = offset if stage == 'anneal' else 0
+        start = offset if stage.follows else 0
         axes.plot([start + row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows],
-                  style, color=colour, label=label, marker='.' if len(rows) < 40 else None)
+                  '--' if k else '-', color='tab:cyan' if stage.follows else 'tab:blue', label=stage.label,
+                  marker='.' if len(rows) < 40 else None)
         offset = rows[-1]['epoch']
     rows = [row for row in history if row['validation_cross_entropy'] is not None]
     if rows:

@@ -1,0 +1,72 @@
+"""What training is done with, as one thing that is handed to `Trainer` and `Functions`."""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from utils.training import optimisers, schedules
+from utils.training.augmentation import Augment
+from utils.training.rules import RULES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of `launch.test` that training takes as they are; optimiser and schedule with their own bound.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images per minibatch; fixed in the graph.
+    learning_rate : float
+    L1_reg, L2_reg : float
+        Factors of the sums of absolute values and of squares of the weights in the cost.
+    optimiser : callable
+        ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.training.optimisers`.
+    schedule : callable
+        ``schedule(epoch, n_epochs, figures) -> factor`` on the learning rate, see `utils.training.schedules`. Stage
+        retrain has the rates that stage train had, epoch by epoch.
+    augment : Augment, optional
+        Random changes of the training images.
+    precision : {'float32', 'tf32', 'bf16'}
+        Of convolutions and products, see `utils.backend.mode`.
+    label_smoothing : float in [0, 1)
+        See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
+    average : float in [0, 1)
+        Decay of the moving average of the trained parameters that the network is, see
+        `utils.training.optimisers.averaged`; 0: the network is what is trained.
+    seed : int
+        Of weights, order of images, dropout and noise, 0 to 2**32 - 1.
+    val : bool
+        Train without the validation images and validate after each epoch.
+    rule : {'entropy', 'error'}
+        Which epoch is kept, see `utils.training.rules`.
+    trainShared : bool
+        Keep the training images on the device, or read minibatches from the file as they are needed.
+    statistics_images : int
+        Sample size of `utils.training.inference.measure_statistics`.
+    show_test : bool
+        Also write down the test error of each epoch (it chooses nothing).
+
+    Raises
+    ------
+    ValueError
+        Another rule.
+    """
+    batch_size: int = 100
+    learning_rate: float = .1
+    L1_reg: float = 0.
+    L2_reg: float = 0.
+    optimiser: Callable = optimisers.sgd
+    schedule: Callable = schedules.constant
+    augment: Augment | None = None
+    precision: str = 'float32'
+    label_smoothing: float = 0.
+    average: float = 0.
+    seed: int = 0
+    val: bool = True
+    rule: str = 'entropy'
+    trainShared: bool = True
+    statistics_images: int = 5000
+    show_test: bool = False
+
+    def __post_init__(self):
+        if self.rule not in RULES:
+            raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {self.rule!r}")

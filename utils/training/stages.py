@@ -1,0 +1,41 @@
+"""The stages of the methodology, registered where they are written, in their order."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage, a method of `utils.training.trainer.Trainer`.
+
+    Attributes
+    ----------
+    name : str
+        Of the method; in histories, lines and files.
+    order_seed : int
+        Part of the seed of its orders of images. Never renumber: the figures of every run would change.
+    label : str
+        In figures.
+    follows : bool
+        Whether it goes on with the parameters of the stage before; else it begins anew.
+    """
+    name: str
+    order_seed: int
+    label: str
+    follows: bool = False
+
+
+STAGES: dict[str, Stage] = {}
+DONE = 'done'       # after the last stage
+
+
+def stage(order_seed: int, label: str, follows: bool = False):
+    """Decorator: a method is the next stage."""
+    def enter(method):
+        STAGES[method.__name__] = Stage(method.__name__, order_seed, label, follows)
+        return method
+    return enter
+
+
+def after(name: str) -> str:
+    """The name of the stage after one; `DONE` after the last."""
+    names = [*STAGES, DONE]
+    return names[names.index(name) + 1]
