@@ -22,11 +22,6 @@ DOCS = Path(__file__).parents[2] / 'docs'
 SMALL = dict(batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=1, verbose=0, report=False)
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def run(tiny_set, **options):
     return launch.test(**{**SMALL, 'dataset': tiny_set, 'savename': 'm.h5', **options})
 

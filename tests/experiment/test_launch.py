@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import lines_without_times, parameters_of, small
 
 import cnn
 import launch
@@ -13,35 +14,10 @@ import loaders
 import mlp
 from utils import rna
 from utils.experiment import wording
-from utils.experiment.console import Console
 from utils.files import models
 from utils.layer import Layer
 
 ROOT = Path(__file__).parents[2]
-SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
-             verbose=0, report=False)
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def small(tiny_set, **options):
-    return launch.test(**{**SMALL, 'dataset': tiny_set, 'savename': 'models/m.h5', **options})
-
-
-def lines_without_times(history):
-    return [{k: v for k, v in row.items() if k != 'seconds'} for row in history]
-
-
-def parameters_of(path):
-    return {k: v for k, v in models.load(path)[0]['arrays'].items() if k.startswith('parameters/')}
-
-
-def same_models(a, b):
-    a, b = parameters_of(a), parameters_of(b)
-    return list(a) == list(b) and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 def test_patience_ends_stage_train_and_is_recorded(tiny_set, capsys):
@@ -155,145 +131,6 @@ def test_a_network_of_a_script_by_its_name(tiny_set):
     assert small(tiny_set, network='mynets.py:Small').name.startswith('Small')
     with pytest.raises(ValueError, match="'mynets.py' has no class Smal"):
         small(tiny_set, network='mynets.py:Smal')
-
-
-# --------------------------------------------------------------------------------------- resuming
-
-class Interrupted(Exception):
-    pass
-
-
-@pytest.mark.parametrize('suffix, error, after', [
-    (suffix, error, after) for k, after in enumerate((1, 3, 5))
-    for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[::-1 if k % 2 else 1])])
-def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
-    options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
-    if suffix == '.h5':
-        options = {**MEANS, 'anneal_epochs': 2, 'save_every': 100}
-    whole = small(tiny_set, savename=f'whole{suffix}', **options)
-    assert len(whole.history) > after
-    epochs = []
-
-    def stop(row):
-        epochs.append(row)
-        if len(epochs) == after:
-            raise error
-    with pytest.raises(error):
-        small(tiny_set, savename=f'cut{suffix}', on_epoch=stop, **options)
-    assert len(models.load(f'cut{suffix}')[0]['history']) == after
-    resumed = launch.test(resume=f'cut{suffix}', verbose=0)
-    assert same_models(f'whole{suffix}', f'cut{suffix}')
-    assert lines_without_times(resumed.history) == lines_without_times(whole.history)
-    assert resumed.errors == whole.errors
-
-
-def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monkeypatch):
-    whole = small(tiny_set, savename='whole.h5', n_epochs=3)
-    calls = []
-    original = Console.minibatch
-
-    def minibatch(self, *args):
-        calls.append(1)
-        if len(calls) == 6:                 # the second minibatch of the second epoch
-            raise KeyboardInterrupt
-        original(self, *args)
-    with monkeypatch.context() as patch:
-        patch.setattr(Console, 'minibatch', minibatch)
-        with pytest.raises(KeyboardInterrupt):
-            small(tiny_set, savename='cut.h5', n_epochs=3)
-    assert len(models.load('cut.h5')[0]['history']) == 1
-    launch.test(resume='cut.h5', dataset=tiny_set, verbose=0)
-    assert same_models('whole.h5', 'cut.h5')
-    assert whole.epoch
-
-
-def test_a_finished_experiment_is_given_more_epochs(tiny_set):
-    small(tiny_set, savename='long.h5', n_epochs=4)
-    small(tiny_set, savename='short.h5', n_epochs=2)
-    launch.test(resume='short.h5', n_epochs=4, savename='longer.h5', verbose=0)
-    assert same_models('long.h5', 'longer.h5')
-    assert len([r for r in models.load('short.h5')[0]['history'] if r['stage'] == 'train']) == 2
-    launch.test(resume='long.h5', savename='copy.h5', verbose=0)
-    assert same_models('long.h5', 'copy.h5')
-
-
-@pytest.mark.parametrize('stop_after, changes, message', [
-    (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
-    (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
-    (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
-    (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3')])
-def test_fewer_epochs_than_are_done_are_refused_on_resuming(tiny_set, stop_after, changes, message):
-    def stop(row):
-        if (row['stage'], row['epoch']) == ('train', stop_after):
-            raise Interrupted
-    try:
-        small(tiny_set, n_epochs=3, anneal_epochs=2, on_epoch=stop)
-    except Interrupted:
-        pass
-    before, runs = Path('models/m.h5').read_bytes(), len(list(Path('models/m').iterdir()))
-    with pytest.raises(ValueError, match=message):
-        launch.test(resume='models/m.h5', verbose=0, **changes)
-    assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == runs
-
-
-def test_a_model_that_says_fewer_epochs_than_it_had_goes_on_and_says_what_is_true(tiny_set):
-    small(tiny_set, n_epochs=3)
-    state, config = models.load('models/m.h5')
-    models.save('models/m.h5', state, {**config, 'options': {**config['options'], 'n_epochs': 1, 'anneal_epochs': 0}})
-    assert launch.test(resume='models/m.h5', verbose=0).config['options']['n_epochs'] == 3
-    again = launch.test(resume='models/m.h5', anneal_epochs=2, verbose=0)
-    assert [row['stage'] for row in again.history].count('train') == 3
-    assert models.load('models/m.h5')[1]['options']['n_epochs'] == 3
-
-
-def test_more_epochs_of_stage_train_may_come_with_fewer_of_stage_anneal(tiny_set):
-    small(tiny_set, savename='long.h5', n_epochs=3, anneal_epochs=1)
-    small(tiny_set, n_epochs=2, anneal_epochs=2)
-    launch.test(resume='models/m.h5', n_epochs=3, anneal_epochs=1, verbose=0)
-    assert same_models('long.h5', 'models/m.h5')
-
-
-@pytest.mark.parametrize('changes, message', [
-    ({'learning_rate': .5}, 'trained with learning_rate=0.1, not 0.5'),
-    ({'network': 'A'}, "trained with network='MLP', not 'A'"),
-    ({'n_hidden': [9], 'seed': 3}, r'n_hidden=\[8\], not \[9\]; seed=0, not 3')])
-def test_what_decides_the_result_cannot_be_changed_on_resuming(tiny_set, changes, message):
-    small(tiny_set)
-    with pytest.raises(ValueError, match=message):
-        launch.test(resume='models/m.h5', **changes)
-
-
-def test_resuming_another_architecture_lists_the_names(tiny_set):
-    class MLP(mlp.MLP):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.body = self.fc
-            del self.fc
-
-        def __call__(self, x, phase):
-            return self.body(x, phase)
-    small(tiny_set)
-    before = Path('models/m.h5').read_bytes()
-    with pytest.raises(ValueError, match='missing: parameters/body.hidden0.W, .*; unexpected: .*parameters/fc.hidden0.W'):
-        launch.test(resume='models/m.h5', network=MLP, verbose=0)
-    assert Path('models/m.h5').read_bytes() == before
-
-
-def test_resuming_on_another_data_set_is_refused(tiny_set, tiny_originals, tmp_path):
-    small(tiny_set)
-    tiny_originals.images[0, 0, 0] ^= 1
-    other, = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, log=lambda *line: None)
-    tiny_originals.images[0, 0, 0] ^= 1
-    with pytest.raises(ValueError, match='was trained on another data set'):
-        launch.test(resume='models/m.h5', dataset=other, verbose=0)
-
-
-def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
-    small(tiny_set)
-    first = Path('models/m.h5').read_bytes()
-    small(tiny_set, seed=1, verbose=1)
-    assert Path('models/m.1.h5').read_bytes() == first
-    assert "'models/m.h5' was there already; it is now 'models/m.1.h5'" in capsys.readouterr().out
 
 
 # -------------------------------------------------------------------------------------- bad input
@@ -414,63 +251,3 @@ def test_nothing_is_said_about_a_missing_compiler(tiny_set):
 
 
 # --------------------------------------------------------------------- optimisers, schedules, averages
-
-MEANS = dict(optimiser='adamw', optimiser_args={'beta2': .99}, weight_decay=.01, clip_norm=1., learning_rate=.01,
-             schedule='cosine', schedule_args={'warmup': 1}, average=.9, label_smoothing=.1, n_epochs=3)
-
-
-def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
-    def stop(row):
-        if row['stage'] == 'retrain':
-            raise Interrupted
-    with pytest.raises(Interrupted):
-        small(tiny_set, savename='cut.h5', on_epoch=stop, **MEANS)
-    state, config = models.load('cut.h5')
-    assert {key: config['options'][key] for key in MEANS} == MEANS
-    assert {path.split('/')[1].split('.')[0] for path in state['arrays'] if path.startswith('optimiser/')} == {
-        'step', 'mean', 'square', 'averaged', 'trained'}
-    with pytest.raises(ValueError, match="was trained with optimiser='adamw', not 'adam'"):
-        launch.test(resume='cut.h5', optimiser='adam')
-    with pytest.raises(ValueError, match='n_epochs=5 the schedule'):
-        launch.test(resume='cut.h5', n_epochs=5, verbose=0)
-    assert len(list(Path('cut').glob('run-*'))) == 1
-
-
-def signs(gradients, parameters, rate, scale=1.):
-    """Steps by the sign of the gradient."""
-    return {p: p - scale * rate * (gradients[name] > 0) for name, p in parameters.items()}, {}
-
-
-def halves(epoch, n_epochs, figures):
-    return .5 ** epoch
-
-
-def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
-    result = small(tiny_set, optimiser=signs, optimiser_args={'scale': .5}, schedule=halves)
-    assert result.config['options']['optimiser'] == 'signs' and result.config['options']['schedule'] == 'halves'
-    assert [row['rate'] for row in result.history[:2]] == [.1, .05]
-    with pytest.raises(ValueError, match='a function of a script as optimiser, signs: pass it as optimiser='):
-        launch.test(resume='models/m.h5')
-    again = launch.test(resume='models/m.h5', optimiser=signs, schedule=halves, verbose=0)
-    assert again.test_error == result.test_error
-
-
-@pytest.mark.parametrize('options, message', [
-    ({'optimiser': 'sdg'}, 'optimiser must be one of sgd, rmsprop, adam, adamw or script.py:function.*mean sgd'),
-    ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
-    ({'optimiser': 'adam', 'momentum': .9}, "are of optimiser 'sgd', got 'adam'"),
-    ({'optimiser': 'adam', 'optimiser_args': {'beta': .9}}, "does not take 'beta' of optimiser_args; it takes beta1"),
-    ({'optimiser_args': {'beta1': .9}}, "optimiser 'sgd' does not take 'beta1' of optimiser_args; it takes nothing"),
-    ({'optimiser_args': .9}, 'optimiser_args must be a dict, got 0.9'),
-    ({'optimiser': 'adam', 'optimiser_args': {'beta1': 1.}}, r'beta1 of an optimiser must be a number in \[0, 1\)'),
-    ({'schedule': 'cosin'}, 'did you mean cosine'),
-    ({'schedule': 'step', 'schedule_args': {'patience': 2}}, "schedule 'step' does not take 'patience'"),
-    ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
-    ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
-    ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
-    ({'average': 1}, r'average must be a number in \[0, 1\), got 1'),
-    ({'label_smoothing': 1.}, r'label_smoothing must be a number in \[0, 1\), got 1.0')])
-def test_wrong_optimisers_and_schedules_are_refused(tiny_set, options, message):
-    with pytest.raises(ValueError, match=message):
-        small(tiny_set, **options)
-    assert not Path('models/m').exists()

@@ -21,11 +21,6 @@ SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50,
              verbose=0, report=False, savename='models/m.h5')
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def as_early_versions_saved(model):
     state, config = models.load(model)
     models.save(model, state, {key: value for key, value in config.items()

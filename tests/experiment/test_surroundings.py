@@ -20,11 +20,6 @@ OPTIONS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '50', '--n_epo
            '--no-report', '--statistics_images', '50']
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def command(*words, **environment):
     return [sys.executable, str(ROOT / 'launch.py'), *map(str, words)], {**os.environ, **environment}
 

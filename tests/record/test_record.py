@@ -21,11 +21,6 @@ SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50,
              verbose=0, report=False, savename='models/m.h5')
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def test_a_run_leaves_its_record(tiny_set):
     result = launch.test(**SMALL, dataset=tiny_set, seed=3)
     assert result.folder == Path('models/m/run-001')

@@ -10,11 +10,6 @@ SMALL = dict(network='MLP', n_hidden=[8], batch_size=50, statistics_images=50, a
              verbose=0, report=False, savename='models/m.h5')
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def test_what_is_not_there_is_said():
     with pytest.raises(ValueError, match=r'no_such_library is not installed: pip install -e ".\[search\]"'):
         trackers.needed('no_such_library', 'search')

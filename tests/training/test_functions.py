@@ -5,66 +5,19 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from own_network import SIDE, functions, linear, nested, network, straight, trainer
 
-import loaders
 from mlp import MLP
-from mlp.layers import Bias, FullyConnected, Hidden, Softmax
-from utils.files import models
-from utils.layer import Layer, flatten, parameter, parameters
+from mlp.layers import Bias, Hidden, Softmax
+from utils.layer import parameter
 from utils.results import inspection
-from utils.training import optimisers
-from utils.training.functions import Functions
 from utils.training.reporter import NullReporter
 from utils.training.settings import Settings
-from utils.training.state import without_aliases
 from utils.training.trainer import Trainer
-
-SIDE = (12, 12)
-
-
-@pytest.fixture
-def data(tiny_set):
-    with loaders.load(tiny_set) as data:
-        yield data
-
-
-def network(init, call):
-    """A network's class; `init` is called with it and a generator, `call` with it, images (n, 144) and the phase."""
-    class Mine(Layer):
-        __slots__ = ('slot',)
-
-        def __init__(self, rng):
-            init(self, rng)
-
-        def __call__(self, x, phase):
-            return call(self, flatten(x), phase)
-    return Mine
-
-
-def nested(self, rng):
-    self.layers = {'hidden': [[Hidden(144, 5, rng=rng)]]}
-    self.slot = Softmax(5, 3, rng=rng)
 
 
 def through(self, x, phase):
     return self.slot(self.layers['hidden'][0][0](x, phase), phase)
-
-
-def linear(self, rng):
-    self.out = Softmax(144, 3, rng=rng)
-
-
-def straight(self, x, phase):
-    return self.out(x, phase)
-
-
-def functions(init, call):
-    return Functions(network(init, call)(np.random.default_rng(0)), SIDE, Settings(6), n_classes=3)
-
-
-def trainer(data, init, call, reporter=None, **settings):
-    return Trainer(network(init, call), data,
-                   Settings(**{'batch_size': 20, 'statistics_images': 40, 'seed': 5, **settings}), reporter=reporter)
 
 
 class TestNestedNetworks:
@@ -228,64 +181,6 @@ class TestOutputsThatLookLikeProbabilities:
         assert self.warned(data, call) == []
 
 
-class TestModelsWithAParameterUnderTwoNames:
-    """As they were saved when a layer that two attributes have was counted twice."""
-
-    def test_are_still_restored(self, data):
-        def tied(self, rng):
-            self.first = Hidden(144, 144, rng=rng)
-            self.again = self.first
-            self.fc = FullyConnected(144, 3, [], rng=rng)
-
-        def twice(self, x, phase):
-            return self.fc(self.again(self.first(x, phase), phase), phase)
-
-        def make():
-            return trainer(data, tied, twice, optimiser=optimisers.momentum)
-        with make() as t:
-            t.train(1)
-            state = t.state()
-        old = {**state, **{group: state[group] | {
-            path.replace('first', 'again'): value for path, value in state[group].items()}
-            for group in ('arrays', 'kept', 'trained')}}
-        with make() as t:
-            t.restore(old)
-            assert {path: value.tobytes() for path, value in t.arrays().items()} == {
-                path: value.tobytes() for path, value in state['arrays'].items()}
-
-    def test_that_differ_are_not_taken_for_one(self, rng):
-        class Net(Layer):
-            def __init__(self):
-                self.a = self.b = Bias(2)
-        shapes = {name: p.type.shape for name, p in parameters(Net()).items()}
-        one, two = np.zeros(2, 'f'), np.ones(2, 'f')
-        assert list(without_aliases({'a.b': one, 'b.b': one, 'x.b': one}, shapes, Net())) == ['a.b', 'x.b']
-        assert list(without_aliases({'a.b': one, 'b.b': two}, shapes, Net())) == ['a.b', 'b.b']
-
-
-def test_a_layer_of_two_attributes_is_penalised_and_optimised_once(data):
-    def tied(self, rng):
-        linear(self, rng)
-        self.again = [self.out]
-    states = []
-    for init in (linear, tied):
-        with trainer(data, init, straight, L1_reg=.01, L2_reg=.02, optimiser=optimisers.clipped(optimisers.sgd, .1)) as t:
-            t.train(2)
-            states.append(t.state())
-    assert [row['train_cost'] for row in states[0]['history']] == [row['train_cost'] for row in states[1]['history']]
-    for path, value in states[0]['arrays'].items():
-        np.testing.assert_array_equal(states[1]['arrays'][path], value)
-
-
-def test_the_network_itself_as_its_attribute(rng):
-    def init(self, rng):
-        linear(self, rng)
-        self.me = self
-    f = functions(init, straight)
-    f.check()
-    assert list(f.parameters) == ['out.W', 'out.b']
-
-
 def test_checking_draws_and_changes_nothing(rng):
     f = functions(linear, lambda self, x, phase: self.out(x * phase.uniform(x) if phase.train else x, phase))
     before = f.parameters['out.W'].get_value()
@@ -314,26 +209,3 @@ def test_a_run_says_that_outputs_look_like_probabilities_and_refuses_others_befo
     with pytest.raises(ValueError, match=r'network Fewer must return linear outputs .*\(50, 2\)'):
         launch.test(network=Fewer, **{**options, 'savename': 'other.h5'})
     assert not list(tmp_path.glob('other*'))
-
-
-def test_a_model_saved_with_a_parameter_under_two_names_is_still_opened(tiny_set, tmp_path, monkeypatch):
-    import launch
-
-    class Tied(MLP):
-        def __init__(self, im_dim, n_classes, *, rng):
-            super().__init__(im_dim, n_classes, n_hidden=[5], rng=rng)
-            self.layers = [self.fc]
-    monkeypatch.chdir(tmp_path)
-    launch.test(network=Tied, dataset=tiny_set, n_epochs=1, anneal_epochs=1, batch_size=50, report=False, verbose=0,
-                savename='m.h5')
-    state, config = models.load('m.h5')
-    assert all('fc' in path for path in state['arrays'] if path != 'counter')
-    old = {**state, **{group: state[group] | {path.replace('fc', 'layers0'): value
-                                              for path, value in state[group].items() if 'fc' in path}
-                       for group in ('arrays', 'kept', 'trained')}}
-    models.save('old.h5', old, config)
-    images = np.arange(3 * 144, dtype=np.uint8).reshape(3, *SIDE)
-    np.testing.assert_array_equal(launch.predict('old.h5', images, network=Tied),
-                                  launch.predict('m.h5', images, network=Tied))
-    again = launch.test(resume='old.h5', network=Tied, n_epochs=2, verbose=0)
-    assert len(again.history) == 2 + again.epoch + 1

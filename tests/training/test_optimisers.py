@@ -7,7 +7,6 @@ import pytensor.tensor as pt
 import pytest
 import reference
 
-import loaders
 from mlp import MLP
 from utils import backend
 from utils.layer import parameter
@@ -168,12 +167,6 @@ def test_schedules_agree_with_pytorch(schedule, options):
 
 
 # ----------------------------------------------------------------------- in the training of a network
-
-@pytest.fixture
-def data(tiny_set):
-    with loaders.load(tiny_set) as data:
-        yield data
-
 
 def network(rng):
     return MLP((12, 12), 3, n_hidden=[16], batch_norm=True, p_drop=.3, rng=rng)

@@ -1,0 +1,7 @@
+"""Every test has a folder of its own to write in."""
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
