@@ -33,13 +33,15 @@ keep_compiled()
 import cnn
 import loaders
 import mlp
+from loaders.sample import write_csv
 from utils.experiment import evaluation, prediction, saved
 from utils.experiment.arguments import explicit
 from utils.experiment.context import Context
 from utils.experiment.experiment import Experiment
 from utils.experiment.result import Result
+from utils.files.locks import lock
+from utils.files.terminal import write_line
 from utils.studies import lr_finder, search as searches, sweeps
-from loaders.drawn_set import sample_set
 
 __all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point',
            'sample_set', 'search', 'sweep', 'test']
@@ -212,6 +214,23 @@ def _load(path):
             raise
         raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
                          f"loaders '{path}'") from None
+
+
+def sample_set(folder='datasets', say=write_line):
+    """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
+
+    FER2013 may not be redistributed. These faces are drawn from the facial action units of each emotion, see
+    `loaders.sample`; figures on them say nothing about photographs.
+    """
+    path = Path(folder) / 'sample_set2.h5'
+    if not path.exists():
+        say('Drawing sample faces; README.md tells how to get FER2013 in.')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(path):                  # another process may be at it
+            if not path.exists():
+                csv = write_csv(path.with_name('sample.csv'))
+                loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
+    return path
 
 
 CONTEXT = Context(test, NETWORKS, _load, sample_set)        # what utils may not import is handed down in this

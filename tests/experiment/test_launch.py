@@ -205,6 +205,14 @@ def test_predict_gives_probabilities_of_single_images_and_batches(tiny_set):
             launch.predict('models/m.h5', wrong)
 
 
+@pytest.mark.parametrize('batch_size', [0, -1, 2.5])
+def test_a_batch_size_that_is_none_is_refused_before_the_model_is_read(batch_size):
+    for use in (lambda: launch.predict('absent.h5', np.zeros((1, 12, 12), np.uint8), batch_size=batch_size),
+                lambda: launch.evaluate('absent.h5', 'absent_set.h5', batch_size=batch_size)):
+        with pytest.raises(ValueError, match='batch_size must be a whole number >= 1'):
+            use()
+
+
 # ------------------------------------------------------------------------------------ command line
 
 def shell(*arguments, **kwargs):

@@ -180,6 +180,11 @@ def test_processes_share_the_points_and_one_that_is_killed_is_replaced(tmp_path)
     assert sum('died (signal 9)' in line for line in said) == 1
 
 
+def test_a_worker_finds_the_project_from_any_folder():
+    code = workers.worker_command('launch', 'run_point_of_input')[2]
+    assert f'sys.path.insert(0, {str(ROOT)!r})' in code
+
+
 @pytest.mark.slow
 def test_processes_run_experiments(tiny_set):
     models = launch.sweep({'n_hidden': [[4], [8]]}, [0, 1], dataset=str(tiny_set), network=mlp.MLP, batch_size=50,
