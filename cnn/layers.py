@@ -14,9 +14,9 @@ Images are (n, height, width, channels) in the graph. Every layer here also has
 import numpy as np
 import pytensor.tensor as pt
 
-from mlp.layers import BatchNorm, Bias, Dropout, GaussianNoise
 from utils import ops, rna
 from utils.layer import Layer, attributes, entries, mean, parameter, sublayers
+from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise
 
 
 class _Pool(Layer):
@@ -91,7 +91,7 @@ class Conv(Layer):
             raise ValueError(f'the sides of filters must be odd, got {size!r}')
         pixels = self.size[0] * self.size[1]
         self.W = parameter(rna.glorot(rng, (*self.size, n_in, n_out), pixels * n_in, pixels * n_out, activation),
-                           penalised=True)
+                           regularizable=True)
         self.pool, self.border, self.activation = pool, border, activation
         self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')

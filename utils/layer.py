@@ -17,7 +17,7 @@ import pytensor.tensor as pt
 from utils import ops
 
 
-def parameter(value, *, trainable=True, penalised=False):
+def parameter(value, *, trainable=True, regularizable=False):
     """Make a shared variable of static shape.
 
     Parameters
@@ -26,12 +26,12 @@ def parameter(value, *, trainable=True, penalised=False):
         Its initial value, kept as `floatX`.
     trainable : bool
         Whether training changes it by its gradient; batch norm's statistics are parameters that are not.
-    penalised : bool
+    regularizable : bool
         Whether L1 and L2 terms count it: weights yes, biases no.
     """
     value = np.asarray(value, dtype=pytensor.config.floatX)
     shared = pytensor.shared(value, shape=value.shape)
-    shared.tag.trainable, shared.tag.penalised = trainable, penalised
+    shared.tag.trainable, shared.tag.regularizable = trainable, regularizable
     return shared
 
 
@@ -95,7 +95,7 @@ def _walk(layer):
     return found, others
 
 
-def parameters(layer, *, trainable=None, penalised=None):
+def parameters(layer, *, trainable=None, regularizable=None):
     """All parameters of a layer and the layers inside it, by name.
 
     A name is the path of attributes, ``conv1.norm.gamma``; entries of a list are numbered, ``hidden0.W``, those of a
@@ -105,7 +105,7 @@ def parameters(layer, *, trainable=None, penalised=None):
     Parameters
     ----------
     layer : Layer
-    trainable, penalised : bool, optional
+    trainable, regularizable : bool, optional
         Only parameters of which this is true or false.
 
     Returns
@@ -118,12 +118,12 @@ def parameters(layer, *, trainable=None, penalised=None):
         A shared variable that `parameter` has not made.
     """
     found = {name: p for name, p in _walk(layer)[0].items() if not isinstance(p, Layer)}
-    others = [name for name, p in found.items() if not {'trainable', 'penalised'} <= set(vars(p.tag))]
+    others = [name for name, p in found.items() if not {'trainable', 'regularizable'} <= set(vars(p.tag))]
     if others:
         raise ValueError(f'shared variables of layer {type(layer).__name__} must be made by utils.layer.parameter('
-                         f'value, trainable=..., penalised=...), got others as {listed(others)}')
+                         f'value, trainable=..., regularizable=...), got others as {listed(others)}')
     return {name: p for name, p in found.items()
-            if trainable in (None, p.tag.trainable) and penalised in (None, p.tag.penalised)}
+            if trainable in (None, p.tag.trainable) and regularizable in (None, p.tag.regularizable)}
 
 
 def sublayers(layer, kind=Layer):

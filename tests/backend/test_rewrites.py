@@ -15,6 +15,7 @@ import mlp
 from utils import backend, layer, ops, rna
 from utils.backend import rewrites
 from utils.cli.sample import SAMPLE_RUN
+from utils.layers import BatchNorm
 from utils.ops import winograd
 from utils.training import functions
 
@@ -151,7 +152,7 @@ def test_the_product_of_one_row(rng, n_in):
 
 def batch_norm_and_gradients(shape, rng):
     """Inputs, outputs and values of batch norm with its gradients, and what NumPy makes of them in float64."""
-    norm = mlp.layers.BatchNorm(shape[-1])
+    norm = BatchNorm(shape[-1])
     gamma = rng.uniform(.5, 2, shape[-1]).astype('float32')
     norm.gamma.set_value(gamma)
     x, g = (pt.tensor(dtype='float32', shape=shape) for _ in range(2))

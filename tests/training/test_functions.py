@@ -8,8 +8,9 @@ import pytest
 from own_network import SIDE, functions, linear, nested, network, straight, trainer
 
 from mlp import MLP
-from mlp.layers import Bias, Hidden, Softmax
+from mlp.layers import Hidden, Softmax
 from utils.layer import parameter
+from utils.layers import Bias
 from utils.results import inspection
 from utils.training.reporter import NullReporter
 from utils.training.settings import Settings

@@ -32,7 +32,7 @@ def problem():
 def run(optimiser, start, gradients, rates=RATES):
     """Parameters after each step; W decays, b does not."""
     names = ['W', 'b'][:len(start)]
-    variables = {name: parameter(v, penalised=v.ndim == 2) for name, v in zip(names, start)}
+    variables = {name: parameter(v, regularizable=v.ndim == 2) for name, v in zip(names, start)}
     inputs = {name: pt.tensor(dtype='float32', shape=v.shape) for name, v in zip(names, start)}
     rate = pt.scalar(dtype='float32')
     changes, state = optimiser(inputs, variables, rate)

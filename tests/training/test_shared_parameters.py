@@ -4,9 +4,10 @@ import numpy as np
 from own_network import SIDE, functions, linear, straight, trainer
 
 from mlp import MLP
-from mlp.layers import Bias, FullyConnected, Hidden
+from mlp.layers import FullyConnected, Hidden
 from utils.files import models
 from utils.layer import Layer, parameters
+from utils.layers import Bias
 from utils.training import optimisers
 from utils.training.state import without_aliases
 
@@ -46,7 +47,7 @@ class TestModelsWithAParameterUnderTwoNames:
         assert list(without_aliases({'a.b': one, 'b.b': two}, shapes, Net())) == ['a.b', 'b.b']
 
 
-def test_a_layer_of_two_attributes_is_penalised_and_optimised_once(data):
+def test_a_layer_of_two_attributes_is_regularised_and_optimised_once(data):
     def tied(self, rng):
         linear(self, rng)
         self.again = [self.out]

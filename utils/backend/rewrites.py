@@ -100,7 +100,7 @@ def winograd_convolutions(fgraph, node):
 
 # ------------------------------------------------------------------------ batch normalization
 #
-# What automatic differentiation leaves of the gradient of `mlp.layers.BatchNorm` becomes its closed form (Ioffe and
+# What automatic differentiation leaves of the gradient of `utils.layers.BatchNorm` becomes its closed form (Ioffe and
 # Szegedy 2015, section 3): two sums forward, two backward, one pass over the images for the gradient.
 
 # Below this many numbers nothing of it pays.

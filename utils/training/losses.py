@@ -49,9 +49,9 @@ def errors(logits, y):
 
 def l1(network):
     """Sum of the absolute values of all weights (biases, gamma and beta are not weights)."""
-    return sum(abs(W).sum(acc_dtype=W.dtype) for W in parameters(network, penalised=True).values())
+    return sum(abs(W).sum(acc_dtype=W.dtype) for W in parameters(network, regularizable=True).values())
 
 
 def l2(network):
     """Sum of the squares of all weights."""
-    return sum((W ** 2).sum(acc_dtype=W.dtype) for W in parameters(network, penalised=True).values())
+    return sum((W ** 2).sum(acc_dtype=W.dtype) for W in parameters(network, regularizable=True).values())

@@ -111,7 +111,7 @@ def adamw(gradients, parameters, rate, beta1=.9, beta2=.999, epsilon=1e-8, decay
     """
     updates, state = adam(gradients, parameters, rate, beta1, beta2, epsilon)
     for p in parameters.values():
-        if decay and p.tag.penalised:
+        if decay and p.tag.regularizable:
             updates[p] = updates[p] - rate * np.float32(decay) * p
     return updates, state
 
@@ -122,7 +122,7 @@ OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw}
 def decayed(optimiser, decay):
     """An optimiser that is given ``gradient + decay * W`` of weights W; biases, gamma and beta do not decay."""
     def optimise(gradients, parameters, rate):
-        return optimiser({name: gradients[name] + np.float32(decay) * p if p.tag.penalised else gradients[name]
+        return optimiser({name: gradients[name] + np.float32(decay) * p if p.tag.regularizable else gradients[name]
                           for name, p in parameters.items()}, parameters, rate)
     return optimise
 

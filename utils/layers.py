@@ -1,0 +1,117 @@
+"""Layers of every network.
+
+==================  ===========================================================================
+`Bias`              adds a bias per unit or filter
+`BatchNorm`         batch normalization per unit or filter
+`Dropout`           dropout
+`GaussianNoise`     noise on a linear output
+==================  ===========================================================================
+
+Each is called as ``layer(x, phase)``. A layer that has nothing to do returns `x` itself.
+"""
+import numpy as np
+import pytensor.tensor as pt
+
+from utils.layer import Layer, mean, parameter
+
+
+def probability(p, name):
+    try:
+        ok = 0 <= p < 1
+    except TypeError:
+        ok = False
+    if not ok:
+        raise ValueError(f'{name} must be a probability of dropping in [0, 1), got {p!r}')
+    return float(p)
+
+
+class Bias(Layer):
+    """Add a bias to each of the `n` units or filters of the last axis; it begins at 0."""
+
+    def __init__(self, n):
+        self.b = parameter(np.zeros(n))
+
+    def __call__(self, x, phase):
+        return x + self.b
+
+
+class BatchNorm(Layer):
+    """Batch normalization over all axes but the last, ``gamma * (x - mean) / sqrt(var + eps) + beta`` [1]_.
+
+    In training, mean and variance are the minibatch's. In every other pass they are the population's,
+    `mean` and `var`: an image is classified the same alone or among others. They are measured in a pass of
+    their own with the current weights (Alg. 2 of [1]_), which leaves dropout and noise as outside training:
+    they are the statistics of the network in use.
+
+    Parameters
+    ----------
+    n : int
+        Units or filters: gamma, beta, mean and var are (n,).
+    eps : float
+        Added to the variance.
+
+    References
+    ----------
+    .. [1] Ioffe and Szegedy (2015), Batch Normalization: Accelerating Deep Network Training by Reducing
+       Internal Covariate Shift, ICML, Alg. 1 and 2.
+    """
+
+    def __init__(self, n, eps=1e-5):
+        self.gamma, self.beta = parameter(np.ones(n)), parameter(np.zeros(n))
+        self.mean = parameter(np.zeros(n), trainable=False)
+        self.var = parameter(np.ones(n), trainable=False)
+        self.eps = eps
+
+    def __call__(self, x, phase):
+        m, v = self.mean, self.var
+        if phase.train or phase.share is not None:
+            axes = tuple(range(x.ndim - 1))
+            m = mean(x, axes)
+            v = mean((x - m) ** 2, axes)
+            if phase.share is not None:
+                size = int(np.prod(x.type.shape[:-1]))
+                unbiased = v * np.asarray(size / max(size - 1, 1), x.dtype)
+                share = pt.as_tensor(phase.share).astype(x.dtype)
+                rest = np.asarray(1, x.dtype) - share     # a share of 1 leaves nothing of the old value, to the bit
+                phase.updates[self.mean] = rest * self.mean + share * m
+                phase.updates[self.var] = rest * self.var + share * unbiased
+        return (x - m) * (self.gamma / pt.sqrt(v + np.asarray(self.eps, x.dtype))) + self.beta
+
+
+class Dropout(Layer):
+    """Dropout [1]_: a mask of zeros and ones in training, the probability of keeping in every other pass.
+
+    Parameters
+    ----------
+    p : float in [0, 1)
+        Probability of *dropping* a unit.
+
+    References
+    ----------
+    .. [1] Hinton et al. (2012), Improving neural networks by preventing co-adaptation of feature
+       detectors, arXiv 1207.0580; thesis 3.4.1.
+    """
+
+    def __init__(self, p, name='p_drop'):
+        self.p = probability(p, name)
+
+    def __call__(self, x, phase):
+        if self.p == 0:
+            return x
+        if phase.train:
+            return pt.switch(phase.uniform(x) >= np.asarray(self.p, x.dtype), x, np.asarray(0, x.dtype))
+        return x * np.asarray(1 - self.p, x.dtype)
+
+
+class GaussianNoise(Layer):
+    """Add normal noise of standard deviation `std` in training (thesis 3.4.3)."""
+
+    def __init__(self, std):
+        if not (np.isscalar(std) and std >= 0 and np.isfinite(std)):
+            raise ValueError(f'gaussian_std must be a standard deviation >= 0, got {std!r}')
+        self.std = float(std)
+
+    def __call__(self, x, phase):
+        if self.std == 0 or not phase.train:
+            return x
+        return x + np.asarray(self.std, x.dtype) * phase.normal(x)
