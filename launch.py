@@ -4,11 +4,14 @@
 validation images, anneal, test, save, plot. `predict` applies a saved model to images, `evaluate` tests it on a
 set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
 """
+
 # ruff: noqa: E402, I001
-if __name__ == '__main__':      # before all that is imported below, which help and errors do without
+if __name__ == '__main__':  # before all that is imported below, which help and errors do without
     import sys
+
     try:
         from utils.cli import main
+
         status = main()
     except KeyboardInterrupt:
         status = 130
@@ -17,17 +20,18 @@ if __name__ == '__main__':      # before all that is imported below, which help 
 from importlib.util import find_spec
 from pathlib import Path
 
-for _name in ('cnn', 'loaders', 'mlp', 'utils'):        # a file of the same name may come first in sys.path
+for _name in ('cnn', 'loaders', 'mlp', 'utils'):  # a file of the same name may come first in sys.path
     _spec = find_spec(_name)
     _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
     _ours = Path(__file__).resolve().parent / _name
     if _found and _found.resolve() not in (_ours, _ours / '__init__.py'):
-        raise ImportError(f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another "
-                          'folder')
+        raise ImportError(
+            f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another folder"
+        )
 
 from utils.process import keep_compiled, tune_malloc
 
-tune_malloc()       # both before JAX is loaded
+tune_malloc()  # both before JAX is loaded
 keep_compiled()
 
 import cnn
@@ -43,21 +47,74 @@ from utils.files.locks import lock
 from utils.files.terminal import write_line
 from utils.studies import lr_finder, search as searches, sweeps
 
-__all__ = ['Result', 'evaluate', 'open_model', 'predict', 'rate_range', 'read_config', 'run_point',
-           'sample_set', 'search', 'sweep', 'test']
+__all__ = [
+    'Result',
+    'evaluate',
+    'open_model',
+    'predict',
+    'rate_range',
+    'read_config',
+    'run_point',
+    'sample_set',
+    'search',
+    'sweep',
+    'test',
+]
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
 
 @explicit
-def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batch_size=100, n_hidden=None,
-         activation=None, batch_norm=None, p_drop=None, p_dropConv=None, gaussian_std=None, val=True,
-         trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
-         rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
-         momentum=0., nesterov=False, weight_decay=0., clip_norm=0., schedule='constant', schedule_args=None,
-         average=0., label_smoothing=0., augment=None, statistics_images=5000, precision='float32',
-         special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1,
-         name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):
+def test(
+    learning_rate=0.1,
+    L1_reg=0.0,
+    L2_reg=0.0,
+    n_epochs=10,
+    dataset=None,
+    batch_size=100,
+    n_hidden=None,
+    activation=None,
+    batch_norm=None,
+    p_drop=None,
+    p_dropConv=None,
+    gaussian_std=None,
+    val=True,
+    trainShared=True,
+    im_dim=None,
+    savename=None,
+    *,
+    network=cnn.A,
+    network_args=None,
+    seed=0,
+    rule='entropy',
+    patience=0,
+    retrain=True,
+    anneal_epochs=10,
+    optimiser='sgd',
+    optimiser_args=None,
+    momentum=0.0,
+    nesterov=False,
+    weight_decay=0.0,
+    clip_norm=0.0,
+    schedule='constant',
+    schedule_args=None,
+    average=0.0,
+    label_smoothing=0.0,
+    augment=None,
+    statistics_images=5000,
+    precision='float32',
+    special_test=True,
+    show_test=False,
+    resume=None,
+    accept_changed_network=False,
+    save_every=1,
+    name=None,
+    on_epoch=None,
+    verbose=1,
+    report=True,
+    track=None,
+    given=frozenset(),
+):
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Those of `n_hidden`, `activation`, `batch_norm`, `p_drop`, `p_dropConv` and `gaussian_std` that are not given are
@@ -203,7 +260,7 @@ def test(learning_rate=.1, L1_reg=0., L2_reg=0., n_epochs=10, dataset=None, batc
             return experiment.finish(errors)
 
 
-test.__test__ = False       # pytest would run it wherever it is imported
+test.__test__ = False  # pytest would run it wherever it is imported
 
 
 def _load(path):
@@ -212,8 +269,9 @@ def _load(path):
     except loaders.DataError as error:
         if not Path(path).is_file():
             raise
-        raise ValueError(f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m "
-                         f"loaders '{path}'") from None
+        raise ValueError(
+            f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m loaders '{path}'"
+        ) from None
 
 
 def sample_set(folder='datasets', say=write_line):
@@ -226,14 +284,14 @@ def sample_set(folder='datasets', say=write_line):
     if not path.exists():
         say('Drawing sample faces; README.md tells how to get FER2013 in.')
         path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(path):                  # another process may be at it
+        with lock(path):  # another process may be at it
             if not path.exists():
                 csv = write_csv(path.with_name('sample.csv'))
                 loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
     return path
 
 
-CONTEXT = Context(test, NETWORKS, _load, sample_set)        # what utils may not import is handed down in this
+CONTEXT = Context(test, NETWORKS, _load, sample_set)  # what utils may not import is handed down in this
 evaluate = CONTEXT.bind(evaluation.evaluate)
 open_model = CONTEXT.bind(saved.open_model)
 predict = CONTEXT.bind(prediction.predict)
@@ -249,4 +307,5 @@ sweep = CONTEXT.bind(sweeps.sweep)
 def main(arguments=None):
     """The command line, see `utils.cli`; returns the exit status."""
     from utils.cli import main
+
     return main(arguments)

@@ -1,4 +1,5 @@
 """Installation of symfer: ``pip install -e .``, with extras, see below."""
+
 import re
 from pathlib import Path
 
@@ -18,15 +19,34 @@ setup(
     packages=find_packages(include=['cnn', 'loaders', 'loaders.*', 'mlp', 'utils', 'utils.*']),
     package_data={'utils.results': ['*.jinja']},
     py_modules=['launch'],
-    install_requires=['pytensor>=3.0.7,<3.1', 'jax>=0.10', 'numpy>=2', 'h5py>=3.10', 'opencv-python-headless>=4.9',
-                      'matplotlib>=3.8', 'scipy>=1.12', 'scikit-learn>=1.4', 'PyYAML>=6', 'rich>=13',
-                      'Jinja2>=3.1'],
-    extras_require={'cuda12': ['jax[cuda12]>=0.10'], 'cuda13': ['jax[cuda13]>=0.10'],
-                    'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6', 'setuptools>=77'], 'fuzz': ['atheris>=3'],
-                    'search': ['optuna>=4'], 'ray': ['ray>=2.30'], 'tensorboard': ['tensorboardX>=2.6'],
-                    'mlflow': ['mlflow-skinny>=2.14']},
+    install_requires=[
+        'pytensor>=3.0.7,<3.1',
+        'jax>=0.10',
+        'numpy>=2',
+        'h5py>=3.10',
+        'opencv-python-headless>=4.9',
+        'matplotlib>=3.8',
+        'scipy>=1.12',
+        'scikit-learn>=1.4',
+        'PyYAML>=6',
+        'rich>=13',
+        'Jinja2>=3.1',
+    ],
+    extras_require={
+        'cuda12': ['jax[cuda12]>=0.10'],
+        'cuda13': ['jax[cuda13]>=0.10'],
+        'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6', 'setuptools>=77'],
+        'fuzz': ['atheris>=3'],
+        'search': ['optuna>=4'],
+        'ray': ['ray>=2.30'],
+        'tensorboard': ['tensorboardX>=2.6'],
+        'mlflow': ['mlflow-skinny>=2.14'],
+    },
     entry_points={'console_scripts': ['symfer=utils.cli:main']},
-    classifiers=['Private :: Do Not Upload', 'Programming Language :: Python :: 3',
-                 'Operating System :: POSIX :: Linux',
-                 'Topic :: Scientific/Engineering :: Image Recognition'],
+    classifiers=[
+        'Private :: Do Not Upload',
+        'Programming Language :: Python :: 3',
+        'Operating System :: POSIX :: Linux',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
 )

@@ -4,6 +4,7 @@ Each peer gets a virtual environment of its own in the project's folder, ``.venv
 decides the versions of another. Theano 1.0.5 needs Python 3.8 and, to be at its best, the development files of OpenBLAS
 (``apt install libopenblas-dev``).
 """
+
 import argparse
 import os
 import shutil
@@ -12,8 +13,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {'torch': ['torch==2.13.0', 'numpy'], 'keras': ['keras', 'jax', 'numpy'],
-            'theano': ['theano==1.0.5', 'numpy<1.20', 'scipy<1.6']}
+PACKAGES = {
+    'torch': ['torch==2.13.0', 'numpy'],
+    'keras': ['keras', 'jax', 'numpy'],
+    'theano': ['theano==1.0.5', 'numpy<1.20', 'scipy<1.6'],
+}
 
 
 def python(library):

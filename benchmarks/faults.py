@@ -6,6 +6,7 @@ being written. After each, every file must be whole: data sets are to the byte t
 and has lost no epoch that it had, the table of experiments can be read. Then the work goes on, and in the end it must
 have come to what an undisturbed process came to, to the bit.
 """
+
 # ruff: noqa: E402
 import argparse
 import os
@@ -14,7 +15,7 @@ import tempfile
 
 os.environ |= {'JAX_PLATFORMS': 'cpu', 'OPENBLAS_NUM_THREADS': '1', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
 CACHE = tempfile.TemporaryDirectory(prefix='symfer-faults-')
-os.environ['JAX_COMPILATION_CACHE_DIR'] = CACHE.name       # all processes compile the same few functions
+os.environ['JAX_COMPILATION_CACHE_DIR'] = CACHE.name  # all processes compile the same few functions
 
 import json
 import random
@@ -35,11 +36,28 @@ from utils.files import models
 from utils.record.table import TABLE, read_table
 from utils.training.trainer import STAGES as TRAINING
 
-ARGUMENTS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '40', '--statistics_images', '80',
-             '--n_epochs', '24', '--anneal_epochs', '8', '--momentum', '0.9', '--learning_rate', '0.02', '--no-report']
+ARGUMENTS = [
+    '--network',
+    'MLP',
+    '--n_hidden',
+    '8',
+    '--batch_size',
+    '40',
+    '--statistics_images',
+    '80',
+    '--n_epochs',
+    '24',
+    '--anneal_epochs',
+    '8',
+    '--momentum',
+    '0.9',
+    '--learning_rate',
+    '0.02',
+    '--no-report',
+]
 ENDS = {'kill -9': (signal.SIGKILL,), 'SIGTERM': (signal.SIGTERM,), 'Ctrl-C twice': (signal.SIGINT, signal.SIGINT)}
 STAGES = ('data', 'start', 'train', 'retrain', 'anneal', 'test and report')
-warnings.filterwarnings('ignore', 'os.fork')        # no thread of JAX runs before the fork
+warnings.filterwarnings('ignore', 'os.fork')  # no thread of JAX runs before the fork
 
 
 def begin(main, arguments, log):
@@ -62,6 +80,7 @@ def begin(main, arguments, log):
         status = 130
     except BaseException:
         import traceback
+
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -77,7 +96,7 @@ def wait(child, seconds=None, until=lambda: False):
             return os.waitstatus_to_exitcode(status)
         if (end is not None and time.monotonic() > end) or until():
             return None
-        time.sleep(.0005)
+        time.sleep(0.0005)
 
 
 def strike(child, end):
@@ -87,7 +106,7 @@ def strike(child, end):
             os.kill(child, number)
         except ProcessLookupError:
             break
-        time.sleep(.002)
+        time.sleep(0.002)
     return wait(child)
 
 
@@ -96,7 +115,7 @@ def stage_of(log):
     text = log.read_text(errors='replace') if log.exists() else ''
     if 'test error, whole' in text or 'drawing' in text:
         return 'test and report'
-    found = re.findall(rf"^({'|'.join(TRAINING)}) epoch \d+/\d+, ", text, re.M)
+    found = re.findall(rf'^({"|".join(TRAINING)}) epoch \d+/\d+, ', text, re.M)
     if not found:
         return 'start'
     return 'retrain' if found[-1] == 'train' and 'entropy point' in text else found[-1]
@@ -113,7 +132,7 @@ class Faults:
     def __init__(self, folder, seed, say):
         self.folder, self.rng, self.say = Path(folder), random.Random(seed), say
         self.kills, self.writing, self.ends = Counter(), Counter(), Counter()
-        self.problems, self.chains, self.identical, self.seconds = [], Counter(), Counter(), 0.
+        self.problems, self.chains, self.identical, self.seconds = [], Counter(), Counter(), 0.0
 
     def check(self, good, what):
         if not good:
@@ -133,8 +152,10 @@ class Faults:
         made = []
         for source in sources:
             start = time.monotonic()
-            self.check(wait(begin(loaders.__main__.main, [source, '--sets', 1, 2, 3, 4, '-o', folder], log)) == 0,
-                       'making data sets failed')
+            self.check(
+                wait(begin(loaders.__main__.main, [source, '--sets', 1, 2, 3, 4, '-o', folder], log)) == 0,
+                'making data sets failed',
+            )
             seconds = time.monotonic() - start
             made.append(sets_in(folder))
         while kills:
@@ -143,20 +164,22 @@ class Faults:
             self.chains['data'] += 1
             while kills:
                 child = begin(loaders.__main__.main, [sources[1], '--sets', 1, 2, 3, 4, '-o', folder], log)
-                at_write = self.rng.random() < .4
-                temporaries = lambda: list(folder.glob('.*.tmp'))       # noqa: E731
+                at_write = self.rng.random() < 0.4
+                temporaries = lambda: list(folder.glob('.*.tmp'))  # noqa: E731
                 status = wait(child, self.rng.uniform(0, 1.1 * seconds), temporaries if at_write else lambda: False)
                 if status is None and at_write:
-                    status = wait(child, self.rng.uniform(0, .05))
+                    status = wait(child, self.rng.uniform(0, 0.05))
                 if status is not None:
                     self.check(status == 0, f'making data sets ended with {status}')
                     break
                 self.struck('data', child, temporaries)
                 kills -= 1
                 for name in made[1]:
-                    self.check((folder / name).read_bytes() in (made[0][name], made[1][name]),
-                               f'{name} is neither the old nor the new file')
-                if self.rng.random() < .2:
+                    self.check(
+                        (folder / name).read_bytes() in (made[0][name], made[1][name]),
+                        f'{name} is neither the old nor the new file',
+                    )
+                if self.rng.random() < 0.2:
                     break
             status = wait(begin(loaders.__main__.main, [sources[1], '--sets', 1, 2, 3, 4, '-o', folder], log))
             same = status == 0 and sets_in(folder) == made[1]
@@ -184,7 +207,7 @@ class Faults:
         loaders.build(source, (2,), sets, validation=60, log=lambda line: None)
         data, log = sets / 'set2.h5', self.folder / 'train.log'
         start = time.monotonic()
-        for name in ('first', 'whole'):     # the first one fills the cache of compiled functions
+        for name in ('first', 'whole'):  # the first one fills the cache of compiled functions
             start = time.monotonic()
             model = self.folder / f'{name}{suffix}'
             status = wait(begin(launch.main, ['--dataset', data, '--savename', model, *ARGUMENTS], log))
@@ -194,11 +217,12 @@ class Faults:
         self.check(wanted == self.outcome(self.folder / f'first{suffix}'), 'two undisturbed runs differ')
         while kills:
             self.chains['training'] += 1
-            models = self.folder / f"chain{self.chains['training']}"
+            models = self.folder / f'chain{self.chains["training"]}'
             model, epochs, status, left = models / f'm{suffix}', 0, None, set()
             while status is None:
-                arguments = (['--resume', model] if model.exists() else
-                             ['--dataset', data, '--savename', model, *ARGUMENTS])
+                arguments = (
+                    ['--resume', model] if model.exists() else ['--dataset', data, '--savename', model, *ARGUMENTS]
+                )
                 child = begin(launch.main, arguments, log)
                 if not kills:
                     status = wait(child)
@@ -213,24 +237,25 @@ class Faults:
             self.check(status == 0, f'a resumed run ended with {status}: {log.read_text()[-500:]}')
             same = status == 0 and self.outcome(model) == wanted
             self.identical['training'] += same
-            self.check(same, f"chain {self.chains['training']} came to another end than an undisturbed run")
+            self.check(same, f'chain {self.chains["training"]} came to another end than an undisturbed run')
             shutil.rmtree(models)
 
     def aim(self, child, log, models, whole):
         """Wait for the moment to strike; the child's exit status if it ends before."""
         way = self.rng.random()
-        if way < .15:
+        if way < 0.15:
             return wait(child, self.rng.uniform(0, whole))
-        n, last = self.rng.randint(1, 9), self.rng.random() < .15
+        n, last = self.rng.randint(1, 9), self.rng.random() < 0.15
 
-        def arrived():      # after some epochs, now and then only at the very end
+        def arrived():  # after some epochs, now and then only at the very end
             text = log.read_bytes() if log.exists() else b''
             return b'test error' in text or (not last and text.count(b' images/s') >= n)
+
         status = wait(child, None, arrived)
-        if status is not None or way < .5:
-            return status if status is not None else wait(child, self.rng.uniform(0, .1))
-        status = wait(child, .5, lambda: any(models.glob('.m.*.part')))      # while the model is being written
-        return status if status is not None else wait(child, self.rng.uniform(0, .002))
+        if status is not None or way < 0.5:
+            return status if status is not None else wait(child, self.rng.uniform(0, 0.1))
+        status = wait(child, 0.5, lambda: any(models.glob('.m.*.part')))  # while the model is being written
+        return status if status is not None else wait(child, self.rng.uniform(0, 0.002))
 
     def still_whole(self, model, data, epochs):
         """Check all files after a strike; epochs in the model."""
@@ -256,22 +281,27 @@ class Faults:
     def outcome(self, model):
         """What a run came to: all arrays, the history without times, the errors."""
         state = models.load(model)[0]
-        arrays = {f'{group}/{name}': value.tobytes() for group in ('arrays', 'kept', 'trained')
-                  for name, value in (state[group] or {}).items()}
+        arrays = {
+            f'{group}/{name}': value.tobytes()
+            for group in ('arrays', 'kept', 'trained')
+            for name, value in (state[group] or {}).items()
+        }
         rows = [{k: v for k, v in row.items() if k != 'seconds'} for row in state['history']]
         runs = sorted(model.with_suffix('').glob('run-*'))
         result = json.loads((runs[-1] / 'result.json').read_text())
         return arrays, rows, {k: result.get(k) for k in ('status', 'epoch', 'errors')}
 
     def table(self):
-        lines = [f"{'stage':16} {'kills':>6} {'leaving half a file':>20}"]
+        lines = [f'{"stage":16} {"kills":>6} {"leaving half a file":>20}']
         lines += [f'{stage:16} {self.kills[stage]:6} {self.writing[stage]:20}' for stage in STAGES if self.kills[stage]]
-        lines.append(f"{'in all':16} {self.kills.total():6} {self.writing.total():20}")
+        lines.append(f'{"in all":16} {self.kills.total():6} {self.writing.total():20}')
         lines.append(', '.join(f'{n} x {what}' for what, n in sorted(self.ends.items())))
         for what in ('data', 'training'):
             if self.chains[what]:
-                lines.append(f'{what}: {self.chains[what]} chains of kills, {self.identical[what]} ended to the bit '
-                             'like an undisturbed process')
+                lines.append(
+                    f'{what}: {self.chains[what]} chains of kills, {self.identical[what]} ended to the bit '
+                    'like an undisturbed process'
+                )
         lines.append(f'files found damaged, epochs or rows lost, other problems: {len(self.problems)}')
         return '\n'.join(lines)
 
@@ -298,7 +328,7 @@ def main():
     parser = argparse.ArgumentParser(prog='python -m benchmarks.faults', description=__doc__.split('\n')[0])
     parser.add_argument('--kills', type=int, default=200)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--folder', help='where to work (default: the system\'s folder for temporary files)')
+    parser.add_argument('--folder', help="where to work (default: the system's folder for temporary files)")
     args = parser.parse_args()
     faults = run(args.kills, args.seed, args.folder)
     print(faults.table())

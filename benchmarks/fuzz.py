@@ -9,6 +9,7 @@ process, more than 5 seconds of the processor, more than 1 GiB, anything written
 Kinds: csv, archive, folder, set, model.h5, model.pkl. `coverage.csv` and `coverage.pkl` let atheris choose the
 mutations by the lines that they reach.
 """
+
 # ruff: noqa: E402
 import argparse
 import binascii
@@ -43,15 +44,60 @@ import loaders
 from loaders.sample import draw_faces, write_rows
 from utils.files import models
 
-SECONDS, MEMORY = 5, 1 << 30       # of the processor, so that a busy machine changes nothing
-WAIT = 90                           # seconds by the clock until a process is given up
-TELLING = [0, 1, 2, 7, 8, 16, 32, 64, 127, 128, 255, 256, 1000, 4096, 0x7fff, 0x8000, 0xffff, 1 << 20, 1 << 24,
-           0x7fffffff, 0x80000000, 0xffffffff, 1 << 40, (1 << 50) + 1, (1 << 63) - 1, (1 << 64) - 1]
-TEXTS = [b'-1', b'256', b'99999999999999999999', b'1e9', b'nan', b',', b'"', b'\n', b'\r', b'\0', b' ' * 50,
-         b'\xff\xfe', b'Training', b'PublicTest', b'emotion', b'pixels', b'../../etc/passwd', b'/etc/passwd']
+SECONDS, MEMORY = 5, 1 << 30  # of the processor, so that a busy machine changes nothing
+WAIT = 90  # seconds by the clock until a process is given up
+TELLING = [
+    0,
+    1,
+    2,
+    7,
+    8,
+    16,
+    32,
+    64,
+    127,
+    128,
+    255,
+    256,
+    1000,
+    4096,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    1 << 20,
+    1 << 24,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 40,
+    (1 << 50) + 1,
+    (1 << 63) - 1,
+    (1 << 64) - 1,
+]
+TEXTS = [
+    b'-1',
+    b'256',
+    b'99999999999999999999',
+    b'1e9',
+    b'nan',
+    b',',
+    b'"',
+    b'\n',
+    b'\r',
+    b'\0',
+    b' ' * 50,
+    b'\xff\xfe',
+    b'Training',
+    b'PublicTest',
+    b'emotion',
+    b'pixels',
+    b'../../etc/passwd',
+    b'/etc/passwd',
+]
 
 
 # --------------------------------------------------------------------------------- mutations
+
 
 def havoc(data, rng, others=()):
     """A mutation of bytes: one to eight changes, of any kind."""
@@ -67,37 +113,38 @@ def havoc(data, rng, others=()):
         elif kind in (2, 3):
             size = rng.choice((1, 2, 4, 8))
             value = (rng.choice(TELLING) + rng.choice((0, 0, -1, 1))) % (1 << 8 * size)
-            data[at:at + size] = value.to_bytes(size, rng.choice(('little', 'big')))
+            data[at : at + size] = value.to_bytes(size, rng.choice(('little', 'big')))
         elif kind == 4:
-            del data[at:at + rng.choice((1, 2, 8, 64, 1000))]
+            del data[at : at + rng.choice((1, 2, 8, 64, 1000))]
         elif kind == 5:
             data[at:at] = rng.choice(TEXTS)
         elif kind == 6:
-            piece = data[at:at + rng.choice((1, 4, 16, 256, 4096))]
+            piece = data[at : at + rng.choice((1, 4, 16, 256, 4096))]
             to = rng.randrange(len(data))
             data[to:to] = piece
         elif kind == 7:
-            piece = data[at:at + rng.choice((1, 4, 16, 256))]
+            piece = data[at : at + rng.choice((1, 4, 16, 256))]
             to = rng.randrange(len(data))
-            data[to:to + len(piece)] = piece
+            data[to : to + len(piece)] = piece
         elif kind == 8:
             del data[at:]
         elif kind == 9:
-            data[at:at + 16] = bytes(rng.choice((0, 255)) for _ in range(16))
+            data[at : at + 16] = bytes(rng.choice((0, 255)) for _ in range(16))
         elif others:
             other = rng.choice(others)
             start = rng.randrange(max(1, len(other)))
-            data[at:at + 256] = other[start:start + rng.choice((4, 64, 256, 4096))]
+            data[at : at + 256] = other[start : start + rng.choice((4, 64, 256, 4096))]
     return bytes(data)
 
 
 def lookup3(data):
     """Jenkins's lookup3, the checksum of HDF5's tables (H5_checksum_lookup3)."""
-    mask = 0xffffffff
+    mask = 0xFFFFFFFF
 
     def rot(x, k):
         return ((x << k) | (x >> (32 - k))) & mask
-    a = b = c = (0xdeadbeef + len(data)) & mask
+
+    a = b = c = (0xDEADBEEF + len(data)) & mask
     at, left = 0, len(data)
     while left > 12:
         x, y, z = struct.unpack_from('<III', data, at)
@@ -125,7 +172,7 @@ def hdf5_blocks(data):
         flags = data[at + 5]
         head = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
         size = 1 << (flags & 3)
-        length = int.from_bytes(data[at + head:at + head + size], 'little') + head + size
+        length = int.from_bytes(data[at + head : at + head + size], 'little') + head + size
         if length < 1 << 16:
             blocks.append((at, length))
         at = data.find(b'OHDR', at + 4)
@@ -143,8 +190,8 @@ def in_hdf5(data, rng, others):
             at, size = start + rng.randrange(4, max(5, length)), rng.choice((1, 1, 2, 4, 8))
             value = rng.choice((rng.randrange(256), rng.choice(TELLING))) % (1 << 8 * size)
             if at + size <= start + length:
-                data[at:at + size] = value.to_bytes(size, 'little')
-        data[start + length:start + length + 4] = lookup3(data[start:start + length]).to_bytes(4, 'little')
+                data[at : at + size] = value.to_bytes(size, 'little')
+        data[start + length : start + length + 4] = lookup3(data[start : start + length]).to_bytes(4, 'little')
     return bytes(data)
 
 
@@ -160,12 +207,23 @@ def in_zip(data, rng, others):
         for name in source.namelist():
             content = source.read(name)
             if name == chosen:
-                content = in_png(content, rng) if rng.random() < .5 else havoc(content, rng, others)
-            if name == chosen and rng.random() < .2:
-                name = rng.choice([
-                    '../' * 9 + 'tmp/x.png', '/x/y.png', 'a/../b/x.png', name + '/', name.upper(), 'train/.png',
-                    'train/happy/Training_99999999999999999999.png', 'x' * 5000 + '.png', 'a\0/a.png', './' + name,
-                    name.replace('/', '//')])
+                content = in_png(content, rng) if rng.random() < 0.5 else havoc(content, rng, others)
+            if name == chosen and rng.random() < 0.2:
+                name = rng.choice(
+                    [
+                        '../' * 9 + 'tmp/x.png',
+                        '/x/y.png',
+                        'a/../b/x.png',
+                        name + '/',
+                        name.upper(),
+                        'train/.png',
+                        'train/happy/Training_99999999999999999999.png',
+                        'x' * 5000 + '.png',
+                        'a\0/a.png',
+                        './' + name,
+                        name.replace('/', '//'),
+                    ]
+                )
             target.writestr(name, content, rng.choice((0, 8, 8, 12, 14)) if name == chosen else 8)
     return out.getvalue()
 
@@ -176,19 +234,20 @@ def in_png(data, rng, others=()):
         return havoc(data, rng, others)
     data, at, chunks = bytearray(data), 8, []
     while at + 12 <= len(data):
-        length = int.from_bytes(data[at:at + 4], 'big')
+        length = int.from_bytes(data[at : at + 4], 'big')
         chunks.append((at, length))
         at += 12 + length
     at, length = rng.choice(chunks)
     if length:
         where, size = at + 8 + rng.randrange(length), rng.choice((1, 1, 4))
-        data[where:where + size] = (rng.choice(TELLING) % (1 << 8 * size)).to_bytes(size, 'big')
-    body = bytes(data[at + 4:at + 8 + length])
-    data[at + 8 + length:at + 12 + length] = binascii.crc32(body).to_bytes(4, 'big')
+        data[where : where + size] = (rng.choice(TELLING) % (1 << 8 * size)).to_bytes(size, 'big')
+    body = bytes(data[at + 4 : at + 8 + length])
+    data[at + 8 + length : at + 12 + length] = binascii.crc32(body).to_bytes(4, 'big')
     return bytes(data)
 
 
 # -------------------------------------------------------------------------- good files to begin with
+
 
 def table(n=60, side=8):
     images, labels, usage = draw_faces(n, 5, 5)
@@ -242,21 +301,49 @@ def good_sets(folder):
     labels = (np.arange(60) % 3).astype(np.uint8)
     usage = np.repeat([0, 1, 2], [40, 10, 10]).astype(np.uint8)
     originals = loaders.Originals(images, labels, usage, np.arange(60, dtype=np.int32), ('a', 'b', 'c'))
-    path, = loaders.build(originals, (2,), folder, validation=10, log=lambda line: None)
+    (path,) = loaders.build(originals, (2,), folder, validation=10, log=lambda line: None)
     content = Path(path).read_bytes()
     return [content, resaved(path, ('earliest', 'v108')), resaved(path, ('latest', 'latest'))]
 
 
 def model_state():
     rng = np.random.default_rng(0)
-    arrays = {'parameters/fc.hidden0.W': rng.normal(size=(36, 4)).astype('f4'), 'parameters/fc.b': np.zeros(3, 'f4'),
-              'optimiser/velocity.fc.b': np.ones(3, 'f4'), 'counter': np.asarray(7, np.uint32)}
-    row = {'stage': 'train', 'epoch': 1, 'rate': .1, 'train_cost': 1.2, 'train_cross_entropy': 1.2,
-           'validation_error': 60., 'validation_cross_entropy': 1.1, 'test_error': None, 'images': 40, 'seconds': .1}
+    arrays = {
+        'parameters/fc.hidden0.W': rng.normal(size=(36, 4)).astype('f4'),
+        'parameters/fc.b': np.zeros(3, 'f4'),
+        'optimiser/velocity.fc.b': np.ones(3, 'f4'),
+        'counter': np.asarray(7, np.uint32),
+    }
+    row = {
+        'stage': 'train',
+        'epoch': 1,
+        'rate': 0.1,
+        'train_cost': 1.2,
+        'train_cross_entropy': 1.2,
+        'validation_error': 60.0,
+        'validation_cross_entropy': 1.1,
+        'test_error': None,
+        'images': 40,
+        'seconds': 0.1,
+    }
     state = {'arrays': arrays, 'kept': dict(arrays), 'trained': None, 'stage': 'train', 'epoch': 1, 'history': [row]}
-    config = {'options': {'network': 'MLP', 'n_hidden': [4], 'activation': 'relu', 'learning_rate': .1, 'seed': 0,
-                          'network_args': {}, 'precision': 'float32', 'augment': None}, 'fingerprint': 'ab' * 32,
-              'bundled_network': True, 'classes': ['a', 'b', 'c'], 'im_dim': [6, 6], 'data': 'set 2'}
+    config = {
+        'options': {
+            'network': 'MLP',
+            'n_hidden': [4],
+            'activation': 'relu',
+            'learning_rate': 0.1,
+            'seed': 0,
+            'network_args': {},
+            'precision': 'float32',
+            'augment': None,
+        },
+        'fingerprint': 'ab' * 32,
+        'bundled_network': True,
+        'classes': ['a', 'b', 'c'],
+        'im_dim': [6, 6],
+        'data': 'set 2',
+    }
     return state, config
 
 
@@ -265,19 +352,28 @@ def good_models(folder, suffix):
     models.save(path, *model_state())
     if suffix == '.pkl':
         from utils.files.pickles import read_pickle
+
         flat = read_pickle(path)
         return [path.read_bytes(), *(pickle.dumps(flat, protocol) for protocol in (2, 3, 4, 5))]
-    with h5py.File(path.with_name('old.h5'), 'w') as file:          # version 1
+    with h5py.File(path.with_name('old.h5'), 'w') as file:  # version 1
         state, config = model_state()
         file.attrs['format'], file.attrs['version'] = models.FORMAT, 1
-        for name, value in {**state['arrays'], 'config': json.dumps(config), 'progress': json.dumps(
-                {k: state[k] for k in ('stage', 'epoch', 'history')})}.items():
+        for name, value in {
+            **state['arrays'],
+            'config': json.dumps(config),
+            'progress': json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')}),
+        }.items():
             file.create_dataset(name, data=value, track_times=False)
-    return [path.read_bytes(), path.with_name('old.h5').read_bytes(), resaved(path, ('earliest', 'v108')),
-            resaved(path, ('latest', 'latest'))]
+    return [
+        path.read_bytes(),
+        path.with_name('old.h5').read_bytes(),
+        resaved(path, ('earliest', 'v108')),
+        resaved(path, ('latest', 'latest')),
+    ]
 
 
 # ------------------------------------------------------------------------------- hostile from scratch
+
 
 def hostile_hdf5(path, seed, rng, names):
     """A good HDF5 file in which one to three things were replaced by hostile ones."""
@@ -290,7 +386,7 @@ def hostile_hdf5(path, seed, rng, names):
                 group = file.require_group(parent) if parent else file
                 old = group.get(last) if isinstance(group.get(last, getlink=True), h5py.HardLink) else None
                 plain = isinstance(old, h5py.Dataset) and old.id.get_offset() and not old.external and old.size < 9999
-                data = old[()] if plain else None       # HDF5 crashes when it reads some of what was planted before
+                data = old[()] if plain else None  # HDF5 crashes when it reads some of what was planted before
                 if last in group:
                     del group[last]
                 _plant(file, group, last, data, rng)
@@ -325,7 +421,7 @@ def _plant(file, group, name, data, rng):
     elif kind == 9:
         group.create_dataset(name, shape[:4], h5py.ref_dtype)
     elif kind == 10:
-        group[name] = file                          # a loop of hard links
+        group[name] = file  # a loop of hard links
     elif kind == 11:
         others = [n for n in file if n != name]
         if others:
@@ -333,46 +429,84 @@ def _plant(file, group, name, data, rng):
     elif kind == 12:
         group[name] = np.dtype(rng.choice(('f4', 'S10')))
     elif kind == 13 and data is not None:
-        group.create_dataset(name, data=np.asarray(data).astype(rng.choice(('f8', 'i8', 'S20', 'c8', 'f2', '>f4')),
-                                                                casting='unsafe'))
+        group.create_dataset(
+            name, data=np.asarray(data).astype(rng.choice(('f8', 'i8', 'S20', 'c8', 'f2', '>f4')), casting='unsafe')
+        )
     elif kind == 14:
         group.create_dataset(name, data=rng.choice((np.nan, np.full((3, 3), np.inf, 'f4'), np.bytes_('{' * 5000))))
     else:
         for k in range(50):
             group = group.create_group(name if not k else 'x')
     for owner in (file, group):
-        if rng.random() < .2:
-            owner.attrs[rng.choice(('format', 'version', 'classes', 'name', 'crc32', 'transforms'))] = rng.choice((
-                'x' * 60000, 3, 2.5, np.zeros(100), np.array(['a'] * 300, 'S5'), 'symfer model',
-                np.bytes_('symfer model')))
+        if rng.random() < 0.2:
+            owner.attrs[rng.choice(('format', 'version', 'classes', 'name', 'crc32', 'transforms'))] = rng.choice(
+                (
+                    'x' * 60000,
+                    3,
+                    2.5,
+                    np.zeros(100),
+                    np.array(['a'] * 300, 'S5'),
+                    'symfer model',
+                    np.bytes_('symfer model'),
+                )
+            )
 
 
 def hostile_pickle(seeds, rng):
     """A pickle of a model with something planted in it, checksums made right for half of them."""
-    flat = pickle.loads(seeds[0])                   # noqa: S301  (made by this script)
+    flat = pickle.loads(seeds[0])  # noqa: S301  (made by this script)
     key = rng.choice(list(flat))
     laugh = ['x']
     for _ in range(40):
         laugh = (laugh, laugh)
-    flat[rng.choice((key, 'parameters/new', 'kept', ''))] = rng.choice((
-        None, 1e300, -1, [1], {'a': 1}, {1, 2}, 'text', b'bytes', np.zeros(2, object), np.zeros(2, 'f8'),
-        np.array('x'), np.zeros(3, [('a', 'f4')]), np.datetime64(3, 's'), laugh, np.zeros((2, 0)), np.complex64(1),
-        print, io.BytesIO, '{' * 3000, '[' * 100000, '{"stage": "train", "epoch": 1e999, "history": []}',
-        '{"options": {}}',
-        '{"options": {"batch_size": ' + '9' * 5000 + '}}'))
-    if rng.random() < .5:
-        plain = {k: v for k, v in flat.items() if isinstance(v, (str, np.ndarray)) and k not in ('format', 'checksums')
-                 and getattr(v, 'dtype', np.dtype('f4')).kind in 'fiu'}
+    flat[rng.choice((key, 'parameters/new', 'kept', ''))] = rng.choice(
+        (
+            None,
+            1e300,
+            -1,
+            [1],
+            {'a': 1},
+            {1, 2},
+            'text',
+            b'bytes',
+            np.zeros(2, object),
+            np.zeros(2, 'f8'),
+            np.array('x'),
+            np.zeros(3, [('a', 'f4')]),
+            np.datetime64(3, 's'),
+            laugh,
+            np.zeros((2, 0)),
+            np.complex64(1),
+            print,
+            io.BytesIO,
+            '{' * 3000,
+            '[' * 100000,
+            '{"stage": "train", "epoch": 1e999, "history": []}',
+            '{"options": {}}',
+            '{"options": {"batch_size": ' + '9' * 5000 + '}}',
+        )
+    )
+    if rng.random() < 0.5:
+        plain = {
+            k: v
+            for k, v in flat.items()
+            if isinstance(v, (str, np.ndarray))
+            and k not in ('format', 'checksums')
+            and getattr(v, 'dtype', np.dtype('f4')).kind in 'fiu'
+        }
         from utils.files.checksums import checksums
+
         flat['checksums'] = json.dumps(checksums(plain))
     content = pickle.dumps(flat, rng.choice((2, 3, 4, 5)))
-    return havoc(content, rng) if rng.random() < .5 else content
+    return havoc(content, rng) if rng.random() < 0.5 else content
 
 
 # ------------------------------------------------------------------------------------------- kinds
 
+
 class Kind:
     """A kind of file: good examples, a mutation, a reader and the errors that it may end in."""
+
     errors = (loaders.DataError,)
     suffix = ''
 
@@ -405,19 +539,28 @@ class Csv(Kind):
 class Archive(Kind):
     def good(self):
         csv = table(50)
-        self.bombs = [gzip.compress(b'emotion,pixels,Usage\n' + byte * size, 1) for byte, size in (
-            (b'0', 80 << 20), (b'\n', 80 << 20), (b' ', 1 << 20), (b',', 1 << 20), (b'0\n', 1 << 20))]
-        return [gzip.compress(csv), tarred(csv), tarred(csv, 'w:gz'), zipped({'fer2013.csv': csv}),
-                zipped(picture_files()), zipped({'a/train.csv': csv, 'a/test.csv': csv}, 0), tarred(csv, 'w:bz2'),
-                tarred(csv, 'w:xz')]
+        self.bombs = [
+            gzip.compress(b'emotion,pixels,Usage\n' + byte * size, 1)
+            for byte, size in ((b'0', 80 << 20), (b'\n', 80 << 20), (b' ', 1 << 20), (b',', 1 << 20), (b'0\n', 1 << 20))
+        ]
+        return [
+            gzip.compress(csv),
+            tarred(csv),
+            tarred(csv, 'w:gz'),
+            zipped({'fer2013.csv': csv}),
+            zipped(picture_files()),
+            zipped({'a/train.csv': csv, 'a/test.csv': csv}, 0),
+            tarred(csv, 'w:bz2'),
+            tarred(csv, 'w:xz'),
+        ]
 
     def mutate(self, rng):
         data, draw = rng.choice(self.seeds), rng.random()
-        if draw < .002:
+        if draw < 0.002:
             return rng.choice(self.bombs)
-        if draw < .3 and data[:2] == b'\x1f\x8b':
+        if draw < 0.3 and data[:2] == b'\x1f\x8b':
             return in_gzip(data, rng, self.seeds)
-        if draw < .5 and data[:2] == b'PK':
+        if draw < 0.5 and data[:2] == b'PK':
             return in_zip(data, rng, self.seeds)
         return havoc(data, rng, self.seeds)
 
@@ -447,18 +590,19 @@ class FolderOfImages(Kind):
             path, content, kind = self.path / name, self.files[name], rng.random()
             self.changed.append((path, content))
             self.remove(path)
-            if kind < .01:
+            if kind < 0.01:
                 os.mkfifo(path)
-            elif kind < .02:
+            elif kind < 0.02:
                 path.symlink_to(rng.choice(('/dev/zero', '/etc/passwd', 'nowhere', '..', name)))
-            elif kind < .03:
+            elif kind < 0.03:
                 path.mkdir()
-            elif kind < .05:
-                other = path.with_name(rng.choice(('.png', 'x' * 200 + '.png', 'a\nb.png',
-                                                   'Training_9999999999999999999.png')))
+            elif kind < 0.05:
+                other = path.with_name(
+                    rng.choice(('.png', 'x' * 200 + '.png', 'a\nb.png', 'Training_9999999999999999999.png'))
+                )
                 other.write_bytes(content)
                 self.changed.append((other, None))
-            elif kind < .4:
+            elif kind < 0.4:
                 path.write_bytes(in_png(content, rng, self.seeds))
             else:
                 path.write_bytes(havoc(content, rng, self.seeds))
@@ -474,18 +618,27 @@ class FolderOfImages(Kind):
 
 class Set(Kind):
     suffix = '.h5'
-    names = [*(f'{group}/{name}' for group in ('training', 'test', 'special_test')
-               for name in ('x', 'y', 'source', 'view', 'twin')),
-             'validation/rows', 'reduced_training/rows', 'training', 'test', 'validation']
+    names = [
+        *(
+            f'{group}/{name}'
+            for group in ('training', 'test', 'special_test')
+            for name in ('x', 'y', 'source', 'view', 'twin')
+        ),
+        'validation/rows',
+        'reduced_training/rows',
+        'training',
+        'test',
+        'validation',
+    ]
 
     def good(self):
         return good_sets(self.folder)
 
     def mutate(self, rng):
         draw = rng.random()
-        if draw < .4:
+        if draw < 0.4:
             return in_hdf5(rng.choice(self.seeds), rng, self.seeds)
-        if draw < .55:
+        if draw < 0.55:
             return hostile_hdf5(self.folder / 'planted.h5', rng.choice(self.seeds), rng, self.names)
         return havoc(rng.choice(self.seeds), rng, self.seeds)
 
@@ -499,8 +652,18 @@ class Set(Kind):
 
 class ModelHdf5(Set):
     errors = (models.ModelError,)
-    names = ['parameters/fc.hidden0.W', 'parameters/fc.b', 'counter', 'config', 'progress', 'checksums', 'kept/counter',
-             'parameters', 'kept', 'extra']
+    names = [
+        'parameters/fc.hidden0.W',
+        'parameters/fc.b',
+        'counter',
+        'config',
+        'progress',
+        'checksums',
+        'kept/counter',
+        'parameters',
+        'kept',
+        'extra',
+    ]
 
     def good(self):
         return good_models(self.folder, '.h5')
@@ -508,6 +671,7 @@ class ModelHdf5(Set):
     def read(self):
         import launch
         from utils.experiment import saved
+
         saved.load_model(launch.CONTEXT, self.path)
 
 
@@ -518,16 +682,23 @@ class ModelPickle(ModelHdf5):
         return good_models(self.folder, '.pkl')
 
     def mutate(self, rng):
-        if rng.random() < .3:
+        if rng.random() < 0.3:
             return hostile_pickle(self.seeds, rng)
         return havoc(rng.choice(self.seeds), rng, self.seeds)
 
 
-KINDS = {'csv': Csv, 'archive': Archive, 'folder': FolderOfImages, 'set': Set, 'model.h5': ModelHdf5,
-         'model.pkl': ModelPickle}
+KINDS = {
+    'csv': Csv,
+    'archive': Archive,
+    'folder': FolderOfImages,
+    'set': Set,
+    'model.h5': ModelHdf5,
+    'model.pkl': ModelPickle,
+}
 
 
 # -------------------------------------------------------------------------------------- the runs
+
 
 class Watch:
     """Tells, by Python's audit events, of what a reader writes, removes, runs or connects to."""
@@ -542,14 +713,28 @@ class Watch:
         if event == 'open':
             path, mode, flags = arguments
             if (isinstance(mode, str) and set(mode) & set('wax+')) or (
-                    isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+                isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            ):
                 self.seen.append(f'{event} {path!r} {mode}')
-        elif event == 'exec':           # the standard library imports text encodings when they are needed
+        elif event == 'exec':  # the standard library imports text encodings when they are needed
             if arguments[0].co_filename.startswith('<'):
                 self.seen.append(f'exec {arguments!r:.100}')
         elif event.split('.')[0] in ('subprocess', 'socket', 'shutil', 'pty') or event in (
-                'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.remove', 'os.rename', 'os.mkdir', 'os.rmdir',
-                'os.link', 'os.symlink', 'os.truncate', 'os.chmod', 'pickle.find_class', 'compile'):
+            'os.system',
+            'os.exec',
+            'os.posix_spawn',
+            'os.fork',
+            'os.remove',
+            'os.rename',
+            'os.mkdir',
+            'os.rmdir',
+            'os.link',
+            'os.symlink',
+            'os.truncate',
+            'os.chmod',
+            'pickle.find_class',
+            'compile',
+        ):
             self.seen.append(f'{event} {arguments!r:.100}')
 
 
@@ -570,7 +755,7 @@ def worker(kind, folder, seed, first, last, board, findings):
     """Read files `first` to `last`; `board` counts them where the parent can see it."""
     case = KINDS[kind](folder)
     case.count = 0
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)        # OpenCV and libpng tell of every image
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # OpenCV and libpng tell of every image
     if kind.startswith('model'):
         import launch  # noqa: F401  (before memory is limited)
     watch, counts = Watch(), Counter()
@@ -654,7 +839,7 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
             shared = mmap.mmap(-1, 64)
             board = memoryview(shared).cast('q')
             board[0] = first
-            part = min(n_files, first + 20_000)         # a fresh process now and then
+            part = min(n_files, first + 20_000)  # a fresh process now and then
             sys.stdout.flush()
             child = os.fork()
             if not child:
@@ -675,12 +860,12 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
                     break
                 if board[0] != seen:
                     seen, since = board[0], time.monotonic()
-                elif time.monotonic() - since > WAIT * (5 if board[0] == first else 1):     # it imports at first
-                    os.kill(child, signal.SIGKILL)      # blocked, or in a library that lets no alarm through
+                elif time.monotonic() - since > WAIT * (5 if board[0] == first else 1):  # it imports at first
+                    os.kill(child, signal.SIGKILL)  # blocked, or in a library that lets no alarm through
                     os.waitpid(child, 0)
                     died = 'no answer'
                     break
-                time.sleep(.02)
+                time.sleep(0.02)
             for k, name in enumerate(('loaded', 'refused', 'problems'), start=3):
                 total[name] += board[k]
             total['slowest'] = max(total['slowest'], board[2])
@@ -690,7 +875,7 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
                 continue
             number = board[0]
             first = number + 1
-            if board[6] and died != 'no answer':        # HDF5 crashed while the file was being made for it
+            if board[6] and died != 'no answer':  # HDF5 crashed while the file was being made for it
                 total['unmade'] += 1
                 continue
             suffix = KINDS[kind].suffix
@@ -701,13 +886,19 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
             if total['problems'] > 200:
                 say(f'{kind}: too many problems, the rest is left')
                 break
-    return {'files': first - total['unmade'], **{k: total[k] for k in ('loaded', 'refused', 'problems')},
-            'slowest': total['slowest'] / 1e6, 'memory': total['memory'] / 1024, 'seconds': time.perf_counter() - start}
+    return {
+        'files': first - total['unmade'],
+        **{k: total[k] for k in ('loaded', 'refused', 'problems')},
+        'slowest': total['slowest'] / 1e6,
+        'memory': total['memory'] / 1024,
+        'seconds': time.perf_counter() - start,
+    }
 
 
 def coverage(kind, n_files, seed):
     """Atheris's own mutations, led by the lines of the reader that they reach. Ends the process."""
     import atheris
+
     with atheris.instrument_imports(include=['utils.files', 'loaders']):
         for name in list(sys.modules):
             if name.startswith('utils.files') or name.partition('.')[0] == 'loaders':
@@ -736,9 +927,21 @@ def coverage(kind, n_files, seed):
             watch.on = False
         if watch.seen:
             raise RuntimeError(f'reached out: {watch.seen[:3]}')
-    atheris.Setup([sys.argv[0], f'-atheris_runs={n_files}', f'-seed={seed + 1}', f'-timeout={WAIT}',
-                   '-rss_limit_mb=1500', '-max_len=40000', '-print_final_stats=1', f'-artifact_prefix={folder}/',
-                   str(seeds)], one)
+
+    atheris.Setup(
+        [
+            sys.argv[0],
+            f'-atheris_runs={n_files}',
+            f'-seed={seed + 1}',
+            f'-timeout={WAIT}',
+            '-rss_limit_mb=1500',
+            '-max_len=40000',
+            '-print_final_stats=1',
+            f'-artifact_prefix={folder}/',
+            str(seeds),
+        ],
+        one,
+    )
     atheris.Fuzz()
 
 
@@ -752,18 +955,21 @@ def main():
     args = parser.parse_args()
     unknown = set(args.kinds) - {*KINDS, 'coverage.csv', 'coverage.pkl'}
     if unknown:
-        parser.error(f"unknown kind {min(unknown)}: expected {', '.join(KINDS)}, coverage.csv or coverage.pkl")
+        parser.error(f'unknown kind {min(unknown)}: expected {", ".join(KINDS)}, coverage.csv or coverage.pkl')
     if args.only is not None:
         return again(args.kinds[0], args.only, args.seed)
-    print(f"{'kind':10} {'files':>8} {'loaded':>8} {'refused':>8} {'problems':>8} {'slowest s':>9} {'MiB':>6} {'s':>7}")
+    print(f'{"kind":10} {"files":>8} {"loaded":>8} {"refused":>8} {"problems":>8} {"slowest s":>9} {"MiB":>6} {"s":>7}')
     bad = 0
     for kind in args.kinds:
         if kind.startswith('coverage.'):
             coverage(kind[9:], args.files, args.seed)
         out = fuzz(kind, args.files, args.seed, args.findings)
         bad += out['problems']
-        print(f"{kind:10} {out['files']:8} {out['loaded']:8} {out['refused']:8} {out['problems']:8} "
-              f"{out['slowest']:9.2f} {out['memory']:6.0f} {out['seconds']:7.0f}", flush=True)
+        print(
+            f'{kind:10} {out["files"]:8} {out["loaded"]:8} {out["refused"]:8} {out["problems"]:8} '
+            f'{out["slowest"]:9.2f} {out["memory"]:6.0f} {out["seconds"]:7.0f}',
+            flush=True,
+        )
     return bool(bad)
 
 

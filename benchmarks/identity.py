@@ -6,6 +6,7 @@
 Four runs: the sample run (network A at a quarter of its width, short), MLP, and narrow A and C with dropout, batch norm
 and augmentation. Both revisions have to run on one machine: another processor rounds differently.
 """
+
 import argparse
 import csv
 import hashlib
@@ -19,16 +20,52 @@ from launch import test
 
 SHORT = dict(batch_size=50, n_epochs=3, anneal_epochs=1, statistics_images=500, report=False, verbose=0, seed=3)
 RUNS = {
-    'sample': dict(network_args={'width': .25}, p_dropConv=[0., .1, .1, .2], n_hidden=[256], batch_norm=True,
-                   p_drop=.5),
-    'mlp': dict(network='MLP', n_hidden=[32, 16], batch_norm=True, p_drop=.5, p_dropConv=None, gaussian_std=.1,
-                momentum=.9, nesterov=True, L2_reg=1e-4, learning_rate=.02, rule='error'),
-    'a': dict(network='A', network_args={'width': 1 / 16}, n_hidden=[32], batch_norm=True, p_drop=.5,
-              augment={'mirror': .5, 'rotation': 10., 'shift': .1, 'zoom': .1, 'crop': 40, 'mixup': .2, 'erase': .3},
-              average=.99, label_smoothing=.1, optimiser='adam', learning_rate=.01, schedule='cosine'),
-    'c': dict(network='C', network_args={'width': 1 / 16}, n_hidden=[24], batch_norm=True, p_drop=.5, gaussian_std=.05,
-              augment={'mirror': .5, 'brightness': .2, 'contrast': .2}, L1_reg=1e-5, clip_norm=1., momentum=.9,
-              weight_decay=1e-4, learning_rate=.05, trainShared=False, n_epochs=2)}
+    'sample': dict(
+        network_args={'width': 0.25}, p_dropConv=[0.0, 0.1, 0.1, 0.2], n_hidden=[256], batch_norm=True, p_drop=0.5
+    ),
+    'mlp': dict(
+        network='MLP',
+        n_hidden=[32, 16],
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=None,
+        gaussian_std=0.1,
+        momentum=0.9,
+        nesterov=True,
+        L2_reg=1e-4,
+        learning_rate=0.02,
+        rule='error',
+    ),
+    'a': dict(
+        network='A',
+        network_args={'width': 1 / 16},
+        n_hidden=[32],
+        batch_norm=True,
+        p_drop=0.5,
+        augment={'mirror': 0.5, 'rotation': 10.0, 'shift': 0.1, 'zoom': 0.1, 'crop': 40, 'mixup': 0.2, 'erase': 0.3},
+        average=0.99,
+        label_smoothing=0.1,
+        optimiser='adam',
+        learning_rate=0.01,
+        schedule='cosine',
+    ),
+    'c': dict(
+        network='C',
+        network_args={'width': 1 / 16},
+        n_hidden=[24],
+        batch_norm=True,
+        p_drop=0.5,
+        gaussian_std=0.05,
+        augment={'mirror': 0.5, 'brightness': 0.2, 'contrast': 0.2},
+        L1_reg=1e-5,
+        clip_norm=1.0,
+        momentum=0.9,
+        weight_decay=1e-4,
+        learning_rate=0.05,
+        trainShared=False,
+        n_epochs=2,
+    ),
+}
 
 
 def digests(folder, name, dataset):
@@ -36,14 +73,21 @@ def digests(folder, name, dataset):
     model = folder / f'{name}.h5'
     result = test(**{**SHORT, 'dataset': dataset, 'savename': str(model), **RUNS[name]})
     with open(result.folder / 'history.csv', newline='', encoding='utf-8') as file:
-        rows = [{key: value for key, value in row.items() if key not in ('seconds', 'images_per_second')}
-                for row in csv.DictReader(file)]
-    out = {'history': hashlib.sha256(json.dumps(rows).encode()).hexdigest(), 'test_error': repr(result.test_error),
-           'special_test_error': repr(result.special_test_error)}
+        rows = [
+            {key: value for key, value in row.items() if key not in ('seconds', 'images_per_second')}
+            for row in csv.DictReader(file)
+        ]
+    out = {
+        'history': hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+        'test_error': repr(result.test_error),
+        'special_test_error': repr(result.special_test_error),
+    }
     with h5py.File(model) as file:
+
         def visit(path, item):
             if isinstance(item, h5py.Dataset) and item.dtype.kind in 'fiu':
                 out[path] = hashlib.sha256(item[()].tobytes()).hexdigest()
+
         file.visititems(visit)
     return out
 
@@ -60,8 +104,12 @@ def main():
     if not args.compare:
         return 0
     other = json.loads((args.compare / 'identity.json').read_text(encoding='utf-8'))
-    different = [f'{name}: {key}' for name in out for key in sorted({*out[name], *other.get(name, {})})
-                 if out[name].get(key) != other.get(name, {}).get(key)]
+    different = [
+        f'{name}: {key}'
+        for name in out
+        for key in sorted({*out[name], *other.get(name, {})})
+        if out[name].get(key) != other.get(name, {}).get(key)
+    ]
     print('\n'.join(different) if different else f'identical: {", ".join(out)}')
     return 1 if different else 0
 

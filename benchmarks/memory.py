@@ -5,6 +5,7 @@
 3. A set larger than the memory that the process may use: with `trainShared=False` it trains, with `trainShared=True`
    the error says what to do.
 """
+
 import argparse
 import csv
 import gc
@@ -33,14 +34,17 @@ def memory(what='VmRSS'):
 def small_set(folder):
     import loaders
     from loaders.sample import write_csv
-    return loaders.build(write_csv(Path(folder) / 'small.csv', 400, 30, 30), (1,), folder, validation=100,
-                         log=lambda line: None)[0]
+
+    return loaders.build(
+        write_csv(Path(folder) / 'small.csv', 400, 30, 30), (1,), folder, validation=100, log=lambda line: None
+    )[0]
 
 
 def long_run(epochs, every, say=print, path=None):
     """Memory (MiB) by epoch of one long run, checkpoints, record and histograms included: a list of (epoch, MiB)."""
     import launch
     import mlp
+
     seen = []
 
     def on_epoch(row):
@@ -48,9 +52,18 @@ def long_run(epochs, every, say=print, path=None):
             gc.collect()
             seen.append((row['epoch'], memory()))
             say(f'epoch {seen[-1][0]:5}  {seen[-1][1]:8.1f} MiB')
+
     with tempfile.TemporaryDirectory() as folder:
-        launch.test(network=mlp.MLP, dataset=small_set(folder), savename=Path(folder) / 'm.h5', n_epochs=epochs,
-                    anneal_epochs=0, retrain=False, on_epoch=on_epoch, **SMALL)
+        launch.test(
+            network=mlp.MLP,
+            dataset=small_set(folder),
+            savename=Path(folder) / 'm.h5',
+            n_epochs=epochs,
+            anneal_epochs=0,
+            retrain=False,
+            on_epoch=on_epoch,
+            **SMALL,
+        )
     if path:
         with open(path, 'w', newline='') as file:
             csv.writer(file).writerows([('epoch', 'MiB'), *seen])
@@ -63,12 +76,21 @@ def many_runs(runs, say=print):
 
     import cnn
     import launch
+
     seen = []
     with tempfile.TemporaryDirectory() as folder:
         data = small_set(folder)
         for k in range(runs):
-            launch.test(network=cnn.A, network_args={'width': .25}, dataset=data, savename=Path(folder) / f'{k}.h5',
-                        n_epochs=1, anneal_epochs=1, seed=k, **SMALL)
+            launch.test(
+                network=cnn.A,
+                network_args={'width': 0.25},
+                dataset=data,
+                savename=Path(folder) / f'{k}.h5',
+                n_epochs=1,
+                anneal_epochs=1,
+                seed=k,
+                **SMALL,
+            )
             gc.collect()
             arrays = jax.live_arrays()
             seen.append((memory(), len(arrays), sum(a.nbytes for a in arrays) / 1024))
@@ -79,6 +101,7 @@ def many_runs(runs, say=print):
 def large_set(path, n):
     """A set of n grey training images of 48x48 that takes no disk space, and 60 test images."""
     from loaders import hdf5
+
     classes = ('a', 'b', 'c')
     with h5py.File(path, 'w', libver=hdf5.CHECKSUMMED) as file:
         texts = dict(format=hdf5.FORMAT, name='large', classes=classes, fingerprint='0' * 64, layout='made up')
@@ -87,11 +110,16 @@ def large_set(path, n):
             group = file.create_group(name)
             group.attrs['transforms'] = hdf5.encode(('identity',))
             for column, dtype in hdf5.COLUMNS.items():
-                values = np.arange(m) % 3 if column == 'y' else np.arange(m) if column == 'source' else np.full(
-                    m, (name == 'test') * 1 if column == 'usage' else 0)
+                values = (
+                    np.arange(m) % 3
+                    if column == 'y'
+                    else np.arange(m)
+                    if column == 'source'
+                    else np.full(m, (name == 'test') * 1 if column == 'usage' else 0)
+                )
                 group[column] = values.astype(dtype)
             x = group.create_dataset('x', (m, 48, 48), np.uint8)
-            x[m - 1] = 128                  # the file has its full length, and no more blocks than that
+            x[m - 1] = 128  # the file has its full length, and no more blocks than that
     return path
 
 
@@ -102,14 +130,25 @@ def one_epoch(path, shared, limit):
 
     import launch
     import mlp
+
     jax.block_until_ready(jnp.zeros(3) + 1)
     before = memory('RssAnon')
-    used = int(memory('VmData') * 2 ** 20)
-    resource.setrlimit(resource.RLIMIT_DATA, (used + limit * 2 ** 20, -1))
+    used = int(memory('VmData') * 2**20)
+    resource.setrlimit(resource.RLIMIT_DATA, (used + limit * 2**20, -1))
     try:
-        launch.test(network=mlp.MLP, dataset=path, savename=Path(path).with_name(f'{shared}.h5'), val=False, n_epochs=1,
-                    anneal_epochs=0, trainShared=shared, batch_norm=False, p_drop=0., **{**SMALL, 'batch_size': 500})
-        print(f"trained; anonymous memory {before:.0f} -> {memory('RssAnon'):.0f} MiB")
+        launch.test(
+            network=mlp.MLP,
+            dataset=path,
+            savename=Path(path).with_name(f'{shared}.h5'),
+            val=False,
+            n_epochs=1,
+            anneal_epochs=0,
+            trainShared=shared,
+            batch_norm=False,
+            p_drop=0.0,
+            **{**SMALL, 'batch_size': 500},
+        )
+        print(f'trained; anonymous memory {before:.0f} -> {memory("RssAnon"):.0f} MiB')
     except MemoryError as error:
         print(f'MemoryError: {error}')
 
@@ -119,11 +158,16 @@ def larger_than_memory(images, limit, say=print):
     out = {}
     with tempfile.TemporaryDirectory() as folder:
         path = large_set(Path(folder) / 'large.h5', images)
-        say(f'set of {images * 2304 / 2 ** 20:.0f} MiB, {limit} MiB may be used')
+        say(f'set of {images * 2304 / 2**20:.0f} MiB, {limit} MiB may be used')
         for shared in (False, True):
             command = [sys.executable, '-m', 'benchmarks.memory', '--epoch', str(path), str(shared), str(limit)]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
-                                  env={**os.environ, 'SYMFER_MALLOC': '0'})
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                cwd=Path(__file__).parent.parent,
+                env={**os.environ, 'SYMFER_MALLOC': '0'},
+            )
             out[shared] = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
             say(f'trainShared={shared}: {out[shared]}')
     return out
@@ -141,9 +185,11 @@ def main():
     if args.epoch:
         return one_epoch(args.epoch[0], args.epoch[1] == 'True', int(args.epoch[2]))
     seen = long_run(args.epochs, max(1, args.epochs // 40), path=args.csv)
-    tail = seen[len(seen) // 4:]
-    print(f'{args.epochs} epochs: {tail[0][1]:.1f} MiB at epoch {tail[0][0]}, {tail[-1][1]:.1f} MiB at epoch '
-          f'{tail[-1][0]}, at most {max(m for _, m in seen):.1f} MiB')
+    tail = seen[len(seen) // 4 :]
+    print(
+        f'{args.epochs} epochs: {tail[0][1]:.1f} MiB at epoch {tail[0][0]}, {tail[-1][1]:.1f} MiB at epoch '
+        f'{tail[-1][0]}, at most {max(m for _, m in seen):.1f} MiB'
+    )
     many_runs(args.runs)
     larger_than_memory(args.images, args.limit)
 

@@ -7,6 +7,7 @@ the machine does falls on all of them alike. Given are medians over the turns an
 A peer runs under this interpreter if it has the peer's library, or else in the environment that
 `python -m benchmarks.environments` made for it; without either it is left out, with a line.
 """
+
 import argparse
 import json
 import os
@@ -32,25 +33,33 @@ REWRITES = [name for name in ENGINES if name.startswith(OURS)]
 
 def cases(selection, device_precisions):
     """The cases of some of the selections."""
+
     def case(network='A', variant='both', side=48, batch=100, train=True, images=1000):
         return Case(network=network, variant=variant, side=side, batch=batch, images=images, train=train)
 
     lists = {
         'quick': [case()],
-        'networks': [*(case(variant=v) for v in ('plain', 'dropout', 'bn', 'both')), case(side=42),
-                     case(side=42, variant='plain'), *(case(n) for n in ('B', 'C', 'D')),
-                     case('MLP', variant='dropout')],
+        'networks': [
+            *(case(variant=v) for v in ('plain', 'dropout', 'bn', 'both')),
+            case(side=42),
+            case(side=42, variant='plain'),
+            *(case(n) for n in ('B', 'C', 'D')),
+            case('MLP', variant='dropout'),
+        ],
         'batches': [case(batch=n) for n in (1, 10, 100, 300, 1000)],
         'sizes': [case(side=n) for n in (24, 32, 42, 48, 64, 96)],
         'images': [case(images=n) for n in (1_000, 10_000, 100_000, 400_000)],
-        'inference': [*(case(batch=n, train=False) for n in (1, 10, 100, 1000)),
-                      *(case(n, train=False) for n in ('B', 'C', 'D', 'MLP'))],
+        'inference': [
+            *(case(batch=n, train=False) for n in (1, 10, 100, 1000)),
+            *(case(n, train=False) for n in ('B', 'C', 'D', 'MLP')),
+        ],
     }
     found = {json.dumps(c): c for name in selection for c in lists[name]}
     return [Case(c, precision=p) for c in found.values() for p in device_precisions]
 
 
 # ---------------------------------------------------------------------------------- processes
+
 
 def work(engine, case):
     """A process of one engine: prepare, then answer each line, a number of steps, with the seconds of one."""
@@ -79,7 +88,7 @@ def peak():
         import resource
     except ImportError:
         return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
 class Engine:
@@ -88,8 +97,13 @@ class Engine:
     def __init__(self, name, case, python):
         self.name, self.times, self.peak = name, [], None
         self.process = subprocess.Popen(
-            [python, '-m', 'benchmarks.train', '--work', name, json.dumps(case)], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).resolve().parent.parent)
+            [python, '-m', 'benchmarks.train', '--work', name, json.dumps(case)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
         first = self._read()
         self.compiled, self.about = first['compiled'], first['about']
 
@@ -132,18 +146,31 @@ def measure(case, names, pythons, turns, seconds):
             engine.times.append(engine.steps(counts[engine.name]))
     for engine in engines:
         engine.close()
-    return [{'case': dict(case), 'engine': e.name, 'ms': 1e3 * median(e.times), 'least_ms': 1e3 * min(e.times),
-             'images_per_s': case.batch / median(e.times), 'first_step_s': e.compiled, 'peak_MiB': e.peak,
-             'about': e.about} for e in engines]
+    return [
+        {
+            'case': dict(case),
+            'engine': e.name,
+            'ms': 1e3 * median(e.times),
+            'least_ms': 1e3 * min(e.times),
+            'images_per_s': case.batch / median(e.times),
+            'first_step_s': e.compiled,
+            'peak_MiB': e.peak,
+            'about': e.about,
+        }
+        for e in engines
+    ]
 
 
 # ------------------------------------------------------------------------------------- report
 
+
 def label(case):
     what = 'training' if case['train'] else 'inference'
-    return (f"{case['network']} {case['variant']}, {case['side']}x{case['side']}, batch {case['batch']}, {what}"
-            + ('' if case['images'] == 1000 else f", of {case['images']:,} images")
-            + ('' if case['precision'] == 'float32' else f", {case['precision']}"))
+    return (
+        f'{case["network"]} {case["variant"]}, {case["side"]}x{case["side"]}, batch {case["batch"]}, {what}'
+        + ('' if case['images'] == 1000 else f', of {case["images"]:,} images')
+        + ('' if case['precision'] == 'float32' else f', {case["precision"]}')
+    )
 
 
 def ratio(rows):
@@ -167,15 +194,19 @@ def table(rows):
 
     Tflop/s are those of the direct convolutions, whatever was computed instead.
     """
-    lines = ['| case | engine | ms a step | least | images/s | Tflop/s | first step s | peak MiB |',
-             '|---|---|--:|--:|--:|--:|--:|--:|']
+    lines = [
+        '| case | engine | ms a step | least | images/s | Tflop/s | first step s | peak MiB |',
+        '|---|---|--:|--:|--:|--:|--:|--:|',
+    ]
     ratios = ['| case | best peer | symfer is faster by |', '|---|---|--:|']
     for case, group in groupby(rows, key=lambda row: row['case']):
         group = list(group)
         for row in sorted(group, key=lambda row: row['ms']):
-            lines.append(f"| {label(case)} | {row['engine']} | {row['ms']:.1f} | {row['least_ms']:.1f} | "
-                         f"{row['images_per_s']:.0f} | {Case(case).operations / row['ms'] / 1e9:.3g} | "
-                         f"{row['first_step_s']:.1f} | {row['peak_MiB'] or 0:.0f} |")
+            lines.append(
+                f'| {label(case)} | {row["engine"]} | {row["ms"]:.1f} | {row["least_ms"]:.1f} | '
+                f'{row["images_per_s"]:.0f} | {Case(case).operations / row["ms"] / 1e9:.3g} | '
+                f'{row["first_step_s"]:.1f} | {row["peak_MiB"] or 0:.0f} |'
+            )
         if ratio(group):
             ratios.append(f'| {label(case)} | {ratio(group)[1]} | {ratio(group)[0]:.2f} |')
     versions = sorted({row['about'] for row in rows})
@@ -187,21 +218,29 @@ def table(rows):
 def figure(rows, path):
     """Bars: images per second of each engine, relative to symfer, for each case."""
     from matplotlib.figure import Figure
+
     cases = [(case, list(group)) for case, group in groupby(rows, key=lambda row: row['case'])]
     names = [name for name in ENGINES if any(row['engine'] == name for row in rows)]
-    plot = Figure(figsize=(9, 1 + .16 * len(rows)), layout='constrained')
+    plot = Figure(figsize=(9, 1 + 0.16 * len(rows)), layout='constrained')
     axes = plot.subplots()
     for i, (_, group) in enumerate(cases):
         ours = own(group)
         for row in group:
             if ours and row['engine'] != 'products':
                 k = names.index(row['engine'])
-                axes.barh(i + (k + .5) / len(names) * .8 - .4, ours['ms'] / row['ms'], .8 / len(names),
-                          color=f'C{k % 10}',
-                          label=row['engine'] if row['engine'] not in axes.get_legend_handles_labels()[1] else None)
+                axes.barh(
+                    i + (k + 0.5) / len(names) * 0.8 - 0.4,
+                    ours['ms'] / row['ms'],
+                    0.8 / len(names),
+                    color=f'C{k % 10}',
+                    label=row['engine'] if row['engine'] not in axes.get_legend_handles_labels()[1] else None,
+                )
     axes.axvline(1, color='0.5', linewidth=1)
-    axes.set(yticks=range(len(cases)), yticklabels=[label(case) for case, _ in cases],
-             xlabel='images per second, relative to symfer')
+    axes.set(
+        yticks=range(len(cases)),
+        yticklabels=[label(case) for case, _ in cases],
+        xlabel='images per second, relative to symfer',
+    )
     axes.invert_yaxis()
     axes.legend(fontsize='small')
     plot.savefig(path, dpi=130)
@@ -209,14 +248,22 @@ def figure(rows, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('selection', nargs='*', default=['networks', 'inference'],
-                        help='quick, networks, batches, sizes, images, inference (default: networks inference)')
+    parser.add_argument(
+        'selection',
+        nargs='*',
+        default=['networks', 'inference'],
+        help='quick, networks, batches, sizes, images, inference (default: networks inference)',
+    )
     parser.add_argument('--only', metavar='TEXT', default='', help='the cases whose label contains this')
     parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of peers')
-    parser.add_argument('--engines', nargs='*', choices=list(ENGINES),
-                        default=[OURS, *([MANY] if shutil.which('nvidia-smi') else []), *PEERS, 'products'],
-                        help='default: symfer, its peers and, as a measure of the device, products of matrices; with a '
-                        'GPU also symfer with many steps a call')
+    parser.add_argument(
+        '--engines',
+        nargs='*',
+        choices=list(ENGINES),
+        default=[OURS, *([MANY] if shutil.which('nvidia-smi') else []), *PEERS, 'products'],
+        help='default: symfer, its peers and, as a measure of the device, products of matrices; with a '
+        'GPU also symfer with many steps a call',
+    )
     parser.add_argument('--rewrites', action='store_true', help='also symfer with each rewrite left out')
     parser.add_argument('--precisions', nargs='*', default=['float32'], choices=['float32', 'tf32', 'bf16'])
     parser.add_argument('--turns', type=int, default=7)
@@ -236,7 +283,7 @@ def main():
         print(label(case), flush=True)
         new = measure(case, names, pythons, args.turns, args.seconds)
         for row in new:
-            print(f"  {row['ms']:9.1f} ms  {row['engine']}", flush=True)
+            print(f'  {row["ms"]:9.1f} ms  {row["engine"]}', flush=True)
         if ratio(new):
             print(f'  symfer is {ratio(new)[0]:.2f} times as fast as {ratio(new)[1]}', flush=True)
         rows += new

@@ -1,16 +1,18 @@
 """Convolutional networks. To edit one, edit its class; to add one, write a class like them and pass it to
 ``launch.test(network=...)``, from here or from a script of your own."""
+
 # ruff: noqa: E402, I001
 from importlib.util import find_spec
 from pathlib import Path
 
-for _name in ('mlp', 'utils'):        # a file of the same name may come first in sys.path
+for _name in ('mlp', 'utils'):  # a file of the same name may come first in sys.path
     _spec = find_spec(_name)
     _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
     _ours = Path(__file__).resolve().parents[1] / _name
     if _found and _found.resolve() not in (_ours, _ours / '__init__.py'):
-        raise ImportError(f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another "
-                          'folder')
+        raise ImportError(
+            f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another folder"
+        )
 
 from cnn.lenet import LeNet5
 from cnn.resnet import C, D, ResNet18

@@ -11,6 +11,7 @@
 Images are (n, height, width, channels) in the graph. Every layer here also has
 ``sides(height, width)``: the size of the images that it makes of images of that size.
 """
+
 import numpy as np
 import pytensor.tensor as pt
 
@@ -30,6 +31,7 @@ class _Pool(Layer):
 
 class MaxPool(_Pool):
     """Maximum over windows, (n, h, w, c) -> (n, h // window, w // window, c); see `utils.ops.max_pool`."""
+
     pool_op = ops.MaxPool
 
     def __call__(self, x, phase):
@@ -38,6 +40,7 @@ class MaxPool(_Pool):
 
 class AvgPool(_Pool):
     """Mean over windows; arguments as `MaxPool`."""
+
     pool_op = ops.AvgPool
 
     def __call__(self, x, phase):
@@ -84,14 +87,27 @@ class Conv(Layer):
         Draws the filters W (size, size, n_in, n_out).
     """
 
-    def __init__(self, n_in, n_out, size=3, border='same', pool=None, activation=rna.relu(),
-                 batch_norm=False, gaussian_std=0., p_drop=0., *, rng):
+    def __init__(
+        self,
+        n_in,
+        n_out,
+        size=3,
+        border='same',
+        pool=None,
+        activation=rna.relu(),
+        batch_norm=False,
+        gaussian_std=0.0,
+        p_drop=0.0,
+        *,
+        rng,
+    ):
         self.size = (size, size) if np.ndim(size) == 0 else tuple(size)
         if any(s < 1 or s % 2 == 0 for s in self.size):
             raise ValueError(f'the sides of filters must be odd, got {size!r}')
         pixels = self.size[0] * self.size[1]
-        self.W = parameter(rna.glorot(rng, (*self.size, n_in, n_out), pixels * n_in, pixels * n_out, activation),
-                           regularizable=True)
+        self.W = parameter(
+            rna.glorot(rng, (*self.size, n_in, n_out), pixels * n_in, pixels * n_out, activation), regularizable=True
+        )
         self.pool, self.border, self.activation = pool, border, activation
         self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
@@ -137,8 +153,19 @@ class Residual(Layer):
        eq. 1 and section 3.3; thesis 3.3.3.
     """
 
-    def __init__(self, n_in, n_out, pool=None, activation=rna.relu(), batch_norm=True, gaussian_std=0.,
-                 p_drop=(0., 0.), projection=False, *, rng):
+    def __init__(
+        self,
+        n_in,
+        n_out,
+        pool=None,
+        activation=rna.relu(),
+        batch_norm=True,
+        gaussian_std=0.0,
+        p_drop=(0.0, 0.0),
+        projection=False,
+        *,
+        rng,
+    ):
         if n_out < n_in and not projection:
             raise ValueError(f'a shortcut without parameters cannot narrow {n_in} channels to {n_out}')
         options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
@@ -146,8 +173,7 @@ class Residual(Layer):
         self.conv2 = Conv(n_out, n_out, activation=None, **options)
         self.pool, self.activation, self.dropout = pool, activation, Dropout(p_drop[1], 'p_dropConv')
         self.more = n_out - n_in
-        self.projection = (Conv(n_in, n_out, size=1, activation=None, **options) if projection and self.more
-                           else None)
+        self.projection = Conv(n_in, n_out, size=1, activation=None, **options) if projection and self.more else None
 
     def sides(self, height, width):
         return self.pool.sides(height, width) if self.pool else (height, width)
@@ -192,7 +218,8 @@ def sides_after(network, im_dim):
             except ValueError as error:
                 raise ValueError(
                     f'images of {im_dim[0]}x{im_dim[1]} pixels are too small for network '
-                    f'{type(network).__name__}: {size[0]}x{size[1]} are left at {place} ({error})') from None
+                    f'{type(network).__name__}: {size[0]}x{size[1]} are left at {place} ({error})'
+                ) from None
     return size
 
 
@@ -210,8 +237,10 @@ def per_convolution(network, p_dropConv, n_convolutions):
     """
     values = [p_dropConv] if np.ndim(p_dropConv) == 0 else list(p_dropConv)
     if len(values) != n_convolutions:
-        raise ValueError(f'p_dropConv must have one probability for each of the {n_convolutions} convolutions '
-                         f'of network {type(network).__name__}, got {len(values)}: {values}')
+        raise ValueError(
+            f'p_dropConv must have one probability for each of the {n_convolutions} convolutions '
+            f'of network {type(network).__name__}, got {len(values)}: {values}'
+        )
     return values
 
 
@@ -221,5 +250,7 @@ def thesis_parameter_count(network):
     The pixels of each filter, input channels not counted, and one bias per filter or, with batch norm,
     gamma and beta.
     """
-    return sum(conv.W.type.shape[3] * (conv.size[0] * conv.size[1] + (2 if isinstance(conv.norm, BatchNorm) else 1))
-               for conv in sublayers(network, Conv).values())
+    return sum(
+        conv.W.type.shape[3] * (conv.size[0] * conv.size[1] + (2 if isinstance(conv.norm, BatchNorm) else 1))
+        for conv in sublayers(network, Conv).values()
+    )

@@ -1,4 +1,5 @@
 """LeNet-5, thesis 3.3.2."""
+
 from cnn.layers import AvgPool, Conv, per_convolution, sides_after
 from mlp.layers import FullyConnected
 from utils import rna
@@ -17,8 +18,19 @@ class LeNet5(Layer):
        Proceedings of the IEEE 86, section II.B.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(120, 84), activation=rna.tanh(), batch_norm=False,
-                 p_drop=0., p_dropConv=(0., 0.), gaussian_std=0., *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(120, 84),
+        activation=rna.tanh(),
+        batch_norm=False,
+        p_drop=0.0,
+        p_dropConv=(0.0, 0.0),
+        gaussian_std=0.0,
+        *,
+        rng,
+    ):
         options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
         d1, d2 = per_convolution(self, p_dropConv, 2)
         self.conv1 = Conv(1, 6, size=5, border='valid', pool=AvgPool(2), p_drop=d1, **options)
@@ -26,7 +38,7 @@ class LeNet5(Layer):
         height, width = sides_after(self, im_dim)
         self.fc = FullyConnected(height * width * 16, n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 32x32 images
-        x = self.conv1(x, phase)           # (n, 32, 32,  1) -> (n, 14, 14, 6)
-        x = self.conv2(x, phase)           # (n,  5,  5, 16)
-        return self.fc(x, phase)           # (n, 400) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 32x32 images
+        x = self.conv1(x, phase)  # (n, 32, 32,  1) -> (n, 14, 14, 6)
+        x = self.conv2(x, phase)  # (n,  5,  5, 16)
+        return self.fc(x, phase)  # (n, 400) -> (n, n_classes)

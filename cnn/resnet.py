@@ -4,6 +4,7 @@ All always use batch norm, and pool where [1]_ steps by two.
 
 .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
 """
+
 from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, per_convolution, sides_after
 from cnn.vgg import filters
 from mlp.layers import FullyConnected
@@ -17,9 +18,20 @@ class C(Layer):
     Parameters as in `cnn.A`, with 13 values of `p_dropConv`: the first convolution's, then two for each block.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
-                 p_drop=.5, p_dropConv=(.2, *[.2] * 4, *[.3] * 4, *[.4] * 4), gaussian_std=0., width=1.,
-                 *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(1024,),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=(0.2, *[0.2] * 4, *[0.3] * 4, *[0.4] * 4),
+        gaussian_std=0.0,
+        width=1.0,
+        *,
+        rng,
+    ):
         _needs_batch_norm(self, batch_norm)
         options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
         d = per_convolution(self, p_dropConv, 13)
@@ -34,15 +46,15 @@ class C(Layer):
         height, w = sides_after(self, im_dim)
         self.fc = FullyConnected(height * w * n256, n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 48x48 images
-        x = self.conv(x, phase)            # (n, 48, 48,   1) -> (n, 24, 24,  64)
-        x = self.block1(x, phase)          # (n, 24, 24,  64)
-        x = self.block2(x, phase)          # (n, 12, 12,  64)
-        x = self.block3(x, phase)          # (n, 12, 12, 128)
-        x = self.block4(x, phase)          # (n,  6,  6, 128)
-        x = self.block5(x, phase)          # (n,  6,  6, 256)
-        x = self.block6(x, phase)          # (n,  3,  3, 256)
-        return self.fc(x, phase)           # (n, 2304) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 48x48 images
+        x = self.conv(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.block1(x, phase)  # (n, 24, 24,  64)
+        x = self.block2(x, phase)  # (n, 12, 12,  64)
+        x = self.block3(x, phase)  # (n, 12, 12, 128)
+        x = self.block4(x, phase)  # (n,  6,  6, 128)
+        x = self.block5(x, phase)  # (n,  6,  6, 256)
+        x = self.block6(x, phase)  # (n,  3,  3, 256)
+        return self.fc(x, phase)  # (n, 2304) -> (n, n_classes)
 
 
 class D(Layer):
@@ -51,8 +63,20 @@ class D(Layer):
     Parameters as in `cnn.A`; the last two of the 4 values of `p_dropConv` are the block's.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
-                 p_drop=.5, p_dropConv=(.2, .3, .4, .5), gaussian_std=0., width=1., *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(1024,),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=(0.2, 0.3, 0.4, 0.5),
+        gaussian_std=0.0,
+        width=1.0,
+        *,
+        rng,
+    ):
         _needs_batch_norm(self, batch_norm)
         options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
         d = per_convolution(self, p_dropConv, 4)
@@ -63,11 +87,11 @@ class D(Layer):
         height, w = sides_after(self, im_dim)
         self.fc = FullyConnected(height * w * n128, n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 48x48 images
-        x = self.conv1(x, phase)           # (n, 48, 48,   1) -> (n, 24, 24,  64)
-        x = self.conv2(x, phase)           # (n, 12, 12, 128)
-        x = self.block(x, phase)           # (n,  6,  6, 128)
-        return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 48x48 images
+        x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.conv2(x, phase)  # (n, 12, 12, 128)
+        x = self.block(x, phase)  # (n,  6,  6, 128)
+        return self.fc(x, phase)  # (n, 4608) -> (n, n_classes)
 
 
 class ResNet18(Layer):
@@ -86,8 +110,21 @@ class ResNet18(Layer):
        the first convolution as in section 4.2.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(), activation=rna.relu(), batch_norm=True, p_drop=0.,
-                 p_dropConv=(0.,) * 17, gaussian_std=0., width=1., projection=True, *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.0,
+        p_dropConv=(0.0,) * 17,
+        gaussian_std=0.0,
+        width=1.0,
+        projection=True,
+        *,
+        rng,
+    ):
         _needs_batch_norm(self, batch_norm)
         options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
         d = per_convolution(self, p_dropConv, 17)
@@ -97,20 +134,25 @@ class ResNet18(Layer):
         for k in range(8):
             if k in (2, 4, 6):
                 self.blocks.append(MaxPool(2))
-            self.blocks.append(Residual(n[(k + 1) // 2], n[k // 2 + 1], p_drop=d[2 * k + 1:2 * k + 3],
-                                        projection=projection, **options))
+            self.blocks.append(
+                Residual(
+                    n[(k + 1) // 2], n[k // 2 + 1], p_drop=d[2 * k + 1 : 2 * k + 3], projection=projection, **options
+                )
+            )
         sides_after(self, im_dim)
         self.mean = GlobalAvgPool()
         self.fc = FullyConnected(n[4], n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 48x48 images
-        x = self.conv(x, phase)            # (n, 48, 48,   1) -> (n, 48, 48,  64)
-        for block in self.blocks:          # -> (n, 48, 48, 64) -> (n, 24, 24, 128)
-            x = block(x, phase)            # -> (n, 12, 12, 256) -> (n, 6, 6, 512)
-        return self.fc(self.mean(x, phase), phase)      # (n, 512) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 48x48 images
+        x = self.conv(x, phase)  # (n, 48, 48,   1) -> (n, 48, 48,  64)
+        for block in self.blocks:  # -> (n, 48, 48, 64) -> (n, 24, 24, 128)
+            x = block(x, phase)  # -> (n, 12, 12, 256) -> (n, 6, 6, 512)
+        return self.fc(self.mean(x, phase), phase)  # (n, 512) -> (n, n_classes)
 
 
 def _needs_batch_norm(network, batch_norm):
     if not batch_norm:
-        raise ValueError(f'network {type(network).__name__} always uses batch norm (thesis Table 5): '
-                         f'batch_norm must be True, got {batch_norm!r}')
+        raise ValueError(
+            f'network {type(network).__name__} always uses batch norm (thesis Table 5): '
+            f'batch_norm must be True, got {batch_norm!r}'
+        )

@@ -3,6 +3,7 @@
 .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
    arXiv 1409.1556.
 """
+
 from numbers import Real
 
 from cnn.layers import Conv, MaxPool, per_convolution, sides_after
@@ -36,8 +37,20 @@ class A(Layer):
         Draws the weights.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
-                 p_drop=.5, p_dropConv=(.2, .3, .4, .5), gaussian_std=0., width=1., *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(1024,),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=(0.2, 0.3, 0.4, 0.5),
+        gaussian_std=0.0,
+        width=1.0,
+        *,
+        rng,
+    ):
         options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
         d1, d2, d3, d4 = per_convolution(self, p_dropConv, 4)
         n64, n128, n256 = filters(width, 64, 128, 256)
@@ -48,12 +61,12 @@ class A(Layer):
         height, w = sides_after(self, im_dim)
         self.fc = FullyConnected(height * w * n256, n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 48x48 images
-        x = self.conv1(x, phase)           # (n, 48, 48,   1) -> (n, 24, 24,  64)
-        x = self.conv2(x, phase)           # (n, 12, 12, 128)
-        x = self.conv3(x, phase)           # (n, 12, 12, 256)
-        x = self.conv4(x, phase)           # (n,  6,  6, 256)
-        return self.fc(x, phase)           # (n, 9216) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 48x48 images
+        x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.conv2(x, phase)  # (n, 12, 12, 128)
+        x = self.conv3(x, phase)  # (n, 12, 12, 256)
+        x = self.conv4(x, phase)  # (n,  6,  6, 256)
+        return self.fc(x, phase)  # (n, 9216) -> (n, n_classes)
 
 
 class B(Layer):
@@ -67,9 +80,21 @@ class B(Layer):
         The fourth pooling; False leaves images of 6x6 pixels (of 48x48) to the hidden layers, not 3x3.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
-                 p_drop=.5, p_dropConv=(.2, .3, .4, .4, .2, .2), gaussian_std=0., width=1., last_pool=True,
-                 *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(1024,),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=(0.2, 0.3, 0.4, 0.4, 0.2, 0.2),
+        gaussian_std=0.0,
+        width=1.0,
+        last_pool=True,
+        *,
+        rng,
+    ):
         options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
         d1, d2, d3, d4, d5, d6 = per_convolution(self, p_dropConv, 6)
         n64, n128, n256, n512 = filters(width, 64, 128, 256, 512)
@@ -82,14 +107,14 @@ class B(Layer):
         height, w = sides_after(self, im_dim)
         self.fc = FullyConnected(height * w * n512, n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 48x48 images
-        x = self.conv1(x, phase)           # (n, 48, 48,   1) -> (n, 24, 24,  64)
-        x = self.conv2(x, phase)           # (n, 12, 12, 128)
-        x = self.conv3(x, phase)           # (n, 12, 12, 256)
-        x = self.conv4(x, phase)           # (n,  6,  6, 256)
-        x = self.conv5(x, phase)           # (n,  6,  6, 512)
-        x = self.conv6(x, phase)           # (n,  3,  3, 512)
-        return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 48x48 images
+        x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
+        x = self.conv2(x, phase)  # (n, 12, 12, 128)
+        x = self.conv3(x, phase)  # (n, 12, 12, 256)
+        x = self.conv4(x, phase)  # (n,  6,  6, 256)
+        x = self.conv5(x, phase)  # (n,  6,  6, 512)
+        x = self.conv6(x, phase)  # (n,  3,  3, 512)
+        return self.fc(x, phase)  # (n, 4608) -> (n, n_classes)
 
 
 class VGG(Layer):
@@ -107,22 +132,36 @@ class VGG(Layer):
        arXiv 2105.03588, section III.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(4096, 4096), activation=rna.relu(), batch_norm=True,
-                 p_drop=.2, p_dropConv=(0.,) * 8, gaussian_std=0., width=1., *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(4096, 4096),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.2,
+        p_dropConv=(0.0,) * 8,
+        gaussian_std=0.0,
+        width=1.0,
+        *,
+        rng,
+    ):
         options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
         d = per_convolution(self, p_dropConv, 8)
         n = [1, *filters(width, 64, 128, 256, 512)]
         self.conv = []
         for k in range(4):
-            self.conv += [Conv(n[k], n[k + 1], p_drop=d[2 * k], **options),
-                          Conv(n[k + 1], n[k + 1], pool=MaxPool(2), p_drop=d[2 * k + 1], **options)]
+            self.conv += [
+                Conv(n[k], n[k + 1], p_drop=d[2 * k], **options),
+                Conv(n[k + 1], n[k + 1], pool=MaxPool(2), p_drop=d[2 * k + 1], **options),
+            ]
         height, w = sides_after(self, im_dim)
         self.fc = FullyConnected(height * w * n[4], n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):          # shapes for 48x48 images
-        for conv in self.conv:             # (n, 48, 48,   1) -> (n, 24, 24,  64) -> (n, 12, 12, 128)
-            x = conv(x, phase)             # -> (n, 6, 6, 256) -> (n, 3, 3, 512)
-        return self.fc(x, phase)           # (n, 4608) -> (n, n_classes)
+    def __call__(self, x, phase):  # shapes for 48x48 images
+        for conv in self.conv:  # (n, 48, 48,   1) -> (n, 24, 24,  64) -> (n, 12, 12, 128)
+            x = conv(x, phase)  # -> (n, 6, 6, 256) -> (n, 3, 3, 512)
+        return self.fc(x, phase)  # (n, 4608) -> (n, n_classes)
 
 
 def filters(width, *counts):

@@ -1,14 +1,23 @@
 """Which probabilities of dropping suit network A? The answer is that of the validation images, not of the test's."""
+
 import cnn
 from launch import test
 
-profiles = {'none': [0., 0., 0., 0.], 'rising': [.2, .3, .4, .5], 'falling': [.5, .4, .3, .2]}
+profiles = {'none': [0.0, 0.0, 0.0, 0.0], 'rising': [0.2, 0.3, 0.4, 0.5], 'falling': [0.5, 0.4, 0.3, 0.2]}
 results = {}
 for name, p_dropConv in profiles.items():
-    results[name] = test(network=cnn.A, dataset='datasets/set2.h5', n_epochs=60, p_dropConv=p_dropConv,
-                         savename=f'trained_models/dropout_{name}.h5', name=f'A, dropout {name}')
+    results[name] = test(
+        network=cnn.A,
+        dataset='datasets/set2.h5',
+        n_epochs=60,
+        p_dropConv=p_dropConv,
+        savename=f'trained_models/dropout_{name}.h5',
+        name=f'A, dropout {name}',
+    )
 
-print(f"\n{'dropout':8}  epoch  cross-entropy  validation error  test error")
+print(f'\n{"dropout":8}  epoch  cross-entropy  validation error  test error')
 for name, r in sorted(results.items(), key=lambda item: item[1].validation_cross_entropy):
-    print(f'{name:8}  {r.epoch:5d}  {r.validation_cross_entropy:13.4f}  {r.validation_error:14.2f} %  '
-          f'{r.test_error:8.2f} %')
+    print(
+        f'{name:8}  {r.epoch:5d}  {r.validation_cross_entropy:13.4f}  {r.validation_error:14.2f} %  '
+        f'{r.test_error:8.2f} %'
+    )

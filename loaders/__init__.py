@@ -18,5 +18,4 @@ from .reading import read
 from .recipes import Recipe
 from .transforms import transform, views
 
-__all__ = ['DataError', 'Dataset', 'Originals', 'Recipe', 'Subset', 'build', 'load', 'read',
-           'transform', 'views']
+__all__ = ['DataError', 'Dataset', 'Originals', 'Recipe', 'Subset', 'build', 'load', 'read', 'transform', 'views']

@@ -28,26 +28,49 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser():
-    parser = Parser('python -m loaders', USAGE, description=(
-        'Make HDF5 data sets of FER2013 in any layout, or of your own images. `audit`, '
-        '`show` and `check` in place of SOURCE look at a data set; each has its own --help. A source of '
-        'that name is given as ./audit.'))
+    parser = Parser(
+        'python -m loaders',
+        USAGE,
+        description=(
+            'Make HDF5 data sets of FER2013 in any layout, or of your own images. `audit`, '
+            '`show` and `check` in place of SOURCE look at a data set; each has its own --help. A source of '
+            'that name is given as ./audit.'
+        ),
+    )
     add = parser.add_argument
-    add('source', metavar='SOURCE', help='fer2013.csv, .csv.gz, .tar.gz, icml_face_data.csv, '
+    add(
+        'source',
+        metavar='SOURCE',
+        help='fer2013.csv, .csv.gz, .tar.gz, icml_face_data.csv, '
         'train.csv, a folder or zip archive with any of these or with '
-        '[train|test/]<class>/<image>, or a set 1 or 2 made before')
-    add('--sets', type=int, nargs='+', choices=(1, 2, 3, 4), default=[2],
+        '[train|test/]<class>/<image>, or a set 1 or 2 made before',
+    )
+    add(
+        '--sets',
+        type=int,
+        nargs='+',
+        choices=(1, 2, 3, 4),
+        default=[2],
         help='sets of thesis 5.2: 1 as they are, 2 and mirrored, 3 five crops of 44x44, '
-        '4 shifted, rotated and scaled at 42x42 (default: 2)')
+        '4 shifted, rotated and scaled at 42x42 (default: 2)',
+    )
     add('-o', '--out', default='datasets', help='folder to write to (default: datasets)')
     add('--prefix', default='', help='put before the names of the files')
-    add('--validation', type=number, metavar='N', help='number or fraction of the original '
-        'training images held out for validation (default: as in the thesis; 0: none)')
+    add(
+        '--validation',
+        type=number,
+        metavar='N',
+        help='number or fraction of the original '
+        'training images held out for validation (default: as in the thesis; 0: none)',
+    )
     add('--stratify', action='store_true', help='hold out equal parts of each class')
-    add('--no-twins', action='store_true', help='hold out only images of which no exact copy '
-        'stays in training')
-    add('--test', type=number, metavar='N', help='number or fraction of the images held out '
-        'for testing where the source has no test images')
+    add('--no-twins', action='store_true', help='hold out only images of which no exact copy stays in training')
+    add(
+        '--test',
+        type=number,
+        metavar='N',
+        help='number or fraction of the images held out for testing where the source has no test images',
+    )
     add('--size', type=size, metavar='HxW', help='height and width of the images')
     add('--classes', nargs='+', metavar='NAME', help='names of the labels 0, 1, ...')
     add('--votes', metavar='CSV', help='fer2013new.csv of FER+: labels by majority of votes')
@@ -57,32 +80,33 @@ def build_parser():
 
 
 def audit_parser():
-    parser = Parser('python -m loaders audit', description=(
-        'Exact and near twins, contradicting labels and constant images.'))
+    parser = Parser(
+        'python -m loaders audit', description=('Exact and near twins, contradicting labels and constant images.')
+    )
     parser.add_argument('set', metavar='SET', help='set 1 or 2, or any source')
-    parser.add_argument('--near', type=float, default=0.9, help='correlation from which images '
-                        'are near twins (default: 0.9)')
+    parser.add_argument(
+        '--near', type=float, default=0.9, help='correlation from which images are near twins (default: 0.9)'
+    )
     parser.add_argument('--exact', action='store_true', help='exact twins only: much faster')
     parser.add_argument('--list', metavar='FILE', help='write all findings as a CSV table')
     return parser
 
 
 def show_parser():
-    parser = Parser('python -m loaders show', description=(
-        'A contact sheet of each class and one with all views of an image, as PNG files.'))
+    parser = Parser(
+        'python -m loaders show',
+        description=('A contact sheet of each class and one with all views of an image, as PNG files.'),
+    )
     parser.add_argument('set', metavar='SET')
     parser.add_argument('-o', '--out', default='.', help='folder to write to (default: .)')
-    parser.add_argument('--per-class', type=natural, default=100,
-                        help='images of each class (default: 100)')
-    parser.add_argument('--image', type=natural, help='number in the source of the image of '
-                        'which all views are shown')
+    parser.add_argument('--per-class', type=natural, default=100, help='images of each class (default: 100)')
+    parser.add_argument('--image', type=natural, help='number in the source of the image of which all views are shown')
     parser.add_argument('--seed', type=natural, default=0, help='seed of the choice (default: 0)')
     return parser
 
 
 def check_parser():
-    parser = Parser('python -m loaders check', description=(
-        'Read a whole data set and compare it with its checksums.'))
+    parser = Parser('python -m loaders check', description=('Read a whole data set and compare it with its checksums.'))
     parser.add_argument('set', metavar='SET', nargs='+')
     return parser
 
@@ -122,14 +146,16 @@ def run(arguments):
     elif arguments[:1] == ['show']:
         args = show_parser().parse_args(arguments[1:])
         with load(args.set) as data:
-            print(*show(data, args.out, per_class=args.per_class, image=args.image,
-                        seed=args.seed), sep='\n')
+            print(*show(data, args.out, per_class=args.per_class, image=args.image, seed=args.seed), sep='\n')
     elif arguments[:1] == ['check']:
         args = check_parser().parse_args(arguments[1:])
         for path in args.set:
             with load(path) as data:
-                print(f'{path}: whole' if data.verify() else
-                      f'{path}: made before there were checksums; it does not contradict itself')
+                print(
+                    f'{path}: whole'
+                    if data.verify()
+                    else f'{path}: made before there were checksums; it does not contradict itself'
+                )
     else:
         build(**vars(build_parser().parse_args(arguments)))
 
@@ -142,13 +168,15 @@ def main():
         print('error:', visible(' '.join(str(error).split())), file=sys.stderr)
         return 2
     except MemoryError:
-        print('error: the memory is used up: make fewer --sets in one command, or smaller images with --size',
-              file=sys.stderr)
+        print(
+            'error: the memory is used up: make fewer --sets in one command, or smaller images with --size',
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print('error: interrupted; no file was left half-written', file=sys.stderr)
         return 130
-    except BrokenPipeError:             # the reader of the output, head for one, has gone
+    except BrokenPipeError:  # the reader of the output, head for one, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0

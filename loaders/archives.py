@@ -17,12 +17,12 @@ from pathlib import Path, PurePosixPath
 
 from .errors import DataError
 
-MAX_BYTES = 8 << 30         # an archive may expand to this many bytes,
-MAX_RATIO = 100             # and to this many times its own size
-MAX_IMAGE = 64 << 20        # bytes of one image file
-SLACK = 64 << 20            # below which the ratio does not matter
-MAX_NAMES = 1_000_000       # files in an archive
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)    # others may ask for gigabytes to decompress
+MAX_BYTES = 8 << 30  # an archive may expand to this many bytes,
+MAX_RATIO = 100  # and to this many times its own size
+MAX_IMAGE = 64 << 20  # bytes of one image file
+SLACK = 64 << 20  # below which the ratio does not matter
+MAX_NAMES = 1_000_000  # files in an archive
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes to decompress
 
 
 def check_expansion(n_bytes, compressed, name):
@@ -34,8 +34,10 @@ def check_expansion(n_bytes, compressed, name):
 def check_regular(path):
     """Raise DataError for a link, a pipe or a device in a folder: it leads out of it, or has no end."""
     if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise DataError(f'{path}: a link, a pipe or a device; only files of the folder itself are '
-                        'read (cp -rL makes a folder without links)')
+        raise DataError(
+            f'{path}: a link, a pipe or a device; only files of the folder itself are '
+            'read (cp -rL makes a folder without links)'
+        )
 
 
 class Folder:
@@ -79,13 +81,11 @@ class Zip:
         self.name = str(path)
         try:
             self.zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, OverflowError,
-                struct.error) as error:
+        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, OverflowError, struct.error) as error:
             raise DataError(f'{path}: truncated or damaged zip archive: {error}') from error
         entries = self.zip.infolist()
         if len(entries) > MAX_NAMES:
-            raise DataError(f'{path}: {len(entries)} files in the archive, at most {MAX_NAMES} '
-                            'are read')
+            raise DataError(f'{path}: {len(entries)} files in the archive, at most {MAX_NAMES} are read')
         if len({entry.filename for entry in entries}) < len(entries):
             raise DataError(f'{path}: a name stands in the archive twice')
         check_expansion(sum(entry.file_size for entry in entries), os.path.getsize(path), self.name)
@@ -103,18 +103,19 @@ class Zip:
         entry = self.zip.getinfo(name)
         method = entry.compress_type
         if entry.compress_size > os.path.getsize(self.name):
-            raise DataError(f'{self.name}: {name}: damaged: it is declared to be larger than the '
-                            'archive')
+            raise DataError(f'{self.name}: {name}: damaged: it is declared to be larger than the archive')
         if method not in METHODS:
-            raise DataError(f'{self.name}: {name}: compressed by method {method}; zip it with '
-                            'deflate, as every zip program does by default')
+            raise DataError(
+                f'{self.name}: {name}: compressed by method {method}; zip it with '
+                'deflate, as every zip program does by default'
+            )
 
     def read(self, name):
         self.check(name)
         if self.zip.getinfo(name).file_size > MAX_IMAGE:
             raise DataError(f'{self.name}: {name}: an image of more than {MAX_IMAGE} bytes')
         with damage(f'{self.name}: {name}'):
-            return self.zip.read(name)      # never more than the size declared
+            return self.zip.read(name)  # never more than the size declared
 
     def open(self, name):
         self.check(name)
@@ -127,12 +128,21 @@ def damage(name):
     """Errors of the decompressors as DataError."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, tarfile.TarError, EOFError,
-            NotImplementedError, ValueError, OverflowError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        gzip.BadGzipFile,
+        tarfile.TarError,
+        EOFError,
+        NotImplementedError,
+        ValueError,
+        OverflowError,
+        struct.error,
+    ) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f'{name}: truncated or damaged: {error}') from error
-    except RuntimeError as error:           # zipfile's way of asking for a password
+    except RuntimeError as error:  # zipfile's way of asking for a password
         raise DataError(f'{name}: {error}') from error
 
 
@@ -150,7 +160,7 @@ class Bounded(io.RawIOBase):
             block = self.stream.read(len(buffer))
         self.n_bytes += len(block)
         check_expansion(self.n_bytes, self.compressed, self.name)
-        buffer[:len(block)] = block
+        buffer[: len(block)] = block
         return len(block)
 
 
@@ -185,8 +195,7 @@ def table_stream(stream, compressed, name):
         archive = tarfile.open(fileobj=stream, mode='r|', bufsize=1 << 20)
         member = next((m for m in archive if m.isfile() and is_table(m.name)), None)
     if member is None:
-        raise DataError(f'{name}: no table (.csv) in the archive; images are read from a folder '
-                        'or a zip archive')
+        raise DataError(f'{name}: no table (.csv) in the archive; images are read from a folder or a zip archive')
     with archive, damage(name):
         yield archive.extractfile(member), f'{kind} in a tar archive'.replace('gzipped ', '')
 

@@ -10,7 +10,7 @@ from .fer2013 import USAGES
 from .transforms import mirror
 from .twins import groups, twins_in_training
 
-BLOCK = 2048                        # images correlated with as many others at a time
+BLOCK = 2048  # images correlated with as many others at a time
 THRESHOLDS = (0.98, 0.95, 0.90)
 
 
@@ -34,6 +34,7 @@ class Audit:
         Rows of a test image and of the training image that its mirror image correlates
         with most, and the correlation.
     """
+
     group: np.ndarray
     twin: np.ndarray
     constant: np.ndarray
@@ -86,9 +87,9 @@ def near_pairs(images, near):
     """Pairs of rows, first < second, whose correlation is at least `near`; and these."""
     pairs, correlations = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
     for i in range(0, len(images), BLOCK):
-        x = normalized(images[i:i + BLOCK])
+        x = normalized(images[i : i + BLOCK])
         for j in range(i, len(images), BLOCK):
-            r = x @ (x if i == j else normalized(images[j:j + BLOCK])).T
+            r = x @ (x if i == j else normalized(images[j : j + BLOCK])).T
             first, second = np.nonzero(r >= near)
             earlier = first + i < second + j
             first, second = first[earlier], second[earlier]
@@ -109,14 +110,14 @@ def near_mirrors(images, usage, near):
     best = np.zeros(len(test), np.float32)
     nearest = np.zeros(len(test), np.int64)
     for i in range(0, len(test), BLOCK):
-        x = normalized(mirror(images[test[i:i + BLOCK]], None))
+        x = normalized(mirror(images[test[i : i + BLOCK]], None))
         for j in range(0, len(training), BLOCK):
-            r = x @ normalized(images[training[j:j + BLOCK]]).T
+            r = x @ normalized(images[training[j : j + BLOCK]]).T
             k = r.argmax(axis=1)
             largest = r[np.arange(len(x)), k]
-            better = largest > best[i:i + BLOCK]
-            best[i:i + BLOCK][better] = largest[better]
-            nearest[i:i + BLOCK][better] = training[k[better] + j]
+            better = largest > best[i : i + BLOCK]
+            best[i : i + BLOCK][better] = largest[better]
+            nearest[i : i + BLOCK][better] = training[k[better] + j]
     found = best >= near
     return np.stack([test, nearest], axis=1)[found].astype(np.int32), best[found]
 
@@ -135,12 +136,17 @@ def figures(originals, found):
     n_labels = np.bincount(np.unique(np.stack([found.group, originals.labels]), axis=1)[0])
     contradicting = n_labels > 1
     usage = originals.usage
-    result = dict(surplus=int((size - 1).sum()), groups=int((size > 1).sum()),
-                  grouped=int(size[size > 1].sum()), contradicting=int(contradicting.sum()),
-                  contradicting_images=int(size[contradicting].sum()),
-                  constant=int(found.constant.sum()),
-                  leaked=tuple(int((found.twin & (usage == u)).sum()) for u in (1, 2)),
-                  near={}, mirrored={})
+    result = dict(
+        surplus=int((size - 1).sum()),
+        groups=int((size > 1).sum()),
+        grouped=int(size[size > 1].sum()),
+        contradicting=int(contradicting.sum()),
+        contradicting_images=int(size[contradicting].sum()),
+        constant=int(found.constant.sum()),
+        leaked=tuple(int((found.twin & (usage == u)).sum()) for u in (1, 2)),
+        near={},
+        mirrored={},
+    )
     rows, r = found.mirrored
     for threshold in THRESHOLDS:
         leaked = found.twin.copy()
@@ -148,8 +154,7 @@ def figures(originals, found):
         for a, b in ((0, 1), (1, 0)):
             leaked[pairs[usage[pairs[:, b]] == 0, a]] = True
         result['near'][threshold] = tuple(int((leaked & (usage == u)).sum()) for u in (1, 2))
-        result['mirrored'][threshold] = tuple(
-            int((usage[rows[r >= threshold, 0]] == u).sum()) for u in (1, 2))
+        result['mirrored'][threshold] = tuple(int((usage[rows[r >= threshold, 0]] == u).sum()) for u in (1, 2))
     return result
 
 
@@ -157,21 +162,22 @@ def report(originals, found, near):
     """The findings as lines of text."""
     f = figures(originals, found)
     public, private = ((originals.usage == u).sum() for u in (1, 2))
-    lines = [f'exact twins: {f["surplus"]} surplus copies, {f["groups"]} groups of '
-             f'{f["grouped"]} images',
-             f'contradicting labels: {f["contradicting"]} groups of '
-             f'{f["contradicting_images"]} images',
-             f'test images with an exact twin in training: public {f["leaked"][0]} of {public}, '
-             f'private {f["leaked"][1]} of {private}',
-             f'constant images: {f["constant"]}']
+    lines = [
+        f'exact twins: {f["surplus"]} surplus copies, {f["groups"]} groups of {f["grouped"]} images',
+        f'contradicting labels: {f["contradicting"]} groups of {f["contradicting_images"]} images',
+        f'test images with an exact twin in training: public {f["leaked"][0]} of {public}, '
+        f'private {f["leaked"][1]} of {private}',
+        f'constant images: {f["constant"]}',
+    ]
     if near is not None:
-        lines.append(f'near twins: {len(found.pairs)} pairs with a correlation of {near:g} or '
-                     'more, not exactly equal')
+        lines.append(f'near twins: {len(found.pairs)} pairs with a correlation of {near:g} or more, not exactly equal')
         for t in THRESHOLDS:
             if t >= near:
-                lines.append(f'test images with a twin in training, exact or correlated by '
-                             f'{t:.2f}: public {f["near"][t][0]}, private {f["near"][t][1]}; '
-                             f'mirrored: {f["mirrored"][t][0]}, {f["mirrored"][t][1]}')
+                lines.append(
+                    f'test images with a twin in training, exact or correlated by '
+                    f'{t:.2f}: public {f["near"][t][0]}, private {f["near"][t][1]}; '
+                    f'mirrored: {f["mirrored"][t][0]}, {f["mirrored"][t][1]}'
+                )
     return lines
 
 
@@ -181,11 +187,15 @@ def write_list(path, originals, found):
     Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class
     of the image; source, usage and class of the other; correlation.
     """
+
     def image(row):
         name = originals.classes[originals.labels[row]]
         # A spreadsheet takes such a text for a formula.
-        return (originals.ids[row], USAGES[originals.usage[row]],
-                f"'{name}" if name.startswith(('=', '+', '-', '@')) else name)
+        return (
+            originals.ids[row],
+            USAGES[originals.usage[row]],
+            f"'{name}" if name.startswith(('=', '+', '-', '@')) else name,
+        )
 
     nothing = ('', '', '')
     size = np.bincount(found.group)
@@ -193,14 +203,24 @@ def write_list(path, originals, found):
     try:
         with open(path, 'w', newline='', encoding='utf-8') as file:
             out = csv.writer(file)
-            out.writerow(('kind', 'group', 'source', 'usage', 'class', 'other_source',
-                          'other_usage', 'other_class', 'correlation'))
+            out.writerow(
+                (
+                    'kind',
+                    'group',
+                    'source',
+                    'usage',
+                    'class',
+                    'other_source',
+                    'other_usage',
+                    'other_class',
+                    'correlation',
+                )
+            )
             for row in in_groups[np.argsort(found.group[in_groups], kind='stable')]:
                 out.writerow(('twin', found.group[row], *image(row), *nothing, ''))
             for row in np.flatnonzero(found.constant):
                 out.writerow(('constant', '', *image(row), *nothing, ''))
-            for kind, (pairs, r) in (('near', (found.pairs, found.correlation)),
-                                     ('mirrored', found.mirrored)):
+            for kind, (pairs, r) in (('near', (found.pairs, found.correlation)), ('mirrored', found.mirrored)):
                 for (a, b), value in zip(pairs, r):
                     out.writerow((kind, '', *image(a), *image(b), f'{value:.4f}'))
     except OSError as error:

@@ -16,11 +16,22 @@ from .splits import choose_validation, number_of
 from .transforms import views
 from .twins import twins_in_training
 
-BLOCK = 1024            # originals of which the views are made at a time
+BLOCK = 1024  # originals of which the views are made at a time
 
 
-def build(source, sets=(2,), out='datasets', *, prefix='', validation=None, stratify=False,
-          no_twins=False, seed=0, log=print, **reading):
+def build(
+    source,
+    sets=(2,),
+    out='datasets',
+    *,
+    prefix='',
+    validation=None,
+    stratify=False,
+    no_twins=False,
+    seed=0,
+    log=print,
+    **reading,
+):
     """Write data sets made from a source, each complete or not at all.
 
     Parameters
@@ -62,26 +73,27 @@ def build(source, sets=(2,), out='datasets', *, prefix='', validation=None, stra
     originals = read(source, seed=seed, **reading)
     if len(originals.classes) == 1:
         where = '' if isinstance(source, Originals) else f'{source}: '
-        raise DataError(f'{where}one class only, {originals.classes[0]}: every answer would be right; expected a '
-                        'folder for each class')
-    recipes = [s if isinstance(s, Recipe) else thesis_set(s, originals.images.shape[1:])
-               for s in sets]
+        raise DataError(
+            f'{where}one class only, {originals.classes[0]}: every answer would be right; expected a '
+            'folder for each class'
+        )
+    recipes = [s if isinstance(s, Recipe) else thesis_set(s, originals.images.shape[1:]) for s in sets]
     log(f'recognised: {originals.layout}')
     for note in originals.notes:
         log(visible(note))
-    for line in (*fer2013.table(originals.classes, originals.counts),
-                 *fer2013.compare(originals.classes, originals.counts)):
+    for line in (
+        *fer2013.table(originals.classes, originals.counts),
+        *fer2013.compare(originals.classes, originals.counts),
+    ):
         log(line)
     twins = twins_in_training(originals.images, originals.usage)
     fingerprint = originals.fingerprint()
     n_training = int((originals.usage == 0).sum())
     paths = []
     for recipe in recipes:
-        k = number_of(recipe.held_out if validation is None and recipe.held_out
-                      else validation or 0, n_training)
-        held_out = choose_validation(originals, k, twins, seed=seed, stratify=stratify,
-                                     no_twins=no_twins)
-        path = Path(out) / f"{prefix}{recipe.name.replace(' ', '')}.h5"
+        k = number_of(recipe.held_out if validation is None and recipe.held_out else validation or 0, n_training)
+        held_out = choose_validation(originals, k, twins, seed=seed, stratify=stratify, no_twins=no_twins)
+        path = Path(out) / f'{prefix}{recipe.name.replace(" ", "")}.h5'
         write_set(path, originals, recipe, held_out, twins, fingerprint, log)
         paths.append(str(path))
         log(describe(path, recipe, originals, k))
@@ -98,7 +110,7 @@ def describe(path, recipe, originals, k):
         line += f', validation {k * n_views:,}, reduced training {(n - k) * n_views:,}'
     if n_views > 1:
         line += f', special test {n_test * n_views:,}'
-    return line + f'; {os.path.getsize(path) / 2 ** 20:.0f} MiB'
+    return line + f'; {os.path.getsize(path) / 2**20:.0f} MiB'
 
 
 def write_set(path, originals, recipe, held_out, twins, fingerprint, log):
@@ -118,10 +130,16 @@ def write_set(path, originals, recipe, held_out, twins, fingerprint, log):
     test = np.flatnonzero(originals.usage > 0)
     with hdf5.new_file(path, log) as file:
         check_space(path, (len(training) + len(test)) * (len(recipe.views) + 1) * size[0] * size[1])
-        texts = dict(format=hdf5.FORMAT, name=recipe.name, classes=originals.classes,
-                     fingerprint=fingerprint, layout=originals.layout)
-        file.attrs.update({name: hdf5.encode(text) for name, text in texts.items()},
-                          version=hdf5.VERSION, number=recipe.number or 0)
+        texts = dict(
+            format=hdf5.FORMAT,
+            name=recipe.name,
+            classes=originals.classes,
+            fingerprint=fingerprint,
+            layout=originals.layout,
+        )
+        file.attrs.update(
+            {name: hdf5.encode(text) for name, text in texts.items()}, version=hdf5.VERSION, number=recipe.number or 0
+        )
         write_subset(file, 'training', originals, training, recipe.views, size, twins)
         write_subset(file, 'test', originals, test, recipe.views[:1], size, twins)
         if len(recipe.views) > 1:
@@ -136,8 +154,9 @@ def check_space(path, n_bytes):
     """Raise DataError where the disk has no room for a file."""
     free = shutil.disk_usage(Path(os.path.realpath(path)).parent).free
     if free < n_bytes:
-        raise DataError(f'{path}: cannot be written: needs {n_bytes / 2 ** 20:.0f} MiB, '
-                        f'the disk has {free / 2 ** 20:.0f} MiB left')
+        raise DataError(
+            f'{path}: cannot be written: needs {n_bytes / 2**20:.0f} MiB, the disk has {free / 2**20:.0f} MiB left'
+        )
 
 
 def write_subset(file, name, originals, rows, names, size, twins):
@@ -145,16 +164,20 @@ def write_subset(file, name, originals, rows, names, size, twins):
     group = file.create_group(name)
     group.attrs['transforms'] = hdf5.encode(names)
     n = len(names)
-    columns = {'y': originals.labels[rows], 'source': originals.ids[rows],
-               'usage': originals.usage[rows], 'twin': twins[rows]}
+    columns = {
+        'y': originals.labels[rows],
+        'source': originals.ids[rows],
+        'usage': originals.usage[rows],
+        'twin': twins[rows],
+    }
     for column, values in columns.items():
         write_column(group, column, np.repeat(values, n).astype(hdf5.COLUMNS[column]))
     write_column(group, 'view', np.tile(np.arange(n, dtype=np.uint8), len(rows)))
     x = group.create_dataset('x', (len(rows) * n, *size), np.uint8)
     crc = 0
     for k in range(0, len(rows), BLOCK):
-        block = views(originals.images[rows[k:k + BLOCK]], names, size).reshape(-1, *size)
-        x[k * n:k * n + len(block)] = block
+        block = views(originals.images[rows[k : k + BLOCK]], names, size).reshape(-1, *size)
+        x[k * n : k * n + len(block)] = block
         crc = zlib.crc32(np.ascontiguousarray(block), crc)
     hdf5.stamp(x, crc)
 

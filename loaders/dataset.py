@@ -119,11 +119,13 @@ class Dataset:
         self.fingerprint = hdf5.text(file, 'fingerprint', path)
         self.layout = hdf5.text(file, 'layout', path)
         self.training, self.test, self.special_test = (
-            self._stored(hdf5.group(file, name, path), name) for name in hdf5.STORED)
+            self._stored(hdf5.group(file, name, path), name) for name in hdf5.STORED
+        )
         if self.training is None or self.test is None:
             raise DataError(f'{path}: no training or no test subset')
         self.reduced_training, self.validation = (
-            self._selected(hdf5.group(file, name, path), name) for name in hdf5.SELECTED)
+            self._selected(hdf5.group(file, name, path), name) for name in hdf5.SELECTED
+        )
         self.shape = self.training.x_shape
         self.transforms = self.training.transforms
         if any(s.x_shape != self.shape for s in self.subsets()):
@@ -141,20 +143,22 @@ class Dataset:
             raise DataError(f'{path}: {name}: x, y, source, usage, view and twin differ in length')
         transforms = hdf5.texts(node, 'transforms', path)
         y, source, usage, view, twin = (column[:] for column in stored)
-        for what, values, n in (('label', y, len(self.classes)), ('usage', usage, 3),
-                                ('view', view, len(transforms)), ('twin flag', twin, 2)):
+        for what, values, n in (
+            ('label', y, len(self.classes)),
+            ('usage', usage, 3),
+            ('view', view, len(transforms)),
+            ('twin flag', twin, 2),
+        ):
             if values.max() >= n:
                 row = int(np.argmax(values >= n))
-                raise DataError(f'{path}: {name} row {row}: expected a {what} from 0 to {n - 1}, '
-                                f'found {values[row]}')
+                raise DataError(f'{path}: {name} row {row}: expected a {what} from 0 to {n - 1}, found {values[row]}')
         if source.min() < 0:
             raise DataError(f'{path}: {name}: a negative source')
         for what, values in zip(hdf5.COLUMNS, (y, source, usage, view, twin)):
             hdf5.check_crc(values, hdf5.stamped(node, what, path), path, f'{name}/{what}')
         self._crc[name] = hdf5.stamped(node, 'x', path)
         mapped = np.memmap(path, np.uint8, 'r', x.id.get_offset(), x.shape)
-        return Subset(name, transforms, mapped.view(np.ndarray),
-                      (y, source, usage, view, twin.astype(bool)))
+        return Subset(name, transforms, mapped.view(np.ndarray), (y, source, usage, view, twin.astype(bool)))
 
     def _selected(self, node, name):
         if node is None:
@@ -168,8 +172,9 @@ class Dataset:
     @property
     def counts(self):
         """Original images of each usage and class: array (3, n_classes)."""
-        return sum(fer2013.count(s.y[s.view == 0], s.usage[s.view == 0], len(self.classes))
-                   for s in (self.training, self.test))
+        return sum(
+            fer2013.count(s.y[s.view == 0], s.usage[s.view == 0], len(self.classes)) for s in (self.training, self.test)
+        )
 
     @property
     def is_fer2013(self):
@@ -202,8 +207,7 @@ class Dataset:
 
     def subsets(self):
         """The subsets that there are, stored ones first."""
-        every = (self.training, self.test, self.special_test, self.reduced_training,
-                 self.validation)
+        every = (self.training, self.test, self.special_test, self.reduced_training, self.validation)
         return [subset for subset in every if subset is not None]
 
     def verify(self):

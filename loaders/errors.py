@@ -18,5 +18,7 @@ def check_class_names(names, where):
     """Raise DataError unless each name of a class can be printed, and stored, as one line."""
     for name in names:
         if not name.strip() or not name.isprintable():
-            raise DataError(f'{where}: class folder or name {ascii(name)} is blank or has characters that cannot be '
-                            'printed; rename it')
+            raise DataError(
+                f'{where}: class folder or name {ascii(name)} is blank or has characters that cannot be '
+                'printed; rename it'
+            )

@@ -7,10 +7,10 @@ USAGES = ('Training', 'PublicTest', 'PrivateTest')
 SIZE = (48, 48)
 
 # images of each class (columns) in each usage (rows)
-COUNTS = np.array([[3995, 436, 4097, 7215, 4830, 3171, 4965],
-                   [467, 56, 496, 895, 653, 415, 607],
-                   [491, 55, 528, 879, 594, 416, 626]])
-N_TRAINING = int(COUNTS[0].sum())       # 28,709
+COUNTS = np.array(
+    [[3995, 436, 4097, 7215, 4830, 3171, 4965], [467, 56, 496, 895, 653, 415, 607], [491, 55, 528, 879, 594, 416, 626]]
+)
+N_TRAINING = int(COUNTS[0].sum())  # 28,709
 
 
 def count(labels, usage, n_classes):
@@ -37,7 +37,7 @@ def compare(classes, counts):
     if is_fer2013(classes, counts):
         return ["these are FER2013's counts"]
     if tuple(classes) != CLASSES:
-        return ["not compared with FER2013: the classes are others"]
+        return ['not compared with FER2013: the classes are others']
     lines = ["these are not FER2013's counts:"]
     for u, k in np.argwhere(counts != COUNTS):
         lines.append(f'  {USAGES[u]} {CLASSES[k]}: {counts[u, k]}, FER2013 has {COUNTS[u, k]}')

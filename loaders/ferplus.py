@@ -17,7 +17,7 @@ from .originals import Originals
 # FER2013's order, so that labels of both agree, and contempt behind it
 CLASSES = (*fer2013.CLASSES, 'contempt')
 VOTED = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral', 'contempt')
-NO_CLASS = ('unknown', 'NF')            # NF: not a face
+NO_CLASS = ('unknown', 'NF')  # NF: not a face
 MIN_AGREEMENT = 0.4
 MAX_VOTES = 1000
 
@@ -37,8 +37,7 @@ def read_votes(path):
             rows = csv.DictReader(file)
             missing = {'Usage', *VOTED, *NO_CLASS} - set(rows.fieldnames or ())
             if missing:
-                raise DataError(f'{path}: line 1: not fer2013new.csv: no column '
-                                f"{', '.join(sorted(missing))}")
+                raise DataError(f'{path}: line 1: not fer2013new.csv: no column {", ".join(sorted(missing))}')
             for row in rows:
                 try:
                     votes.append([int(row[name]) for name in (*VOTED, *NO_CLASS)])
@@ -68,20 +67,32 @@ def with_votes(originals, path):
     votes, usage = read_votes(path)
     n = int(originals.ids[-1]) + 1
     if len(votes) < n or (usage[originals.ids] != originals.usage).any():
-        raise DataError(f'{path}: {len(votes)} votes do not go row by row with the {n} images: '
-                        "they join the challenge's own table only")
+        raise DataError(
+            f'{path}: {len(votes)} votes do not go row by row with the {n} images: '
+            "they join the challenge's own table only"
+        )
     votes = votes[originals.ids]
     majority = votes.argmax(axis=1)
     good = majority < len(CLASSES)
     agreement = (majority[good] == originals.labels[good]).mean() if good.any() else 0
     if agreement < MIN_AGREEMENT:
-        raise DataError(f'{path}: the votes agree with the labels of {agreement:.0%} of the '
-                        "images only: the rows are not in the order of the challenge's table")
+        raise DataError(
+            f'{path}: the votes agree with the labels of {agreement:.0%} of the '
+            "images only: the rows are not in the order of the challenge's table"
+        )
     winners = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1)
     ties = int((winners[good] > 1).sum())
     left_out = int((~good).sum())
-    notes = [f'labels by majority of FER+ votes: {agreement:.1%} as in FER2013, {ties} ties '
-             f'to the first class, {left_out} images without a class left out']
-    return Originals(originals.images[good], majority[good].astype(np.uint8),
-                     originals.usage[good], originals.ids[good], CLASSES,
-                     f'{originals.layout} with FER+ votes', originals.notes + notes)
+    notes = [
+        f'labels by majority of FER+ votes: {agreement:.1%} as in FER2013, {ties} ties '
+        f'to the first class, {left_out} images without a class left out'
+    ]
+    return Originals(
+        originals.images[good],
+        majority[good].astype(np.uint8),
+        originals.usage[good],
+        originals.ids[good],
+        CLASSES,
+        f'{originals.layout} with FER+ votes',
+        originals.notes + notes,
+    )

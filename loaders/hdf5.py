@@ -30,10 +30,9 @@ import numpy as np
 from .errors import DataError
 
 FORMAT, VERSION = 'symfer data set', 1
-MAX_ITEM = 1 << 16          # bytes of an attribute that are read
-CHECKSUMMED = ('v108', 'v108')       # HDF5 1.8: the first with checksums of its metadata
-COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8,
-           'twin': np.uint8}
+MAX_ITEM = 1 << 16  # bytes of an attribute that are read
+CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its metadata
+COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8, 'twin': np.uint8}
 STORED = ('training', 'test', 'special_test')
 SELECTED = ('reduced_training', 'validation')
 
@@ -57,7 +56,7 @@ class Output(io.FileIO):
         rest = memoryview(data).cast('B')
         try:
             while rest and self.error is None:
-                rest = rest[super().write(rest):]
+                rest = rest[super().write(rest) :]
         except OSError as error:
             self.error = error
         return len(data)
@@ -96,7 +95,7 @@ def new_file(path, log=print):
                 os.replace(temporary, path)
                 if other:
                     log(f'{path}: was there already; the old file is now {other}')
-            except BaseException:                           # also Ctrl-C
+            except BaseException:  # also Ctrl-C
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
@@ -131,9 +130,10 @@ def locked(temporary, path):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise DataError(f'{path}: another process is making this data set; wait for it, or '
-                            'choose another folder') from None
-        except OSError as error:                # a file system without locks
+            raise DataError(
+                f'{path}: another process is making this data set; wait for it, or choose another folder'
+            ) from None
+        except OSError as error:  # a file system without locks
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                 os.close(descriptor)
                 raise
@@ -163,8 +163,11 @@ def attribute(node, name, path, shape):
     try:
         declared = node.attrs.get_id(name)
         found = declared.shape
-        if (len(found) != len(shape) or any(n > limit for n, limit in zip(found, shape))
-                or declared.dtype.itemsize > MAX_ITEM):
+        if (
+            len(found) != len(shape)
+            or any(n > limit for n, limit in zip(found, shape))
+            or declared.dtype.itemsize > MAX_ITEM
+        ):
             raise DataError(f'{path}: attribute {name!r} is too large: {declared.dtype} {found}')
         return node.attrs[name]
     except (OSError, UnicodeDecodeError, TypeError, RuntimeError) as error:
@@ -208,7 +211,7 @@ def number(node, name, path):
 
 def group(file, name, path):
     """A group of the file itself, or None if there is none."""
-    link = file.get(name, getlink=True)     # tells the kind of a link without following it
+    link = file.get(name, getlink=True)  # tells the kind of a link without following it
     if link is None:
         return None
     if not isinstance(link, h5py.HardLink) or not isinstance(file[name], h5py.Group):
@@ -223,14 +226,12 @@ def dataset(node, name, path, dtype, ndim):
         raise DataError(f'{path}: {where} is missing')
     data = node[name]
     if not isinstance(data, h5py.Dataset) or data.dtype != dtype or data.ndim != ndim:
-        raise DataError(f'{path}: {where} is not a {ndim}-dimensional array of '
-                        f'{np.dtype(dtype).name}')
+        raise DataError(f'{path}: {where} is not a {ndim}-dimensional array of {np.dtype(dtype).name}')
     if data.is_virtual or data.external or data.chunks or data.id.get_offset() is None:
         raise DataError(f'{path}: {where} is not stored contiguously within the file')
     n_bytes = data.dtype.itemsize * int(np.prod(data.shape, dtype=object))
     if not n_bytes or data.id.get_offset() + n_bytes > os.path.getsize(path):
-        raise DataError(f'{path}: {where} is empty or cut off: the file is too short for '
-                        f'the shape {data.shape}')
+        raise DataError(f'{path}: {where} is empty or cut off: the file is too short for the shape {data.shape}')
     return data
 
 
@@ -247,5 +248,6 @@ def stamped(node, name, path):
 def check_crc(values, crc, path, where):
     """Raise DataError where the bytes of an array are not those that were written."""
     if crc is not None and zlib.crc32(values) != crc:
-        raise DataError(f'{path}: {where} was damaged after it was written (its checksum differs): '
-                        'build it again, or copy it again')
+        raise DataError(
+            f'{path}: {where} was damaged after it was written (its checksum differs): build it again, or copy it again'
+        )

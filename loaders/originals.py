@@ -30,6 +30,7 @@ class Originals:
     notes : list of str
         What a user has to know: rows left out, images resized, a split by seed, ...
     """
+
     images: np.ndarray
     labels: np.ndarray
     usage: np.ndarray
@@ -57,12 +58,13 @@ class Originals:
         """Raise DataError unless the arrays agree and a set can be made of them."""
         n = len(self.images)
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
-            raise DataError(f'{name}: images must be a uint8 array (n, height, width), '
-                            f'found {self.images.dtype} {self.images.shape}')
+            raise DataError(
+                f'{name}: images must be a uint8 array (n, height, width), '
+                f'found {self.images.dtype} {self.images.shape}'
+            )
         for what in ('labels', 'usage', 'ids'):
             if getattr(self, what).shape != (n,):
-                raise DataError(f'{name}: {what} must have the shape ({n},), '
-                                f'found {getattr(self, what).shape}')
+                raise DataError(f'{name}: {what} must have the shape ({n},), found {getattr(self, what).shape}')
         if n and (self.labels.max() >= len(self.classes) or self.usage.max() > 2):
             raise DataError(f'{name}: a label or usage is out of range')
         if len(self.classes) > 256:
@@ -71,11 +73,15 @@ class Originals:
         counts = self.counts
         notes = ''.join(f'; {note}' for note in self.notes[:2])
         if not counts[0].any():
-            raise DataError(f'{name}: no training images, only images for testing; expected training images '
-                            f'too, or <class>/<image> without train and test{notes}')
+            raise DataError(
+                f'{name}: no training images, only images for testing; expected training images '
+                f'too, or <class>/<image> without train and test{notes}'
+            )
         if not counts[1:].any():
-            raise DataError(f'{name}: no test images; give the part of the training images '
-                            f'to be held out for testing (test=0.2, --test 0.2){notes}')
+            raise DataError(
+                f'{name}: no test images; give the part of the training images '
+                f'to be held out for testing (test=0.2, --test 0.2){notes}'
+            )
         for class_name, images in zip(self.classes, counts[0]):
             if images == 0:
                 raise DataError(f'{name}: class {class_name} has no training image{notes}')

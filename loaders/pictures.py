@@ -16,14 +16,38 @@ import numpy as np
 from . import fer2013
 from .errors import DataError, check_class_names, visible
 
-SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff',
-            '.pbm', '.pgm', '.ppm', '.pnm')
+SUFFIXES = (
+    '.jpg',
+    '.jpeg',
+    '.jpe',
+    '.jfif',
+    '.png',
+    '.bmp',
+    '.dib',
+    '.gif',
+    '.webp',
+    '.tif',
+    '.tiff',
+    '.pbm',
+    '.pgm',
+    '.ppm',
+    '.pnm',
+)
 KINDS = 'JPEG, PNG, BMP, GIF, WebP, TIFF or PNM'
-NOT_DATA = ('__MACOSX', '__pycache__')          # folders that programs put beside the user's own
-MAX_PIXELS = 1 << 24            # of an image file, so that a small one cannot fill the memory
-MAX_BYTES = 1 << 29             # of all images at the size of the first, if none was asked for
-SPLITS = {'train': 0, 'training': 0, 'val': 1, 'validation': 1, 'valid': 1, 'publictest': 1,
-          'test': 2, 'testing': 2, 'privatetest': 2}
+NOT_DATA = ('__MACOSX', '__pycache__')  # folders that programs put beside the user's own
+MAX_PIXELS = 1 << 24  # of an image file, so that a small one cannot fill the memory
+MAX_BYTES = 1 << 29  # of all images at the size of the first, if none was asked for
+SPLITS = {
+    'train': 0,
+    'training': 0,
+    'val': 1,
+    'validation': 1,
+    'valid': 1,
+    'publictest': 1,
+    'test': 2,
+    'testing': 2,
+    'privatetest': 2,
+}
 FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
 
 
@@ -38,14 +62,19 @@ def is_image(name):
 
 def unread(names):
     """A note on the files among these names that are no images that can be read, as a list of 0 or 1 str."""
-    kinds = Counter(PurePosixPath(name).suffix.lower() or 'without an ending' for name in names
-                    if not (name.endswith('/') or is_image(name) or is_hidden(name)))
+    kinds = Counter(
+        PurePosixPath(name).suffix.lower() or 'without an ending'
+        for name in names
+        if not (name.endswith('/') or is_image(name) or is_hidden(name))
+    )
     if not kinds:
         return []
     more = f', {len(kinds) - 10} more kinds' if len(kinds) > 10 else ''
-    return [f'{kinds.total()} files were not read: '
-            + ', '.join(f'{n} {visible(kind)}' for kind, n in kinds.most_common(10))
-            + f'{more}; images are read from {KINDS} files']
+    return [
+        f'{kinds.total()} files were not read: '
+        + ', '.join(f'{n} {visible(kind)}' for kind, n in kinds.most_common(10))
+        + f'{more}; images are read from {KINDS} files'
+    ]
 
 
 def list_images(container, classes=None):
@@ -58,28 +87,37 @@ def list_images(container, classes=None):
     names = [name for name in every if is_image(name)]
     paths = [PurePosixPath(name) for name in names]
     if any(len(path.parts) < 2 for path in paths):
-        raise DataError(f'{container.name}: image {paths[0]} lies in no class folder; expected '
-                        '<class>/<image> or train|test/<class>/<image>')
+        raise DataError(
+            f'{container.name}: image {paths[0]} lies in no class folder; expected '
+            '<class>/<image> or train|test/<class>/<image>'
+        )
     folders = {path.parent for path in paths}
     check_class_names(sorted({folder.name for folder in folders}), container.name)
     depths = {len(folder.parts) for folder in folders}
     if len(depths) > 1:
-        raise DataError(f'{container.name}: images lie at different depths, for example in '
-                        f'{min(folders)} and {max(folders, key=lambda f: len(f.parts))}')
+        raise DataError(
+            f'{container.name}: images lie at different depths, for example in '
+            f'{min(folders)} and {max(folders, key=lambda f: len(f.parts))}'
+        )
     # an empty class is a folder beside those with images in them
     beside = {folder.parent for folder in folders}
-    folders |= {PurePosixPath(name) for name in every
-                if name.endswith('/') and PurePosixPath(name).parent in beside
-                and not is_hidden(name)}
+    folders |= {
+        PurePosixPath(name)
+        for name in every
+        if name.endswith('/') and PurePosixPath(name).parent in beside and not is_hidden(name)
+    }
     found = {folder.name.lower() for folder in folders}
     if found <= SPLITS.keys():
-        raise DataError(f"{container.name}: images lie in {' and '.join(sorted(found))} itself, in no class folder; "
-                        'expected <class>/<image> or train|test/<class>/<image>')
+        raise DataError(
+            f'{container.name}: images lie in {" and ".join(sorted(found))} itself, in no class folder; '
+            'expected <class>/<image> or train|test/<class>/<image>'
+        )
     named = all(FER2013_NAME.fullmatch(path.name) for path in paths)
     if classes is not None:
         if {name.lower() for name in classes} != found:
-            raise DataError(f"{container.name}: expected the class folders {', '.join(classes)}, "
-                            f"found {', '.join(sorted(found))}")
+            raise DataError(
+                f'{container.name}: expected the class folders {", ".join(classes)}, found {", ".join(sorted(found))}'
+            )
     elif found == set(fer2013.CLASSES) or (named and found < set(fer2013.CLASSES)):
         classes = fer2013.CLASSES
     else:
@@ -88,8 +126,10 @@ def list_images(container, classes=None):
     whole = sorted(folder for folder in folders if folder.parent.name.lower() not in SPLITS)
     split = not whole
     if not named and 0 < len(whole) < len(folders):
-        raise DataError(f'{container.name}: some classes lie in {min(folders - set(whole)).parent}, others, as '
-                        f'{whole[0]}, in no folder train or test; move them, or give one folder alone')
+        raise DataError(
+            f'{container.name}: some classes lie in {min(folders - set(whole)).parent}, others, as '
+            f'{whole[0]}, in no folder train or test; move them, or give one folder alone'
+        )
     entries = []
     for path, name in zip(paths, names):
         usage, number = -1, 0
@@ -99,9 +139,13 @@ def list_images(container, classes=None):
         elif split:
             usage = SPLITS[path.parts[-3].lower()]
         entries.append((usage, number, label[path.parts[-2].lower()], name))
-    layout = ('folder edition of FER2013, public and private told apart by file name' if named
-              else 'folders train and test of <class>/<image>' if split
-              else 'folder of <class>/<image>')
+    layout = (
+        'folder edition of FER2013, public and private told apart by file name'
+        if named
+        else 'folders train and test of <class>/<image>'
+        if split
+        else 'folder of <class>/<image>'
+    )
     return classes, sorted(entries), layout
 
 
@@ -113,9 +157,9 @@ def declared_pixels(data):
     try:
         if data[:8] == b'\x89PNG\r\n\x1a\n':
             width, height = struct.unpack_from('>II', data, 16)
-        elif data[:2] == b'BM':                             # header of 12 bytes: OS/2
+        elif data[:2] == b'BM':  # header of 12 bytes: OS/2
             width, height = struct.unpack_from('<HH' if data[14] == 12 else '<ii', data, 18)
-        elif data[:4] == b'GIF8':                           # no frame may be larger
+        elif data[:4] == b'GIF8':  # no frame may be larger
             width, height = struct.unpack_from('<HH', data, 6)
         elif data[:1] == b'P':
             width, height = PNM.match(data).groups()
@@ -125,9 +169,9 @@ def declared_pixels(data):
             return tiff_pixels(data)
         else:
             width, height = jpeg_size(data)
-    except (struct.error, IndexError, AttributeError):      # cut off, or no match
+    except (struct.error, IndexError, AttributeError):  # cut off, or no match
         return 0
-    return abs(int(width) * int(height))                    # BMP: a negative height if the top row is first
+    return abs(int(width) * int(height))  # BMP: a negative height if the top row is first
 
 
 # Width and height; a comment goes to the end of its line. OpenCV takes any one character as the end of a number, so a
@@ -138,12 +182,12 @@ PNM = re.compile(rb'P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s(?:\s|#[^\r\n]*[\r\n
 def jpeg_size(data):
     """(width, height) from the frame header in the chain of segments of a JPEG file."""
     at = 2 if data[:2] == b'\xff\xd8' else len(data)
-    while at + 9 <= len(data) and data[at] == 0xff:
-        if data[at + 1] == 1 or data[at + 1] in range(0xd0, 0xda):
-            return 0, 0         # markers without a length: what follows is read in another way by libjpeg
-        if data[at + 1] in range(0xc0, 0xd0) and data[at + 1] not in (0xc4, 0xc8, 0xcc):
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == 1 or data[at + 1] in range(0xD0, 0xDA):
+            return 0, 0  # markers without a length: what follows is read in another way by libjpeg
+        if data[at + 1] in range(0xC0, 0xD0) and data[at + 1] not in (0xC4, 0xC8, 0xCC):
             return struct.unpack_from('>HH', data, at + 5)
-        at += 1 if data[at + 1] == 0xff else 2 + int.from_bytes(data[at + 2:at + 4], 'big')
+        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
     return 0, 0
 
 
@@ -151,37 +195,37 @@ def webp_size(data):
     """(width, height) of a WebP file: lossy, lossless or, where there is more in it, of the canvas."""
     if data[12:16] == b'VP8 ':
         width, height = struct.unpack_from('<HH', data, 26)
-        return width & 0x3fff, height & 0x3fff
+        return width & 0x3FFF, height & 0x3FFF
     if data[12:16] == b'VP8L':
-        bits, = struct.unpack_from('<I', data, 21)
-        return (bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1
+        (bits,) = struct.unpack_from('<I', data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if data[12:16] == b'VP8X' and len(data) >= 30:
-        return tuple(int.from_bytes(data[at:at + 3], 'little') + 1 for at in (24, 27))
+        return tuple(int.from_bytes(data[at : at + 3], 'little') + 1 for at in (24, 27))
     return 0, 0
 
 
 def tiff_pixels(data):
     """Pixels of the first image of a TIFF file, or of one of its tiles, if these are larger."""
     order = '<' if data[:2] == b'II' else '>'
-    version, = struct.unpack_from(order + 'H', data, 2)
+    (version,) = struct.unpack_from(order + 'H', data, 2)
     if version == 42:
         first, count, entry, field = 'I', 'H', 'HHI', 4
-    elif version == 43:                                     # BigTIFF
+    elif version == 43:  # BigTIFF
         first, count, entry, field = '4xQ', 'Q', 'HHQ', 8
     else:
         return 0
-    at, = struct.unpack_from(order + first, data, 4)
-    n, = struct.unpack_from(order + count, data, at)
+    (at,) = struct.unpack_from(order + first, data, 4)
+    (n,) = struct.unpack_from(order + count, data, at)
     at += struct.calcsize(order + count)
-    sides = dict.fromkeys((256, 257, 322, 323), 0)          # width and height of the image, of a tile
+    sides = dict.fromkeys((256, 257, 322, 323), 0)  # width and height of the image, of a tile
     for _ in range(n):
         tag, kind, length = struct.unpack_from(order + entry, data, at)
         if tag in sides:
             code = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}.get(kind)
             if code is None or length != 1 or struct.calcsize('<' + code) > field:
                 return 0
-            value, = struct.unpack_from(order + code, data, at + struct.calcsize(order + entry))
-            sides[tag] = max(sides[tag], value)             # a tag may stand there twice
+            (value,) = struct.unpack_from(order + code, data, at + struct.calcsize(order + entry))
+            sides[tag] = max(sides[tag], value)  # a tag may stand there twice
         at += struct.calcsize(order + entry) + field
     width, height, tile_width, tile_height = sides.values()
     return width * height and max(width * height, tile_width * tile_height)
@@ -205,8 +249,7 @@ def resize(image, size):
     """An image brought to (height, width): averaged if it shrinks, else cubic."""
     height, width = size
     shrinks = image.shape[0] >= height and image.shape[1] >= width
-    return cv2.resize(image, (width, height),
-                      interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
 def read_pictures(container, *, classes=None, size=None, skip_bad=False):
@@ -241,10 +284,12 @@ def read_pictures(container, *, classes=None, size=None, skip_bad=False):
             continue
         if images is None:
             if size is None and len(entries) * image.size > MAX_BYTES:
-                raise DataError(f'{container.name}: {len(entries)} images of the size of the first, '
-                                f'{image.shape[0]}x{image.shape[1]}, would take '
-                                f'{len(entries) * image.size / 2 ** 30:.1f} GiB: give the size '
-                                'wanted (size=(48, 48), --size 48x48)')
+                raise DataError(
+                    f'{container.name}: {len(entries)} images of the size of the first, '
+                    f'{image.shape[0]}x{image.shape[1]}, would take '
+                    f'{len(entries) * image.size / 2**30:.1f} GiB: give the size '
+                    'wanted (size=(48, 48), --size 48x48)'
+                )
             size = tuple(size or image.shape)
             images = np.empty((len(entries), *size), np.uint8)
         if image.shape != size:
@@ -259,5 +304,4 @@ def read_pictures(container, *, classes=None, size=None, skip_bad=False):
         notes.append(f'{n_resized} images resized to {size[0]}x{size[1]}')
     usage, labels = (np.array([entries[k][column] for k in ids]) for column in (0, 2))
     usage = None if usage.min() < 0 else usage.astype(np.uint8)
-    return (images[:len(ids)], labels.astype(np.uint8), usage, np.array(ids, np.int32), classes,
-            layout, notes, bad)
+    return (images[: len(ids)], labels.astype(np.uint8), usage, np.array(ids, np.int32), classes, layout, notes, bad)

@@ -69,8 +69,9 @@ def read(source, *, size=None, classes=None, test=None, votes=None, seed=0, skip
         raise DataError(f'{source}: {error.strerror or error}') from error
     if votes is not None:
         if 'table' not in originals.layout:
-            raise DataError(f"{votes}: FER+ votes go row by row with the challenge's table, "
-                            f'not with: {originals.layout}')
+            raise DataError(
+                f"{votes}: FER+ votes go row by row with the challenge's table, not with: {originals.layout}"
+            )
         originals = with_votes(originals, votes)
     if not split and (test is not None or originals.layout.startswith('folder of')):
         hold_out_test(originals, NO_SPLIT_TEST if test is None else test, seed)
@@ -109,18 +110,22 @@ def read_container(container, size, classes, skip_bad):
     if not chosen and not any(is_image(name) for name in names):
         chosen = [(name, None) for name in names if is_table(name)]
         if len(chosen) != 1:
-            raise DataError(f'{container.name}: expected fer2013.csv, one other table or '
-                            f'<class>/<image>, found {len(chosen)} tables and no images'
-                            + ''.join(f'; {note}' for note in unread(names)))
+            raise DataError(
+                f'{container.name}: expected fer2013.csv, one other table or '
+                f'<class>/<image>, found {len(chosen)} tables and no images'
+                + ''.join(f'; {note}' for note in unread(names))
+            )
     if chosen:
-        streams = [(container.open(name), os.path.getsize(container.name),
-                    f'{container.name}: {name}', usage) for name, usage in chosen]
+        streams = [
+            (container.open(name), os.path.getsize(container.name), f'{container.name}: {name}', usage)
+            for name, usage in chosen
+        ]
         return tables(streams, size, classes, skip_bad)
     images, labels, usage, ids, found, layout, notes, bad = read_pictures(
-        container, classes=classes, size=size, skip_bad=skip_bad)
+        container, classes=classes, size=size, skip_bad=skip_bad
+    )
     usage = np.zeros_like(labels) if usage is None else usage
-    return (Originals(images, labels, usage, ids, found, layout, notes + left_out(bad)),
-            bool(usage.any()))
+    return (Originals(images, labels, usage, ids, found, layout, notes + left_out(bad)), bool(usage.any()))
 
 
 def tables(streams, size, classes, skip_bad):
@@ -136,7 +141,8 @@ def tables(streams, size, classes, skip_bad):
         with stream, table_stream(stream, n_bytes, name) as (table, kind):
             try:
                 images, labels, usage, ids, bad = read_table(
-                    table, name, classes=classes, size=size or fer2013.SIZE, skip_bad=skip_bad)
+                    table, name, classes=classes, size=size or fer2013.SIZE, skip_bad=skip_bad
+                )
             except NoLabels as error:
                 if not parts:
                     raise
@@ -148,10 +154,8 @@ def tables(streams, size, classes, skip_bad):
         layouts.append(f'{kind} {PurePosixPath(name).name}')
         parts.append((images, labels, usage, ids + n))
         n += int(ids[-1]) + 1
-    images, labels, usage, ids = (column[0] if len(column) == 1 else np.concatenate(column)
-                                  for column in zip(*parts))
-    return (Originals(images, labels, usage, ids, classes, ' and '.join(layouts), notes),
-            bool(usage.any()))
+    images, labels, usage, ids = (column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts))
+    return (Originals(images, labels, usage, ids, classes, ' and '.join(layouts), notes), bool(usage.any()))
 
 
 def left_out(bad):
@@ -164,8 +168,9 @@ def hold_out_test(originals, part, seed):
     k = number_of(part, len(originals))
     rows = draw(np.arange(len(originals)), originals.labels, k, seed, stratify=True)
     originals.usage[rows] = 2
-    originals.notes.append(f'{k} of {len(originals)} images held out for testing, '
-                           f'in equal parts of each class, seed {seed}')
+    originals.notes.append(
+        f'{k} of {len(originals)} images held out for testing, in equal parts of each class, seed {seed}'
+    )
 
 
 def read_set(path, size=None):
@@ -173,8 +178,9 @@ def read_set(path, size=None):
     with load(path) as data:
         data.verify()
         if 'identity' not in data.transforms:
-            raise DataError(f'{path}: {data.name} does not hold the images as they were; '
-                            'give set 1 or what it was made from')
+            raise DataError(
+                f'{path}: {data.name} does not hold the images as they were; give set 1 or what it was made from'
+            )
         if size is not None and tuple(size) != data.shape:
             raise DataError(f'{path}: holds images of {data.shape}, not {tuple(size)}')
         rows = np.flatnonzero(data.training.view == data.transforms.index('identity'))
@@ -183,7 +189,5 @@ def read_set(path, size=None):
         order = np.argsort(source, kind='stable')
         images = np.empty((len(source), *data.shape), np.uint8)
         images[np.argsort(order)] = np.concatenate([s.images(r) for s, r in parts])
-        labels, usage = (np.concatenate([getattr(s, what)[r] for s, r in parts])[order]
-                         for what in ('y', 'usage'))
-        return Originals(images, labels, usage, source[order], data.classes,
-                         data.layout, [f'read from {data.name}'])
+        labels, usage = (np.concatenate([getattr(s, what)[r] for s, r in parts])[order] for what in ('y', 'usage'))
+        return Originals(images, labels, usage, source[order], data.classes, data.layout, [f'read from {data.name}'])

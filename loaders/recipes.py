@@ -25,6 +25,7 @@ class Recipe:
     number : int or None
         1 to 4 for the sets of the thesis.
     """
+
     name: str
     views: tuple = ('identity',)
     size: tuple = None
@@ -43,6 +44,7 @@ def thesis_set(number, shape):
     The thesis cuts 4 pixels off 48 in set 3 and 6 in set 4; other sizes lose as many for
     each 48.
     """
+
     def less(pixels):
         return tuple(side - round(pixels * side / 48) for side in shape)
 

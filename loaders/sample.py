@@ -8,6 +8,7 @@ References
 .. [1] I. Goodfellow et al., Challenges in Representation Learning, ICONIP
    2013: FER2013, its classes, class frequencies and CSV layout.
 """
+
 import os
 
 import numpy as np
@@ -48,16 +49,13 @@ def draw_face(emotion, rng, size=SIDE):
         If `emotion` is not one of 0..6 or `size` no whole number >= 16.
     """
     if not isinstance(size, (int, np.integer)) or size < 16:
-        raise ValueError('size must be a whole number of pixels >= 16, '
-                         f'got {size!r}')
+        raise ValueError(f'size must be a whole number of pixels >= 16, got {size!r}')
     if emotion not in range(len(EMOTIONS)):
-        raise ValueError('emotion must be a whole number from 0 to '
-                         f'{len(EMOTIONS) - 1}, got {emotion!r}')
+        raise ValueError(f'emotion must be a whole number from 0 to {len(EMOTIONS) - 1}, got {emotion!r}')
     person = draw_person(rng)
     intensities = express(int(emotion), rng)
-    uneven = np.clip(.1 * rng.standard_normal(2), -.25, .25)
-    left, right = ({unit: a * (1 + float(u)) for unit, a in
-                    intensities.items()} for u in uneven)
+    uneven = np.clip(0.1 * rng.standard_normal(2), -0.25, 0.25)
+    left, right = ({unit: a * (1 + float(u)) for unit, a in intensities.items()} for u in uneven)
     pose = draw_pose(rng, size * OVERSAMPLING)
     image = paint(person, left, right, pose, rng, size)
     image = np.clip(image, 0, 255).astype(np.uint8)
@@ -85,7 +83,7 @@ def early_classes(seed, subset):
     """
     # no image has this seed: numpy reads a missing third number as 0
     rng = np.random.default_rng([seed, len(USAGES) + subset])
-    places = rng.permutation(50)[:len(EMOTIONS)]
+    places = rng.permutation(50)[: len(EMOTIONS)]
     return {int(place): label for label, place in enumerate(places)}
 
 
@@ -103,8 +101,7 @@ def draw_labels(rng, planned, wrong_labels):
     return emotion, emotion
 
 
-def draw_faces(n_training=2000, n_public=300, n_private=300, *, seed=0,
-               wrong_labels=.08):
+def draw_faces(n_training=2000, n_public=300, n_private=300, *, seed=0, wrong_labels=0.08):
     """Draw a set of faces with the class frequencies of FER2013.
 
     Every image has its own generator, seeded by (seed, subset, position):
@@ -137,14 +134,11 @@ def draw_faces(n_training=2000, n_public=300, n_private=300, *, seed=0,
         `wrong_labels` lies outside [0, 1).
     """
     sizes = (n_training, n_public, n_private)
-    for name, value in zip(('n_training', 'n_public', 'n_private', 'seed'),
-                           (*sizes, seed)):
+    for name, value in zip(('n_training', 'n_public', 'n_private', 'seed'), (*sizes, seed)):
         if not isinstance(value, (int, np.integer)) or value < 0:
-            raise ValueError(f'{name} must be a whole number >= 0, '
-                             f'got {value!r}')
+            raise ValueError(f'{name} must be a whole number >= 0, got {value!r}')
     if not 0 <= wrong_labels < 1:
-        raise ValueError('wrong_labels must lie in [0, 1), '
-                         f'got {wrong_labels!r}')
+        raise ValueError(f'wrong_labels must lie in [0, 1), got {wrong_labels!r}')
     usage = np.repeat(np.arange(3, dtype=np.uint8), sizes)
     images = np.empty((len(usage), SIDE, SIDE), np.uint8)
     labels = np.empty(len(usage), np.uint8)
@@ -153,15 +147,13 @@ def draw_faces(n_training=2000, n_public=300, n_private=300, *, seed=0,
         planned = early_classes(seed, subset)
         for i in range(size):
             rng = np.random.default_rng([seed, subset, i])
-            emotion, labels[row] = draw_labels(rng, planned.get(i),
-                                               wrong_labels)
+            emotion, labels[row] = draw_labels(rng, planned.get(i), wrong_labels)
             images[row] = draw_face(emotion, rng)
             row += 1
     return images, labels, usage
 
 
-def write_csv(path, n_training=2000, n_public=300, n_private=300, *, seed=0,
-              wrong_labels=.08):
+def write_csv(path, n_training=2000, n_public=300, n_private=300, *, seed=0, wrong_labels=0.08):
     """Write a drawn set as the challenge's CSV: emotion,pixels,Usage.
 
     Parameters
@@ -184,20 +176,18 @@ def write_csv(path, n_training=2000, n_public=300, n_private=300, *, seed=0,
         If the file cannot be written.
     """
     if os.path.isdir(path):
-        raise IsADirectoryError('path must name a file, got folder '
-                                f'{os.fspath(path)!r}')
+        raise IsADirectoryError(f'path must name a file, got folder {os.fspath(path)!r}')
     temporary = f'{os.fspath(path)}.{os.getpid()}.part'
     try:
         # opened before the drawing: a wrong path is told at once
         file = open(temporary, 'w', encoding='ascii', newline='\n')
     except OSError as error:
         raise type(error)(
-            'path must lie in a folder that can be written, got '
-            f'{os.fspath(path)!r}: {error.strerror}') from error
+            f'path must lie in a folder that can be written, got {os.fspath(path)!r}: {error.strerror}'
+        ) from error
     try:
         with file:
-            write_rows(file, *draw_faces(n_training, n_public, n_private,
-                                         seed=seed, wrong_labels=wrong_labels))
+            write_rows(file, *draw_faces(n_training, n_public, n_private, seed=seed, wrong_labels=wrong_labels))
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -7,10 +7,10 @@ import numpy as np
 
 from .errors import DataError
 
-GAP = 4                         # pixels between images
-INK, PAPER = 20, 225            # grey levels of text and background
-TEXT_HEIGHT = 22                # pixels of a line of text
-CAPTION_WIDTH = 136             # pixels that the name of a view may take
+GAP = 4  # pixels between images
+INK, PAPER = 20, 225  # grey levels of text and background
+TEXT_HEIGHT = 22  # pixels of a line of text
+CAPTION_WIDTH = 136  # pixels that the name of a view may take
 
 
 def sheet(images, columns, title, captions=None, scale=2):
@@ -30,15 +30,17 @@ def sheet(images, columns, title, captions=None, scale=2):
     if captions:
         cell_h, cell_w = cell_h + TEXT_HEIGHT, max(cell_w, CAPTION_WIDTH)
     rows = -(-n // columns)
-    picture = np.full((TEXT_HEIGHT + GAP + rows * cell_h,
-                       max(GAP + min(n, columns) * cell_w, text_width(title) + 2 * GAP)),
-                      PAPER, np.uint8)
+    picture = np.full(
+        (TEXT_HEIGHT + GAP + rows * cell_h, max(GAP + min(n, columns) * cell_w, text_width(title) + 2 * GAP)),
+        PAPER,
+        np.uint8,
+    )
     write(picture, title, GAP, 0)
     for k, image in enumerate(images):
         top = TEXT_HEIGHT + GAP + k // columns * cell_h
         left = GAP + k % columns * cell_w
         large = cv2.resize(image, (w * scale, h * scale), interpolation=cv2.INTER_NEAREST)
-        picture[top:top + h * scale, left:left + w * scale] = large
+        picture[top : top + h * scale, left : left + w * scale] = large
         if captions:
             write(picture, captions[k], left, top + h * scale)
     return picture
@@ -53,8 +55,7 @@ def text_width(line):
 
 def write(picture, line, left, top):
     """A line of text with its upper left corner there."""
-    cv2.putText(picture, line, (left, top + TEXT_HEIGHT - 7), color=INK, lineType=cv2.LINE_AA,
-                **FONT)
+    cv2.putText(picture, line, (left, top + TEXT_HEIGHT - 7), color=INK, lineType=cv2.LINE_AA, **FONT)
 
 
 def show(data, out, *, per_class=100, image=None, seed=0):
@@ -85,16 +86,16 @@ def show(data, out, *, per_class=100, image=None, seed=0):
         rows = originals[training.y[originals] == label]
         chosen = np.sort(rng.permutation(rows)[:per_class])
         title = f'{class_name}: {len(chosen)} of {len(rows)} training images of {data.name}'
-        pictures[f'{name}-{label}-{file_name(class_name)}'] = sheet(
-            training.images(chosen), 20, title)
+        pictures[f'{name}-{label}-{file_name(class_name)}'] = sheet(training.images(chosen), 20, title)
     if image is None:
         image = training.source[rng.choice(originals)]
     rows = np.flatnonzero(training.source == image)
     if not len(rows):
         raise DataError(f'{data.path}: no training image has the number {image}')
     title = f'image {image}, {data.classes[training.y[rows[0]]]}: all views of {data.name}'
-    pictures[f'{name}-views'] = sheet(training.images(rows), 20, title,
-                                      [training.transforms[v] for v in training.view[rows]], scale=3)
+    pictures[f'{name}-views'] = sheet(
+        training.images(rows), 20, title, [training.transforms[v] for v in training.view[rows]], scale=3
+    )
     return [save(Path(out) / f'{key}.png', picture) for key, picture in pictures.items()]
 
 

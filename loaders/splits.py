@@ -11,15 +11,14 @@ def number_of(part, n):
         return int(part)
     if isinstance(part, float) and 0 < part < 1 and round(part * n) < n:
         return round(part * n)
-    raise DataError(f'expected a number of images from 0 to {n - 1} or a fraction between '
-                    f'0 and 1, got {part!r}')
+    raise DataError(f'expected a number of images from 0 to {n - 1} or a fraction between 0 and 1, got {part!r}')
 
 
 def shares(counts, k):
     """k divided in proportion to counts: whole numbers, largest remainders rounded up."""
     exact = k * counts / counts.sum()
     whole = np.floor(exact).astype(int)
-    rest = np.argsort(whole - exact, kind='stable')[:k - whole.sum()]
+    rest = np.argsort(whole - exact, kind='stable')[: k - whole.sum()]
     whole[rest] += 1
     return whole
 
@@ -42,8 +41,7 @@ def draw(candidates, labels, k, seed, stratify=False):
     if not stratify:
         return np.sort(candidates[order[:k]])
     counts = np.bincount(labels)
-    chosen = [order[labels[order] == label][:share]
-              for label, share in enumerate(shares(counts, k))]
+    chosen = [order[labels[order] == label][:share] for label, share in enumerate(shares(counts, k))]
     return np.sort(candidates[np.concatenate(chosen)])
 
 
@@ -60,6 +58,5 @@ def choose_validation(originals, k, twins, *, seed=0, stratify=False, no_twins=F
     training = originals.usage == 0
     candidates = np.flatnonzero(training & ~twins if no_twins else training)
     if k > len(candidates):
-        raise DataError(f'cannot hold out {k} training images without a twin: '
-                        f'there are {len(candidates)}')
+        raise DataError(f'cannot hold out {k} training images without a twin: there are {len(candidates)}')
     return draw(candidates, originals.labels[candidates], k, seed, stratify)

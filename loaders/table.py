@@ -12,10 +12,10 @@ import numpy as np
 from . import fer2013
 from .errors import DataError, NoLabels
 
-BLOCK = 1 << 22         # bytes read at a time
-MAX_HEADER = 1 << 16    # bytes of the line with the column names
-MAX_BAD = 100_000       # bad and empty lines that are left out before the table is given up
-BATCH = 32              # lines parsed at a time: 256 KiB of text stay in the cache
+BLOCK = 1 << 22  # bytes read at a time
+MAX_HEADER = 1 << 16  # bytes of the line with the column names
+MAX_BAD = 100_000  # bad and empty lines that are left out before the table is given up
+BATCH = 32  # lines parsed at a time: 256 KiB of text stay in the cache
 SPACE, ZERO = ord(' '), ord('0')
 USAGES = {name.encode(): k for k, name in enumerate(fer2013.USAGES)}
 
@@ -36,21 +36,21 @@ def parse_pixels(fields, n_pixels):
     uint8 array (len(fields), n_pixels) or None
     """
     text = np.frombuffer(b' '.join([*fields, b'']), np.uint8)
-    ends = np.flatnonzero(text == SPACE)                    # just behind each number
+    ends = np.flatnonzero(text == SPACE)  # just behind each number
     line_ends = np.cumsum([len(field) + 1 for field in fields]) - 1
-    if len(ends) != len(fields) * n_pixels or (ends[n_pixels - 1::n_pixels] != line_ends).any():
+    if len(ends) != len(fields) * n_pixels or (ends[n_pixels - 1 :: n_pixels] != line_ends).any():
         return None
     length = np.diff(ends, prepend=-1) - 1
     if length.min() < 1 or length.max() > 3:
         return None
-    digits = text - np.uint8(ZERO)                          # what is no digit becomes > 9
+    digits = text - np.uint8(ZERO)  # what is no digit becomes > 9
     ones = digits[ends - 1]
     tens = digits[ends - 2] * (length > 1)
     hundreds = digits[ends - 3] * (length > 2)
     if ones.max() > 9 or tens.max() > 9 or hundreds.max() > 2:
         return None
     tens *= np.uint8(10)
-    tens += ones                                            # at most 99
+    tens += ones  # at most 99
     if ((hundreds == 2) & (tens > 55)).any():
         return None
     return (hundreds * np.uint8(100) + tens).reshape(len(fields), n_pixels)
@@ -66,7 +66,7 @@ def parse_line(line, columns, labels, size):
     """
     fields = line.split(b',', columns.n)
     if len(fields) != columns.n:
-        raise DataError(f"expected {columns.n} fields, found {line.count(b',') + 1}")
+        raise DataError(f'expected {columns.n} fields, found {line.count(b",") + 1}')
     label = unquote(fields[columns.label])
     if label not in labels:
         raise DataError(f'expected a label from 0 to {len(labels) - 1}, found {show(label)}')
@@ -78,8 +78,7 @@ def parse_line(line, columns, labels, size):
         usage = USAGES[name]
     numbers = unquote(fields[columns.pixels]).split(None, 16 * prod(size))
     if len(numbers) != prod(size):
-        raise DataError(f'expected {prod(size)} pixels ({size[0]}x{size[1]}), '
-                        f'found {len(numbers)}')
+        raise DataError(f'expected {prod(size)} pixels ({size[0]}x{size[1]}), found {len(numbers)}')
     for k, number in enumerate(numbers):
         if not re.fullmatch(rb'[0-9]{1,3}', number) or int(number) > 255:
             raise DataError(f'expected pixels from 0 to 255, found {show(number)} as pixel {k}')
@@ -103,13 +102,14 @@ class Columns:
     """
 
     def __init__(self, header, file):
-        header = header.removeprefix(b'\xef\xbb\xbf')          # byte order mark
+        header = header.removeprefix(b'\xef\xbb\xbf')  # byte order mark
         if len(header) > MAX_HEADER:
             raise DataError(f'{file}: line 1: column names of {len(header)} bytes')
         names = [unquote(name).lower() for name in header.split(b',')]
         if b'pixels' not in names:
-            raise DataError(f'{file}: line 1: expected column names with emotion, pixels and '
-                            f'Usage, found {show(header.strip())}')
+            raise DataError(
+                f'{file}: line 1: expected column names with emotion, pixels and Usage, found {show(header.strip())}'
+            )
         self.n = len(names)
         self.pixels = names.index(b'pixels')
         self.label = names.index(b'emotion') if b'emotion' in names else None
@@ -162,14 +162,13 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
     first = next((block for block in blocks if block), [b''])
     columns = Columns(first[0], file)
     if columns.label is None:
-        raise NoLabels(f'{file}: no column emotion: images without labels can neither train '
-                        'nor test a network')
+        raise NoLabels(f'{file}: no column emotion: images without labels can neither train nor test a network')
     labels = {str(k).encode(): k for k in range(len(classes))}
     parts, bad = [], []
-    number, row, blank = 2, 0, 0                            # of the next line, of the next image
+    number, row, blank = 2, 0, 0  # of the next line, of the next image
     for block in chain([first[1:]], blocks):
         for k in range(0, len(block), BATCH):
-            batch = block[k:k + BATCH]
+            batch = block[k : k + BATCH]
             part, n_rows = plain_batch(batch, columns, labels, size), len(batch)
             if part is None:
                 part, found = exact_batch(batch, columns, labels, size, f'{file}: line', number)
@@ -177,8 +176,9 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
                     raise DataError(found[0])
                 bad += found
                 if len(bad) + blank > MAX_BAD:
-                    raise DataError(f'{file}: more than {MAX_BAD} bad or empty lines'
-                                    + (f'; the first: {bad[0]}' if bad else ''))
+                    raise DataError(
+                        f'{file}: more than {MAX_BAD} bad or empty lines' + (f'; the first: {bad[0]}' if bad else '')
+                    )
                 n_rows = sum(bool(line.strip()) for line in batch)
                 blank += len(batch) - n_rows
             parts.append((*part[:3], part[3] + row))
@@ -198,16 +198,14 @@ def plain_batch(batch, columns, labels, size):
     if any(len(row) != columns.n for row in rows):
         return None
     label = [labels.get(unquote(row[columns.label])) for row in rows]
-    usage = [0 if columns.usage is None else USAGES.get(unquote(row[columns.usage]))
-             for row in rows]
+    usage = [0 if columns.usage is None else USAGES.get(unquote(row[columns.usage])) for row in rows]
     if None in label or None in usage:
         return None
     fields = [unquote(row[columns.pixels]) for row in rows]
     pixels = parse_pixels(fields, prod(size))
     if pixels is None:
         return None
-    return (pixels, np.array(label, np.uint8), np.array(usage, np.uint8),
-            np.arange(len(rows), dtype=np.int32))
+    return (pixels, np.array(label, np.uint8), np.array(usage, np.uint8), np.arange(len(rows), dtype=np.int32))
 
 
 def exact_batch(batch, columns, labels, size, where, number):
@@ -222,6 +220,9 @@ def exact_batch(batch, columns, labels, size, where, number):
             bad.append(f'{where} {number + k}: {error}')
         row += 1
     pixels = np.array([pixels for _, _, pixels, _ in good], np.uint8).reshape(-1, prod(size))
-    return (pixels, np.array([label for label, _, _, _ in good], np.uint8),
-            np.array([usage for _, usage, _, _ in good], np.uint8),
-            np.array([row for _, _, _, row in good], np.int32)), bad
+    return (
+        pixels,
+        np.array([label for label, _, _, _ in good], np.uint8),
+        np.array([usage for _, usage, _, _ in good], np.uint8),
+        np.array([row for _, _, _, row in good], np.int32),
+    ), bad

@@ -47,13 +47,13 @@ def views(images, names, size):
         for k, step in enumerate(steps, 1):
             if steps[:k] not in made:
                 if step not in TRANSFORMS:
-                    raise DataError(f"unknown transform {step!r}; known are "
-                                    f"{', '.join(sorted(TRANSFORMS))}")
-                made[steps[:k]] = TRANSFORMS[step](made[steps[:k - 1]], size)
+                    raise DataError(f'unknown transform {step!r}; known are {", ".join(sorted(TRANSFORMS))}')
+                made[steps[:k]] = TRANSFORMS[step](made[steps[: k - 1]], size)
         view = made[steps]
         if view.shape[1:] != tuple(size) or view.dtype != np.uint8:
-            raise DataError(f'view {name!r} gives {view.dtype} images of {view.shape[1:]}, '
-                            f'expected uint8 of {tuple(size)}')
+            raise DataError(
+                f'view {name!r} gives {view.dtype} images of {view.shape[1:]}, expected uint8 of {tuple(size)}'
+            )
         result[:, v] = view
     return result
 
@@ -62,9 +62,8 @@ def crop(images, size, down, right):
     """The part of that size whose top left pixel lies at (down, right)."""
     height, width = size
     if not (0 <= down <= images.shape[1] - height and 0 <= right <= images.shape[2] - width):
-        raise DataError(f'cannot cut {height}x{width} out of '
-                        f'{images.shape[1]}x{images.shape[2]} images')
-    return images[:, down:down + height, right:right + width]
+        raise DataError(f'cannot cut {height}x{width} out of {images.shape[1]}x{images.shape[2]} images')
+    return images[:, down : down + height, right : right + width]
 
 
 def margins(images, size):
@@ -147,8 +146,7 @@ def rotate315(images, size):
 @transform
 def enlarge(images, size):
     """Enlarged 1.2 times, then cut to size in the centre."""
-    large = [cv2.resize(image, None, fx=1.2, fy=1.2, interpolation=cv2.INTER_CUBIC)
-             for image in images]
+    large = [cv2.resize(image, None, fx=1.2, fy=1.2, interpolation=cv2.INTER_CUBIC) for image in images]
     return centre(np.stack(large), size)
 
 
@@ -156,5 +154,4 @@ def enlarge(images, size):
 def reduce(images, size):
     """The whole image reduced to the size of the set."""
     height, width = size
-    return np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-                     for image in images])
+    return np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC) for image in images])

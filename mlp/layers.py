@@ -6,6 +6,7 @@
 `FullyConnected`    reshape, hidden layers and softmax: the last part of every network
 ==================  ===========================================================================
 """
+
 import numpy as np
 import pytensor.tensor as pt
 
@@ -30,8 +31,7 @@ class Hidden(Layer):
         Draws the weights W (n_in, n_out).
     """
 
-    def __init__(self, n_in, n_out, activation=rna.relu(), batch_norm=False, gaussian_std=0., p_drop=0.,
-                 *, rng):
+    def __init__(self, n_in, n_out, activation=rna.relu(), batch_norm=False, gaussian_std=0.0, p_drop=0.0, *, rng):
         self.W = parameter(rna.glorot(rng, (n_in, n_out), n_in, n_out, activation), regularizable=True)
         self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop)
@@ -80,18 +80,19 @@ class FullyConnected(Layer):
         Of every `Hidden` layer.
     """
 
-    def __init__(self, n_in, n_classes, n_hidden=(1024,), p_drop=0., *, rng, **options):
+    def __init__(self, n_in, n_classes, n_hidden=(1024,), p_drop=0.0, *, rng, **options):
         n_hidden = [n_hidden] if np.ndim(n_hidden) == 0 else list(n_hidden)
         if any(isinstance(n, bool) or n != int(n) or n < 1 for n in n_hidden):
             raise ValueError(f'n_hidden must be a list of numbers of units >= 1, got {n_hidden!r}')
         drops = [p_drop] * len(n_hidden) if np.ndim(p_drop) == 0 else list(p_drop)
         if len(drops) != len(n_hidden):
-            raise ValueError(f'p_drop must be one probability or one for each of the {len(n_hidden)} hidden '
-                             f'layers, got {len(drops)}: {p_drop!r}')
+            raise ValueError(
+                f'p_drop must be one probability or one for each of the {len(n_hidden)} hidden '
+                f'layers, got {len(drops)}: {p_drop!r}'
+            )
         probability(p_drop, 'p_drop') if np.ndim(p_drop) == 0 else None
         sizes = [n_in, *(int(n) for n in n_hidden)]
-        self.hidden = [Hidden(i, o, p_drop=p, rng=rng, **options)
-                       for i, o, p in zip(sizes, sizes[1:], drops)]
+        self.hidden = [Hidden(i, o, p_drop=p, rng=rng, **options) for i, o, p in zip(sizes, sizes[1:], drops)]
         self.softmax = Softmax(sizes[-1], n_classes, rng=rng)
 
     def __call__(self, x, phase):

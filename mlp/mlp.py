@@ -1,4 +1,5 @@
 """The multi-layer perceptron of thesis 3.2."""
+
 from mlp.layers import FullyConnected
 from utils import rna
 from utils.layer import Layer
@@ -20,14 +21,32 @@ class MLP(Layer):
         Empty: there is no convolution.
     """
 
-    def __init__(self, im_dim, n_classes, n_hidden=(1024,), activation=rna.relu(), batch_norm=True,
-                 p_drop=.5, p_dropConv=(), gaussian_std=0., *, rng):
+    def __init__(
+        self,
+        im_dim,
+        n_classes,
+        n_hidden=(1024,),
+        activation=rna.relu(),
+        batch_norm=True,
+        p_drop=0.5,
+        p_dropConv=(),
+        gaussian_std=0.0,
+        *,
+        rng,
+    ):
         if len(p_dropConv):
-            raise ValueError(f'p_dropConv must be empty: the network MLP has no convolutions, got '
-                             f'{list(p_dropConv)}')
+            raise ValueError(f'p_dropConv must be empty: the network MLP has no convolutions, got {list(p_dropConv)}')
         height, width = im_dim
-        self.fc = FullyConnected(height * width, n_classes, n_hidden, p_drop, activation=activation,
-                                 batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        self.fc = FullyConnected(
+            height * width,
+            n_classes,
+            n_hidden,
+            p_drop,
+            activation=activation,
+            batch_norm=batch_norm,
+            gaussian_std=gaussian_std,
+            rng=rng,
+        )
 
-    def __call__(self, x, phase):          # (n, height, width, 1)
-        return self.fc(x, phase)           # (n, n_classes)
+    def __call__(self, x, phase):  # (n, height, width, 1)
+        return self.fc(x, phase)  # (n, n_classes)

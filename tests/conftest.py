@@ -1,4 +1,5 @@
 """What several test files use."""
+
 import atexit
 import os
 import shutil
@@ -8,7 +9,7 @@ import tempfile
 import numpy as np
 import pytest
 
-if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:       # tests compile what they test, but once for all of them
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:  # tests compile what they test, but once for all of them
     os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='symfer-tests-')
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
     atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
@@ -35,7 +36,7 @@ def pattern_images(n, rng, side=12, n_classes=3):
     labels = np.arange(n) % n_classes
     images = rng.normal(110, 40, (n, side, side))
     for k, label in enumerate(labels):
-        images[k, label * side // n_classes:(label + 1) * side // n_classes] += 45
+        images[k, label * side // n_classes : (label + 1) * side // n_classes] += 45
     return np.clip(images, 0, 255).astype(np.uint8), labels.astype(np.uint8)
 
 
@@ -54,7 +55,7 @@ def tiny_originals():
 def tiny_set(tiny_originals, tmp_path_factory):
     """Path of a set 2 (with mirror images) of 12x12 images: 260 rows, 60 of them held out, 60 test images."""
     folder = tmp_path_factory.mktemp('data')
-    path, = build(tiny_originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)
+    (path,) = build(tiny_originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)
     return path
 
 
@@ -62,8 +63,20 @@ def tiny_set(tiny_originals, tmp_path_factory):
 def tiny_runs(tiny_set, tmp_path_factory):
     """Run folders of a sweep: two rates, each with two seeds, in the order of the grid."""
     import launch
+
     folder = tmp_path_factory.mktemp('runs')
-    launch.sweep({'learning_rate': [.1, .002]}, [1, 2], savename=folder / 's.h5', dataset=str(tiny_set), network='MLP',
-                 n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2, report=False,
-                 verbose=0)
+    launch.sweep(
+        {'learning_rate': [0.1, 0.002]},
+        [1, 2],
+        savename=folder / 's.h5',
+        dataset=str(tiny_set),
+        network='MLP',
+        n_hidden=[8],
+        batch_size=50,
+        statistics_images=50,
+        anneal_epochs=1,
+        n_epochs=2,
+        report=False,
+        verbose=0,
+    )
     return [folder / f's_learning_rate={rate}_seed={seed}' / 'run-001' for rate in ('0.1', '0.002') for seed in (1, 2)]

@@ -13,6 +13,7 @@ SIDE = (12, 12)
 
 def network(init, call):
     """A network's class; `init` is called with it and a generator, `call` with it, images (n, 144) and the phase."""
+
     class Mine(Layer):
         __slots__ = ('slot',)
 
@@ -21,6 +22,7 @@ def network(init, call):
 
         def __call__(self, x, phase):
             return call(self, flatten(x), phase)
+
     return Mine
 
 
@@ -42,5 +44,9 @@ def functions(init, call):
 
 
 def trainer(data, init, call, reporter=None, **settings):
-    return Trainer(network(init, call), data,
-                   Settings(**{'batch_size': 20, 'statistics_images': 40, 'seed': 5, **settings}), reporter=reporter)
+    return Trainer(
+        network(init, call),
+        data,
+        Settings(**{'batch_size': 20, 'statistics_images': 40, 'seed': 5, **settings}),
+        reporter=reporter,
+    )

@@ -6,10 +6,28 @@ import launch
 import mlp
 from utils.files import models
 
-SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
-             verbose=0, report=False)
-MEANS = dict(optimiser='adamw', optimiser_args={'beta2': .99}, weight_decay=.01, clip_norm=1., learning_rate=.01,
-             schedule='cosine', schedule_args={'warmup': 1}, average=.9, label_smoothing=.1, n_epochs=3)
+SMALL = dict(
+    network=mlp.MLP,
+    n_hidden=[8],
+    batch_size=50,
+    statistics_images=50,
+    anneal_epochs=1,
+    n_epochs=2,
+    verbose=0,
+    report=False,
+)
+MEANS = dict(
+    optimiser='adamw',
+    optimiser_args={'beta2': 0.99},
+    weight_decay=0.01,
+    clip_norm=1.0,
+    learning_rate=0.01,
+    schedule='cosine',
+    schedule_args={'warmup': 1},
+    average=0.9,
+    label_smoothing=0.1,
+    n_epochs=3,
+)
 
 
 class Interrupted(Exception):

@@ -1,4 +1,5 @@
 """The examples run: each as it stands, with few small images, few epochs and narrow networks."""
+
 import importlib.util
 import json
 import re
@@ -15,8 +16,11 @@ from loaders.sample import draw_faces
 from utils.experiment.arguments import NETWORK_OPTIONS
 
 FOLDER = Path(__file__).parent.parent / 'examples'
-SCRIPTS = ['thesis', 'own_network', *(pytest.param(name, marks=pytest.mark.slow)
-                                      for name in ('best_model', 'dropout_profiles'))]
+SCRIPTS = [
+    'thesis',
+    'own_network',
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ('best_model', 'dropout_profiles')),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +35,9 @@ def faces(tmp_path_factory):
     """A set 2 of drawn faces, every third pixel of them."""
     images, *columns = draw_faces(110, 50, 50)
     originals = loaders.Originals(np.ascontiguousarray(images[:, ::3, ::3]), *columns, np.arange(210, dtype=np.int32))
-    return loaders.build(originals, sets=(2,), out=tmp_path_factory.mktemp('faces'), validation=30,
-                         log=lambda line: None)[0]
+    return loaders.build(
+        originals, sets=(2,), out=tmp_path_factory.mktemp('faces'), validation=30, log=lambda line: None
+    )[0]
 
 
 @pytest.fixture
@@ -53,13 +58,23 @@ def test_an_example_is_short_and_runs(name, faces, monkeypatch, tmp_path, capsys
     calls, test = [], launch.test
 
     def scaled(**options):
-        small = {'dataset': faces, 'im_dim': None, 'n_epochs': 1, 'anneal_epochs': 1, 'batch_size': 40,
-                 'statistics_images': 40, 'n_hidden': [8] if options.get('n_hidden') else [], 'report': False, 'verbose': 0,
-                 'network_args': {'filters': 4} if name == 'own_network' else {'width': 1 / 32}}
+        small = {
+            'dataset': faces,
+            'im_dim': None,
+            'n_epochs': 1,
+            'anneal_epochs': 1,
+            'batch_size': 40,
+            'statistics_images': 40,
+            'n_hidden': [8] if options.get('n_hidden') else [],
+            'report': False,
+            'verbose': 0,
+            'network_args': {'filters': 4} if name == 'own_network' else {'width': 1 / 32},
+        }
         if 'augment' in options:
             small['augment'] = {**options['augment'].settings, 'crop': 16}
         calls.append(options)
         return test(**{**options, **small})
+
     monkeypatch.setattr(launch, 'test', scaled)
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(path), run_name='__main__')
@@ -72,11 +87,12 @@ def test_an_example_is_short_and_runs(name, faces, monkeypatch, tmp_path, capsys
 def test_every_entry_of_reproduce_is_an_experiment(reproduce):
     rng = np.random.default_rng(0)
     for entry in reproduce.ENTRIES.values():
-        options = reproduce.rehearsed(entry.options, .02)
+        options = reproduce.rehearsed(entry.options, 0.02)
         launch.CONTEXT.saved_form(options)
         names = [name for name in NETWORK_OPTIONS if name in options]
-        network = entry.options['network']((42, 42), 7, rng=rng, **{name: options[name] for name in names},
-                                           **options['network_args'])
+        network = entry.options['network'](
+            (42, 42), 7, rng=rng, **{name: options[name] for name in names}, **options['network_args']
+        )
         assert network.fc
     assert len(reproduce.EXPERIMENTS) == 10 and all(entry.thesis for entry in reproduce.EXPERIMENTS.values())
 
@@ -84,10 +100,12 @@ def test_every_entry_of_reproduce_is_an_experiment(reproduce):
 def test_reproduce_lists_and_refuses(reproduce, capsys):
     assert reproduce.main(['--list']) == 0
     assert 'A-BN-drop-set4' in capsys.readouterr().out
-    for arguments, message in ((['E-set9'], "expected names of --list or 'ensemble', got 'E-set9'"),
-                               (['--all'], 'a full run needs FER2013: name it with --data'),
-                               (['--all', '--scale', '2'], r'--scale must lie in \(0, 1\], got 2'),
-                               (['--all', '--data', 'nowhere.csv'], "--data: there is no 'nowhere.csv'")):
+    for arguments, message in (
+        (['E-set9'], "expected names of --list or 'ensemble', got 'E-set9'"),
+        (['--all'], 'a full run needs FER2013: name it with --data'),
+        (['--all', '--scale', '2'], r'--scale must lie in \(0, 1\], got 2'),
+        (['--all', '--data', 'nowhere.csv'], "--data: there is no 'nowhere.csv'"),
+    ):
         assert reproduce.main(arguments) == 2
         assert re.search(f'^error: {message}', capsys.readouterr().err)
 
@@ -98,17 +116,25 @@ def test_a_rehearsal_goes_through_every_stage_and_is_not_repeated(reproduce, mon
     command = ['A-drop-set1', 'ensemble', '--scale', '0.005', '--seeds', '0', '1']
     assert reproduce.main(command) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
-    for line in ('entropy point: epoch', 'test error, private', 'members, chosen on 26 validation images', 'seed 1: fin'):
+    for line in (
+        'entropy point: epoch',
+        'test error, private',
+        'members, chosen on 26 validation images',
+        'seed 1: fin',
+    ):
         assert line in out
     folder = Path('trained_models/reproduce/sample-scale-0.005')
     result = json.loads((folder / 'results' / 'A-drop-set1' / 'seed-1' / 'result.json').read_text())
     assert result['status'] == 'finished' and result['about']['arguments']['seed'] == 1
-    assert 'dataset' not in result['about']['arguments'] and (
-        folder / 'results' / 'A-drop-set1' / 'seed-0' / 'history.csv').is_file()
+    assert (
+        'dataset' not in result['about']['arguments']
+        and (folder / 'results' / 'A-drop-set1' / 'seed-0' / 'history.csv').is_file()
+    )
     page = (folder / 'results.md').read_text()
     assert 'these figures mean nothing' in page
-    assert re.search(r'^\| A drop \(set 1\) \| 6 \| 36.66 \| \d+\.\d\d ± \d+\.\d\d \|.*\| 2 \| \d, \d \|.* cpu \|$', page,
-                     re.M)
+    assert re.search(
+        r'^\| A drop \(set 1\) \| 6 \| 36.66 \| \d+\.\d\d ± \d+\.\d\d \|.*\| 2 \| \d, \d \|.* cpu \|$', page, re.M
+    )
     assert page.count('not yet run') == 11
     assert not reproduce.DOCS.exists()
     assert reproduce.main(command[:1] + command[2:]) == 0
@@ -129,6 +155,7 @@ def test_a_failed_run_is_told_of_and_the_others_go_on(reproduce, monkeypatch, ca
         if name == 'A-set1':
             raise FloatingPointError('the cost is not finite')
         print(f'{name} ran')
+
     monkeypatch.setattr(reproduce, 'run', run)
     monkeypatch.setattr(reproduce, 'make_sets', lambda numbers, *others: dict.fromkeys(numbers))
     Path('trained_models/reproduce/sample-scale-0.1').mkdir(parents=True)

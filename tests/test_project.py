@@ -1,4 +1,5 @@
 """What the project says of itself holds."""
+
 import os
 import re
 import runpy
@@ -44,14 +45,20 @@ def setup_arguments(monkeypatch):
 
 def test_every_package_is_installed_with_its_data(monkeypatch):
     arguments = setup_arguments(monkeypatch)
-    folders = {str(p.parent.relative_to(ROOT)).replace('/', '.') for name in PACKAGES
-               for p in (ROOT / name).rglob('__init__.py')}
+    folders = {
+        str(p.parent.relative_to(ROOT)).replace('/', '.')
+        for name in PACKAGES
+        for p in (ROOT / name).rglob('__init__.py')
+    }
     assert folders == set(arguments['packages'])
     assert all((p.parent / '__init__.py').is_file() for name in PACKAGES for p in (ROOT / name).rglob('*.py'))
-    data = [p for name in PACKAGES for p in (ROOT / name).rglob('*')
-            if p.is_file() and p.suffix not in ('.py', '.pyc')]
-    installed = [p for package, patterns in arguments['package_data'].items() for pattern in patterns
-                 for p in (ROOT / package.replace('.', '/')).glob(pattern)]
+    data = [p for name in PACKAGES for p in (ROOT / name).rglob('*') if p.is_file() and p.suffix not in ('.py', '.pyc')]
+    installed = [
+        p
+        for package, patterns in arguments['package_data'].items()
+        for pattern in patterns
+        for p in (ROOT / package.replace('.', '/')).glob(pattern)
+    ]
     assert sorted(data) == sorted(installed)
 
 
@@ -64,20 +71,36 @@ def run_beside(folder, statement):
     """Run a statement where a script in that folder would be run, with symfer behind it in the path."""
     script = folder / 'script.py'
     script.write_text(f'{statement}\nprint("fine")\n')
-    return subprocess.run([sys.executable, script.name], cwd=folder, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, 'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'})
+    return subprocess.run(
+        [sys.executable, script.name],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu'},
+    )
 
 
-@pytest.mark.parametrize('statement, hidden', [
-    ('from launch import test', 'utils'), ('from launch import test', 'loaders'), ('from launch import test', 'cnn'),
-    ('from launch import test', 'mlp'), ('import cnn', 'utils'), ('import cnn', 'mlp'), ('import mlp', 'utils')])
+@pytest.mark.parametrize(
+    'statement, hidden',
+    [
+        ('from launch import test', 'utils'),
+        ('from launch import test', 'loaders'),
+        ('from launch import test', 'cnn'),
+        ('from launch import test', 'mlp'),
+        ('import cnn', 'utils'),
+        ('import cnn', 'mlp'),
+        ('import mlp', 'utils'),
+    ],
+)
 def test_a_module_of_the_user_that_hides_ours_is_named_and_not_run(tmp_path, statement, hidden):
     (tmp_path / f'{hidden}.py').write_text('raise SystemExit("was run")')
     done = run_beside(tmp_path, statement)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"ImportError: '{tmp_path}/{hidden}.py' hides symfer's package {hidden} ('{ROOT}/{hidden}'): rename it, or "
-        'start from another folder')
+        'start from another folder'
+    )
 
 
 def test_a_package_of_the_user_that_hides_ours_is_named(tmp_path):
@@ -90,19 +113,21 @@ def test_a_package_of_the_user_that_hides_ours_is_named(tmp_path):
 def test_a_folder_of_the_user_that_hides_ours_is_named(tmp_path):
     """An installed symfer is found by a finder that is asked last, so a folder without __init__.py comes first too."""
     (tmp_path / 'utils').mkdir()
-    finder = ('import importlib.util, sys\n'
-              'class Finder:\n'
-              '    def find_spec(name, path=None, target=None):\n'
-              f'        return importlib.util.spec_from_file_location(name, {str(ROOT / "launch.py")!r}) '
-              "if name == 'launch' else None\n"
-              'sys.meta_path.append(Finder)\n'
-              f'sys.path.remove({str(ROOT)!r})\n')
+    finder = (
+        'import importlib.util, sys\n'
+        'class Finder:\n'
+        '    def find_spec(name, path=None, target=None):\n'
+        f'        return importlib.util.spec_from_file_location(name, {str(ROOT / "launch.py")!r}) '
+        "if name == 'launch' else None\n"
+        'sys.meta_path.append(Finder)\n'
+        f'sys.path.remove({str(ROOT)!r})\n'
+    )
     done = run_beside(tmp_path, finder + 'from launch import test')
     assert f"ImportError: '{tmp_path}/utils' hides" in done.stderr
 
 
 def test_files_of_other_names_hide_nothing(tmp_path):
-    (tmp_path / 'cnn').symlink_to(ROOT / 'cnn')             # ours by another way
+    (tmp_path / 'cnn').symlink_to(ROOT / 'cnn')  # ours by another way
     (tmp_path / 'utilities.py').write_text('')
     done = run_beside(tmp_path, 'import cnn, mlp\nfrom launch import test')
     assert done.stdout == 'fine\n', done.stderr
@@ -110,13 +135,18 @@ def test_files_of_other_names_hide_nothing(tmp_path):
 
 def test_arrows_point_down_only():
     """Who may import whom, as docs/architecture.md says."""
-    allowed = {'launch': {'cnn', 'mlp', 'loaders', 'utils'}, 'cnn': {'cnn', 'mlp', 'utils'}, 'mlp': {'mlp', 'utils'},
-               'loaders': {'loaders'}, 'utils': {'utils'}}
+    allowed = {
+        'launch': {'cnn', 'mlp', 'loaders', 'utils'},
+        'cnn': {'cnn', 'mlp', 'utils'},
+        'mlp': {'mlp', 'utils'},
+        'loaders': {'loaders'},
+        'utils': {'utils'},
+    }
     for package, below in allowed.items():
         files = [ROOT / 'launch.py'] if package == 'launch' else (ROOT / package).rglob('*.py')
         for file in files:
             found = set(re.findall(r'^\s*(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
-            if ROOT / 'utils' / 'cli' in file.parents:      # a command imports what does its work, when it does it
+            if ROOT / 'utils' / 'cli' in file.parents:  # a command imports what does its work, when it does it
                 found = set(re.findall(r'^(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
             assert found <= below, f'{file.name} imports {found - below}'
 

@@ -1,4 +1,5 @@
 """A tiny network and its trainer; runs that are broken off and compared to the last bit."""
+
 import numpy as np
 
 from mlp import MLP
@@ -7,23 +8,32 @@ from utils.training.trainer import Trainer
 
 
 def network(rng, **options):
-    return MLP((12, 12), 3, n_hidden=[16], **{'batch_norm': True, 'p_drop': .3, **options}, rng=rng)
+    return MLP((12, 12), 3, n_hidden=[16], **{'batch_norm': True, 'p_drop': 0.3, **options}, rng=rng)
 
 
 def trainer(data, make=network, checkpoint=None, **settings):
-    return Trainer(make, data, Settings(**{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **settings}),
-                   checkpoint=checkpoint)
+    return Trainer(
+        make,
+        data,
+        Settings(**{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **settings}),
+        checkpoint=checkpoint,
+    )
 
 
 def equal(a, b):
     """Whether two states are the same to the last bit, times excepted."""
+
     def without_times(state):
         return [{k: v for k, v in row.items() if k != 'seconds'} for row in state['history']]
 
     def same(x, y):
         return (x is None and y is None) or (list(x) == list(y) and all(np.array_equal(x[k], y[k]) for k in x))
-    return (without_times(a) == without_times(b) and (a['stage'], a['epoch']) == (b['stage'], b['epoch'])
-            and all(same(a[k], b[k]) for k in ('arrays', 'kept', 'trained')))
+
+    return (
+        without_times(a) == without_times(b)
+        and (a['stage'], a['epoch']) == (b['stage'], b['epoch'])
+        and all(same(a[k], b[k]) for k in ('arrays', 'kept', 'trained'))
+    )
 
 
 class Stop(Exception):
@@ -32,9 +42,11 @@ class Stop(Exception):
 
 def run(t, n_epochs=4, anneal_epochs=2, stop_after=None):
     """All stages; an exception after that many epochs in all."""
+
     def checkpoint(t):
         if len(t.history) == stop_after:
             raise Stop
+
     t.checkpoint = checkpoint
     try:
         t.train(n_epochs), t.retrain(), t.anneal(anneal_epochs)

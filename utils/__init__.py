@@ -8,12 +8,13 @@ loaded (which reads ``floatX`` once, when it is imported):
 
 PyTensor itself is not imported here, so that the command line answers without it.
 """
+
 import logging
 import os
 import sys
 import warnings
 
-__version__ = '0.1.0'       # setup.py reads it here
+__version__ = '0.1.0'  # setup.py reads it here
 
 if 'pytensor' in sys.modules:
     sys.modules['pytensor'].config.floatX = 'float32'
@@ -22,7 +23,8 @@ else:
     os.environ['PYTENSOR_FLAGS'] = ','.join(filter(None, (os.environ.get('PYTENSOR_FLAGS'), 'floatX=float32', 'cxx=')))
 # jaxlib's own note, at every start, that a computer without a GPU has none.
 logging.getLogger('jax._src.xla_bridge').addFilter(
-    lambda record: 'GPU' not in record.getMessage() or record.levelno > logging.WARNING)
+    lambda record: 'GPU' not in record.getMessage() or record.levelno > logging.WARNING
+)
 
 # PyTensor's own `sum`, `mean` and `arange` ask for 64-bit accumulators and counts, which JAX cuts
 # to 32 bits with a warning each. tests/cnn/test_networks.py guards the dtypes of all updates instead.

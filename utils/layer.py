@@ -10,6 +10,7 @@
 `attributes`      a layer's attributes, `entries` what lists, tuples and dicts hold
 ================  =============================================================================
 """
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -120,10 +121,15 @@ def parameters(layer, *, trainable=None, regularizable=None):
     found = {name: p for name, p in _walk(layer)[0].items() if not isinstance(p, Layer)}
     others = [name for name, p in found.items() if not {'trainable', 'regularizable'} <= set(vars(p.tag))]
     if others:
-        raise ValueError(f'shared variables of layer {type(layer).__name__} must be made by utils.layer.parameter('
-                         f'value, trainable=..., regularizable=...), got others as {listed(others)}')
-    return {name: p for name, p in found.items()
-            if trainable in (None, p.tag.trainable) and regularizable in (None, p.tag.regularizable)}
+        raise ValueError(
+            f'shared variables of layer {type(layer).__name__} must be made by utils.layer.parameter('
+            f'value, trainable=..., regularizable=...), got others as {listed(others)}'
+        )
+    return {
+        name: p
+        for name, p in found.items()
+        if trainable in (None, p.tag.trainable) and regularizable in (None, p.tag.regularizable)
+    }
 
 
 def sublayers(layer, kind=Layer):

@@ -9,6 +9,7 @@
 
 Each is called as ``layer(x, phase)``. A layer that has nothing to do returns `x` itself.
 """
+
 import numpy as np
 import pytensor.tensor as pt
 
@@ -72,7 +73,7 @@ class BatchNorm(Layer):
                 size = int(np.prod(x.type.shape[:-1]))
                 unbiased = v * np.asarray(size / max(size - 1, 1), x.dtype)
                 share = pt.as_tensor(phase.share).astype(x.dtype)
-                rest = np.asarray(1, x.dtype) - share     # a share of 1 leaves nothing of the old value, to the bit
+                rest = np.asarray(1, x.dtype) - share  # a share of 1 leaves nothing of the old value, to the bit
                 phase.updates[self.mean] = rest * self.mean + share * m
                 phase.updates[self.var] = rest * self.var + share * unbiased
         return (x - m) * (self.gamma / pt.sqrt(v + np.asarray(self.eps, x.dtype))) + self.beta

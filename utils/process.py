@@ -6,6 +6,7 @@
 `keep_compiled`     keep compiled functions on disk, so that they are compiled once
 ==================  ===========================================================================
 """
+
 import ctypes
 import os
 import platform
@@ -16,14 +17,16 @@ from pathlib import Path
 # Parameters of mallopt in glibc's malloc.h. The kernel zeroes the pages of a new mapping one by one as they are
 # touched; a training step that maps its buffers anew spends up to a quarter of its time in that.
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD, _ARENA_MAX = -4, -1, -2, -8
-SETTINGS = ((_MMAP_MAX, 0),                 # no mapping of its own for a big buffer
-            (_TRIM_THRESHOLD, -1),          # nothing goes back to the system
-            # What one thread frees, another can use. With a single arena a compilation's threads wait for each other
-            # (20 s in place of 12), and small buffers break up the memory of big ones, which is then asked for anew
-            # (1.3 to 1.8 GiB in place of 1.1); with more than two, arenas are emptied and filled at each step.
-            (_ARENA_MAX, 2),
-            (_TOP_PAD, 64 << 20))           # bytes asked of the system at a time
-_tuned = False      # whether `tune_malloc` has been at work
+SETTINGS = (
+    (_MMAP_MAX, 0),  # no mapping of its own for a big buffer
+    (_TRIM_THRESHOLD, -1),  # nothing goes back to the system
+    # What one thread frees, another can use. With a single arena a compilation's threads wait for each other
+    # (20 s in place of 12), and small buffers break up the memory of big ones, which is then asked for anew
+    # (1.3 to 1.8 GiB in place of 1.1); with more than two, arenas are emptied and filled at each step.
+    (_ARENA_MAX, 2),
+    (_TOP_PAD, 64 << 20),
+)  # bytes asked of the system at a time
+_tuned = False  # whether `tune_malloc` has been at work
 
 
 def tune_malloc():
@@ -40,7 +43,7 @@ def tune_malloc():
     if os.environ.get('SYMFER_MALLOC') == '0' or not sys.platform.startswith('linux'):
         return False
     libc = ctypes.CDLL(None)
-    if not hasattr(libc, 'gnu_get_libc_version'):       # musl has no mallopt
+    if not hasattr(libc, 'gnu_get_libc_version'):  # musl has no mallopt
         return False
     global _tuned
     _tuned = True
@@ -73,7 +76,7 @@ def keep_compiled():
         home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
         folder = home / 'symfer' / f'{zlib.crc32(_processor().encode()):08x}'
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):         # no home, or none that can be written
+    except (OSError, RuntimeError):  # no home, or none that can be written
         return None
     if not os.access(folder, os.W_OK):
         return None

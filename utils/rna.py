@@ -2,6 +2,7 @@
 
 The name is the thesis's ("red neuronal artificial").
 """
+
 import pytensor.tensor as pt
 
 
@@ -18,7 +19,7 @@ class Activation:
         Factor on the limits of `glorot`.
     """
 
-    def __init__(self, name, function, gain=1.):
+    def __init__(self, name, function, gain=1.0):
         self.name, self.function, self.gain = name, function, gain
 
     def __call__(self, x):
@@ -46,7 +47,7 @@ def tanh():
 
 def sigmoid():
     """Logistic function ``1 / (1 + exp(-a))``; weights four times as wide as for tanh."""
-    return Activation('sigmoid', pt.sigmoid, gain=4.)
+    return Activation('sigmoid', pt.sigmoid, gain=4.0)
 
 
 ACTIVATIONS = {'relu': relu, 'sigmoid': sigmoid, 'tanh': tanh}
@@ -73,5 +74,5 @@ def glorot(rng, shape, n_in, n_out, activation=None):
     .. [1] Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural
        networks, AISTATS, equation 16.
     """
-    limit = getattr(activation, 'gain', 1.) * (6 / (n_in + n_out)) ** .5
+    limit = getattr(activation, 'gain', 1.0) * (6 / (n_in + n_out)) ** 0.5
     return rng.uniform(-limit, limit, shape)

@@ -8,6 +8,7 @@ imports its own library, nothing else, and runs under the interpreter of that li
 Every network ends with one hidden layer and the softmax. In each layer the order is that of the thesis: convolution,
 pooling, batch norm or bias, rectifier, dropout.
 """
+
 import os
 from importlib import import_module
 
@@ -15,19 +16,33 @@ import numpy as np
 
 NETWORKS = {
     'A': [('conv', 64, 3, True), ('conv', 128, 3, True), ('conv', 256, 3, False), ('conv', 256, 3, True)],
-    'B': [('conv', 64, 3, True), ('conv', 128, 3, True), ('conv', 256, 3, False), ('conv', 256, 3, True),
-          ('conv', 512, 3, False), ('conv', 512, 3, True)],
-    'C': [('conv', 64, 5, True), ('residual', 64, False), ('residual', 64, True), ('residual', 128, False),
-          ('residual', 128, True), ('residual', 256, False), ('residual', 256, True)],
+    'B': [
+        ('conv', 64, 3, True),
+        ('conv', 128, 3, True),
+        ('conv', 256, 3, False),
+        ('conv', 256, 3, True),
+        ('conv', 512, 3, False),
+        ('conv', 512, 3, True),
+    ],
+    'C': [
+        ('conv', 64, 5, True),
+        ('residual', 64, False),
+        ('residual', 64, True),
+        ('residual', 128, False),
+        ('residual', 128, True),
+        ('residual', 256, False),
+        ('residual', 256, True),
+    ],
     'D': [('conv', 64, 3, True), ('conv', 128, 3, True), ('residual', 128, True)],
     'MLP': [],
 }
-N_HIDDEN, N_CLASSES, RATE = 1024, 7, .01
-DROP_CONV, DROP_HIDDEN = .3, .5
+N_HIDDEN, N_CLASSES, RATE = 1024, 7, 0.01
+DROP_CONV, DROP_HIDDEN = 0.3, 0.5
 
 
 class Case(dict):
     """What is measured: network, variant {'plain', 'dropout', 'bn', 'both'}, side, batch, images, train, precision."""
+
     __getattr__ = dict.__getitem__
 
     @property
@@ -36,7 +51,7 @@ class Case(dict):
 
     @property
     def drops(self):
-        return (DROP_CONV, DROP_HIDDEN) if self.variant in ('dropout', 'both') else (0., 0.)
+        return (DROP_CONV, DROP_HIDDEN) if self.variant in ('dropout', 'both') else (0.0, 0.0)
 
     @property
     def layers(self):
@@ -52,11 +67,11 @@ class Case(dict):
         forward, channels, side = [], 1, self.side
         for kind, n_out, *rest in self.layers:
             if kind == 'conv':
-                forward.append(2 * side ** 2 * rest[0] ** 2 * channels * n_out)
+                forward.append(2 * side**2 * rest[0] ** 2 * channels * n_out)
             else:
-                forward += [2 * side ** 2 * 9 * n * n_out for n in (channels, n_out)]
+                forward += [2 * side**2 * 9 * n * n_out for n in (channels, n_out)]
             channels, side = n_out, side // 2 if rest[-1] else side
-        forward += [2 * channels * side ** 2 * N_HIDDEN, 2 * N_HIDDEN * N_CLASSES]
+        forward += [2 * channels * side**2 * N_HIDDEN, 2 * N_HIDDEN * N_CLASSES]
         return self.batch * (3 * sum(forward) - forward[0] if self.train else sum(forward))
 
 
@@ -64,8 +79,10 @@ def data(case):
     """A resident set of noise: images uint8 (n, side, side), labels uint8 (n,)."""
     rng = np.random.default_rng(0)
     n = max(case.images, case.batch)
-    return (rng.integers(0, 256, (n, case.side, case.side), dtype=np.uint8),
-            rng.integers(0, N_CLASSES, n, dtype=np.uint8))
+    return (
+        rng.integers(0, 256, (n, case.side, case.side), dtype=np.uint8),
+        rng.integers(0, N_CLASSES, n, dtype=np.uint8),
+    )
 
 
 def batches(case):
@@ -73,12 +90,13 @@ def batches(case):
     rng = np.random.default_rng(1)
     n = len(data(case)[1])
     while True:
-        yield rng.permutation(n)[:case.batch].astype(np.int32)
+        yield rng.permutation(n)[: case.batch].astype(np.int32)
 
 
 def tune_malloc():
     """`utils.process.tune_malloc` for an interpreter that has no PyTensor: the package is not imported."""
     import importlib.util
+
     path = os.path.join(os.path.dirname(__file__), '..', '..', 'utils', 'process.py')
     spec = importlib.util.spec_from_file_location('process', path)
     module = importlib.util.module_from_spec(spec)
@@ -92,8 +110,10 @@ ENGINES = {
     'symfer, many steps a call': ('symfer', {'form': 'many'}),
     'symfer, compiled step alone': ('symfer', {'form': 'alone'}),
     'symfer, no rewrites': ('symfer', {'exclude': 'symfer'}),
-    **{f'symfer, no {name}': ('symfer', {'exclude': name})
-       for name in ('winograd_convolutions', 'centred_sums', 'small_factors', 'column_sums', 'dropout_masks')},
+    **{
+        f'symfer, no {name}': ('symfer', {'exclude': name})
+        for name in ('winograd_convolutions', 'centred_sums', 'small_factors', 'column_sums', 'dropout_masks')
+    },
     'torch eager NCHW': ('torch', {}),
     'torch eager channels_last': ('torch', {'channels_last': True}),
     'torch eager channels_last, malloc untuned': ('torch', {'channels_last': True, 'malloc': False}),

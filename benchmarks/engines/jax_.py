@@ -1,4 +1,5 @@
 """JAX alone."""
+
 import numpy as np
 
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_malloc
@@ -14,13 +15,14 @@ def jax(case, products=False):
     import jax
     import jax.numpy as jnp
     from jax import lax
+
     about = f'JAX {jax.__version__}, {jax.devices()[0].device_kind}'
     if products:
         side = 8192 if jax.default_backend() == 'gpu' else 2048
         a = jnp.ones((side, side), 'bfloat16' if case.precision == 'bf16' else 'float32')
         with jax.default_matmul_precision('float32' if case.precision == 'float32' else 'tensorfloat32'):
             product = jax.jit(lambda a, b: jnp.dot(a, b, preferred_element_type='float32').astype(a.dtype))
-            n = max(1, round(case.operations / (2 * side ** 3)))
+            n = max(1, round(case.operations / (2 * side**3)))
 
             def multiply():
                 b = a
@@ -29,13 +31,13 @@ def jax(case, products=False):
                 b.block_until_ready()
 
             multiply()
-        multiply.minibatches = n * 2 * side ** 3 / case.operations
+        multiply.minibatches = n * 2 * side**3 / case.operations
         return multiply, about
     conv_drop, hidden_drop = case.drops
     rng = np.random.default_rng(0)
 
     def weights(*shape):
-        return jnp.asarray(rng.normal(0, (2 / np.prod(shape[:-1])) ** .5, shape), 'float32')
+        return jnp.asarray(rng.normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape), 'float32')
 
     def norm(n):
         return {'gamma': jnp.ones(n), 'beta': jnp.zeros(n)} if case.bn else {'beta': jnp.zeros(n)}
@@ -47,8 +49,10 @@ def jax(case, products=False):
         if kind == 'residual':
             parameters[-1].append({'W': weights(3, 3, n_out, n_out), **norm(n_out)})
         channels, side = n_out, side // 2 if rest[-1] else side
-    parameters += [[{'W': weights(channels * side * side, N_HIDDEN), **norm(N_HIDDEN)}],
-                   [{'W': weights(N_HIDDEN, N_CLASSES), 'beta': jnp.zeros(N_CLASSES)}]]
+    parameters += [
+        [{'W': weights(channels * side * side, N_HIDDEN), **norm(N_HIDDEN)}],
+        [{'W': weights(N_HIDDEN, N_CLASSES), 'beta': jnp.zeros(N_CLASSES)}],
+    ]
 
     def normalise(x, p):
         if 'gamma' in p:

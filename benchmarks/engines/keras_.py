@@ -1,4 +1,5 @@
 """Keras 3 on its JAX backend, as its own examples are written: channels last, `train_on_batch`."""
+
 import os
 
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_malloc
@@ -10,6 +11,7 @@ def keras(case):
     import jax
     import keras
     from keras import layers, ops
+
     if case.precision == 'bf16':
         keras.mixed_precision.set_global_policy('mixed_bfloat16')
     conv_drop, hidden_drop = case.drops

@@ -1,4 +1,5 @@
 """This library."""
+
 import numpy as np
 
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data
@@ -24,6 +25,7 @@ def symfer(case, exclude='', form='each'):
     without symfer and PyTensor around it, always on the same rows: the difference to 'each' is what the library costs.
     """
     from utils.process import keep_compiled, tune_malloc
+
     tune_malloc()
     keep_compiled()
     import jax
@@ -34,15 +36,26 @@ def symfer(case, exclude='', form='each'):
     from utils.training.batches import to_device
     from utils.training.functions import Functions
     from utils.training.settings import Settings
+
     backend.MODE = backend.MODE.excluding(*filter(None, exclude.split(',')))
     n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
     conv, hidden = case.drops
     network = (mlp.MLP if case.network == 'MLP' else getattr(cnn, case.network))(
-        (case.side, case.side), N_CLASSES, (N_HIDDEN,), batch_norm=case.bn, p_drop=hidden,
-        p_dropConv=(conv,) * n_convolutions, rng=np.random.default_rng(0))
+        (case.side, case.side),
+        N_CLASSES,
+        (N_HIDDEN,),
+        batch_norm=case.bn,
+        p_drop=hidden,
+        p_dropConv=(conv,) * n_convolutions,
+        rng=np.random.default_rng(0),
+    )
     stored = _Stored(*data(case))
-    f = Functions(network, (case.side, case.side), Settings(case.batch, learning_rate=RATE, precision=case.precision),
-                  resident=to_device(stored))
+    f = Functions(
+        network,
+        (case.side, case.side),
+        Settings(case.batch, learning_rate=RATE, precision=case.precision),
+        resident=to_device(stored),
+    )
     rows, weights = batches(case), np.ones(case.batch, 'float32')
 
     def train():
@@ -55,7 +68,7 @@ def symfer(case, exclude='', form='each'):
 
     def alone():
         fgraph, given = f.train.maker.fgraph, [jax.numpy.asarray(v) for v in (next(rows), weights)]
-        values = given + [jax.numpy.asarray(s[0]) for s in f.train.vm.inputs[len(given):]]
+        values = given + [jax.numpy.asarray(s[0]) for s in f.train.vm.inputs[len(given) :]]
         results = [k for k in range(len(fgraph.outputs)) if k not in fgraph.update_mapping]
 
         def step():
@@ -63,6 +76,7 @@ def symfer(case, exclude='', form='each'):
             for k_out, k_in in fgraph.update_mapping.items():
                 values[k_in] = outputs[k_out]
             float(outputs[results[0]])
+
         return step
 
     def predict():

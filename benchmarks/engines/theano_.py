@@ -1,11 +1,12 @@
 """Theano 1.0.5, the last of its name, on a CPU (Python 3.8, NumPy below 1.20, a BLAS that the compiler finds)."""
+
 import os
 
 import numpy as np
 
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_malloc
 
-EPS = 1.1e-5        # 1e-5 is below its least, in float32
+EPS = 1.1e-5  # 1e-5 is below its least, in float32
 
 
 def theano(case):
@@ -16,6 +17,7 @@ def theano(case):
     from theano.sandbox.rng_mrg import MRG_RandomStreams
     from theano.tensor.nnet.bn import batch_normalization_test, batch_normalization_train
     from theano.tensor.signal.pool import pool_2d
+
     rng, draws, weights = np.random.RandomState(0), MRG_RandomStreams(1), []
     conv_drop, hidden_drop = case.drops
 
@@ -26,7 +28,7 @@ def theano(case):
         return variable
 
     def convolve(x, n_in, n_out, side):
-        W = shared(rng.normal(0, (2 / (n_in * side * side)) ** .5, (n_out, n_in, side, side)))
+        W = shared(rng.normal(0, (2 / (n_in * side * side)) ** 0.5, (n_out, n_in, side, side)))
         return T.nnet.conv2d(x, W, border_mode='half')
 
     def norm(x, n):
@@ -65,9 +67,9 @@ def theano(case):
             x = end(pool(y, rest[-1]), conv_drop)
         channels, side = n_out, side // 2 if rest[-1] else side
     n_in = channels * side * side
-    W = shared(rng.normal(0, (2 / n_in) ** .5, (n_in, N_HIDDEN)))
+    W = shared(rng.normal(0, (2 / n_in) ** 0.5, (n_in, N_HIDDEN)))
     x = end(norm(T.dot(x.flatten(2), W), N_HIDDEN), hidden_drop)
-    V = shared(rng.normal(0, .03, (N_HIDDEN, N_CLASSES)))
+    V = shared(rng.normal(0, 0.03, (N_HIDDEN, N_CLASSES)))
     logits = norm(T.dot(x, V), N_CLASSES) if not case.bn else T.dot(x, V) + shared(np.zeros(N_CLASSES))
     cost = T.nnet.categorical_crossentropy(T.nnet.softmax(logits), labels[rows].astype('int32')).mean()
     if case.train:

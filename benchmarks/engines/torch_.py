@@ -1,4 +1,5 @@
 """PyTorch."""
+
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_malloc
 
 
@@ -9,6 +10,7 @@ def torch(case, compiled=False, channels_last=False, malloc=True):
     import torch
     from torch import nn
     from torch.nn import functional as F
+
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     torch.manual_seed(0)
     torch.set_float32_matmul_precision('highest' if case.precision == 'float32' else 'high')
@@ -41,8 +43,14 @@ def torch(case, compiled=False, channels_last=False, malloc=True):
         layers.append(Conv(channels, n_out, *rest) if kind == 'conv' else Residual(channels, n_out, *rest))
         channels, side = n_out, side // 2 if rest[-1] else side
     norm = nn.BatchNorm1d(N_HIDDEN) if case.bn else nn.Identity()
-    layers += [nn.Flatten(), nn.Linear(channels * side * side, N_HIDDEN, bias=not case.bn), norm, nn.ReLU(),
-               nn.Dropout(hidden_drop), nn.Linear(N_HIDDEN, N_CLASSES)]
+    layers += [
+        nn.Flatten(),
+        nn.Linear(channels * side * side, N_HIDDEN, bias=not case.bn),
+        norm,
+        nn.ReLU(),
+        nn.Dropout(hidden_drop),
+        nn.Linear(N_HIDDEN, N_CLASSES),
+    ]
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = nn.Sequential(*layers).to(device, memory_format=layout).train(case.train)
     model = torch.compile(network, mode='reduce-overhead' if device.type == 'cuda' else None) if compiled else network

@@ -1,12 +1,13 @@
 """Shapes with soft edges on a canvas, and the size of canvas and image."""
+
 from functools import cache
 
 import cv2
 import numpy as np
 
-SIDE = 48               # pixels of a FER2013 image
-OVERSAMPLING = 3        # canvas pixels per image pixel while painting
-SUBPIXEL = 4            # fractional bits of the coordinates given to OpenCV
+SIDE = 48  # pixels of a FER2013 image
+OVERSAMPLING = 3  # canvas pixels per image pixel while painting
+SUBPIXEL = 4  # fractional bits of the coordinates given to OpenCV
 
 
 def fixed(points):
@@ -16,22 +17,28 @@ def fixed(points):
 
 def fill(image, points, tone):
     """Fill a polygon (n, 2) with a grey tone."""
-    cv2.fillPoly(image, [fixed(points)], float(np.clip(tone, 0, 255)),
-                 cv2.LINE_AA, SUBPIXEL)
+    cv2.fillPoly(image, [fixed(points)], float(np.clip(tone, 0, 255)), cv2.LINE_AA, SUBPIXEL)
 
 
 def stroke(image, points, tone, width=1, closed=False):
     """Draw a line along points (n, 2) with a grey tone; width in pixels."""
-    cv2.polylines(image, [fixed(points)], closed, float(np.clip(tone, 0, 255)),
-                  max(1, int(round(width))), cv2.LINE_AA, SUBPIXEL)
+    cv2.polylines(
+        image, [fixed(points)], closed, float(np.clip(tone, 0, 255)), max(1, int(round(width))), cv2.LINE_AA, SUBPIXEL
+    )
 
 
 def disc(image, centre, radius, tone):
     """Fill a circle; radius in pixels."""
     centre = fixed(centre)
-    cv2.circle(image, (int(centre[0]), int(centre[1])),
-               int(round(radius * (1 << SUBPIXEL))),
-               float(np.clip(tone, 0, 255)), -1, cv2.LINE_AA, SUBPIXEL)
+    cv2.circle(
+        image,
+        (int(centre[0]), int(centre[1])),
+        int(round(radius * (1 << SUBPIXEL))),
+        float(np.clip(tone, 0, 255)),
+        -1,
+        cv2.LINE_AA,
+        SUBPIXEL,
+    )
 
 
 def mix(first, second, share):

@@ -1,4 +1,5 @@
 """Looks of a person, and the landmarks of that face under action units."""
+
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,39 +16,40 @@ class Person:
     average), the second are shifts of it in face units (0 is average), the
     third are grey tones in 0..255, the last are 0..1 or choices by name.
     """
-    width: float = 1.
-    jaw: float = 1.
-    lower_face: float = 1.
-    forehead: float = 1.
-    eye_size: float = 1.
-    eye_opening: float = 1.
-    nose_width: float = 1.
-    nose_length: float = 1.
-    mouth_width: float = 1.
-    lips: float = 1.
-    brow_thickness: float = 1.
 
-    eye_shift: float = 0.
-    eye_tilt: float = 0.
-    brow_height: float = 0.
-    brow_tilt: float = 0.
-    brow_arch: float = 0.
-    mouth_shift: float = 0.
-    mouth_corner: float = 0.
+    width: float = 1.0
+    jaw: float = 1.0
+    lower_face: float = 1.0
+    forehead: float = 1.0
+    eye_size: float = 1.0
+    eye_opening: float = 1.0
+    nose_width: float = 1.0
+    nose_length: float = 1.0
+    mouth_width: float = 1.0
+    lips: float = 1.0
+    brow_thickness: float = 1.0
 
-    skin: float = 170.
-    hair: float = 50.
-    lip: float = 120.
-    iris: float = 70.
+    eye_shift: float = 0.0
+    eye_tilt: float = 0.0
+    brow_height: float = 0.0
+    brow_tilt: float = 0.0
+    brow_arch: float = 0.0
+    mouth_shift: float = 0.0
+    mouth_corner: float = 0.0
 
-    age: float = 0.
-    makeup: float = 0.
-    beard: float = 0.
-    moustache: float = 0.
+    skin: float = 170.0
+    hair: float = 50.0
+    lip: float = 120.0
+    iris: float = 70.0
+
+    age: float = 0.0
+    makeup: float = 0.0
+    beard: float = 0.0
+    moustache: float = 0.0
     hair_style: str = 'short'
-    fringe: float = .5
+    fringe: float = 0.5
     glasses: str = 'none'
-    frame: float = 0.
+    frame: float = 0.0
 
 
 HAIR_STYLES = ('bald', 'short', 'long', 'curly', 'cap')
@@ -56,66 +58,86 @@ GLASSES = ('none', 'clear', 'dark')
 
 def choice(rng, names, weights):
     """One of the names; the weights sum to 1."""
-    return names[int(np.searchsorted(np.cumsum(weights)[:-1], rng.random(),
-                                     side='right'))]
+    return names[int(np.searchsorted(np.cumsum(weights)[:-1], rng.random(), side='right'))]
 
 
 def draw_person(rng):
     """A person drawn at random: numpy.random.Generator -> Person."""
-    spread = dict(width=.06, jaw=.10, lower_face=.05, forehead=.05,
-                  eye_size=.09, eye_opening=.14, nose_width=.15,
-                  nose_length=.07, mouth_width=.10, lips=.25,
-                  brow_thickness=.3, eye_shift=.025, eye_tilt=.07,
-                  brow_height=.035, brow_tilt=.10, brow_arch=.02,
-                  mouth_shift=.03, mouth_corner=.022)
+    spread = dict(
+        width=0.06,
+        jaw=0.10,
+        lower_face=0.05,
+        forehead=0.05,
+        eye_size=0.09,
+        eye_opening=0.14,
+        nose_width=0.15,
+        nose_length=0.07,
+        mouth_width=0.10,
+        lips=0.25,
+        brow_thickness=0.3,
+        eye_shift=0.025,
+        eye_tilt=0.07,
+        brow_height=0.035,
+        brow_tilt=0.10,
+        brow_arch=0.02,
+        mouth_shift=0.03,
+        mouth_corner=0.022,
+    )
     z = np.clip(rng.standard_normal(len(spread)), -2.2, 2.2)
     neutral = Person()
-    looks = {name: getattr(neutral, name) + std * value
-             for (name, std), value in zip(spread.items(), z)}
+    looks = {name: getattr(neutral, name) + std * value for (name, std), value in zip(spread.items(), z)}
     u = rng.random(12)
-    skin = 75 + 120 * u[0] ** .6
+    skin = 75 + 120 * u[0] ** 0.6
     age = u[1] ** 2
-    female = u[2] < .5
-    hair = 15 + 60 * u[3] if u[4] < .65 else 80 + 110 * u[3]
-    if age > .6 and u[5] < .7:
+    female = u[2] < 0.5
+    hair = 15 + 60 * u[3] if u[4] < 0.65 else 80 + 110 * u[3]
+    if age > 0.6 and u[5] < 0.7:
         hair = 150 + 80 * u[3]
-    style = choice(rng, HAIR_STYLES,
-                   (.01, .20, .57, .16, .06) if female
-                   else (.14, .58, .06, .12, .10))
+    style = choice(rng, HAIR_STYLES, (0.01, 0.20, 0.57, 0.16, 0.06) if female else (0.14, 0.58, 0.06, 0.12, 0.10))
     return Person(
-        **looks, skin=skin, hair=hair, age=age,
-        lip=skin * (.55 + .3 * u[6]), iris=25 + 85 * u[7] ** 1.5,
-        makeup=u[8] if female and age > .05 else 0.,
-        beard=0. if female or u[9] < .65 else .3 + .7 * u[10],
-        moustache=0. if female or u[9] < .55 else .4 + .6 * u[10],
-        hair_style=style, fringe=u[11],
-        glasses=choice(rng, GLASSES, (.83, .14, .03)), frame=rng.random())
+        **looks,
+        skin=skin,
+        hair=hair,
+        age=age,
+        lip=skin * (0.55 + 0.3 * u[6]),
+        iris=25 + 85 * u[7] ** 1.5,
+        makeup=u[8] if female and age > 0.05 else 0.0,
+        beard=0.0 if female or u[9] < 0.65 else 0.3 + 0.7 * u[10],
+        moustache=0.0 if female or u[9] < 0.55 else 0.4 + 0.6 * u[10],
+        hair_style=style,
+        fringe=u[11],
+        glasses=choice(rng, GLASSES, (0.83, 0.14, 0.03)),
+        frame=rng.random(),
+    )
 
 
 def rest(person):
     """Landmarks of the right half of a face at rest: name to (k, 2)."""
-    points = {name: np.array(curve, float)
-              for name, curve in HALF_FACE.items()}
+    points = {name: np.array(curve, float) for name, curve in HALF_FACE.items()}
     outline = points['outline']
     outline[:, 0] *= person.width
     outline[5:7, 0] *= person.jaw
-    outline[:, 1] *= np.where(outline[:, 1] > 0, person.lower_face,
-                              person.forehead)
+    outline[:, 1] *= np.where(outline[:, 1] > 0, person.lower_face, person.forehead)
     for name in ('upper_lid', 'lower_lid', 'iris'):
-        x, y = points[name].T - [[.42], [0]]
-        points[name] = np.stack([
-            .42 + person.eye_shift + x * person.eye_size,
-            y * person.eye_size * person.eye_opening + x * person.eye_tilt], 1)
+        x, y = points[name].T - [[0.42], [0]]
+        points[name] = np.stack(
+            [
+                0.42 + person.eye_shift + x * person.eye_size,
+                y * person.eye_size * person.eye_opening + x * person.eye_tilt,
+            ],
+            1,
+        )
     brow = points['brow']
-    brow[:, 1] += (person.brow_tilt * (brow[:, 0] - .45) - person.brow_height
-                   - person.brow_arch * np.array([0, .5, 1, .5, 0]))
+    brow[:, 1] += (
+        person.brow_tilt * (brow[:, 0] - 0.45) - person.brow_height - person.brow_arch * np.array([0, 0.5, 1, 0.5, 0])
+    )
     brow[:, 0] += person.eye_shift
     points['nose'] *= person.nose_width, person.nose_length
-    drop = .6 * (person.nose_length - 1) + person.mouth_shift
+    drop = 0.6 * (person.nose_length - 1) + person.mouth_shift
     for name in LIPS:
         lip = points[name]
         lip[:, 0] *= person.mouth_width
-        lip[:, 1] = .89 + drop + (lip[:, 1] - .89) * person.lips
+        lip[:, 1] = 0.89 + drop + (lip[:, 1] - 0.89) * person.lips
         lip[-1, 1] -= person.mouth_corner
     points['nasolabial'] += 0, drop / 2
     return points
@@ -137,7 +159,7 @@ def half_face(person, intensities):
     folds : dict
         Name, as in `FOLDS`, to the depth of that fold of the skin, 0 none.
     """
-    points, folds = rest(person), dict.fromkeys(FOLDS, 0.)
+    points, folds = rest(person), dict.fromkeys(FOLDS, 0.0)
     for unit, intensity in intensities.items():
         ACTION_UNITS[unit](points, folds, intensity)
     # Lids and lips touch, they do not pass through one another.
@@ -145,10 +167,8 @@ def half_face(person, intensities):
     points['upper_lid'][:, 1] = np.minimum(points['upper_lid'][:, 1], lid)
     upper, lower = points['upper_inner_lip'], points['lower_inner_lip']
     np.maximum(lower[:, 1], upper[:, 1], out=lower[:, 1])
-    np.maximum(points['lower_lip'][:, 1], lower[:, 1],
-               out=points['lower_lip'][:, 1])
-    np.minimum(points['upper_lip'][:, 1], upper[:, 1],
-               out=points['upper_lip'][:, 1])
+    np.maximum(points['lower_lip'][:, 1], lower[:, 1], out=points['lower_lip'][:, 1])
+    np.minimum(points['upper_lip'][:, 1], upper[:, 1], out=points['upper_lip'][:, 1])
     return points, folds
 
 
@@ -160,8 +180,12 @@ def spline(k, closed=False, steps=4):
     for row, t in enumerate(np.arange(len(rows)) / steps):
         i = min(int(t), pieces - 1)
         t -= i
-        weights = (-.5 * t + t**2 - .5 * t**3, 1 - 2.5 * t**2 + 1.5 * t**3,
-                   .5 * t + 2 * t**2 - 1.5 * t**3, -.5 * t**2 + .5 * t**3)
+        weights = (
+            -0.5 * t + t**2 - 0.5 * t**3,
+            1 - 2.5 * t**2 + 1.5 * t**3,
+            0.5 * t + 2 * t**2 - 1.5 * t**3,
+            -0.5 * t**2 + 0.5 * t**3,
+        )
         for j, weight in zip(range(i - 1, i + 3), weights):
             rows[row, j % k if closed else min(max(j, 0), k - 1)] += weight
     return rows
@@ -170,7 +194,7 @@ def spline(k, closed=False, steps=4):
 def join(left, right):
     """One curve (2k - 1, 2) from the mirrored left corner to the right one."""
     left = left * (-1, 1)
-    middle = .5 * (left[:1] + right[:1])
+    middle = 0.5 * (left[:1] + right[:1])
     return np.concatenate([left[:0:-1], middle, right[1:]])
 
 
@@ -195,15 +219,13 @@ def landmarks(person, left, right):
     left, left_folds = half_face(person, left)
     right, right_folds = half_face(person, right)
     curves = {name: join(left[name], right[name]) for name in LIPS}
-    curves = {name: spline(len(curve)) @ curve
-              for name, curve in curves.items()}
+    curves = {name: spline(len(curve)) @ curve for name, curve in curves.items()}
     outline = join(left['outline'], right['outline'])
-    outline[0] = outline[-1] = .5 * (outline[0] + outline[-1])
+    outline[0] = outline[-1] = 0.5 * (outline[0] + outline[-1])
     curves['outline'] = spline(len(outline) - 1, True) @ outline[:-1]
     for name in left:
         if name not in curves:
             smooth = spline(len(left[name])) if len(left[name]) > 1 else 1
             curves[name + '_left'] = np.dot(smooth, left[name] * (-1, 1))
             curves[name + '_right'] = np.dot(smooth, right[name])
-    return curves, {name: .5 * (left_folds[name] + right_folds[name])
-                    for name in FOLDS}
+    return curves, {name: 0.5 * (left_folds[name] + right_folds[name]) for name in FOLDS}

@@ -1,4 +1,5 @@
 """The command line: its help, commands, options, and what wrong ones get."""
+
 import inspect
 import subprocess
 import sys
@@ -60,30 +61,34 @@ def test_help_is_there_without_docstrings_and_without_pytensor(flags):
 def test_help_is_a_command_too(capsys):
     assert main(['help']) == 0 == main(['--help'])
     out = capsys.readouterr().out
-    assert out[:len(out) // 2] == out[len(out) // 2:]
+    assert out[: len(out) // 2] == out[len(out) // 2 :]
     with pytest.raises(SystemExit):
         main(['help', 'evaluate'])
     assert capsys.readouterr().out == help_of('evaluate', capsys=capsys)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['evalute', 'm.h5', 's.h5'], "no command 'evalute'; did you mean 'evaluate'?"),
-    (['sweeps'], "no command 'sweeps'; did you mean 'sweep'?"),
-    (['set2.h5'], "no command 'set2.h5' (train, resume, evaluate"),
-    (['help', 'compar'], "no command 'compar'; did you mean 'compare'?"),
-    (['--epochs', '3'], "no option --epochs; did you mean '--n_epochs'?"),
-    (['--learning_rat', '3'], "no option --learning_rat; did you mean '--learning_rate'?"),
-    (['--seed', 'x'], "--seed must be a whole number >= 0, got 'x'"),
-    (['--n_epochs', '1.5'], "--n_epochs must be a whole number >= 1, got '1.5'"),
-    (['--p_drop', '2'], "--p_drop must be probabilities of dropping in [0, 1), got '2'"),
-    (['--seed'], '--seed expected one argument'),
-    (['evaluate', 'm.h5'], 'symfer evaluate needs SET'),
-    (['compare', 'a', '--fold', 'b'], "did you mean '--folder'?"),
-    (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
-    (['--network_args', '{"width": 1'], 'got \'{"width": 1\': Expecting \',\' delimiter at its end'),
-    (['--schedule_args', ''], "got '': Expecting value at its end"),
-    (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
-    (['--augment', '[' * 100000], 'it has too many levels')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['evalute', 'm.h5', 's.h5'], "no command 'evalute'; did you mean 'evaluate'?"),
+        (['sweeps'], "no command 'sweeps'; did you mean 'sweep'?"),
+        (['set2.h5'], "no command 'set2.h5' (train, resume, evaluate"),
+        (['help', 'compar'], "no command 'compar'; did you mean 'compare'?"),
+        (['--epochs', '3'], "no option --epochs; did you mean '--n_epochs'?"),
+        (['--learning_rat', '3'], "no option --learning_rat; did you mean '--learning_rate'?"),
+        (['--seed', 'x'], "--seed must be a whole number >= 0, got 'x'"),
+        (['--n_epochs', '1.5'], "--n_epochs must be a whole number >= 1, got '1.5'"),
+        (['--p_drop', '2'], "--p_drop must be probabilities of dropping in [0, 1), got '2'"),
+        (['--seed'], '--seed expected one argument'),
+        (['evaluate', 'm.h5'], 'symfer evaluate needs SET'),
+        (['compare', 'a', '--fold', 'b'], "did you mean '--folder'?"),
+        (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
+        (['--network_args', '{"width": 1'], "got '{\"width\": 1': Expecting ',' delimiter at its end"),
+        (['--schedule_args', ''], "got '': Expecting value at its end"),
+        (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
+        (['--augment', '[' * 100000], 'it has too many levels'),
+    ],
+)
 def test_wrong_words_get_one_line_with_the_nearest(arguments, message, capsys):
     assert main(arguments) == 2
     out, error = capsys.readouterr()
@@ -100,15 +105,21 @@ def given(monkeypatch):
 
 
 def test_only_what_was_given_is_handed_on(given):
-    assert main(['--dataset', 'd.h5', '--n-epochs', '3', '--no-val', '--n_hidden', '8', '4', '--augment',
-                 '{"mirror": 0.5}']) == 0
-    assert given['test'] == ((), {'dataset': 'd.h5', 'n_epochs': 3, 'val': False, 'n_hidden': [8, 4],
-                                  'augment': {'mirror': .5}})
+    assert (
+        main(
+            ['--dataset', 'd.h5', '--n-epochs', '3', '--no-val', '--n_hidden', '8', '4', '--augment', '{"mirror": 0.5}']
+        )
+        == 0
+    )
+    assert given['test'] == (
+        (),
+        {'dataset': 'd.h5', 'n_epochs': 3, 'val': False, 'n_hidden': [8, 4], 'augment': {'mirror': 0.5}},
+    )
 
 
 def test_train_is_what_options_alone_are(given):
     assert main(['train', '--dataset', 'd.h5', '--p_drop', '0.3']) == 0
-    assert given['test'] == ((), {'dataset': 'd.h5', 'p_drop': .3})
+    assert given['test'] == ((), {'dataset': 'd.h5', 'p_drop': 0.3})
 
 
 def test_a_model_is_gone_on_with(given):
@@ -116,22 +127,28 @@ def test_a_model_is_gone_on_with(given):
     assert given['test'] == ((), {'resume': 'm.h5', 'n_epochs': 5})
 
 
-@pytest.mark.parametrize('words', [['sweep', 'learning_rate=0.05,0.1', '--seeds', '0', '1', '--dataset', 'd.h5'],
-                                   ['--dataset', 'd.h5', '--sweep', 'learning_rate=0.05,0.1', '--seeds', '0', '1']])
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['sweep', 'learning_rate=0.05,0.1', '--seeds', '0', '1', '--dataset', 'd.h5'],
+        ['--dataset', 'd.h5', '--sweep', 'learning_rate=0.05,0.1', '--seeds', '0', '1'],
+    ],
+)
 def test_a_sweep_as_a_command_and_in_its_former_form(words, given, capsys):
     assert main(words) == 0
     args, kwargs = given['sweep']
-    assert args == ({'learning_rate': [.05, .1]}, [0, 1]) and kwargs['dataset'] == 'd.h5'
+    assert args == ({'learning_rate': [0.05, 0.1]}, [0, 1]) and kwargs['dataset'] == 'd.h5'
     assert ('is now the command: symfer sweep' in capsys.readouterr().err) == (words[0] != 'sweep')
 
 
 def test_a_sweep_without_seeds_has_the_seed_that_is_given(given):
     assert main(['sweep', 'momentum=0,.9', '--seed', '7', '--dataset', 'd.h5']) == 0
-    assert given['sweep'][0] == ({'momentum': [0, .9]}, [7]) and 'seed' not in given['sweep'][1]
+    assert given['sweep'][0] == ({'momentum': [0, 0.9]}, [7]) and 'seed' not in given['sweep'][1]
 
 
-@pytest.mark.parametrize('words', [['lr-find', '--steps', '20', '--dataset', 'd.h5'],
-                                   ['rates', '--steps', '20', '--dataset', 'd.h5']])
+@pytest.mark.parametrize(
+    'words', [['lr-find', '--steps', '20', '--dataset', 'd.h5'], ['rates', '--steps', '20', '--dataset', 'd.h5']]
+)
 def test_the_range_test_as_a_command_and_under_its_former_name(words, given, capsys):
     assert main(words) == 0
     assert given['rate_range'][1]['steps'] == 20 and given['rate_range'][1]['dataset'] == 'd.h5'
@@ -142,6 +159,9 @@ def test_a_shell_gets_every_command_and_option(capsys):
     assert main(['completion', 'bash']) == 0
     script = capsys.readouterr().out
     assert all(name.split()[0] in script for name in COMMANDS) and '--learning_rate' in script
-    done = subprocess.run(['bash', '-c', script + 'COMP_WORDS=(symfer eval); COMP_CWORD=1; _symfer; echo $COMPREPLY'],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ['bash', '-c', script + 'COMP_WORDS=(symfer eval); COMP_CWORD=1; _symfer; echo $COMPREPLY'],
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == 'evaluate', done.stderr

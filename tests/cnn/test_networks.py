@@ -1,4 +1,5 @@
 """Networks: the thesis's parameter counts, shapes, dtypes of updates, and what they refuse."""
+
 import numpy as np
 import pytensor.tensor as pt
 import pytest
@@ -45,11 +46,21 @@ def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batc
     if network in (cnn.C, cnn.D, cnn.ResNet18, cnn.VGG) and not batch_norm:
         pytest.skip('always with batch norm, or as A')
     convolutions = [name for name in sublayers(network((32, 32), 7, rng=rng), Conv) if 'projection' not in name]
-    drops = {} if network is mlp.MLP else {'p_dropConv': [.1] * len(convolutions)}
-    net = network((32, 32), 7, batch_norm=batch_norm, p_drop=.5, gaussian_std=.1, rng=rng, **drops)
+    drops = {} if network is mlp.MLP else {'p_dropConv': [0.1] * len(convolutions)}
+    net = network((32, 32), 7, batch_norm=batch_norm, p_drop=0.5, gaussian_std=0.1, rng=rng, **drops)
     for k, optimiser in enumerate((optimisers.sgd, optimisers.adamw)):
-        f = Functions(net, (32, 32), Settings(4, L1_reg=1e-4, L2_reg=1e-4, optimiser=optimisers.clipped(optimiser, 1.),
-                                              label_smoothing=.1, average=.9 * (k % 2)))
+        f = Functions(
+            net,
+            (32, 32),
+            Settings(
+                4,
+                L1_reg=1e-4,
+                L2_reg=1e-4,
+                optimiser=optimisers.clipped(optimiser, 1.0),
+                label_smoothing=0.1,
+                average=0.9 * (k % 2),
+            ),
+        )
         _, outputs, changes, _ = f._training
         assert [v.dtype for v in outputs] == ['float32'] * 2
         for variable, new in changes.items():
@@ -60,11 +71,12 @@ def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batc
 
 
 def test_network_A_agrees_with_numpy_in_float64(rng):
-    net = cnn.A((16, 16), 4, n_hidden=[6], batch_norm=True, width=1 / 32, p_drop=.5, p_dropConv=[.1, .2, .3, .4],
-                rng=rng)
+    net = cnn.A(
+        (16, 16), 4, n_hidden=[6], batch_norm=True, width=1 / 32, p_drop=0.5, p_dropConv=[0.1, 0.2, 0.3, 0.4], rng=rng
+    )
     values = {}
     for name, p in parameters(net).items():
-        low, high = (.5, 1.5) if name.endswith(('gamma', 'var')) else (-.5, .5)
+        low, high = (0.5, 1.5) if name.endswith(('gamma', 'var')) else (-0.5, 0.5)
         p.set_value(rng.uniform(low, high, p.type.shape).astype('float32'))
         values[name] = p.get_value().astype(float)
     images = rng.integers(0, 256, (3, 16, 16)).astype('uint8')
@@ -73,11 +85,11 @@ def test_network_A_agrees_with_numpy_in_float64(rng):
         return reference.batch_norm(y, *(values[f'{name}.norm.{p}'] for p in ('gamma', 'beta', 'mean', 'var')))
 
     h = images[..., None] / 255
-    for k, (pooled, keep) in enumerate(((1, .9), (1, .8), (0, .7), (1, .6)), start=1):
+    for k, (pooled, keep) in enumerate(((1, 0.9), (1, 0.8), (0, 0.7), (1, 0.6)), start=1):
         h = reference.conv2d(h, values[f'conv{k}.W'], (1, 1))
         h = reference.pool(h, (2, 2), (2, 2), True, np.max) if pooled else h
         h = np.maximum(normed(h, f'conv{k}'), 0) * keep
-    h = np.maximum(normed(h.reshape(3, -1) @ values['fc.hidden0.W'], 'fc.hidden0'), 0) * .5
+    h = np.maximum(normed(h.reshape(3, -1) @ values['fc.hidden0.W'], 'fc.hidden0'), 0) * 0.5
     expected = h @ values['fc.softmax.W'] + values['fc.softmax.b']
     got = np.asarray(Functions(net, (16, 16), Settings(3)).test(images))
     assert abs(got - expected).max() <= 1e-5 * abs(expected).max()
@@ -90,7 +102,7 @@ def test_the_last_pooling_of_B_can_be_switched_off(rng):
 
 
 def test_width_scales_the_filters(rng):
-    net = cnn.A((48, 48), 7, width=.25, rng=rng)
+    net = cnn.A((48, 48), 7, width=0.25, rng=rng)
     assert [c.W.type.shape[3] for c in sublayers(net, Conv).values()] == [16, 32, 64, 64]
 
 
@@ -101,7 +113,15 @@ def test_resnet18_has_the_parameters_of_the_usual_one_for_small_images(rng, proj
     assert sum(np.prod(p.type.shape) for p in parameters(net, trainable=True).values()) == count
     assert sides_after(net, (40, 40)) == (1, 1)
     assert [b.conv1.W.type.shape[2:] for b in net.blocks if isinstance(b, Residual)] == [
-        (64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512), (512, 512)]
+        (64, 64),
+        (64, 64),
+        (64, 128),
+        (128, 128),
+        (128, 256),
+        (256, 256),
+        (256, 512),
+        (512, 512),
+    ]
 
 
 def test_vgg_has_the_parameters_of_its_paper(rng):
@@ -119,7 +139,10 @@ def test_lenet_has_the_maps_of_1998(rng):
     assert net.conv2(first, Phase()).type.shape == (1, 5, 5, 16)
     assert isinstance(net.conv1.pool, AvgPool)
     assert [p.type.shape for name, p in parameters(net).items() if 'fc' in name and name.endswith('W')] == [
-        (400, 120), (120, 84), (84, 10)]
+        (400, 120),
+        (120, 84),
+        (84, 10),
+    ]
 
 
 def test_a_narrowing_or_widening_network_of_the_user_works(rng):
@@ -131,23 +154,36 @@ def test_a_narrowing_or_widening_network_of_the_user_works(rng):
         def __call__(self, x, phase):
             assert self.extra(self.conv1(x, phase), phase).type.shape[3] == 8
             return super().__call__(x, phase)
+
     y = Mine((16, 16), 7, rng=rng)(pt.tensor(dtype='float32', shape=(2, 16, 16, 1)), Phase())
     assert backend.function([], y.shape)().tolist() == [2, 7] if y.owner is None else y.type.shape == (2, 7)
 
 
-@pytest.mark.parametrize('make, message', [
-    (lambda rng: cnn.A((48, 48), 7, p_dropConv=[.1] * 3, rng=rng),
-     'each of the 4 convolutions of network A, got 3'),
-    (lambda rng: cnn.B((48, 48), 7, p_dropConv=[.1] * 4, rng=rng), '6 convolutions of network B, got 4'),
-    (lambda rng: cnn.C((48, 48), 7, p_dropConv=[.1] * 4, rng=rng), '13 convolutions of network C, got 4'),
-    (lambda rng: cnn.A((48, 48), 7, p_dropConv=[.1, .2, .3, 1.], rng=rng), r'p_dropConv .* in \[0, 1\), got 1.0'),
-    (lambda rng: cnn.A((48, 48), 7, p_drop=-.1, rng=rng), r'p_drop .* in \[0, 1\), got -0.1'),
-    (lambda rng: cnn.A((7, 7), 7, rng=rng), '7x7 pixels are too small for network A: 1x1 are left at conv4'),
-    (lambda rng: cnn.C((15, 48), 7, rng=rng), '15x48 pixels are too small for network C: 1x6 are left at block6'),
-    (lambda rng: cnn.LeNet5((4, 4), 7, rng=rng), '4x4 pixels are too small for network LeNet5: 4x4 are left at conv1'),
-    (lambda rng: cnn.C((48, 48), 7, batch_norm=False, rng=rng), 'always uses batch norm'),
-    (lambda rng: cnn.A((48, 48), 7, width=0, rng=rng), 'width must be a factor > 0'),
-    (lambda rng: mlp.MLP((48, 48), 7, p_dropConv=[.1], rng=rng), 'MLP has no convolutions')])
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (
+            lambda rng: cnn.A((48, 48), 7, p_dropConv=[0.1] * 3, rng=rng),
+            'each of the 4 convolutions of network A, got 3',
+        ),
+        (lambda rng: cnn.B((48, 48), 7, p_dropConv=[0.1] * 4, rng=rng), '6 convolutions of network B, got 4'),
+        (lambda rng: cnn.C((48, 48), 7, p_dropConv=[0.1] * 4, rng=rng), '13 convolutions of network C, got 4'),
+        (
+            lambda rng: cnn.A((48, 48), 7, p_dropConv=[0.1, 0.2, 0.3, 1.0], rng=rng),
+            r'p_dropConv .* in \[0, 1\), got 1.0',
+        ),
+        (lambda rng: cnn.A((48, 48), 7, p_drop=-0.1, rng=rng), r'p_drop .* in \[0, 1\), got -0.1'),
+        (lambda rng: cnn.A((7, 7), 7, rng=rng), '7x7 pixels are too small for network A: 1x1 are left at conv4'),
+        (lambda rng: cnn.C((15, 48), 7, rng=rng), '15x48 pixels are too small for network C: 1x6 are left at block6'),
+        (
+            lambda rng: cnn.LeNet5((4, 4), 7, rng=rng),
+            '4x4 pixels are too small for network LeNet5: 4x4 are left at conv1',
+        ),
+        (lambda rng: cnn.C((48, 48), 7, batch_norm=False, rng=rng), 'always uses batch norm'),
+        (lambda rng: cnn.A((48, 48), 7, width=0, rng=rng), 'width must be a factor > 0'),
+        (lambda rng: mlp.MLP((48, 48), 7, p_dropConv=[0.1], rng=rng), 'MLP has no convolutions'),
+    ],
+)
 def test_wrong_arguments_are_refused(rng, make, message):
     with pytest.raises(ValueError, match=message):
         make(rng)

@@ -1,4 +1,5 @@
 """Arguments of `test`: defaults of the network's class, what wrong ones get, numbers of NumPy, names."""
+
 import functools
 import json
 from pathlib import Path
@@ -34,7 +35,7 @@ def options_of(network, **options):
 class Mine(Layer):
     """Takes two of the six options."""
 
-    def __init__(self, im_dim, n_classes, n_hidden=(6,), p_drop=.25, *, rng):
+    def __init__(self, im_dim, n_classes, n_hidden=(6,), p_drop=0.25, *, rng):
         self.fc = FullyConnected(im_dim[0] * im_dim[1], n_classes, n_hidden, p_drop, rng=rng)
 
     def __call__(self, x, phase):
@@ -70,19 +71,37 @@ class Demands(Mine):
 
 # ---------------------------------------------------------------------- defaults of the network's class
 
-THESIS = {'n_hidden': [1024], 'activation': 'relu', 'batch_norm': True, 'p_drop': .5, 'gaussian_std': 0.}
+THESIS = {'n_hidden': [1024], 'activation': 'relu', 'batch_norm': True, 'p_drop': 0.5, 'gaussian_std': 0.0}
 
 
-@pytest.mark.parametrize('network, expected', [
-    (cnn.A, {**THESIS, 'p_dropConv': [.2, .3, .4, .5]}), (cnn.B, {**THESIS, 'p_dropConv': [.2, .3, .4, .4, .2, .2]}),
-    (cnn.C, THESIS), (cnn.D, THESIS), (mlp.MLP, {**THESIS, 'p_dropConv': []}),
-    (cnn.LeNet5, {'n_hidden': [120, 84], 'activation': 'tanh', 'batch_norm': False, 'p_drop': 0.}),
-    (cnn.ResNet18, {'n_hidden': [], 'p_drop': 0.}), (cnn.VGG, {'n_hidden': [4096, 4096], 'p_drop': .2}),
-    (functools.partial(mlp.MLP, n_hidden=[3]), {**THESIS, 'n_hidden': [3]}),
-    (Mine, {'n_hidden': [6], 'p_drop': .25, 'activation': None, 'batch_norm': None, 'p_dropConv': None,
-            'gaussian_std': None}),
-    (Plain, dict.fromkeys(NETWORK_OPTIONS)), (HandsOn, dict.fromkeys(NETWORK_OPTIONS)),
-    (Demands, {'n_hidden': None, 'p_drop': .5})])
+@pytest.mark.parametrize(
+    'network, expected',
+    [
+        (cnn.A, {**THESIS, 'p_dropConv': [0.2, 0.3, 0.4, 0.5]}),
+        (cnn.B, {**THESIS, 'p_dropConv': [0.2, 0.3, 0.4, 0.4, 0.2, 0.2]}),
+        (cnn.C, THESIS),
+        (cnn.D, THESIS),
+        (mlp.MLP, {**THESIS, 'p_dropConv': []}),
+        (cnn.LeNet5, {'n_hidden': [120, 84], 'activation': 'tanh', 'batch_norm': False, 'p_drop': 0.0}),
+        (cnn.ResNet18, {'n_hidden': [], 'p_drop': 0.0}),
+        (cnn.VGG, {'n_hidden': [4096, 4096], 'p_drop': 0.2}),
+        (functools.partial(mlp.MLP, n_hidden=[3]), {**THESIS, 'n_hidden': [3]}),
+        (
+            Mine,
+            {
+                'n_hidden': [6],
+                'p_drop': 0.25,
+                'activation': None,
+                'batch_norm': None,
+                'p_dropConv': None,
+                'gaussian_std': None,
+            },
+        ),
+        (Plain, dict.fromkeys(NETWORK_OPTIONS)),
+        (HandsOn, dict.fromkeys(NETWORK_OPTIONS)),
+        (Demands, {'n_hidden': None, 'p_drop': 0.5}),
+    ],
+)
 def test_options_that_are_not_given_are_those_of_the_networks_class(network, expected):
     found = options_of(network)
     assert {key: found[key] for key in expected} == expected
@@ -91,20 +110,26 @@ def test_options_that_are_not_given_are_those_of_the_networks_class(network, exp
 def test_an_option_that_is_given_is_used_and_none_means_the_default_of_the_class():
     assert options_of(cnn.LeNet5, n_hidden=[9], activation=rna.relu(), p_drop=None)['n_hidden'] == [9]
     assert options_of(cnn.LeNet5, n_hidden=[9], activation=rna.relu(), p_drop=None)['activation'] == 'relu'
-    assert options_of(cnn.LeNet5, p_drop=None)['p_drop'] == 0.
+    assert options_of(cnn.LeNet5, p_drop=None)['p_drop'] == 0.0
     assert options_of(Mine, batch_norm=None)['batch_norm'] is None
 
 
-@pytest.mark.parametrize('network, units, told', [
-    (Mine, [6], ', hidden layers [6], on'), (OneUnitCount, [5], ', hidden layers [5], on'), (Plain, None, 'network Plain, on'),
-    (functools.partial(mlp.MLP, n_hidden=[3]), [3], ', hidden layers [3], on')])
+@pytest.mark.parametrize(
+    'network, units, told',
+    [
+        (Mine, [6], ', hidden layers [6], on'),
+        (OneUnitCount, [5], ', hidden layers [5], on'),
+        (Plain, None, 'network Plain, on'),
+        (functools.partial(mlp.MLP, n_hidden=[3]), [3], ', hidden layers [3], on'),
+    ],
+)
 def test_what_is_used_stands_in_model_and_record_and_goes_on(tiny_set, capsys, network, units, told):
     first = run(tiny_set, network=network, verbose=1)
     assert told in capsys.readouterr().out.splitlines()[0]
     state, config = models.load('m.h5')
     assert config['options']['n_hidden'] == units == first.config['options']['n_hidden']
     assert yaml.safe_load((first.folder / 'config.yaml').read_text())['n_hidden'] == units
-    row, = (line for line in Path('experiments.csv').read_text().splitlines()[1:])
+    (row,) = (line for line in Path('experiments.csv').read_text().splitlines()[1:])
     assert json.dumps(units) in row.replace('""', '"')
     assert ('parameters/fc.hidden0.W' in state['arrays']) == (network is not Plain)
     images = np.zeros((2, 12, 12), np.uint8)
@@ -114,7 +139,7 @@ def test_what_is_used_stands_in_model_and_record_and_goes_on(tiny_set, capsys, n
 
 
 def test_a_class_that_hands_arguments_on_is_given_what_the_caller_gives(tiny_set):
-    run(tiny_set, network=HandsOn, n_hidden=[4], p_drop=0.)
+    run(tiny_set, network=HandsOn, n_hidden=[4], p_drop=0.0)
     assert models.load('m.h5')[0]['arrays']['parameters/fc.hidden0.W'].shape == (144, 4)
     assert launch.predict('m.h5', np.zeros((1, 12, 12), np.uint8), network=HandsOn).shape == (1, 3)
 
@@ -123,16 +148,18 @@ def test_what_a_class_needs_and_is_not_given_is_named():
     class Needs(Mine):
         def __init__(self, im_dim, n_classes, filters, *, rng):
             super().__init__(im_dim, n_classes, rng=rng)
+
     with pytest.raises(ValueError, match='network Needs needs filters: give it in network_args'):
         options_of(Needs)
     with pytest.raises(ValueError, match='n_hidden is an argument of test'):
         options_of(Mine, network_args={'n_hidden': [3]})
     with pytest.raises(ValueError, match='network Plain does not take p_drop; it takes nothing'):
-        options_of(Plain, p_drop=.5)
+        options_of(Plain, p_drop=0.5)
 
 
 def test_the_recipes_of_published_results_still_say_what_was_used():
     import importlib.util
+
     spec = importlib.util.spec_from_file_location('recipes', DOCS.parent / 'examples' / 'reproduce.py')
     recipes = importlib.util.module_from_spec(spec)
     __import__('sys').modules['recipes'] = recipes
@@ -149,26 +176,36 @@ def test_the_recipes_of_published_results_still_say_what_was_used():
 
 # ----------------------------------------------------------------------------------- older run folders
 
+
 def older(folder):
     """The configuration of a run as it was when every run had all options of networks."""
     path = folder / 'config.yaml'
-    config = yaml.safe_load(path.read_text()) | {'activation': 'relu', 'batch_norm': True, 'p_dropConv': None,
-                                                 'gaussian_std': 0.}
+    config = yaml.safe_load(path.read_text()) | {
+        'activation': 'relu',
+        'batch_norm': True,
+        'p_dropConv': None,
+        'gaussian_std': 0.0,
+    }
     path.write_text(yaml.safe_dump(config))
     return path
 
 
 def test_a_run_of_a_class_that_takes_some_options_is_repeated_from_its_configuration(tiny_set):
-    Path('nets.py').write_text('from mlp.layers import FullyConnected\nfrom utils.layer import Layer\n\n\n'
-                               'class Own(Layer):\n    def __init__(self, im_dim, n_classes, n_hidden=(6,), *, rng):\n'
-                               '        self.fc = FullyConnected(144, n_classes, n_hidden, rng=rng)\n\n'
-                               '    def __call__(self, x, phase):\n        return self.fc(x, phase)\n')
+    Path('nets.py').write_text(
+        'from mlp.layers import FullyConnected\nfrom utils.layer import Layer\n\n\n'
+        'class Own(Layer):\n    def __init__(self, im_dim, n_classes, n_hidden=(6,), *, rng):\n'
+        '        self.fc = FullyConnected(144, n_classes, n_hidden, rng=rng)\n\n'
+        '    def __call__(self, x, phase):\n        return self.fc(x, phase)\n'
+    )
     first = run(tiny_set, network='nets.py:Own')
     for change in (lambda folder: folder / 'config.yaml', older):
         path = change(first.folder)
         assert launch.test(**{**launch.read_config(path), 'savename': 'b.h5'}, verbose=0).errors == first.errors
         assert launch.main(['--config', str(path), '--savename', 'c.h5', '--verbose', '0']) == 0
-        assert json.loads(sorted(Path('c').glob('run-*'))[-1].joinpath('result.json').read_text())['errors'] == first.errors
+        assert (
+            json.loads(sorted(Path('c').glob('run-*'))[-1].joinpath('result.json').read_text())['errors']
+            == first.errors
+        )
     assert launch.main(['--config', str(path), '--savename', 'd.h5', '--p_drop', '0.5']) == 2
     path.write_text(path.read_text().replace('activation: relu', 'activation: tanh'))
     with pytest.raises(ValueError, match='network Own does not take activation; it takes n_hidden'):
@@ -176,25 +213,33 @@ def test_a_run_of_a_class_that_takes_some_options_is_repeated_from_its_configura
 
 
 def test_an_older_model_of_such_a_class_is_gone_on_with(tiny_set):
-    whole = run(tiny_set, network=Mine, n_hidden=[6], p_drop=.5, n_epochs=2, savename='whole.h5')
-    run(tiny_set, network=Mine, n_hidden=[6], p_drop=.5)
+    whole = run(tiny_set, network=Mine, n_hidden=[6], p_drop=0.5, n_epochs=2, savename='whole.h5')
+    run(tiny_set, network=Mine, n_hidden=[6], p_drop=0.5)
     state, config = models.load('m.h5')
-    config['options'] |= {'activation': 'relu', 'batch_norm': True, 'gaussian_std': 0., 'p_dropConv': None,
-                          'nesterov': True}
+    config['options'] |= {
+        'activation': 'relu',
+        'batch_norm': True,
+        'gaussian_std': 0.0,
+        'p_dropConv': None,
+        'nesterov': True,
+    }
     models.save('m.h5', state, config)
     assert launch.predict('m.h5', np.zeros((1, 12, 12), np.uint8), network=Mine).shape == (1, 3)
     assert launch.test(resume='m.h5', network=Mine, n_epochs=2, verbose=0).errors == whole.errors
 
 
 def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
-    net = dict(n_hidden=[7], activation='relu', batch_norm=True, p_drop=.5)
+    net = dict(n_hidden=[7], activation='relu', batch_norm=True, p_drop=0.5)
     run(tiny_set, network=mlp.MLP, **net)
     config = models.load('m.h5')[1]
     assert {key: config['options'][key] for key in net} == net
 
-    class MLP(mlp.MLP):         # the class has other defaults by now
-        def __init__(self, im_dim, n_classes, n_hidden=(3,), activation=rna.tanh(), batch_norm=False, p_drop=0., *, rng):
+    class MLP(mlp.MLP):  # the class has other defaults by now
+        def __init__(
+            self, im_dim, n_classes, n_hidden=(3,), activation=rna.tanh(), batch_norm=False, p_drop=0.0, *, rng
+        ):
             super().__init__(im_dim, n_classes, n_hidden, activation, batch_norm, p_drop, rng=rng)
+
     again = launch.test(resume='m.h5', network=MLP, n_epochs=2, accept_changed_network=True, verbose=0)
     assert {key: again.config['options'][key] for key in net} == net
     assert launch.open_model('m.h5', MLP)[0].fc.hidden[0].activation == rna.relu()
@@ -202,34 +247,53 @@ def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
 
 # ------------------------------------------------------------------------------------------ wrong ones
 
-@pytest.mark.parametrize('options, message', [
-    ({'nesterov': True}, r'nesterov=True is a form of the momentum, got momentum=0.0: give a momentum'),
-    ({'activation': rna.relu}, r'got rna.relu without its brackets: write rna.relu\(\)'),
-    ({'activation': rna.Activation}, r'activation must be rna.relu\(\), rna.sigmoid\(\), rna.tanh\(\) or a function'),
-    ({'activation': lambda: 0}, 'activation must be rna.relu'),
-    ({'activation': 'sigmoide'}, "got 'sigmoide'; did you mean 'sigmoid'"),
-    ({'network': mlp.MLP((4, 4), 3, [2], rng=np.random.default_rng(0))},
-     'network must be a class, got a network that is made already, of class MLP: give MLP itself'),
-    ({'network': int}, r"networks are made by network\(im_dim, n_classes, ..., rng=...\), got <class 'int'>"),
-    ({'network': dict}, 'network must be a class'), ({'network': print}, 'network must be a class'),
-    ({'network': Layer}, 'network must be a class'),
-    ({'network': 'cnn.MLP'}, "network must be one of A, .*, got 'cnn.MLP'; did you mean MLP"),
-    ({'network': 'resnet18'}, 'did you mean ResNet18'),
-    ({'optimiser': dict}, r"optimiser must be a function optimiser\(gradients, parameters, rate\), got <class 'dict'>"),
-    ({'optimiser': optimisers.decayed}, r'optimiser must be a function'), ({'optimiser': len}, r'optimiser must be a function'),
-    ({'schedule': int}, r"schedule must be a function schedule\(epoch, n_epochs, figures\), got <class 'int'>"),
-    ({'schedule': lambda epoch: 1.}, r'schedule must be a function'), ({'schedule': max}, r'schedule must be a function'),
-    ({'optimiser': lambda g, p, r, scale: None}, "needs 'scale': give it in optimiser_args"),
-    ({'optimiser': 'adam', 'optimiser_args': {'betas': 1}}, "does not take 'betas' of optimiser_args; .* mean 'beta1'"),
-    ({'n_epochs': 10 ** 400}, 'n_epochs must be a whole number >= 1, got 1000'),
-    ({'seed': 10 ** 5000}, 'seed must be a whole number >= 0, got a number of 16610 bits'),
-    ({'learning_rate': np.complex64(1)}, 'learning_rate must be a number > 0'),
-    ({'val': np.array([1, 2])}, r'val must be True or False, got array'),
-    ({'batch_norm': np.array([1, 2])}, r'batch_norm must be True or False, got array'),
-    ({'n_hidden': [1] * 1001}, r'n_hidden must be a list of at most 1000, got \[1, 1.{1,300}\.\.\.$'),
-    ({'network_args': {1: 2}}, 'network_args must be a dict'),
-    ({'network_args': {'width': object()}}, 'network_args must hold numbers, texts'),
-    ({'network_args': {'witdh': .5}}, "network_args 'witdh'; it takes width; did you mean 'width'")])
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'nesterov': True}, r'nesterov=True is a form of the momentum, got momentum=0.0: give a momentum'),
+        ({'activation': rna.relu}, r'got rna.relu without its brackets: write rna.relu\(\)'),
+        (
+            {'activation': rna.Activation},
+            r'activation must be rna.relu\(\), rna.sigmoid\(\), rna.tanh\(\) or a function',
+        ),
+        ({'activation': lambda: 0}, 'activation must be rna.relu'),
+        ({'activation': 'sigmoide'}, "got 'sigmoide'; did you mean 'sigmoid'"),
+        (
+            {'network': mlp.MLP((4, 4), 3, [2], rng=np.random.default_rng(0))},
+            'network must be a class, got a network that is made already, of class MLP: give MLP itself',
+        ),
+        ({'network': int}, r"networks are made by network\(im_dim, n_classes, ..., rng=...\), got <class 'int'>"),
+        ({'network': dict}, 'network must be a class'),
+        ({'network': print}, 'network must be a class'),
+        ({'network': Layer}, 'network must be a class'),
+        ({'network': 'cnn.MLP'}, "network must be one of A, .*, got 'cnn.MLP'; did you mean MLP"),
+        ({'network': 'resnet18'}, 'did you mean ResNet18'),
+        (
+            {'optimiser': dict},
+            r"optimiser must be a function optimiser\(gradients, parameters, rate\), got <class 'dict'>",
+        ),
+        ({'optimiser': optimisers.decayed}, r'optimiser must be a function'),
+        ({'optimiser': len}, r'optimiser must be a function'),
+        ({'schedule': int}, r"schedule must be a function schedule\(epoch, n_epochs, figures\), got <class 'int'>"),
+        ({'schedule': lambda epoch: 1.0}, r'schedule must be a function'),
+        ({'schedule': max}, r'schedule must be a function'),
+        ({'optimiser': lambda g, p, r, scale: None}, "needs 'scale': give it in optimiser_args"),
+        (
+            {'optimiser': 'adam', 'optimiser_args': {'betas': 1}},
+            "does not take 'betas' of optimiser_args; .* mean 'beta1'",
+        ),
+        ({'n_epochs': 10**400}, 'n_epochs must be a whole number >= 1, got 1000'),
+        ({'seed': 10**5000}, 'seed must be a whole number >= 0, got a number of 16610 bits'),
+        ({'learning_rate': np.complex64(1)}, 'learning_rate must be a number > 0'),
+        ({'val': np.array([1, 2])}, r'val must be True or False, got array'),
+        ({'batch_norm': np.array([1, 2])}, r'batch_norm must be True or False, got array'),
+        ({'n_hidden': [1] * 1001}, r'n_hidden must be a list of at most 1000, got \[1, 1.{1,300}\.\.\.$'),
+        ({'network_args': {1: 2}}, 'network_args must be a dict'),
+        ({'network_args': {'width': object()}}, 'network_args must hold numbers, texts'),
+        ({'network_args': {'witdh': 0.5}}, "network_args 'witdh'; it takes width; did you mean 'width'"),
+    ],
+)
 def test_what_cannot_be_used_gets_one_error_that_names_the_argument(options, message):
     with pytest.raises(ValueError, match=message):
         launch.CONTEXT.saved_form(options)
@@ -242,37 +306,85 @@ def test_arguments_that_hold_themselves_are_refused():
         launch.CONTEXT.saved_form({'network_args': endless})
 
 
-@pytest.mark.parametrize('name', ['learning_rate', 'L1_reg', 'L2_reg', 'gaussian_std', 'momentum', 'weight_decay',
-                                  'clip_norm', 'average', 'label_smoothing', 'p_drop'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'learning_rate',
+        'L1_reg',
+        'L2_reg',
+        'gaussian_std',
+        'momentum',
+        'weight_decay',
+        'clip_norm',
+        'average',
+        'label_smoothing',
+        'p_drop',
+    ],
+)
 def test_numbers_of_numpy_are_numbers(name):
     for kind in (np.float16, np.float32, np.float64, np.longdouble):
-        value = launch.CONTEXT.saved_form({name: kind(.25)})[name]
-        assert value == .25 and type(value) is float
+        value = launch.CONTEXT.saved_form({name: kind(0.25)})[name]
+        assert value == 0.25 and type(value) is float
 
 
 def test_numbers_of_numpy_are_numbers_in_further_arguments():
-    found = launch.CONTEXT.saved_form({'optimiser': 'adam', 'optimiser_args': {'beta2': np.float32(.5)}, 'network_args': {
-        'width': np.float64(.5)}, 'schedule': 'step', 'schedule_args': {'every': np.int64(3)},
-        'n_hidden': [np.int32(3)], 'p_dropConv': np.full(4, .5, np.float32), 'batch_size': np.int16(7)})
-    assert found['optimiser_args'] == {'beta2': .5} and found['network_args'] == {'width': .5}
-    assert found['schedule_args'] == {'every': 3} and found['n_hidden'] == [3] and found['p_dropConv'] == [.5] * 4
+    found = launch.CONTEXT.saved_form(
+        {
+            'optimiser': 'adam',
+            'optimiser_args': {'beta2': np.float32(0.5)},
+            'network_args': {'width': np.float64(0.5)},
+            'schedule': 'step',
+            'schedule_args': {'every': np.int64(3)},
+            'n_hidden': [np.int32(3)],
+            'p_dropConv': np.full(4, 0.5, np.float32),
+            'batch_size': np.int16(7),
+        }
+    )
+    assert found['optimiser_args'] == {'beta2': 0.5} and found['network_args'] == {'width': 0.5}
+    assert found['schedule_args'] == {'every': 3} and found['n_hidden'] == [3] and found['p_dropConv'] == [0.5] * 4
     assert found['batch_size'] == 7
 
 
-@pytest.mark.parametrize('name, suggestion', [
-    ('n_epoch', "'n_epochs'"), ('epochs', "'n_epochs'"), ('lr', "'learning_rate'"), ('learningRate', "'learning_rate'"),
-    ('batch', "'batch_size'"), ('batchsize', "'batch_size'"), ('dropout', "'p_drop'"), ('optimizer', "'optimiser'"),
-    ('model', "'network'"), ('data', "'dataset'"), ('sede', "'seed'"), ('l2_reg', "'L2_reg'"), ('p_dropconv', "'p_dropConv'"),
-    ('width', "network_args={'width': ...}"), ('weight_deacy', "'weight_decay'"), ('augmentation', "'augment'"),
-    ('device', None), ('size', None), ('loss', None), ('metrics', None), ('workers', None), ('x', None), ('', None)])
+@pytest.mark.parametrize(
+    'name, suggestion',
+    [
+        ('n_epoch', "'n_epochs'"),
+        ('epochs', "'n_epochs'"),
+        ('lr', "'learning_rate'"),
+        ('learningRate', "'learning_rate'"),
+        ('batch', "'batch_size'"),
+        ('batchsize', "'batch_size'"),
+        ('dropout', "'p_drop'"),
+        ('optimizer', "'optimiser'"),
+        ('model', "'network'"),
+        ('data', "'dataset'"),
+        ('sede', "'seed'"),
+        ('l2_reg', "'L2_reg'"),
+        ('p_dropconv', "'p_dropConv'"),
+        ('width', "network_args={'width': ...}"),
+        ('weight_deacy', "'weight_decay'"),
+        ('augmentation', "'augment'"),
+        ('device', None),
+        ('size', None),
+        ('loss', None),
+        ('metrics', None),
+        ('workers', None),
+        ('x', None),
+        ('', None),
+    ],
+)
 def test_an_unknown_argument_is_met_with_the_likely_one_or_none(name, suggestion):
     with pytest.raises(TypeError) as caught:
         launch.test(**{name: 1})
-    assert str(caught.value) == f'test() has no argument {name!r}' + (f'; did you mean {suggestion}?' if suggestion else '')
+    assert str(caught.value) == f'test() has no argument {name!r}' + (
+        f'; did you mean {suggestion}?' if suggestion else ''
+    )
 
 
-@pytest.mark.parametrize('name, network', [('A', cnn.A), ('cnn.A', cnn.A), ('cnn.vgg.A', cnn.A), ('mlp.MLP', mlp.MLP),
-                                           ('cnn.ResNet18', cnn.ResNet18)])
+@pytest.mark.parametrize(
+    'name, network',
+    [('A', cnn.A), ('cnn.A', cnn.A), ('cnn.vgg.A', cnn.A), ('mlp.MLP', mlp.MLP), ('cnn.ResNet18', cnn.ResNet18)],
+)
 def test_a_network_is_named_with_or_without_its_package(name, network):
     assert launch.CONTEXT.saved_form({'network': name}) == launch.CONTEXT.saved_form({'network': network})
     assert launch.CONTEXT.saved_form({'optimiser': 'optimisers.adam'})['optimiser'] == 'adam'

@@ -1,4 +1,5 @@
 """Lines, curves and the table of the competition."""
+
 import csv
 import io
 
@@ -11,14 +12,23 @@ from utils.record.history import write_history
 from utils.results import competition, plots
 from utils.training.rules import RULES, best_epoch
 
-ROW = {'stage': 'train', 'epoch': 3, 'rate': .1, 'train_cost': 1.5, 'train_cross_entropy': 1.4,
-       'validation_error': 41.204, 'validation_cross_entropy': 1.25, 'test_error': 42.5, 'images': 200, 'seconds': 2.}
+ROW = {
+    'stage': 'train',
+    'epoch': 3,
+    'rate': 0.1,
+    'train_cost': 1.5,
+    'train_cross_entropy': 1.4,
+    'validation_error': 41.204,
+    'validation_cross_entropy': 1.25,
+    'test_error': 42.5,
+    'images': 200,
+    'seconds': 2.0,
+}
 
 
 def test_lines_are_those_of_the_thesis_and_name_their_stage():
     assert epoch_line(ROW, 9).startswith('train epoch 3/9, validation error 41.20 %, test error 42.50 % (')
-    assert epoch_line({**ROW, 'test_error': None}, 9).startswith(
-        'train epoch 3/9, validation error 41.20 % (')
+    assert epoch_line({**ROW, 'test_error': None}, 9).startswith('train epoch 3/9, validation error 41.20 % (')
     without = {**ROW, 'stage': 'retrain', 'validation_error': None, 'validation_cross_entropy': None}
     assert epoch_line(without, 5) == 'retrain epoch 3/5, train cost 1.5000, test error 42.50 % (100 images/s)'
 
@@ -46,9 +56,10 @@ def test_the_table_has_every_result_in_its_place():
 
 
 def test_curves_and_history_are_written(tmp_path):
-    history = [{**ROW, 'epoch': k} for k in (1, 2, 3)] + [{**ROW, 'stage': s, 'epoch': 1, 'validation_error': None,
-                                                           'validation_cross_entropy': None}
-                                                          for s in ('retrain', 'anneal')]
+    history = [{**ROW, 'epoch': k} for k in (1, 2, 3)] + [
+        {**ROW, 'stage': s, 'epoch': 1, 'validation_error': None, 'validation_cross_entropy': None}
+        for s in ('retrain', 'anneal')
+    ]
     plots.save(plots.plot_curves(history, history[1], 'title'), tmp_path / 'curves.png')
     assert imread(tmp_path / 'curves.png').std() > 0
     write_history(history, tmp_path / 'history.csv')
@@ -59,12 +70,16 @@ def test_curves_and_history_are_written(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['curves.png', 'history.csv']
 
 
-TWO = [{**ROW, 'epoch': 1, 'validation_cross_entropy': 1., 'validation_error': 50.},
-       {**ROW, 'epoch': 2, 'validation_cross_entropy': 2., 'validation_error': 40.}]
+TWO = [
+    {**ROW, 'epoch': 1, 'validation_cross_entropy': 1.0, 'validation_error': 50.0},
+    {**ROW, 'epoch': 2, 'validation_cross_entropy': 2.0, 'validation_error': 40.0},
+]
 
 
-@pytest.mark.parametrize('rule, epoch, label', [('entropy', 1, 'entropy point: epoch 1, 1.0000'),
-                                                ('error', 2, 'smallest validation error: epoch 2, 40.00 %')])
+@pytest.mark.parametrize(
+    'rule, epoch, label',
+    [('entropy', 1, 'entropy point: epoch 1, 1.0000'), ('error', 2, 'smallest validation error: epoch 2, 40.00 %')],
+)
 def test_the_kept_epoch_is_shown_by_the_rule(rule, epoch, label):
     one = plots.plot_curves(TWO, best_epoch(TWO, rule), rule=rule)
     assert label in [text.get_text() for text in one.axes[0].get_legend().get_texts()]
@@ -73,7 +88,7 @@ def test_the_kept_epoch_is_shown_by_the_rule(rule, epoch, label):
     assert [mark.get_xdata()[0] for mark in marks] == [epoch]
     assert label.split(':')[0] in [text.get_text() for text in several.axes[0].get_legend().get_texts()]
     console = Console(0)
-    console.follow(rule, TWO[:1])               # of a resumed run
+    console.follow(rule, TWO[:1])  # of a resumed run
     console.epoch_ends(TWO[1])
     assert console.best['epoch'] == epoch
 
@@ -107,7 +122,7 @@ def test_on_a_terminal_there_is_a_display_of_the_stage(monkeypatch):
     console.terminal = console_module.Terminal(file=file, force_terminal=True, width=160)
     run_an_epoch(console, monkeypatch)
     console.epoch_begins('train', 2, 2, 300)
-    console.minibatch(100, 1.)
+    console.minibatch(100, 1.0)
     console.progress.refresh()
     console.close()
     text = file.getvalue()
@@ -125,8 +140,7 @@ def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, c
         console.say('a detail', level=2)
         out = capsys.readouterr().out
         assert out.count('\n') == lines and '\x1b' not in out and '\r' not in out
-        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == [
-            '[before] the log', epoch_line(ROW, 2)]
+        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == ['[before] the log', epoch_line(ROW, 2)]
 
 
 def test_what_a_callback_does_to_its_entry_changes_no_history():

@@ -1,4 +1,5 @@
 """What ends a run from outside, and what is left of it: signals, errors, a full disk, another run, used-up memory."""
+
 import gc
 import json
 import os
@@ -23,8 +24,17 @@ from utils.training.functions import Functions
 from utils.training.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=3,
-             verbose=0, report=False, savename='models/m.h5')
+SMALL = dict(
+    network=mlp.MLP,
+    n_hidden=[8],
+    batch_size=50,
+    statistics_images=50,
+    anneal_epochs=1,
+    n_epochs=3,
+    verbose=0,
+    report=False,
+    savename='models/m.h5',
+)
 
 
 def small(tiny_set, **options):
@@ -36,20 +46,30 @@ def arrays(path):
 
 
 def python(code, **kwargs):
-    return subprocess.Popen([sys.executable, '-c', code], cwd=os.getcwd(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}, **kwargs)
+    return subprocess.Popen(
+        [sys.executable, '-c', code],
+        cwd=os.getcwd(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        **kwargs,
+    )
 
 
 def test_killed_processes_lose_nothing():
     """The short form of benchmarks/faults.py: one process that makes data sets and five that train."""
-    process = python("import sys\nfrom benchmarks import faults\nfound = faults.run(6, suffixes=('.h5',))\n"
-                     "print(found.table())\nsys.exit(bool(found.problems) or sum(found.kills.values()) != 6)")
+    process = python(
+        "import sys\nfrom benchmarks import faults\nfound = faults.run(6, suffixes=('.h5',))\n"
+        'print(found.table())\nsys.exit(bool(found.problems) or sum(found.kills.values()) != 6)'
+    )
     out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out
     assert 'other problems: 0' in out
 
 
 # ---------------------------------------------------------------------------------------- signals
+
 
 def test_sigterm_saves_the_last_epoch_and_ends_with_143_and_the_run_goes_on_exactly(tiny_set):
     small(tiny_set, savename='whole.h5', n_epochs=2)
@@ -72,10 +92,11 @@ def test_ctrl_c_again_while_saving_leaves_a_whole_file(tiny_set, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         original(*args)
         os.kill(os.getpid(), signal.SIGINT)
+
     monkeypatch.setattr(models, 'save', save)
     with pytest.raises(KeyboardInterrupt):
         small(tiny_set)
-    assert len(calls) == 1          # the second signal changed nothing, the state was written already
+    assert len(calls) == 1  # the second signal changed nothing, the state was written already
     assert len(models.load('models/m.h5')[0]['history']) == 1
     assert not list(Path('models').glob('.*.part'))
 
@@ -85,7 +106,7 @@ def test_a_signal_waits_while_something_is_saved():
     with pytest.raises(signals.Terminated), stops:
         with stops.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(.01)
+            time.sleep(0.01)
             seen.append('saved')
         seen.append('not reached')
     assert seen == ['saved']
@@ -96,7 +117,7 @@ def test_a_signal_whose_exception_is_swallowed_is_raised_again():
     with pytest.raises(KeyboardInterrupt), stops:
         try:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(.01)
+            time.sleep(0.01)
         except KeyboardInterrupt:
             pass
         stops.check()
@@ -108,14 +129,14 @@ def test_only_the_third_signal_breaks_off_the_saving_at_the_end(capfd):
         stops.end()
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(.01)
+            time.sleep(0.01)
         assert capfd.readouterr().err.count('one moment') == 2
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(.01)
+        time.sleep(0.01)
 
 
 def test_handlers_of_the_user_and_other_threads_are_left_alone():
-    mine = lambda *_: None      # noqa: E731
+    mine = lambda *_: None  # noqa: E731
     before = signal.signal(signal.SIGTERM, mine)
     try:
         with signals.SignalHandler():
@@ -131,21 +152,25 @@ def test_handlers_of_the_user_and_other_threads_are_left_alone():
 
 # ----------------------------------------------------------------------------------------- errors
 
+
 def test_an_error_in_the_users_network_reaches_the_user_and_the_epochs_before_are_saved(tiny_set):
     class Bad(mlp.MLP):
         made = 0
 
         def __init__(self, *args, **kwargs):
             Bad.made += 1
-            if Bad.made == 2:           # when stage retrain starts again
+            if Bad.made == 2:  # when stage retrain starts again
                 raise ZeroDivisionError('mine')
             super().__init__(*args, **kwargs)
+
     with pytest.raises(ZeroDivisionError, match='mine'):
         small(tiny_set, network=Bad, save_every=100)
     state = models.load('models/m.h5')[0]
     assert (state['stage'], len(state['history'])) == ('retrain', 3)
     log = Path('models/m/run-001/log.txt').read_text()
-    assert "ended by ZeroDivisionError in stage retrain after 0 epochs of it; go on with test(resume='models/m.h5')" in log
+    assert (
+        "ended by ZeroDivisionError in stage retrain after 0 epochs of it; go on with test(resume='models/m.h5')" in log
+    )
 
 
 def test_nothing_is_written_where_no_epoch_was_over(tiny_set, monkeypatch):
@@ -154,6 +179,7 @@ def test_nothing_is_written_where_no_epoch_was_over(tiny_set, monkeypatch):
 
     def fail(*_):
         raise ZeroDivisionError
+
     monkeypatch.setattr(trainer.Trainer, '_train_each', fail)
     with pytest.raises(ZeroDivisionError):
         small(tiny_set, seed=1)
@@ -170,8 +196,11 @@ def test_a_full_disk_is_one_clear_error_and_the_file_before_stays(tiny_set, monk
                 original(self, bytes(content)[:1000])
                 raise OSError(28, 'No space left on device')
         return original(self, content)
+
     monkeypatch.setattr(Path, 'write_bytes', write_bytes)
-    with pytest.raises(OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); what was there stays"):
+    with pytest.raises(
+        OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); what was there stays"
+    ):
         small(tiny_set)
     assert len(models.load('models/m.h5')[0]['history']) == 2
     assert not list(Path('models').glob('.*.part'))
@@ -186,10 +215,12 @@ def test_a_read_only_folder_is_told_before_training(tiny_set):
 
 # --------------------------------------------------------------------------------------- divergence
 
+
 def divergent(data, reporter=None, **settings):
-    make = lambda rng: mlp.MLP((12, 12), 3, n_hidden=[8], batch_norm=False, p_drop=0., rng=rng)     # noqa: E731
-    return trainer.Trainer(make, data, Settings(**{'batch_size': 10, 'learning_rate': 1e30, **settings}),
-                           reporter=reporter)
+    make = lambda rng: mlp.MLP((12, 12), 3, n_hidden=[8], batch_norm=False, p_drop=0.0, rng=rng)  # noqa: E731
+    return trainer.Trainer(
+        make, data, Settings(**{'batch_size': 10, 'learning_rate': 1e30, **settings}), reporter=reporter
+    )
 
 
 def test_an_infinite_cost_ends_the_epoch_within_a_few_minibatches(tiny_set):
@@ -198,36 +229,48 @@ def test_an_infinite_cost_ends_the_epoch_within_a_few_minibatches(tiny_set):
 
         def minibatch(self, count, cost):
             self.n += 1
+
     with load(tiny_set) as data:
         report = Report()
-        with pytest.raises(FloatingPointError, match=r'not finite since minibatch (\d) of epoch 1 of stage train: try a '
-                                                     r'learning_rate below 1e\+30, or batch_norm=True'):
+        with pytest.raises(
+            FloatingPointError,
+            match=r'not finite since minibatch (\d) of epoch 1 of stage train: try a '
+            r'learning_rate below 1e\+30, or batch_norm=True',
+        ):
             divergent(data, reporter=report).train(3)
-        assert report.n < 10        # of 20
+        assert report.n < 10  # of 20
 
 
 def test_infinite_parameters_and_validation_are_noticed_before_they_are_kept(tiny_set):
     with load(tiny_set) as data:
-        trainer = divergent(data, learning_rate=.1)
+        trainer = divergent(data, learning_rate=0.1)
         trainer.train(1)
         good = trainer.last
         W = trainer.functions.parameters['fc.softmax.W']
-        trainer._train_each = lambda subset, order: (W.set_value(np.full_like(W.get_value(), np.inf)),
-                                                     (np.ones((20, 2)), [10] * 20))[1]
+        trainer._train_each = lambda subset, order: (
+            W.set_value(np.full_like(W.get_value(), np.inf)),
+            (np.ones((20, 2)), [10] * 20),
+        )[1]
         trainer.stage = 'train'
         with pytest.raises(FloatingPointError, match='fc.softmax.W is not finite since minibatch 20 of epoch'):
-            trainer._epoch(data.reduced_training, .1, 2)
+            trainer._epoch(data.reduced_training, 0.1, 2)
         assert trainer.last is good
 
 
 # -------------------------------------------------------------------------------------- two at once
 
+
 def test_a_second_run_on_a_model_gets_a_clear_error(tiny_set):
-    process = python("from utils.files import locks\nwith locks.try_model_lock('models/m.h5') as mine:\n"
-                     "    print(mine, flush=True)\n    input()", stdin=subprocess.PIPE)
+    process = python(
+        "from utils.files import locks\nwith locks.try_model_lock('models/m.h5') as mine:\n"
+        '    print(mine, flush=True)\n    input()',
+        stdin=subprocess.PIPE,
+    )
     assert process.stdout.readline() == 'True\n'
     try:
-        with pytest.raises(BlockingIOError, match=rf"'models/m.h5' is being written by another run \(process {process.pid} on"):
+        with pytest.raises(
+            BlockingIOError, match=rf"'models/m.h5' is being written by another run \(process {process.pid} on"
+        ):
             small(tiny_set)
     finally:
         process.communicate('\n')
@@ -242,6 +285,7 @@ def test_claims_of_one_thread_are_nested_and_those_of_two_exclude_each_other():
         def other():
             with locks.try_model_lock('m.h5') as theirs:
                 seen.append(theirs)
+
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
@@ -263,17 +307,19 @@ def test_a_set_that_is_being_made_is_made_once(tiny_originals):
             build(tiny_originals, (2,), '.', log=lambda line: None)
     assert not list(Path('.').glob('.*'))
     Path('.set2.h5.tmp').write_bytes(b'left by a process that was killed' * 100_000)
-    path, = build(tiny_originals, (2,), '.', log=lambda line: None)
+    (path,) = build(tiny_originals, (2,), '.', log=lambda line: None)
     load(path).close()
     assert not list(Path('.').glob('.*'))
 
 
 def test_two_processes_that_make_one_set_leave_a_whole_one(tiny_originals, tmp_path):
-    code = ("import numpy as np, sys, loaders\nrng = np.random.default_rng(0)\nn = 3000\nimages = rng.integers(0, 255, "
-            "(n, 12, 12), np.uint8)\no = loaders.Originals(images, (np.arange(n) % 3).astype('u1'), (np.arange(n) % 4 == 3)"
-            ".astype('u1'), np.arange(n, dtype='i4'), ('a', 'b', 'c'))\nprint(flush=True)\ninput()\n"
-            "try:\n    loaders.build(o, (2, 4), '.', log=lambda line: None)\nexcept loaders.DataError as e:\n"
-            "    print(e)\n    sys.exit(2)")
+    code = (
+        'import numpy as np, sys, loaders\nrng = np.random.default_rng(0)\nn = 3000\nimages = rng.integers(0, 255, '
+        "(n, 12, 12), np.uint8)\no = loaders.Originals(images, (np.arange(n) % 3).astype('u1'), (np.arange(n) % 4 == 3)"
+        ".astype('u1'), np.arange(n, dtype='i4'), ('a', 'b', 'c'))\nprint(flush=True)\ninput()\n"
+        "try:\n    loaders.build(o, (2, 4), '.', log=lambda line: None)\nexcept loaders.DataError as e:\n"
+        '    print(e)\n    sys.exit(2)'
+    )
     processes = [python(code, stdin=subprocess.PIPE) for _ in range(3)]
     for process in processes:
         process.stdout.readline()
@@ -291,16 +337,24 @@ def test_two_processes_that_make_one_set_leave_a_whole_one(tiny_originals, tmp_p
 
 # ------------------------------------------------------------------------------------------ memory
 
+
 class JaxRuntimeError(RuntimeError):
     pass
 
 
-@pytest.mark.parametrize('error', [JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nx'),
-                                   MemoryError()])
+@pytest.mark.parametrize(
+    'error', [JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nx'), MemoryError()]
+)
 def test_used_up_memory_is_told_with_what_needs_less(error):
-    with pytest.raises(MemoryError, match=r'the memory of NVIDIA H200 is used up: pass trainShared=False, .* or a batch_size '
-                                          'below 100') as told:
-        with memory.explain_out_of_memory('NVIDIA H200', 100, True), memory.explain_out_of_memory('NVIDIA H200', 100, True):
+    with pytest.raises(
+        MemoryError,
+        match=r'the memory of NVIDIA H200 is used up: pass trainShared=False, .* or a batch_size '
+        'below 100',
+    ) as told:
+        with (
+            memory.explain_out_of_memory('NVIDIA H200', 100, True),
+            memory.explain_out_of_memory('NVIDIA H200', 100, True),
+        ):
             raise error
     assert told.value.__cause__ is error
     with pytest.raises(MemoryError, match='^the memory of cpu is used up: pass a batch_size below 7'):
@@ -313,9 +367,12 @@ def test_used_up_memory_of_a_saved_model_asks_for_a_smaller_minibatch(tiny_set, 
 
     def used_up(functions):
         raise JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
+
     monkeypatch.setattr(Functions, 'test', property(used_up))
-    for use in (lambda: launch.predict('models/m.h5', np.zeros((40, 12, 12), np.uint8)),
-                lambda: launch.evaluate('models/m.h5', tiny_set, batch_size=40, say=print)):
+    for use in (
+        lambda: launch.predict('models/m.h5', np.zeros((40, 12, 12), np.uint8)),
+        lambda: launch.evaluate('models/m.h5', tiny_set, batch_size=40, say=print),
+    ):
         with pytest.raises(MemoryError, match=r'is used up: pass a batch_size below 40 \(RESOURCE'):
             use()
 
@@ -328,12 +385,14 @@ def test_other_errors_are_left_as_they_are():
 
 def test_an_experiment_leaves_nothing_on_the_device(tiny_set, monkeypatch):
     import jax
+
     made = []
     original = engine.Functions.__init__
 
     def init(self, *args, **kwargs):
         made.append(weakref.ref(self))
         original(self, *args, **kwargs)
+
     monkeypatch.setattr(engine.Functions, '__init__', init)
     gc.collect()
     before = sum(array.nbytes for array in jax.live_arrays())
@@ -350,6 +409,7 @@ def test_an_experiment_leaves_nothing_on_the_device(tiny_set, monkeypatch):
 def test_a_set_larger_than_memory_trains_from_its_file():
     sys.path.insert(0, str(ROOT))
     from benchmarks import memory
+
     out = memory.larger_than_memory(300_000, 400, say=lambda line: None)
     assert out[False].startswith('trained')
     assert 'pass trainShared=False' in out[True]
@@ -359,5 +419,6 @@ def test_a_set_larger_than_memory_trains_from_its_file():
 def test_memory_is_flat_over_many_epochs():
     sys.path.insert(0, str(ROOT))
     from benchmarks import memory
+
     seen = memory.long_run(400, 20, say=lambda line: None)
     assert seen[-1][1] - seen[len(seen) // 4][1] < 20

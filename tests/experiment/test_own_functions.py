@@ -1,4 +1,5 @@
 """Optimisers, schedules and averages, those of the user among them."""
+
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,18 @@ def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
     def stop(row):
         if row['stage'] == 'retrain':
             raise Interrupted
+
     with pytest.raises(Interrupted):
         small(tiny_set, savename='cut.h5', on_epoch=stop, **MEANS)
     state, config = models.load('cut.h5')
     assert {key: config['options'][key] for key in MEANS} == MEANS
     assert {path.split('/')[1].split('.')[0] for path in state['arrays'] if path.startswith('optimiser/')} == {
-        'step', 'mean', 'square', 'averaged', 'trained'}
+        'step',
+        'mean',
+        'square',
+        'averaged',
+        'trained',
+    }
     with pytest.raises(ValueError, match="was trained with optimiser='adamw', not 'adam'"):
         launch.test(resume='cut.h5', optimiser='adam')
     with pytest.raises(ValueError, match='n_epochs=5 the schedule'):
@@ -25,40 +32,53 @@ def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
     assert len(list(Path('cut').glob('run-*'))) == 1
 
 
-def signs(gradients, parameters, rate, scale=1.):
+def signs(gradients, parameters, rate, scale=1.0):
     """Steps by the sign of the gradient."""
     return {p: p - scale * rate * (gradients[name] > 0) for name, p in parameters.items()}, {}
 
 
 def halves(epoch, n_epochs, figures):
-    return .5 ** epoch
+    return 0.5**epoch
 
 
 def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
-    result = small(tiny_set, optimiser=signs, optimiser_args={'scale': .5}, schedule=halves)
+    result = small(tiny_set, optimiser=signs, optimiser_args={'scale': 0.5}, schedule=halves)
     assert result.config['options']['optimiser'] == 'signs' and result.config['options']['schedule'] == 'halves'
-    assert [row['rate'] for row in result.history[:2]] == [.1, .05]
+    assert [row['rate'] for row in result.history[:2]] == [0.1, 0.05]
     with pytest.raises(ValueError, match='a function of a script as optimiser, signs: pass it as optimiser='):
         launch.test(resume='models/m.h5')
     again = launch.test(resume='models/m.h5', optimiser=signs, schedule=halves, verbose=0)
     assert again.test_error == result.test_error
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'optimiser': 'sdg'}, 'optimiser must be one of sgd, rmsprop, adam, adamw or script.py:function.*mean sgd'),
-    ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
-    ({'optimiser': 'adam', 'momentum': .9}, "are of optimiser 'sgd', got 'adam'"),
-    ({'optimiser': 'adam', 'optimiser_args': {'beta': .9}}, "does not take 'beta' of optimiser_args; it takes beta1"),
-    ({'optimiser_args': {'beta1': .9}}, "optimiser 'sgd' does not take 'beta1' of optimiser_args; it takes nothing"),
-    ({'optimiser_args': .9}, 'optimiser_args must be a dict, got 0.9'),
-    ({'optimiser': 'adam', 'optimiser_args': {'beta1': 1.}}, r'beta1 of an optimiser must be a number in \[0, 1\)'),
-    ({'schedule': 'cosin'}, 'did you mean cosine'),
-    ({'schedule': 'step', 'schedule_args': {'patience': 2}}, "schedule 'step' does not take 'patience'"),
-    ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
-    ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
-    ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
-    ({'average': 1}, r'average must be a number in \[0, 1\), got 1'),
-    ({'label_smoothing': 1.}, r'label_smoothing must be a number in \[0, 1\), got 1.0')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'optimiser': 'sdg'}, 'optimiser must be one of sgd, rmsprop, adam, adamw or script.py:function.*mean sgd'),
+        ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
+        ({'optimiser': 'adam', 'momentum': 0.9}, "are of optimiser 'sgd', got 'adam'"),
+        (
+            {'optimiser': 'adam', 'optimiser_args': {'beta': 0.9}},
+            "does not take 'beta' of optimiser_args; it takes beta1",
+        ),
+        (
+            {'optimiser_args': {'beta1': 0.9}},
+            "optimiser 'sgd' does not take 'beta1' of optimiser_args; it takes nothing",
+        ),
+        ({'optimiser_args': 0.9}, 'optimiser_args must be a dict, got 0.9'),
+        (
+            {'optimiser': 'adam', 'optimiser_args': {'beta1': 1.0}},
+            r'beta1 of an optimiser must be a number in \[0, 1\)',
+        ),
+        ({'schedule': 'cosin'}, 'did you mean cosine'),
+        ({'schedule': 'step', 'schedule_args': {'patience': 2}}, "schedule 'step' does not take 'patience'"),
+        ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
+        ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
+        ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
+        ({'average': 1}, r'average must be a number in \[0, 1\), got 1'),
+        ({'label_smoothing': 1.0}, r'label_smoothing must be a number in \[0, 1\), got 1.0'),
+    ],
+)
 def test_wrong_optimisers_and_schedules_are_refused(tiny_set, options, message):
     with pytest.raises(ValueError, match=message):
         small(tiny_set, **options)

@@ -1,4 +1,5 @@
 """Experiments that are broken off, gone on with, given more epochs."""
+
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,16 @@ from utils.experiment.console import Console
 from utils.files import models
 
 
-@pytest.mark.parametrize('suffix, error, after', [
-    (suffix, error, after) for k, after in enumerate((1, 3, 5))
-    for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[::-1 if k % 2 else 1])])
+@pytest.mark.parametrize(
+    'suffix, error, after',
+    [
+        (suffix, error, after)
+        for k, after in enumerate((1, 3, 5))
+        for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[:: -1 if k % 2 else 1])
+    ],
+)
 def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, after):
-    options = dict(n_epochs=3, anneal_epochs=2, momentum=.9, learning_rate=.02, save_every=100)
+    options = dict(n_epochs=3, anneal_epochs=2, momentum=0.9, learning_rate=0.02, save_every=100)
     if suffix == '.h5':
         options = {**MEANS, 'anneal_epochs': 2, 'save_every': 100}
     whole = small(tiny_set, savename=f'whole{suffix}', **options)
@@ -26,6 +32,7 @@ def test_an_interrupted_experiment_goes_on_exactly(tiny_set, suffix, error, afte
         epochs.append(row)
         if len(epochs) == after:
             raise error
+
     with pytest.raises(error):
         small(tiny_set, savename=f'cut{suffix}', on_epoch=stop, **options)
     assert len(models.load(f'cut{suffix}')[0]['history']) == after
@@ -42,9 +49,10 @@ def test_an_error_in_the_middle_of_an_epoch_loses_that_epoch_only(tiny_set, monk
 
     def minibatch(self, *args):
         calls.append(1)
-        if len(calls) == 6:                 # the second minibatch of the second epoch
+        if len(calls) == 6:  # the second minibatch of the second epoch
             raise KeyboardInterrupt
         original(self, *args)
+
     with monkeypatch.context() as patch:
         patch.setattr(Console, 'minibatch', minibatch)
         with pytest.raises(KeyboardInterrupt):
@@ -65,15 +73,20 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
     assert same_models('long.h5', 'copy.h5')
 
 
-@pytest.mark.parametrize('stop_after, changes, message', [
-    (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
-    (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
-    (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
-    (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3')])
+@pytest.mark.parametrize(
+    'stop_after, changes, message',
+    [
+        (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
+        (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
+        (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
+        (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3'),
+    ],
+)
 def test_fewer_epochs_than_are_done_are_refused_on_resuming(tiny_set, stop_after, changes, message):
     def stop(row):
         if (row['stage'], row['epoch']) == ('train', stop_after):
             raise Interrupted
+
     try:
         small(tiny_set, n_epochs=3, anneal_epochs=2, on_epoch=stop)
     except Interrupted:
@@ -101,10 +114,14 @@ def test_more_epochs_of_stage_train_may_come_with_fewer_of_stage_anneal(tiny_set
     assert same_models('long.h5', 'models/m.h5')
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'learning_rate': .5}, 'trained with learning_rate=0.1, not 0.5'),
-    ({'network': 'A'}, "trained with network='MLP', not 'A'"),
-    ({'n_hidden': [9], 'seed': 3}, r'n_hidden=\[8\], not \[9\]; seed=0, not 3')])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'learning_rate': 0.5}, 'trained with learning_rate=0.1, not 0.5'),
+        ({'network': 'A'}, "trained with network='MLP', not 'A'"),
+        ({'n_hidden': [9], 'seed': 3}, r'n_hidden=\[8\], not \[9\]; seed=0, not 3'),
+    ],
+)
 def test_what_decides_the_result_cannot_be_changed_on_resuming(tiny_set, changes, message):
     small(tiny_set)
     with pytest.raises(ValueError, match=message):
@@ -120,9 +137,12 @@ def test_resuming_another_architecture_lists_the_names(tiny_set):
 
         def __call__(self, x, phase):
             return self.body(x, phase)
+
     small(tiny_set)
     before = Path('models/m.h5').read_bytes()
-    with pytest.raises(ValueError, match='missing: parameters/body.hidden0.W, .*; unexpected: .*parameters/fc.hidden0.W'):
+    with pytest.raises(
+        ValueError, match='missing: parameters/body.hidden0.W, .*; unexpected: .*parameters/fc.hidden0.W'
+    ):
         launch.test(resume='models/m.h5', network=MLP, verbose=0)
     assert Path('models/m.h5').read_bytes() == before
 
@@ -130,7 +150,7 @@ def test_resuming_another_architecture_lists_the_names(tiny_set):
 def test_resuming_on_another_data_set_is_refused(tiny_set, tiny_originals, tmp_path):
     small(tiny_set)
     tiny_originals.images[0, 0, 0] ^= 1
-    other, = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, log=lambda *line: None)
+    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, log=lambda *line: None)
     tiny_originals.images[0, 0, 0] ^= 1
     with pytest.raises(ValueError, match='was trained on another data set'):
         launch.test(resume='models/m.h5', dataset=other, verbose=0)

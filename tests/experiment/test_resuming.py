@@ -1,4 +1,5 @@
 """An experiment goes on with the data set and the network that it began with, or says what has changed."""
+
 import functools
 import json
 import shutil
@@ -17,18 +18,29 @@ from utils.files import models
 from utils.results import predictions
 from utils.studies import comparison, ensembles
 
-SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=1,
-             verbose=0, report=False, savename='models/m.h5')
+SMALL = dict(
+    network=mlp.MLP,
+    n_hidden=[8],
+    batch_size=50,
+    statistics_images=50,
+    anneal_epochs=1,
+    n_epochs=1,
+    verbose=0,
+    report=False,
+    savename='models/m.h5',
+)
 
 
 def as_early_versions_saved(model):
     state, config = models.load(model)
-    models.save(model, state, {key: value for key, value in config.items()
-                               if key not in ('content_digest', 'network_source')})
+    models.save(
+        model, state, {key: value for key, value in config.items() if key not in ('content_digest', 'network_source')}
+    )
 
 
 def test_every_argument_is_said_to_decide_the_result_or_not():
     import inspect
+
     every = [*schema.names(decides='result'), *schema.names(decides='length'), *schema.names(decides='nothing')]
     assert sorted(every) == sorted(inspect.signature(launch.test).parameters)
     assert set(schema.names(saved=False)) <= set(schema.names(decides='nothing'))
@@ -36,8 +48,12 @@ def test_every_argument_is_said_to_decide_the_result_or_not():
 
 # -------------------------------------------------------------------------------------- the data set
 
-OTHERS = {'set 1': {'sets': (1,)}, 'more held out': {'validation': 40}, 'another seed': {'seed': 1},
-          'other views': {'sets': (loaders.Recipe('set 2', ('identity', 'rotate45'), number=2),)}}
+OTHERS = {
+    'set 1': {'sets': (1,)},
+    'more held out': {'validation': 40},
+    'another seed': {'seed': 1},
+    'other views': {'sets': (loaders.Recipe('set 2', ('identity', 'rotate45'), number=2),)},
+}
 
 
 def made(originals, folder, sets=(2,), **options):
@@ -48,12 +64,16 @@ def made(originals, folder, sets=(2,), **options):
 def test_another_set_of_the_same_source_is_not_gone_on_with(tiny_set, tiny_originals, other):
     launch.test(**SMALL, dataset=tiny_set)
     before, path = Path('models/m.h5').read_bytes(), made(tiny_originals, 'other', **OTHERS[other])
-    with pytest.raises(ValueError, match="'models/m.h5' was trained on another data set than 'other/.*give the model's own"):
+    with pytest.raises(
+        ValueError, match="'models/m.h5' was trained on another data set than 'other/.*give the model's own"
+    ):
         launch.test(resume='models/m.h5', dataset=path, n_epochs=2, verbose=0)
     assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == 1
 
 
-@pytest.mark.parametrize('other, message', [('set 1', 'set 1, not set 2'), ('more held out', 'number of training images')])
+@pytest.mark.parametrize(
+    'other, message', [('set 1', 'set 1, not set 2'), ('more held out', 'number of training images')]
+)
 def test_of_models_of_early_versions_what_they_know_of_their_set_is_compared(tiny_set, tiny_originals, other, message):
     launch.test(**SMALL, dataset=tiny_set)
     as_early_versions_saved('models/m.h5')
@@ -68,14 +88,18 @@ def test_the_same_set_may_lie_elsewhere(tiny_set, tiny_originals):
     shutil.copyfile(tiny_set, 'moved.h5')
     again = launch.test(resume='models/m.h5', dataset='moved.h5', im_dim=[12, 12], n_epochs=2, verbose=0)
     assert again.config['options']['dataset'] == 'moved.h5'
-    assert launch.test(resume='models/m.h5', dataset=made(tiny_originals, 'remade'), verbose=0).test_error == again.test_error
+    assert (
+        launch.test(resume='models/m.h5', dataset=made(tiny_originals, 'remade'), verbose=0).test_error
+        == again.test_error
+    )
 
 
 def copied(run, folder, **about):
     shutil.copytree(run, folder)
     saved = json.loads((folder / 'run.json').read_text())
-    (folder / 'run.json').write_text(json.dumps({key: value for key, value in {**saved, **about}.items()
-                                                 if value is not None}))
+    (folder / 'run.json').write_text(
+        json.dumps({key: value for key, value in {**saved, **about}.items() if value is not None})
+    )
     return folder
 
 
@@ -84,7 +108,9 @@ def test_runs_on_other_sets_of_one_source_are_not_compared(tiny_runs, tmp_path, 
     other = copied(tiny_runs[1], tmp_path / 'm/run-001', **about)
     with pytest.raises(comparison.ComparisonError, match='are of different data sets'):
         comparison.compare([tiny_runs[0], other], say=lambda line: None)
-    with pytest.raises(predictions.RunError, match='are of different data sets, .* of the same images: take all members'):
+    with pytest.raises(
+        predictions.RunError, match='are of different data sets, .* of the same images: take all members'
+    ):
         ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
     assert len(ensembles.ensemble([tiny_runs[0], other], chosen=False, say=lambda line: None)[1]) == 2
 
@@ -129,13 +155,22 @@ class Mine(Layer):
 
 print('trains')
 '''
-HARMLESS = [('    """A network."""\n', '    # as in the paper\n'), ('class Unused:\n    pass', 'class Unused:\n    x = 1'),
-            ('return x * SCALE', 'return (x\n            * SCALE)'), ('import mlp\n', 'import os\n'),
-            ('"""A script."""', '"""Another."""'), ("print('trains')", 'print(1)'), ('n_hidden=(8,)', 'n_hidden=(9,)')]
-EDITS = [('SCALE, OTHER = 1., 2.', 'SCALE, OTHER = 3., 2.', 'SCALE'), ('return x * SCALE', 'return x / SCALE', 'return x / SCALE'),
-         ('self.fc(scaled(flatten(x)), phase)', 'self.fc(flatten(x), phase)', r'self.fc\(flatten\(x\), phase\)'),
-         ('from mlp.layers import FullyConnected', 'from mine import FullyConnected', 'from mine import'),
-         ('p_drop=0.', 'p_drop=.5', 'p_drop=0.5')]
+HARMLESS = [
+    ('    """A network."""\n', '    # as in the paper\n'),
+    ('class Unused:\n    pass', 'class Unused:\n    x = 1'),
+    ('return x * SCALE', 'return (x\n            * SCALE)'),
+    ('import mlp\n', 'import os\n'),
+    ('"""A script."""', '"""Another."""'),
+    ("print('trains')", 'print(1)'),
+    ('n_hidden=(8,)', 'n_hidden=(9,)'),
+]
+EDITS = [
+    ('SCALE, OTHER = 1., 2.', 'SCALE, OTHER = 3., 2.', 'SCALE'),
+    ('return x * SCALE', 'return x / SCALE', 'return x / SCALE'),
+    ('self.fc(scaled(flatten(x)), phase)', 'self.fc(flatten(x), phase)', r'self.fc\(flatten\(x\), phase\)'),
+    ('from mlp.layers import FullyConnected', 'from mine import FullyConnected', 'from mine import'),
+    ('p_drop=0.', 'p_drop=.5', 'p_drop=0.5'),
+]
 GIVEN = {'n_hidden': [8], 'p_drop': None}
 
 
@@ -148,6 +183,7 @@ def script():
             text = text.replace(old, new)
         Path('mine.py').write_text(text)
         return named('mine.py:Mine', {}, 'network', 'Class')
+
     return write
 
 
@@ -169,12 +205,14 @@ def test_an_edited_network_is_not_gone_on_with_unless_it_is_accepted(tiny_set, s
     before = Path('models/m.h5').read_bytes()
     launch.test(resume='models/m.h5', network=script(HARMLESS[0]), savename='same.h5', verbose=0)
     edited = script((old, new))
-    with pytest.raises(ValueError, match=rf"(?s)network Mine is not as it was when 'models/m.h5' was trained:.*\n-.*\n\+.*{shown}"):
+    with pytest.raises(
+        ValueError, match=rf"(?s)network Mine is not as it was when 'models/m.h5' was trained:.*\n-.*\n\+.*{shown}"
+    ):
         launch.test(resume='models/m.h5', network=edited, n_epochs=2, verbose=0)
     assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == 1
     launch.test(resume='models/m.h5', network=edited, n_epochs=2, verbose=1, accept_changed_network=True)
     assert 'is not as it was' in capsys.readouterr().out
-    launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)         # it is the model's own now
+    launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)  # it is the model's own now
     assert 'accept_changed_network' not in models.load('models/m.h5')[1]['options']
 
 
@@ -204,7 +242,9 @@ def test_an_edit_of_a_network_of_symfers_is_noticed_too(tiny_set):
     models.save('models/m.h5', state, other)
     with pytest.raises(ValueError, match='network MLP is not as it was'):
         launch.test(resume='models/m.h5', n_epochs=2, verbose=0)
-    assert launch.main(['--resume', 'models/m.h5', '--n_epochs', '2', '--accept-changed-network', '--verbose', '0']) == 0
+    assert (
+        launch.main(['--resume', 'models/m.h5', '--n_epochs', '2', '--accept-changed-network', '--verbose', '0']) == 0
+    )
 
 
 def test_a_network_without_a_source_is_gone_on_with_and_that_is_said(tiny_set, script, capsys):

@@ -1,4 +1,5 @@
 """Odd paths, a reader of the output that goes away, encodings, interrupts: the run goes on, or one line says why not."""
+
 import os
 import signal
 import subprocess
@@ -14,10 +15,31 @@ from utils.record.reading import read_config, read_run
 from utils.record.table import read_table
 
 ROOT = Path(__file__).parents[2]
-SMALL = dict(network=mlp.MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=1,
-             verbose=0, report=False)
-OPTIONS = ['--network', 'MLP', '--n_hidden', '8', '--batch_size', '50', '--n_epochs', '2', '--anneal_epochs', '1',
-           '--no-report', '--statistics_images', '50']
+SMALL = dict(
+    network=mlp.MLP,
+    n_hidden=[8],
+    batch_size=50,
+    statistics_images=50,
+    anneal_epochs=1,
+    n_epochs=1,
+    verbose=0,
+    report=False,
+)
+OPTIONS = [
+    '--network',
+    'MLP',
+    '--n_hidden',
+    '8',
+    '--batch_size',
+    '50',
+    '--n_epochs',
+    '2',
+    '--anneal_epochs',
+    '1',
+    '--no-report',
+    '--statistics_images',
+    '50',
+]
 
 
 def command(*words, **environment):
@@ -60,11 +82,17 @@ def test_a_tilde_is_the_home_folder(tiny_set, monkeypatch, tmp_path):
     assert not Path('~').exists()
 
 
-@pytest.mark.parametrize('name, message', [
-    ('a\0b.h5', 'savename must be a path'), ('.h5', 'must have a name before its ending'),
-    ('m' * 240 + '.h5', 'file name of at most 230 bytes, got one of 243'),
-    ('ü' * 120 + '.h5', 'file name of at most 230 bytes, got one of 243'),
-    ('a\x1b[31m.h5', r"printable characters, got 'a\\x1b\[31m.h5'"), ('a\nb.h5', 'printable characters')])
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('a\0b.h5', 'savename must be a path'),
+        ('.h5', 'must have a name before its ending'),
+        ('m' * 240 + '.h5', 'file name of at most 230 bytes, got one of 243'),
+        ('ü' * 120 + '.h5', 'file name of at most 230 bytes, got one of 243'),
+        ('a\x1b[31m.h5', r"printable characters, got 'a\\x1b\[31m.h5'"),
+        ('a\nb.h5', 'printable characters'),
+    ],
+)
 def test_names_that_no_model_can_have_are_refused_at_once(tiny_set, name, message):
     with pytest.raises(ValueError, match=message):
         launch.test(**SMALL, dataset=tiny_set, savename=name)
@@ -141,8 +169,9 @@ def test_letters_in_the_data_that_the_output_does_not_have_stop_nothing(tiny_set
 
 @pytest.mark.parametrize('module', ['utils.cli.registry', 'numpy', 'pytensor', 'jax', 'utils.training'])
 def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback(tiny_set, module):
-    words, environment = command('--dataset', tiny_set, *OPTIONS, '--n_epochs', '2000', '--savename', 'm.h5',
-                                 PYTHONVERBOSE='1')
+    words, environment = command(
+        '--dataset', tiny_set, *OPTIONS, '--n_epochs', '2000', '--savename', 'm.h5', PYTHONVERBOSE='1'
+    )
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     for line in process.stderr:
         if line.startswith(f"import '{module}' #"):

@@ -1,4 +1,5 @@
 """Model files: what goes in comes out, nothing is half-written, nothing in a file can run."""
+
 import os
 import pickle
 
@@ -8,12 +9,19 @@ import pytest
 
 from utils.files import atomic, models
 
-STATE = {'arrays': {'parameters/conv1.W': np.arange(6, dtype='float32').reshape(2, 3),
-                    'optimiser/velocity.conv1.W': np.ones((2, 3), 'float32'), 'counter': np.asarray(7, np.uint32)},
-         'kept': {'parameters/conv1.W': np.zeros((2, 3), 'float32'), 'counter': np.asarray(5, np.uint32)},
-         'trained': None, 'stage': 'retrain', 'epoch': 2,
-         'history': [{'stage': 'train', 'epoch': 1, 'train_cost': 1.25, 'validation_error': None}]}
-CONFIG = {'options': {'learning_rate': .1, 'n_hidden': [4], 'network': 'Ñandú'}}
+STATE = {
+    'arrays': {
+        'parameters/conv1.W': np.arange(6, dtype='float32').reshape(2, 3),
+        'optimiser/velocity.conv1.W': np.ones((2, 3), 'float32'),
+        'counter': np.asarray(7, np.uint32),
+    },
+    'kept': {'parameters/conv1.W': np.zeros((2, 3), 'float32'), 'counter': np.asarray(5, np.uint32)},
+    'trained': None,
+    'stage': 'retrain',
+    'epoch': 2,
+    'history': [{'stage': 'train', 'epoch': 1, 'train_cost': 1.25, 'validation_error': None}],
+}
+CONFIG = {'options': {'learning_rate': 0.1, 'n_hidden': [4], 'network': 'Ñandú'}}
 SUFFIXES = ['.h5', '.pkl']
 
 
@@ -28,7 +36,8 @@ def test_what_goes_in_comes_out(model):
     state, config = models.load(model)
     assert config == CONFIG
     assert {k: state[k] for k in ('stage', 'epoch', 'history', 'trained')} == {
-        k: STATE[k] for k in ('stage', 'epoch', 'history', 'trained')}
+        k: STATE[k] for k in ('stage', 'epoch', 'history', 'trained')
+    }
     for group in ('arrays', 'kept'):
         assert list(sorted(state[group])) == sorted(STATE[group])
         for name, value in STATE[group].items():
@@ -79,8 +88,14 @@ class Evil:
         return os.system, (f'touch {self.path}',)
 
 
-@pytest.mark.parametrize('wrap', [lambda e: e, lambda e: {'format': models.FORMAT, 'version': 1, 'config': e},
-                                  lambda e: np.array([e], dtype=object)])
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda e: e,
+        lambda e: {'format': models.FORMAT, 'version': 1, 'config': e},
+        lambda e: np.array([e], dtype=object),
+    ],
+)
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, wrap):
     path, witness = tmp_path / 'evil.pkl', tmp_path / 'it ran'
     path.write_bytes(pickle.dumps(wrap(Evil(f"'{witness}'"))))
@@ -89,8 +104,16 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, wrap):
     assert not witness.exists()
 
 
-@pytest.mark.parametrize('module, name', [('builtins', 'eval'), ('builtins', 'getattr'), ('numpy', 'load'),
-                                          ('numpy._core.multiarray', 'fromstring'), ('launch', 'test')])
+@pytest.mark.parametrize(
+    'module, name',
+    [
+        ('builtins', 'eval'),
+        ('builtins', 'getattr'),
+        ('numpy', 'load'),
+        ('numpy._core.multiarray', 'fromstring'),
+        ('launch', 'test'),
+    ],
+)
 def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
     path = tmp_path / 'evil.pkl'
     path.write_bytes(b'\x80\x04' + b'c' + f'{module}\n{name}\n'.encode() + b'.')
@@ -98,12 +121,24 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
         models.load(path)
 
 
-@pytest.mark.parametrize('content, message', [
-    ({'format': 'another'}, 'not a symfer model'),
-    ({'format': models.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
-    ({'format': models.FORMAT, 'version': 1, 'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}',
-      'parameters/x': 'text'}, "'parameters/x' is not an array of numbers"),
-    ({'format': models.FORMAT, 'version': 1, 'config': 'no json'}, 'damaged')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ({'format': 'another'}, 'not a symfer model'),
+        ({'format': models.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
+        (
+            {
+                'format': models.FORMAT,
+                'version': 1,
+                'config': '{}',
+                'progress': '{"stage": "train", "epoch": 0, "history": []}',
+                'parameters/x': 'text',
+            },
+            "'parameters/x' is not an array of numbers",
+        ),
+        ({'format': models.FORMAT, 'version': 1, 'config': 'no json'}, 'damaged'),
+    ],
+)
 def test_other_pickles_are_refused(tmp_path, content, message):
     path = tmp_path / 'm.pkl'
     path.write_bytes(pickle.dumps(content))
@@ -120,7 +155,9 @@ def test_other_files_are_refused(tmp_path):
         models.load(tmp_path / 'absent.h5')
 
 
-@pytest.mark.parametrize('name, message', [('m.txt', 'must end in .h5'), ('', 'must end in'), ('folder.h5', 'is a folder')])
+@pytest.mark.parametrize(
+    'name, message', [('m.txt', 'must end in .h5'), ('', 'must end in'), ('folder.h5', 'is a folder')]
+)
 def test_targets_are_checked_before_any_work(tmp_path, name, message):
     (tmp_path / 'folder.h5').mkdir()
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,5 @@
 """What a terminal and a spreadsheet would obey is written out."""
+
 import csv
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def test_formulas_are_guarded(text):
     assert cell(text) == f"'{text}" and uncell(cell(text)) == text
 
 
-@pytest.mark.parametrize('value', [-1, -.5, '-0.5', '+3e4', 'happy', '', None, "it's", '0'])
+@pytest.mark.parametrize('value', [-1, -0.5, '-0.5', '+3e4', 'happy', '', None, "it's", '0'])
 def test_numbers_and_names_stay(value):
     assert cell(value) == value and uncell(cell(value)) == value
 
@@ -40,6 +41,7 @@ def test_classes_are_guarded_wherever_they_stand_in_a_table(tmp_path):
 
         def __len__(self):
             return 2
+
     classes = ('=cmd|calc', '@b')
     predictions.write_confusion(tmp_path / 'c.csv', [[1, 0], [0, 1]], classes)
     predictions.write_predictions(tmp_path / 'p.csv', Images(), classes, np.eye(2))
@@ -52,8 +54,16 @@ def test_classes_are_guarded_wherever_they_stand_in_a_table(tmp_path):
 
 
 def test_a_reader_that_goes_away_stops_nothing():
-    code = ('from utils.files.terminal import write_line; import sys\n'
-            'said = [write_line(str(k) * 70000) for k in range(9)]\nsys.exit(3 if all(said) else 0)')
-    done = subprocess.run(f'"{sys.executable}" -c \'{code}\' | head -c 5; exit ${{PIPESTATUS[0]}}', cwd=ROOT, shell=True,
-                          executable='/bin/bash', capture_output=True, text=True)
+    code = (
+        'from utils.files.terminal import write_line; import sys\n'
+        'said = [write_line(str(k) * 70000) for k in range(9)]\nsys.exit(3 if all(said) else 0)'
+    )
+    done = subprocess.run(
+        f'"{sys.executable}" -c \'{code}\' | head -c 5; exit ${{PIPESTATUS[0]}}',
+        cwd=ROOT,
+        shell=True,
+        executable='/bin/bash',
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and done.stdout == '00000' and not done.stderr

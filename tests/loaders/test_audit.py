@@ -21,11 +21,11 @@ def with_findings():
     rng = np.random.default_rng(3)
     test = np.flatnonzero(data.usage > 0)
     images = data.images
-    images[test[:6]] = images[:6]                                   # exact
+    images[test[:6]] = images[:6]  # exact
     images[test[6:12]] = np.clip(images[6:12] + rng.normal(0, 12, (6, 48, 48)), 0, 255)
     images[test[100:103]] = mirror(images[12:15], None)
-    images[20:23] = images[23]                                      # a group of four
-    images[[30, test[50]]] = 0                                      # constant
+    images[20:23] = images[23]  # a group of four
+    images[[30, test[50]]] = 0  # constant
     return data
 
 
@@ -50,10 +50,8 @@ def test_audit_equals_a_search_of_all_pairs():
     assert {tuple(pair) for pair in found.pairs.tolist()} == set(expected)
     for pair, r in zip(found.pairs.tolist(), found.correlation):
         assert r == pytest.approx(expected[tuple(pair)], abs=1e-5)
-    assert {(a, b) for a, b in combinations(range(len(data)), 2)
-            if found.group[a] == found.group[b]} == set(equal)
-    np.testing.assert_array_equal(np.flatnonzero(found.constant),
-                                  [30, np.flatnonzero(data.usage > 0)[50]])
+    assert {(a, b) for a, b in combinations(range(len(data)), 2) if found.group[a] == found.group[b]} == set(equal)
+    np.testing.assert_array_equal(np.flatnonzero(found.constant), [30, np.flatnonzero(data.usage > 0)[50]])
     f = figures(data, found)
     assert (f['surplus'], f['groups'], f['grouped']) == (6 + 3 + 1, 8, 18)
     assert sum(f['leaked']) == 7
@@ -64,8 +62,8 @@ def test_audit_equals_a_search_of_all_pairs():
 def test_contradicting_groups_are_counted():
     data = originals(np.full((3, 7), 3))
     happy, sad = (np.flatnonzero(data.labels == k) for k in (3, 4))
-    data.images[happy[1]] = data.images[happy[0]]                   # agree
-    data.images[happy[2:4]] = data.images[sad[0]]                   # contradict: 3 images
+    data.images[happy[1]] = data.images[happy[0]]  # agree
+    data.images[happy[2:4]] = data.images[sad[0]]  # contradict: 3 images
     f = figures(data, audit(data, near=None))
     assert (f['contradicting'], f['contradicting_images']) == (1, 3)
 
@@ -93,7 +91,8 @@ def test_list_of_findings(tmp_path):
     rows = list(csv.DictReader(open(tmp_path / 'twins.csv')))
     kinds = [row['kind'] for row in rows]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == dict(
-        twin=18, near=len(found.pairs), constant=2, mirrored=3)
+        twin=18, near=len(found.pairs), constant=2, mirrored=3
+    )
     groups = {}
     for row in rows:
         if row['kind'] == 'twin':
@@ -141,11 +140,25 @@ def run(monkeypatch, capsys, *arguments):
 
 def test_command_that_builds(tmp_path, monkeypatch, capsys):
     source = write_folders(tmp_path / 'fer', originals())
-    status, out, _ = run(monkeypatch, capsys, source, '--sets', 1, 2, '-o', tmp_path,
-                         '--validation', '0.5', '--prefix', 'my-', '--stratify', '--no-twins')
+    status, out, _ = run(
+        monkeypatch,
+        capsys,
+        source,
+        '--sets',
+        1,
+        2,
+        '-o',
+        tmp_path,
+        '--validation',
+        '0.5',
+        '--prefix',
+        'my-',
+        '--stratify',
+        '--no-twins',
+    )
     assert status == 0
     assert 'recognised: folder edition of FER2013' in out
-    assert "Training angry: 2, FER2013 has 3995" in out
+    assert 'Training angry: 2, FER2013 has 3995' in out
     assert f'{tmp_path}/my-set2.h5: 48x48, training 28, test 28, validation 14' in out
     with load(tmp_path / 'my-set1.h5') as data:
         assert len(data.validation) == 7
@@ -173,14 +186,22 @@ def test_command_that_shows(tmp_path, monkeypatch, capsys):
     assert status == 0 and len(out.splitlines()) == 8
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ((), 'SOURCE'), (('nowhere.csv',), 'nowhere.csv: No such file'),
-    (('x', '--sets', '5'), '--sets'), (('x', '--size', '48'), '--size'),
-    (('x', '--seed', '-1'), '--seed'), (('x', '--validation', 'some'), '--validation'),
-    (('audit', 'nowhere.h5'), 'nowhere.h5: No such file'), (('show',), 'SET'),
-    (('show', 'nowhere.h5'), 'nowhere.h5: no such file'), (('x', '--bad'), '--bad')])
-def test_every_error_of_the_command_line_is_one_line_and_status_2(monkeypatch, capsys, arguments,
-                                                                  message):
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ((), 'SOURCE'),
+        (('nowhere.csv',), 'nowhere.csv: No such file'),
+        (('x', '--sets', '5'), '--sets'),
+        (('x', '--size', '48'), '--size'),
+        (('x', '--seed', '-1'), '--seed'),
+        (('x', '--validation', 'some'), '--validation'),
+        (('audit', 'nowhere.h5'), 'nowhere.h5: No such file'),
+        (('show',), 'SET'),
+        (('show', 'nowhere.h5'), 'nowhere.h5: no such file'),
+        (('x', '--bad'), '--bad'),
+    ],
+)
+def test_every_error_of_the_command_line_is_one_line_and_status_2(monkeypatch, capsys, arguments, message):
     status, _, errors = run(monkeypatch, capsys, *arguments)
     assert status == 2
     assert errors.startswith('error: ') and errors.count('\n') == 1 and message in errors

@@ -72,6 +72,7 @@ def replace(name, value):
     def change(file):
         del file[name]
         file[name] = value
+
     return change
 
 
@@ -118,39 +119,40 @@ def unallocated(file):
     file['test'].create_dataset('x', (1 << 30, 48, 48), 'u1')
 
 
-@pytest.mark.parametrize('change, message', [
-    (set_attribute('format', np.bytes_('something')), 'not a symfer data set'),
-    (set_attribute('version', 2), 'format version 2, expected 1'),
-    (set_attribute('version', 'one'), "attribute 'version' is not a whole number"),
-    (set_attribute('name', 3), "attribute 'name' is not text of fixed length"),
-    (set_attribute('name', 'of any length'), "attribute 'name' is not text of fixed length"),
-    (set_attribute('classes', ['a'] * 300), "attribute 'classes' is too large"),
-    (set_attribute('classes', 'angry'), "attribute 'classes' is too large"),
-    (lambda file: file.attrs.__delitem__('fingerprint'), 'not a symfer data set: no attribute'),
-    (set_attribute('classes', np.array(['happy', 'sad'], 'S5')), r'training row \d+: expected a label from 0 to 1'),
-    (put('training/y', 5, 7), 'training row 5: expected a label from 0 to 6, found 7'),
-    (put('test/usage', 2, 3), 'test row 2: expected a usage from 0 to 2, found 3'),
-    (put('training/view', 0, 2), 'training row 0: expected a view from 0 to 1, found 2'),
-    (put('training/source', 0, -3), 'training: a negative source'),
-    (put('validation/rows', 0, 28), 'validation: a row outside the training images'),
-    (replace('training/y', np.zeros(27, np.uint8)), 'training: x, y, source, .* differ in length'),
-    (replace('training/y', np.zeros(28, np.int64)),
-     'training/y is not a 1-dimensional array of uint8'),
-    (replace('test/x', np.zeros((28, 2304), np.uint8)),
-     'test/x is not a 3-dimensional array of uint8'),
-    (replace('test/x', np.zeros((28, 48, 48), np.float32)), 'test/x is not a 3-dimensional array'),
-    (replace('test/x', np.zeros((28, 44, 44), np.uint8)), 'the subsets have images of different'),
-    (lambda file: file.__delitem__('test/twin'), 'test/twin is missing'),
-    (lambda file: file.__delitem__('test'), 'no training or no test subset'),
-    (lambda file: file.__delitem__('validation'), 'of validation and reduced_training one is'),
-    (external_link, 'test is not a group of this file'),
-    (soft_link, 'test is not a group of this file'),
-    (external_storage, 'test/x is not stored contiguously within the file'),
-    (virtual, 'test/x is not stored contiguously within the file'),
-    (compressed, 'test/x is not stored contiguously within the file'),
-    (absurd_shape, 'test/x is not stored contiguously within the file'),
-    (unallocated, 'test/x is not stored contiguously within the file'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (set_attribute('format', np.bytes_('something')), 'not a symfer data set'),
+        (set_attribute('version', 2), 'format version 2, expected 1'),
+        (set_attribute('version', 'one'), "attribute 'version' is not a whole number"),
+        (set_attribute('name', 3), "attribute 'name' is not text of fixed length"),
+        (set_attribute('name', 'of any length'), "attribute 'name' is not text of fixed length"),
+        (set_attribute('classes', ['a'] * 300), "attribute 'classes' is too large"),
+        (set_attribute('classes', 'angry'), "attribute 'classes' is too large"),
+        (lambda file: file.attrs.__delitem__('fingerprint'), 'not a symfer data set: no attribute'),
+        (set_attribute('classes', np.array(['happy', 'sad'], 'S5')), r'training row \d+: expected a label from 0 to 1'),
+        (put('training/y', 5, 7), 'training row 5: expected a label from 0 to 6, found 7'),
+        (put('test/usage', 2, 3), 'test row 2: expected a usage from 0 to 2, found 3'),
+        (put('training/view', 0, 2), 'training row 0: expected a view from 0 to 1, found 2'),
+        (put('training/source', 0, -3), 'training: a negative source'),
+        (put('validation/rows', 0, 28), 'validation: a row outside the training images'),
+        (replace('training/y', np.zeros(27, np.uint8)), 'training: x, y, source, .* differ in length'),
+        (replace('training/y', np.zeros(28, np.int64)), 'training/y is not a 1-dimensional array of uint8'),
+        (replace('test/x', np.zeros((28, 2304), np.uint8)), 'test/x is not a 3-dimensional array of uint8'),
+        (replace('test/x', np.zeros((28, 48, 48), np.float32)), 'test/x is not a 3-dimensional array'),
+        (replace('test/x', np.zeros((28, 44, 44), np.uint8)), 'the subsets have images of different'),
+        (lambda file: file.__delitem__('test/twin'), 'test/twin is missing'),
+        (lambda file: file.__delitem__('test'), 'no training or no test subset'),
+        (lambda file: file.__delitem__('validation'), 'of validation and reduced_training one is'),
+        (external_link, 'test is not a group of this file'),
+        (soft_link, 'test is not a group of this file'),
+        (external_storage, 'test/x is not stored contiguously within the file'),
+        (virtual, 'test/x is not stored contiguously within the file'),
+        (compressed, 'test/x is not stored contiguously within the file'),
+        (absurd_shape, 'test/x is not stored contiguously within the file'),
+        (unallocated, 'test/x is not stored contiguously within the file'),
+    ],
+)
 def test_a_file_that_contradicts_itself_or_reaches_out(path, change, message):
     with h5py.File(path, 'r+') as file:
         change(file)
@@ -161,8 +163,8 @@ def test_a_shape_beyond_the_end_of_the_file(path):
     content = bytearray(open(path, 'rb').read())
     shape = np.array([28, 48, 48], '<u8').tobytes()
     at = content.find(shape)
-    while at >= 0:                              # in every data space of that shape
-        content[at:at + 8] = np.array([1 << 24], '<u8').tobytes()
+    while at >= 0:  # in every data space of that shape
+        content[at : at + 8] = np.array([1 << 24], '<u8').tobytes()
         at = content.find(shape, at + 8)
     open(path, 'wb').write(content)
     refuses(path, '.*')
@@ -171,7 +173,7 @@ def test_a_shape_beyond_the_end_of_the_file(path):
 def test_random_damage_never_gets_further_than_one_error(path):
     whole = open(path, 'rb').read()
     rng = np.random.default_rng(0)
-    head = 12000                                # the tables of the file, not the pixels
+    head = 12000  # the tables of the file, not the pixels
     for _ in range(60):
         content = bytearray(whole)
         for at in rng.integers(0, head, 20):
@@ -196,8 +198,13 @@ def limited_files(n_bytes):
 
 
 def command(*arguments):
-    return subprocess.Popen([sys.executable, '-m', 'loaders', *map(str, arguments)], cwd=ROOT,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, '-m', 'loaders', *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_full_disk_leaves_nothing_behind_and_the_old_file_alone(tmp_path):
@@ -223,8 +230,7 @@ def test_a_disk_without_room_is_noticed_before_writing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, MemoryError, ZeroDivisionError])
-def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, path, monkeypatch,
-                                                                      error):
+def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, path, monkeypatch, error):
     def interrupt(*_):
         raise error
 
@@ -269,7 +275,8 @@ def test_an_existing_set_is_renamed_and_it_is_said(tmp_path, path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ['set2.1.h5', 'set2.2.h5', 'set2.h5']
     assert (tmp_path / 'set2.1.h5').read_bytes() == before
     assert [line for line in lines if 'was there already' in line] == [
-        f'{path}: was there already; the old file is now {tmp_path}/set2.{n}.h5' for n in (1, 2)]
+        f'{path}: was there already; the old file is now {tmp_path}/set2.{n}.h5' for n in (1, 2)
+    ]
     for file in tmp_path.iterdir():
         load(file).close()
 

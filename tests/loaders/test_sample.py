@@ -1,4 +1,5 @@
 """The drawn sample set: its layout, its chances, its faces."""
+
 import csv
 import os
 
@@ -18,7 +19,7 @@ def faces():
 
 def face_with(*units):
     """Landmarks and folds of an average half face under full action units."""
-    return half_face(Person(), dict.fromkeys(units, 1.))
+    return half_face(Person(), dict.fromkeys(units, 1.0))
 
 
 def test_images_labels_and_usage_have_the_stated_form(faces):
@@ -56,7 +57,7 @@ def test_fifty_images_have_every_class(seed):
     for subset in range(3):
         assert sorted(early_classes(seed, subset).values()) == list(range(7))
         assert max(early_classes(seed, subset)) < 50
-    _, labels, usage = draw_faces(50, 0, 50, seed=seed, wrong_labels=.9)
+    _, labels, usage = draw_faces(50, 0, 50, seed=seed, wrong_labels=0.9)
     for subset in (0, 2):
         assert set(labels[usage == subset]) == set(range(7))
 
@@ -73,10 +74,8 @@ def test_a_longer_subset_begins_with_the_shorter_one():
     short_images, short_labels, short_usage = draw_faces(6, 2, 4, seed=1)
     images, labels, usage = draw_faces(60, 11, 9, seed=1)
     for subset, n in enumerate((6, 2, 4)):
-        assert np.array_equal(images[usage == subset][:n],
-                              short_images[short_usage == subset])
-        assert np.array_equal(labels[usage == subset][:n],
-                              short_labels[short_usage == subset])
+        assert np.array_equal(images[usage == subset][:n], short_images[short_usage == subset])
+        assert np.array_equal(labels[usage == subset][:n], short_labels[short_usage == subset])
 
 
 def test_wrong_labels_are_as_many_as_asked_on_the_same_images(faces):
@@ -85,9 +84,9 @@ def test_wrong_labels_are_as_many_as_asked_on_the_same_images(faces):
     true_images, true, _ = draw_faces(n, 0, 0, seed=3, wrong_labels=0)
     assert np.array_equal(true_images, images[:n])
     share = (labels[:n] != true).mean()
-    assert abs(share - .08) < 4 * np.sqrt(.08 * .92 / n)
-    _, labels, _ = draw_faces(200, 0, 0, seed=3, wrong_labels=.5)
-    assert abs((labels != true[:200]).mean() - .5) < .15
+    assert abs(share - 0.08) < 4 * np.sqrt(0.08 * 0.92 / n)
+    _, labels, _ = draw_faces(200, 0, 0, seed=3, wrong_labels=0.5)
+    assert abs((labels != true[:200]).mean() - 0.5) < 0.15
 
 
 def test_no_images_is_an_empty_set():
@@ -97,13 +96,12 @@ def test_no_images_is_an_empty_set():
 
 def test_csv_is_the_layout_of_the_challenge(tmp_path):
     path = tmp_path / 'sample.csv'
-    assert write_csv(path, 7, 3, 2, seed=2, wrong_labels=.3) == path
-    images, labels, _ = draw_faces(7, 3, 2, seed=2, wrong_labels=.3)
+    assert write_csv(path, 7, 3, 2, seed=2, wrong_labels=0.3) == path
+    images, labels, _ = draw_faces(7, 3, 2, seed=2, wrong_labels=0.3)
     with open(path, newline='') as file:
         header, *rows = csv.reader(file)
     assert header == ['emotion', 'pixels', 'Usage']
-    assert [row[2] for row in rows] == (['Training'] * 7 + ['PublicTest'] * 3
-                                        + ['PrivateTest'] * 2)
+    assert [row[2] for row in rows] == (['Training'] * 7 + ['PublicTest'] * 3 + ['PrivateTest'] * 2)
     assert [int(row[0]) for row in rows] == labels.tolist()
     for row, image in zip(rows, images):
         pixels = [int(word) for word in row[1].split(' ')]
@@ -128,6 +126,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
 
     def fail(*_):
         raise OSError('disk full')
+
     monkeypatch.setattr(os, 'replace', fail)
     with pytest.raises(OSError, match='disk full'):
         write_csv(path, 2, 0, 0)
@@ -155,9 +154,9 @@ def test_impossible_size_is_refused(size):
         draw_face(0, np.random.default_rng(0), size)
 
 
-@pytest.mark.parametrize('arguments, word', [
-    ((-1, 0, 0), 'n_training'), ((1, -2, 0), 'n_public'),
-    ((1, 0, 1.5), 'n_private')])
+@pytest.mark.parametrize(
+    'arguments, word', [((-1, 0, 0), 'n_training'), ((1, -2, 0), 'n_public'), ((1, 0, 1.5), 'n_private')]
+)
 def test_impossible_number_of_images_is_refused(arguments, word, tmp_path):
     with pytest.raises(ValueError, match=word + ' must be .*, got'):
         draw_faces(*arguments)
@@ -166,7 +165,7 @@ def test_impossible_number_of_images_is_refused(arguments, word, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize('value', [-.1, 1, 1.5, float('nan')])
+@pytest.mark.parametrize('value', [-0.1, 1, 1.5, float('nan')])
 def test_impossible_share_of_wrong_labels_is_refused(value):
     with pytest.raises(ValueError, match='wrong_labels must lie in'):
         draw_faces(1, 0, 0, wrong_labels=value)
@@ -174,67 +173,73 @@ def test_impossible_share_of_wrong_labels_is_refused(value):
 
 def test_prototypes_are_those_of_emfacs():
     by_name = {EMOTIONS[label]: units for label, units in PROTOTYPES.items()}
-    assert by_name == {'happy': (6, 12), 'sad': (1, 4, 15),
-                       'surprise': (1, 2, 5, 26),
-                       'fear': (1, 2, 4, 5, 7, 20, 26),
-                       'angry': (4, 5, 7, 23), 'disgust': (9, 15, 17),
-                       'neutral': ()}
-    assert {unit for units in PROTOTYPES.values()
-            for unit in units} <= set(ACTION_UNITS)
+    assert by_name == {
+        'happy': (6, 12),
+        'sad': (1, 4, 15),
+        'surprise': (1, 2, 5, 26),
+        'fear': (1, 2, 4, 5, 7, 20, 26),
+        'angry': (4, 5, 7, 23),
+        'disgust': (9, 15, 17),
+        'neutral': (),
+    }
+    assert {unit for units in PROTOTYPES.values() for unit in units} <= set(ACTION_UNITS)
 
 
 @pytest.mark.parametrize('unit', sorted(ACTION_UNITS))
 def test_every_action_unit_moves_the_face_and_zero_does_not(unit):
     rest, _ = face_with()
-    still, folds = half_face(Person(), {unit: 0.})
+    still, folds = half_face(Person(), {unit: 0.0})
     moved, _ = face_with(unit)
     assert all(np.allclose(rest[name], still[name]) for name in rest)
     assert not any(folds.values())
-    assert max(np.abs(moved[name] - rest[name]).max() for name in rest) > .03
+    assert max(np.abs(moved[name] - rest[name]).max() for name in rest) > 0.03
 
 
-@pytest.mark.parametrize('unit, curve, point, dx, dy', [
-    (1, 'brow', 0, 0, -1),              # inner brow up
-    (2, 'brow', 3, 0, -1),              # outer brow up
-    (4, 'brow', 0, -1, +1),             # brows together and down
-    (5, 'upper_lid', 2, 0, -1),         # upper lid up
-    (6, 'cheek', 0, 0, -1),             # cheek up
-    (7, 'lower_lid', 2, 0, -1),         # lower lid up
-    (9, 'nose', 3, +1, -1),             # nose wing up
-    (12, 'upper_lip', -1, +1, -1),      # lip corner out and up
-    (15, 'upper_lip', -1, +1, +1),      # lip corner down
-    (17, 'lower_lip', 0, 0, -1),        # lower lip up
-    (20, 'upper_lip', -1, +1, +1),      # lip corner out
-    (23, 'lower_lip', 0, 0, -1),        # lips thin
-    (25, 'lower_inner_lip', 0, 0, +1),  # lips apart
-    (26, 'outline', -1, 0, +1),         # chin down
-    (43, 'upper_lid', 2, 0, +1)])       # upper lid down
+@pytest.mark.parametrize(
+    'unit, curve, point, dx, dy',
+    [
+        (1, 'brow', 0, 0, -1),  # inner brow up
+        (2, 'brow', 3, 0, -1),  # outer brow up
+        (4, 'brow', 0, -1, +1),  # brows together and down
+        (5, 'upper_lid', 2, 0, -1),  # upper lid up
+        (6, 'cheek', 0, 0, -1),  # cheek up
+        (7, 'lower_lid', 2, 0, -1),  # lower lid up
+        (9, 'nose', 3, +1, -1),  # nose wing up
+        (12, 'upper_lip', -1, +1, -1),  # lip corner out and up
+        (15, 'upper_lip', -1, +1, +1),  # lip corner down
+        (17, 'lower_lip', 0, 0, -1),  # lower lip up
+        (20, 'upper_lip', -1, +1, +1),  # lip corner out
+        (23, 'lower_lip', 0, 0, -1),  # lips thin
+        (25, 'lower_inner_lip', 0, 0, +1),  # lips apart
+        (26, 'outline', -1, 0, +1),  # chin down
+        (43, 'upper_lid', 2, 0, +1),
+    ],
+)  # upper lid down
 def test_action_unit_moves_its_landmark_its_way(unit, curve, point, dx, dy):
     """x grows away from the middle of the face, y downwards; 0: x is free."""
     rest, moved = face_with()[0][curve], face_with(unit)[0][curve]
     step = moved[point] - rest[point]
-    assert step[1] * dy > .01
+    assert step[1] * dy > 0.01
     if dx:
-        assert step[0] * dx > .005
+        assert step[0] * dx > 0.005
 
 
 def test_brow_raisers_divide_the_brow_between_them():
     rest = face_with()[0]['brow'][:, 1]
     inner = rest - face_with(1)[0]['brow'][:, 1]
     outer = rest - face_with(2)[0]['brow'][:, 1]
-    assert inner[0] > .1 > inner[-1] and outer[-1] > .1 > outer[0]
+    assert inner[0] > 0.1 > inner[-1] and outer[-1] > 0.1 > outer[0]
     both = rest - face_with(1, 2)[0]['brow'][:, 1]
-    assert (both > .1).all()
+    assert (both > 0.1).all()
 
 
 def test_mouth_opens_with_the_jaw_only_as_far_as_it_falls():
     def opening(*units):
         points = face_with(*units)[0]
-        return (points['lower_inner_lip'][0, 1]
-                - points['upper_inner_lip'][0, 1])
+        return points['lower_inner_lip'][0, 1] - points['upper_inner_lip'][0, 1]
 
-    assert opening() < .01 < .05 < opening(25) < opening(26)
-    half = half_face(Person(), {26: .5})[0]['outline'][-1, 1]
+    assert opening() < 0.01 < 0.05 < opening(25) < opening(26)
+    half = half_face(Person(), {26: 0.5})[0]['outline'][-1, 1]
     rest, full = face_with()[0]['outline'], face_with(26)[0]['outline']
     assert rest[-1, 1] < half < full[-1, 1]
 
@@ -249,22 +254,23 @@ def test_lids_and_lips_never_pass_through_one_another(seed):
     rng = np.random.default_rng(seed)
     person, units = draw_person(rng), express(seed % 7, rng)
     points, folds = half_face(person, units)
-    for above, below in (('upper_lid', 'lower_lid'),
-                         ('upper_lip', 'upper_inner_lip'),
-                         ('upper_inner_lip', 'lower_inner_lip'),
-                         ('lower_inner_lip', 'lower_lip')):
+    for above, below in (
+        ('upper_lid', 'lower_lid'),
+        ('upper_lip', 'upper_inner_lip'),
+        ('upper_inner_lip', 'lower_inner_lip'),
+        ('lower_inner_lip', 'lower_lip'),
+    ):
         assert (points[above][:, 1] <= points[below][:, 1] + 1e-12).all()
     assert min(folds.values()) >= 0
 
 
 def test_whole_face_is_symmetric_where_its_halves_agree():
-    units = {1: .5, 12: .8}
+    units = {1: 0.5, 12: 0.8}
     curves, _ = landmarks(Person(), units, units)
     assert np.allclose(curves['brow_left'] * (-1, 1), curves['brow_right'])
-    assert np.allclose(curves['lower_lip'][::-1] * (-1, 1),
-                       curves['lower_lip'])
-    curves, _ = landmarks(Person(), {12: .2}, {12: 1.})
-    assert curves['lower_lip'][-1, 1] < curves['lower_lip'][0, 1] - .05
+    assert np.allclose(curves['lower_lip'][::-1] * (-1, 1), curves['lower_lip'])
+    curves, _ = landmarks(Person(), {12: 0.2}, {12: 1.0})
+    assert curves['lower_lip'][-1, 1] < curves['lower_lip'][0, 1] - 0.05
 
 
 def test_faces_of_one_emotion_differ_in_their_action_units():
@@ -272,8 +278,8 @@ def test_faces_of_one_emotion_differ_in_their_action_units():
     for unit in PROTOTYPES[2]:
         share = np.mean([unit in face for face in faces])
         values = [face[unit] for face in faces if unit in face]
-        assert .75 < share < 1
-        assert np.std(values) > .1 and 0 < min(values) < max(values) <= 1.2
+        assert 0.75 < share < 1
+        assert np.std(values) > 0.1 and 0 < min(values) < max(values) <= 1.2
 
 
 def standardized(images):
@@ -300,6 +306,6 @@ def test_a_linear_classifier_learns_from_the_faces_but_not_all(faces):
         return ((test @ weights).argmax(1) == test_t).mean()
 
     majority = (test_t == np.bincount(t).argmax()).mean()
-    assert accuracy(t) > majority + .10
-    assert accuracy(t) < .85
-    assert accuracy(np.random.default_rng(0).permutation(t)) < majority + .05
+    assert accuracy(t) > majority + 0.10
+    assert accuracy(t) < 0.85
+    assert accuracy(np.random.default_rng(0).permutation(t)) < majority + 0.05

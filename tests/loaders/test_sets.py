@@ -34,10 +34,12 @@ def four(tmp_path_factory):
 
 
 # thesis 5.2; None: no such subset
-THESIS = {1: (28709, 7178, None, None, None),
-          2: (57418, 7178, 7418, 50000, 14356),
-          3: (287090, 7178, 30000, 257090, 71780),
-          4: (401926, 7178, 40180, 361746, 100492)}
+THESIS = {
+    1: (28709, 7178, None, None, None),
+    2: (57418, 7178, 7418, 50000, 14356),
+    3: (287090, 7178, 30000, 257090, 71780),
+    4: (401926, 7178, 40180, 361746, 100492),
+}
 
 
 @pytest.mark.parametrize('number', THESIS)
@@ -57,15 +59,24 @@ def test_sizes_are_those_of_the_thesis(tmp_path):
 
 def test_the_content_digest_tells_sets_of_one_source_apart(tiny_originals, tmp_path):
     def digest(folder, sets=(2,), **options):
-        path, = build(tiny_originals, sets=sets, out=tmp_path / folder, log=lambda *line: None,
-                      **{'validation': 30, **options})
+        (path,) = build(
+            tiny_originals, sets=sets, out=tmp_path / folder, log=lambda *line: None, **{'validation': 30, **options}
+        )
         with load(path) as data:
             return data.content_digest, data.fingerprint
-    same, other = [digest(folder) for folder in 'ab'], [
-        digest('c', sets=(1,)), digest('d', validation=20), digest('e', seed=1), digest('f', validation=0),
-        digest('g', sets=(Recipe('set 2', ('centre', 'centre+mirror'), (10, 10), number=2),)),
-        digest('h', sets=(Recipe('set 2', ('identity', 'rotate45'), number=2),)),
-        digest('i', sets=(Recipe('set 2', ('identity', 'mirror')),))]
+
+    same, other = (
+        [digest(folder) for folder in 'ab'],
+        [
+            digest('c', sets=(1,)),
+            digest('d', validation=20),
+            digest('e', seed=1),
+            digest('f', validation=0),
+            digest('g', sets=(Recipe('set 2', ('centre', 'centre+mirror'), (10, 10), number=2),)),
+            digest('h', sets=(Recipe('set 2', ('identity', 'rotate45'), number=2),)),
+            digest('i', sets=(Recipe('set 2', ('identity', 'mirror')),)),
+        ],
+    )
     assert same[0] == same[1] and len({one[0] for one in other} | {same[0][0]}) == 8
     assert len({one[1] for one in other} | {same[0][1]}) == 1
 
@@ -82,8 +93,15 @@ def test_the_content_digest_covers_labels_and_pixels_also_without_checksums(tiny
                 file[name][row] = 1 - file[name][row] % 2
         with load(path) as data:
             return data.content_digest
-    found = [digest(), digest(('training/x', (0, 0, 0))), digest(('test/x', (5, 0, 0))), digest(('test/y', 3)),
-             digest(('special_test/twin', 0)), digest(('training/usage', 0))]
+
+    found = [
+        digest(),
+        digest(('training/x', (0, 0, 0))),
+        digest(('test/x', (5, 0, 0))),
+        digest(('test/y', 3)),
+        digest(('special_test/twin', 0)),
+        digest(('training/usage', 0)),
+    ]
     assert len(set(found)) == 6 and found[0] == digest(checksums=True)
 
 
@@ -156,8 +174,7 @@ def test_views_of_sets_3_and_4_equal_independent_ones(tmp_path, number, size, n)
         for row in range(0, len(subset), 3):
             image = source.images[subset.source[row]]
             name = subset.transforms[subset.view[row]]
-            expected = (centre_view(image, size, name) if name.startswith('centre')
-                        else thesis_view(image, name))
+            expected = centre_view(image, size, name) if name.startswith('centre') else thesis_view(image, name)
             np.testing.assert_array_equal(subset.images([row])[0], expected, name)
 
 
@@ -181,7 +198,8 @@ def test_test_images_are_in_the_first_view_and_in_the_order_of_the_source(tmp_pa
     np.testing.assert_array_equal(data.test.usage, source.usage[rows])
     cut = (48 - data.shape[0]) // 2
     np.testing.assert_array_equal(
-        data.test.images(), source.images[rows, cut:cut + data.shape[0], cut:cut + data.shape[1]])
+        data.test.images(), source.images[rows, cut : cut + data.shape[0], cut : cut + data.shape[1]]
+    )
 
 
 def test_all_views_of_an_image_are_in_consecutive_rows(tmp_path):
@@ -192,14 +210,23 @@ def test_all_views_of_an_image_are_in_consecutive_rows(tmp_path):
     assert built(tmp_path, originals(), 1).special_test is None
 
 
-@pytest.mark.parametrize('options', [{}, dict(stratify=True), dict(no_twins=True), dict(seed=5),
-                                     dict(validation=0.3), dict(validation=9, stratify=True)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        dict(stratify=True),
+        dict(no_twins=True),
+        dict(seed=5),
+        dict(validation=0.3),
+        dict(validation=9, stratify=True),
+    ],
+)
 def test_no_view_of_a_validation_image_is_in_the_reduced_training_set(tmp_path, options):
     data = built(tmp_path, originals(np.full((3, 7), 10)), 3, **options)
     assert not set(data.validation.source) & set(data.reduced_training.source)
     rows = np.concatenate([data.validation.rows, data.reduced_training.rows])
     np.testing.assert_array_equal(np.sort(rows), np.arange(len(data.training)))
-    k = {0.3: 21, 9: 9}.get(options.get('validation'), 7)           # 3000/28709 of 70
+    k = {0.3: 21, 9: 9}.get(options.get('validation'), 7)  # 3000/28709 of 70
     assert len(data.validation) == k * 10
 
 
@@ -208,11 +235,9 @@ def test_selected_subsets_show_the_rows_of_their_base(four):
     for subset in (data.validation, data.reduced_training):
         assert subset.base is data.training and data.training.base is data.training
         for column in ('y', 'source', 'usage', 'view', 'twin'):
-            np.testing.assert_array_equal(getattr(subset, column),
-                                          getattr(data.training, column)[subset.rows])
+            np.testing.assert_array_equal(getattr(subset, column), getattr(data.training, column)[subset.rows])
         rows = [5, 0, -1, 5]
-        np.testing.assert_array_equal(subset.images(rows),
-                                      data.training.images()[subset.rows[rows]])
+        np.testing.assert_array_equal(subset.images(rows), data.training.images()[subset.rows[rows]])
 
 
 def test_validation_follows_the_seed_only(tmp_path):
@@ -311,17 +336,21 @@ def test_a_set_of_ones_own(tmp_path):
 
 def test_the_example_of_the_documentation():
     import doctest
+
     try:
         assert doctest.testmod(transforms) == (0, 5)
     finally:
         transforms.TRANSFORMS.pop('darker', None)
 
 
-@pytest.mark.parametrize('names, size, message', [
-    (('turn',), (48, 48), "unknown transform 'turn'; known are bottom_left, "),
-    (('identity',), (44, 44), r"view 'identity' gives uint8 images of \(48, 48\), expected"),
-    (('centre',), (50, 48), 'cannot cut 50x48 out of 48x48 images'),
-])
+@pytest.mark.parametrize(
+    'names, size, message',
+    [
+        (('turn',), (48, 48), "unknown transform 'turn'; known are bottom_left, "),
+        (('identity',), (44, 44), r"view 'identity' gives uint8 images of \(48, 48\), expected"),
+        (('centre',), (50, 48), 'cannot cut 50x48 out of 48x48 images'),
+    ],
+)
 def test_views_that_cannot_be_made(tmp_path, names, size, message):
     with pytest.raises(DataError, match=message):
         build(originals(), (Recipe('own', names, size),), tmp_path, log=quiet)
@@ -343,8 +372,7 @@ def test_images_in_any_order_with_repetitions(four):
     subset = four[1][3].training
     every = subset.images()
     rows = np.random.default_rng(0).integers(-len(subset), len(subset), 500)
-    for choice in (rows, rows.astype(np.int32), rows.tolist(), slice(7, 300, 3), slice(None),
-                   np.array([], np.int64)):
+    for choice in (rows, rows.astype(np.int32), rows.tolist(), slice(7, 300, 3), slice(None), np.array([], np.int64)):
         found = subset.images(choice)
         np.testing.assert_array_equal(found, every[choice])
         assert found.dtype == np.uint8 and found.flags.c_contiguous and found.flags.owndata
@@ -357,8 +385,14 @@ def test_types_and_shapes_of_the_interface(four):
     for subset in data.subsets():
         n = len(subset)
         assert subset.x_shape == data.shape
-        for name, dtype in (('y', np.uint8), ('source', np.int32), ('usage', np.uint8),
-                            ('view', np.uint8), ('twin', bool), ('rows', np.int32)):
+        for name, dtype in (
+            ('y', np.uint8),
+            ('source', np.int32),
+            ('usage', np.uint8),
+            ('view', np.uint8),
+            ('twin', bool),
+            ('rows', np.int32),
+        ):
             column = getattr(subset, name)
             assert column.dtype == dtype and column.shape == (n,), (subset.name, name)
 

@@ -56,11 +56,9 @@ def test_gzipped_table(tmp_path, data):
 
 
 @pytest.mark.parametrize('mode', ['w:gz', 'w'])
-@pytest.mark.parametrize('name', ['fer2013/fer2013.csv', 'fer2013/fer2013', '../../fer2013.csv',
-                                  '/etc/fer2013.csv'])
+@pytest.mark.parametrize('name', ['fer2013/fer2013.csv', 'fer2013/fer2013', '../../fer2013.csv', '/etc/fer2013.csv'])
 def test_tar_of_the_challenge_is_read_without_extracting(tmp_path, data, mode, name):
-    path = tar_with(tmp_path / 'fer2013.tar.gz',
-                    [('fer2013/README', b'read me'), (name, csv_bytes(data))], mode)
+    path = tar_with(tmp_path / 'fer2013.tar.gz', [('fer2013/README', b'read me'), (name, csv_bytes(data))], mode)
     before = sorted(tmp_path.rglob('*'))
     found = read(path)
     assert same(found, data)
@@ -104,8 +102,11 @@ def train_only(data):
 def test_train_and_unlabelled_test_say_what_cannot_be_done(tmp_path, data):
     write_table(tmp_path / 'train.csv', train_only(data), ('emotion', 'pixels'))
     (tmp_path / 'test.csv').write_text('pixels\n' + ' '.join(['7'] * 2304) + '\n')
-    with pytest.raises(DataError, match='no test images; give the part .* --test 0.2.*test.csv: '
-                       'no column emotion: images without labels can neither'):
+    with pytest.raises(
+        DataError,
+        match='no test images; give the part .* --test 0.2.*test.csv: '
+        'no column emotion: images without labels can neither',
+    ):
         read(tmp_path)
     found = read(tmp_path, test=0.5)
     assert found.counts[2].sum() == 7 and (found.counts[2] == 1).all()
@@ -167,7 +168,7 @@ def test_own_images_are_made_grey_and_split_by_seed_and_class(tmp_path):
     assert found.images.shape == (20, 20, 30)
     np.testing.assert_array_equal(found.counts, [[8, 8], [0, 0], [2, 2]])
     grey = cv2.cvtColor(images['tense', 4], cv2.COLOR_BGR2GRAY).astype(int)
-    assert abs(found.images[14].astype(int) - grey).max() <= 1      # rounding of the decoder
+    assert abs(found.images[14].astype(int) - grey).max() <= 1  # rounding of the decoder
     np.testing.assert_array_equal(found.usage, read(folder, seed=3).usage)
     assert (found.usage != read(folder, seed=4).usage).any()
     assert read(folder, test=6).counts[2].tolist() == [3, 3]
@@ -213,8 +214,7 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, content):
     folder, _ = own_images(tmp_path / 'own')
     bad = folder / 'calm' / '05.png'
     bad.write_bytes(bad.read_bytes()[:60] if content is None else content)
-    with pytest.raises(DataError, match='own: calm/05.png: not a JPEG, PNG, BMP, GIF, '
-                       'WebP, TIFF or PNM image'):
+    with pytest.raises(DataError, match='own: calm/05.png: not a JPEG, PNG, BMP, GIF, WebP, TIFF or PNM image'):
         read(folder)
     found = read(folder, skip_bad=True)
     assert len(found) == 19 and 5 not in found.ids
@@ -223,7 +223,7 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, content):
 
 @pytest.mark.parametrize('suffix', ['.png', '.jpg', '.bmp', '.pgm', '.pbm', '.ppm', '.tif', '.webp', '.gif'])
 def test_number_of_pixels_is_known_before_decoding(suffix, monkeypatch):
-    image = np.full((20, 30), {'.pbm': 255, '.gif': 0}.get(suffix, 77), np.uint8)      # what these can keep
+    image = np.full((20, 30), {'.pbm': 255, '.gif': 0}.get(suffix, 77), np.uint8)  # what these can keep
     colour = suffix in ('.ppm', '.gif')
     data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if colour else image)[1].tobytes()
     assert declared_pixels(data) == 600
@@ -236,8 +236,9 @@ def test_number_of_pixels_is_known_before_decoding(suffix, monkeypatch):
 def header_of_tiff(order='<', big=False, **tags):
     """The beginning of a TIFF file with these tags, each (number, type, value)."""
     entries = sorted(tags.values())
-    data = (b'II' if order == '<' else b'MM') + struct.pack(order + ('HHHQ' if big else 'HI'),
-                                                            *((43, 8, 0, 16) if big else (42, 8)))
+    data = (b'II' if order == '<' else b'MM') + struct.pack(
+        order + ('HHHQ' if big else 'HI'), *((43, 8, 0, 16) if big else (42, 8))
+    )
     data += struct.pack(order + ('Q' if big else 'H'), len(entries))
     for number, kind, value in entries:
         field = struct.pack(order + {3: 'H', 4: 'I', 16: 'Q'}[kind], value)
@@ -245,22 +246,34 @@ def header_of_tiff(order='<', big=False, **tags):
     return data
 
 
-@pytest.mark.parametrize('data, n_pixels', [
-    (b'RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0' + bytes(4) + b'\xff\xff\x03' + b'\xff\xff\x01', 1 << 35),
-    (b'RIFF\0\0\0\0WEBPVP8 ' + bytes(7) + b'\x9d\x01\x2a' + struct.pack('<HH', 0x4000 | 3000, 4000), 12_000_000),
-    (b'RIFF\0\0\0\0WEBPVP8L' + bytes(4) + b'\x2f' + struct.pack('<I', 2999 | 3999 << 14), 12_000_000),
-    (header_of_tiff(width=(256, 3, 3000), height=(257, 4, 70000)), 210_000_000),
-    (header_of_tiff('>', width=(256, 3, 3000), height=(257, 4, 70000)), 210_000_000),
-    (header_of_tiff(big=True, width=(256, 16, 1 << 40), height=(257, 3, 1)), 1 << 40),
-    (header_of_tiff(width=(256, 3, 3), height=(257, 3, 4), tile=(322, 4, 20000), tall=(323, 4, 20000)), 400_000_000),
-    (header_of_tiff(width=(256, 3, 3), height=(257, 3, 4), again=(256, 3, 5)), 20),     # which one counts?
-    (b'GIF89a' + struct.pack('<HH', 60000, 50000), 3_000_000_000),
-    (b'P5\n# # # # 1 1\n60000 # 1 1\r50000\n255\n', 3_000_000_000),
-    (b'P5 ' + b'# ' * 5000 + b'x', 0),                      # takes no time either
-    (b'BM' + bytes(12) + struct.pack('<IHH', 12, 3000, 4000), 12_000_000),
-    (b'\x89PNG\r\n\x1a\n', 0), (b'BM', 0), (b'GIF8', 0), (b'II*\0', 0), (b'MM', 0), (b'RIFF....WEBPVP8X', 0),
-    (b'P5', 0), (b'', 0),
-])
+@pytest.mark.parametrize(
+    'data, n_pixels',
+    [
+        (b'RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0' + bytes(4) + b'\xff\xff\x03' + b'\xff\xff\x01', 1 << 35),
+        (b'RIFF\0\0\0\0WEBPVP8 ' + bytes(7) + b'\x9d\x01\x2a' + struct.pack('<HH', 0x4000 | 3000, 4000), 12_000_000),
+        (b'RIFF\0\0\0\0WEBPVP8L' + bytes(4) + b'\x2f' + struct.pack('<I', 2999 | 3999 << 14), 12_000_000),
+        (header_of_tiff(width=(256, 3, 3000), height=(257, 4, 70000)), 210_000_000),
+        (header_of_tiff('>', width=(256, 3, 3000), height=(257, 4, 70000)), 210_000_000),
+        (header_of_tiff(big=True, width=(256, 16, 1 << 40), height=(257, 3, 1)), 1 << 40),
+        (
+            header_of_tiff(width=(256, 3, 3), height=(257, 3, 4), tile=(322, 4, 20000), tall=(323, 4, 20000)),
+            400_000_000,
+        ),
+        (header_of_tiff(width=(256, 3, 3), height=(257, 3, 4), again=(256, 3, 5)), 20),  # which one counts?
+        (b'GIF89a' + struct.pack('<HH', 60000, 50000), 3_000_000_000),
+        (b'P5\n# # # # 1 1\n60000 # 1 1\r50000\n255\n', 3_000_000_000),
+        (b'P5 ' + b'# ' * 5000 + b'x', 0),  # takes no time either
+        (b'BM' + bytes(12) + struct.pack('<IHH', 12, 3000, 4000), 12_000_000),
+        (b'\x89PNG\r\n\x1a\n', 0),
+        (b'BM', 0),
+        (b'GIF8', 0),
+        (b'II*\0', 0),
+        (b'MM', 0),
+        (b'RIFF....WEBPVP8X', 0),
+        (b'P5', 0),
+        (b'', 0),
+    ],
+)
 def test_number_of_pixels_of_hostile_headers(data, n_pixels):
     assert declared_pixels(data) == n_pixels
 
@@ -319,11 +332,19 @@ def test_own_images_of_every_kind_that_opencv_decodes_are_read(tmp_path, suffix)
 @pytest.mark.parametrize('packed', [False, True])
 def test_files_that_are_not_read_are_counted_and_named(tmp_path, packed):
     folder, _ = own_images(tmp_path / 'own')
-    for name in ('calm/a.heic', 'calm/b.HEIC', 'tense/c.heic', 'tense/d.avif', 'notes', 'calm/e.\x1b[2J', 'calm/.DS_Store'):
+    for name in (
+        'calm/a.heic',
+        'calm/b.HEIC',
+        'tense/c.heic',
+        'tense/d.avif',
+        'notes',
+        'calm/e.\x1b[2J',
+        'calm/.DS_Store',
+    ):
         (folder / name).write_bytes(b'x')
     lines = []
     build(packed_or_not(folder, packed), out=tmp_path / 'sets', log=lines.append)
-    note, = (line for line in lines if 'not read' in line)
+    (note,) = (line for line in lines if 'not read' in line)
     assert note.startswith('6 files were not read: 3 .heic, ')
     assert '1 .avif' in note and '1 without an ending' in note and r'1 .\x1b[2j' in note and 'DS_Store' not in note
 
@@ -343,7 +364,7 @@ def test_one_class_is_nothing_to_learn(tmp_path):
     with pytest.raises(DataError, match=f'^{folder}: one class only, calm: every answer would be right'):
         build(folder, out=tmp_path / 'sets', log=lambda line: None)
     assert not (tmp_path / 'sets').exists()
-    assert len(read(folder)) == 10                          # may be looked at all the same
+    assert len(read(folder)) == 10  # may be looked at all the same
 
 
 @pytest.mark.parametrize('names', [('train', 'test'), ('train',), ('Training', 'val')])
@@ -442,9 +463,9 @@ def test_truncated_archives(tmp_path, data, kind, keep):
     else:
         tar_with(path, [('fer2013.csv', csv_bytes(data))], 'w:gz' if kind == 'tar.gz' else 'w')
     whole = path.read_bytes()
-    if kind == 'tar':                       # the end of a tar archive is only padding
-        whole = whole[:len(csv_bytes(data))]
-    path.write_bytes(whole[:int(len(whole) * keep)])
+    if kind == 'tar':  # the end of a tar archive is only padding
+        whole = whole[: len(csv_bytes(data))]
+    path.write_bytes(whole[: int(len(whole) * keep)])
     with pytest.raises(DataError, match=f'{path}: .*(truncated|expected)'):
         read(path)
 
@@ -483,7 +504,7 @@ def test_zip_that_asks_for_a_password(tmp_path, data):
     content = bytearray(path.read_bytes())
     at = content.find(b'PK\x01\x02')
     while at >= 0:
-        content[at + 8] |= 1                # the flag of encryption
+        content[at + 8] |= 1  # the flag of encryption
         at = content.find(b'PK\x01\x02', at + 4)
     path.write_bytes(content)
     with pytest.raises(DataError, match='password required'):
@@ -491,7 +512,7 @@ def test_zip_that_asks_for_a_password(tmp_path, data):
 
 
 HEADER = 'Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF'
-FERPLUS_COLUMN = (4, 5, 6, 1, 3, 2, 0)      # of each FER2013 class
+FERPLUS_COLUMN = (4, 5, 6, 1, 3, 2, 0)  # of each FER2013 class
 
 
 def write_votes(path, data, change=None):
@@ -511,16 +532,21 @@ def write_votes(path, data, change=None):
 def test_ferplus_majority(tmp_path):
     data = originals(np.full((3, 7), 3))
     contempt, tie, no_face = np.flatnonzero((data.labels == 3) & (data.usage < 2))[:3]
-    votes = write_votes(tmp_path / 'fer2013new.csv', data, {
-        contempt: [1, 1, 0, 0, 0, 0, 0, 8, 0, 0],
-        tie: [4, 4, 0, 0, 1, 0, 0, 0, 0, 1],
-        no_face: [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]})
+    votes = write_votes(
+        tmp_path / 'fer2013new.csv',
+        data,
+        {
+            contempt: [1, 1, 0, 0, 0, 0, 0, 8, 0, 0],
+            tie: [4, 4, 0, 0, 1, 0, 0, 0, 0, 1],
+            no_face: [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],
+        },
+    )
     found = read(write_table(tmp_path / 'fer2013.csv', data), votes=votes)
     assert found.classes[:4] == ('angry', 'disgust', 'fear', 'happy')
     assert found.classes[7] == 'contempt' and len(found) == len(data) - 1
     assert no_face not in found.ids
     label = dict(zip(found.ids.tolist(), found.labels.tolist()))
-    assert label[int(contempt)] == 7 and label[int(tie)] == 3       # happiness before neutral
+    assert label[int(contempt)] == 7 and label[int(tie)] == 3  # happiness before neutral
     others = set(range(len(data))) - {int(contempt), int(tie), int(no_face)}
     assert all(label[row] == data.labels[row] for row in others)
     assert any('1 ties' in note and '1 images without a class' in note for note in found.notes)

@@ -20,10 +20,30 @@ def test_parse_pixels_reads_every_grey_level():
     np.testing.assert_array_equal(parse_pixels(fields, 256), [levels, levels[::-1]])
 
 
-@pytest.mark.parametrize('field', [b'1 2', b'1 2 3 4', b'1 2 256', b'1 2 300', b'1 2 999',
-                                   b'1 2 1000', b'1 2 -3', b'1 2 x', b'1 2 1x', b'1 2 x11',
-                                   b'1  2 3', b' 1 2 3', b'1 2 3 ', b'1 2 3.', b'1\t2 3', b'',
-                                   b'1 2 1:0', b'1 2 1/0', b'1 2 \xb2'])
+@pytest.mark.parametrize(
+    'field',
+    [
+        b'1 2',
+        b'1 2 3 4',
+        b'1 2 256',
+        b'1 2 300',
+        b'1 2 999',
+        b'1 2 1000',
+        b'1 2 -3',
+        b'1 2 x',
+        b'1 2 1x',
+        b'1 2 x11',
+        b'1  2 3',
+        b' 1 2 3',
+        b'1 2 3 ',
+        b'1 2 3.',
+        b'1\t2 3',
+        b'',
+        b'1 2 1:0',
+        b'1 2 1/0',
+        b'1 2 \xb2',
+    ],
+)
 def test_parse_pixels_refuses_all_but_the_plain_form(field):
     assert parse_pixels([b'7 8 9', field], 3) is None
     assert parse_pixels([field, b'7 8 9'], 3) is None
@@ -34,29 +54,39 @@ def test_parse_pixels_sees_a_pixel_missing_here_and_one_too_many_there():
 
 
 def test_table_equals_what_was_written(tmp_path):
-    data = originals(np.full((3, 7), 8))            # more than one batch
+    data = originals(np.full((3, 7), 8))  # more than one batch
     assert same(read(write_table(tmp_path / 'fer2013.csv', data)), data)
 
 
-@pytest.mark.parametrize('columns', [('emotion', ' Usage', ' pixels'),
-                                     ('Usage', 'pixels', 'emotion')])
+@pytest.mark.parametrize('columns', [('emotion', ' Usage', ' pixels'), ('Usage', 'pixels', 'emotion')])
 def test_columns_are_found_by_name_in_any_order_with_blanks(tmp_path, columns):
     data = originals()
     assert same(read(write_table(tmp_path / 'icml_face_data.csv', data, columns)), data)
 
 
-@pytest.mark.parametrize('change', [
-    lambda text: text.replace('\n', '\r\n'),
-    lambda text: text.rstrip('\n'),
-    lambda text: text + '\n\n',
-    lambda text: '\ufeff' + text,
-    lambda text: text.replace(',', ' , '),
-    lambda text: '\n'.join(','.join(f'"{field}"' for field in line.split(','))
-                           for line in text.splitlines()),
-    lambda text: text.replace(' ', '  ', 500),
-    lambda text: text.replace('\n', '\n\n', 3),
-], ids=['CRLF', 'no end of line', 'blank lines at the end', 'byte order mark', 'blanks',
-        'quotes', 'double blanks', 'blank lines'])
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda text: text.replace('\n', '\r\n'),
+        lambda text: text.rstrip('\n'),
+        lambda text: text + '\n\n',
+        lambda text: '\ufeff' + text,
+        lambda text: text.replace(',', ' , '),
+        lambda text: '\n'.join(','.join(f'"{field}"' for field in line.split(',')) for line in text.splitlines()),
+        lambda text: text.replace(' ', '  ', 500),
+        lambda text: text.replace('\n', '\n\n', 3),
+    ],
+    ids=[
+        'CRLF',
+        'no end of line',
+        'blank lines at the end',
+        'byte order mark',
+        'blanks',
+        'quotes',
+        'double blanks',
+        'blank lines',
+    ],
+)
 def test_harmless_differences_of_form(tmp_path, change):
     data = originals()
     path = tmp_path / 'fer2013.csv'
@@ -103,7 +133,7 @@ def test_bad_row_is_named(tmp_path, field, value, message, row):
 
 
 def test_bad_row_in_a_later_block_is_named():
-    lines = table_lines(originals(np.full((3, 7), 40)))          # 7 MB, two blocks
+    lines = table_lines(originals(np.full((3, 7), 40)))  # 7 MB, two blocks
     lines[800] = broken(lines[800], 0, '9')
     with pytest.raises(DataError, match='^some.csv: line 801: expected a label'):
         read_lines(lines)
@@ -131,13 +161,18 @@ def test_a_row_cut_off_at_the_end_of_the_file(tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize('text, message', [
-    ('0,1 2 3,Training\n', "line 1: expected column names with emotion, pixels and Usage, "
-                           "found '0,1 2 3,Training'"),
-    ('emotion,pixels,Usage\n', 'no images below the column names'),
-    ('', 'empty file'),
-    ('pixels\n1 2 3\n', 'no column emotion: images without labels can neither train nor test'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        (
+            '0,1 2 3,Training\n',
+            "line 1: expected column names with emotion, pixels and Usage, found '0,1 2 3,Training'",
+        ),
+        ('emotion,pixels,Usage\n', 'no images below the column names'),
+        ('', 'empty file'),
+        ('pixels\n1 2 3\n', 'no column emotion: images without labels can neither train nor test'),
+    ],
+)
 def test_tables_that_are_none(tmp_path, text, message):
     path = tmp_path / 'fer2013.csv'
     path.write_text(text)

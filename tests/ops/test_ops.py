@@ -1,4 +1,5 @@
 """Ops: NumPy `perform` against slow loops in float64, JAX against `perform`, gradients against differences."""
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -7,7 +8,7 @@ import reference
 
 from utils import backend, ops
 
-REFERENCE = 'FAST_COMPILE'      # runs `perform`
+REFERENCE = 'FAST_COMPILE'  # runs `perform`
 
 
 def run(outputs, values, mode=backend.MODE):
@@ -21,8 +22,9 @@ def images(rng, shape, dtype='float64'):
     return pt.tensor(dtype=dtype, shape=shape), value
 
 
-CONVOLUTIONS = [(size, border, channels) for size in (1, 3, 5, (3, 5)) for border in ('same', 'valid')
-                for channels in (1, 3, 4)]
+CONVOLUTIONS = [
+    (size, border, channels) for size in (1, 3, 5, (3, 5)) for border in ('same', 'valid') for channels in (1, 3, 4)
+]
 
 
 @pytest.mark.parametrize('size, border, channels', CONVOLUTIONS)
@@ -40,9 +42,11 @@ class TestConvolution:
     def expected(self, pad, size, values, g):
         (_, x), (_, W) = values
         back = tuple(k - 1 - p for k, p in zip(size, pad))
-        return [reference.conv2d(x, W, pad),
-                reference.conv2d(g, W[::-1, ::-1].transpose(0, 1, 3, 2), back),
-                reference.conv2d_filter_grad(x, g, pad, size)]
+        return [
+            reference.conv2d(x, W, pad),
+            reference.conv2d(g, W[::-1, ::-1].transpose(0, 1, 3, 2), back),
+            reference.conv2d_filter_grad(x, g, pad, size),
+        ]
 
     def test_perform_and_gradients_agree_with_loops_in_float64(self, rng, size, border, channels):
         pad, size, values, y, g = self.case(rng, size, border, channels, 'float64')
@@ -58,9 +62,12 @@ class TestConvolution:
             assert abs(a - b).max() <= 1e-5 * abs(b).max()
 
 
-POOLINGS = [(window, stride, border, sides) for window, stride in
-            (((2, 2), (2, 2)), ((3, 2), (3, 2)), ((3, 3), (2, 2)), ((2, 3), (1, 4)), ((9, 9), (9, 9)))
-            for border in (True, False) for sides in ((9, 9), (10, 13), (12, 10))]
+POOLINGS = [
+    (window, stride, border, sides)
+    for window, stride in (((2, 2), (2, 2)), ((3, 2), (3, 2)), ((3, 3), (2, 2)), ((2, 3), (1, 4)), ((9, 9), (9, 9)))
+    for border in (True, False)
+    for sides in ((9, 9), (10, 13), (12, 10))
+]
 
 
 @pytest.mark.parametrize('window, stride, border, sides', POOLINGS)
@@ -76,8 +83,9 @@ class TestPooling:
             g = rng.normal(size=expected.shape).astype(dtype)
             got = run([y, pytensor.grad((y * g).sum(), x)], [(x, xv.astype(dtype))], mode)
             np.testing.assert_array_equal(got[0], expected)
-            np.testing.assert_allclose(got[1], reference.max_pool_grad(xv.astype(dtype), g, window, stride, border),
-                                       rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(
+                got[1], reference.max_pool_grad(xv.astype(dtype), g, window, stride, border), rtol=1e-6, atol=1e-6
+            )
 
     def test_avg_pool_agrees_with_loops(self, rng, window, stride, border, sides):
         xv = rng.normal(size=(2, *sides, 3))
@@ -86,7 +94,7 @@ class TestPooling:
             y = ops.avg_pool(x, window, stride, border)
             expected = reference.pool(xv, window, stride, border, np.mean)
             assert y.type.shape == expected.shape
-            got, = run([y], [(x, xv.astype(dtype))], mode)
+            (got,) = run([y], [(x, xv.astype(dtype))], mode)
             np.testing.assert_allclose(got, expected, rtol=precision, atol=precision)
 
     def test_avg_pool_gradient_is_its_adjoint(self, rng, window, stride, border, sides):
@@ -94,17 +102,24 @@ class TestPooling:
         x, xv = images(rng, (2, *sides, 3), 'float32')
         y = ops.avg_pool(x, window, stride, border)
         g = rng.normal(size=y.type.shape).astype('float32')
-        dx, = run([pytensor.grad((y * g).sum(), x)], [(x, xv)])
+        (dx,) = run([pytensor.grad((y * g).sum(), x)], [(x, xv)])
         for _ in range(5):
             other = rng.normal(size=xv.shape)
             left = (reference.pool(other, window, stride, border, np.mean) * g).sum()
             np.testing.assert_allclose((other * dx).sum(), left, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('make', [
-    lambda x, W: ops.conv2d(x, W, 'same'), lambda x, W: ops.conv2d(x, W, 'valid'),
-    lambda x, W: ops.max_pool(ops.conv2d(x, W), 2), lambda x, W: ops.max_pool(ops.conv2d(x, W), 3, 2, False),
-    lambda x, W: ops.avg_pool(ops.conv2d(x, W), 2), lambda x, W: ops.avg_pool(ops.conv2d(x, W), 3, 2, False)])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda x, W: ops.conv2d(x, W, 'same'),
+        lambda x, W: ops.conv2d(x, W, 'valid'),
+        lambda x, W: ops.max_pool(ops.conv2d(x, W), 2),
+        lambda x, W: ops.max_pool(ops.conv2d(x, W), 3, 2, False),
+        lambda x, W: ops.avg_pool(ops.conv2d(x, W), 2),
+        lambda x, W: ops.avg_pool(ops.conv2d(x, W), 3, 2, False),
+    ],
+)
 def test_first_and_second_gradient_agree_with_differences_in_float64(rng, make):
     (x, xv), (W, Wv) = images(rng, (2, 5, 6, 2)), images(rng, (3, 3, 2, 2))
     cost = (make(x, W) ** 3).sum()
@@ -112,8 +127,12 @@ def test_first_and_second_gradient_agree_with_differences_in_float64(rng, make):
     second = pytensor.grad((first[0] ** 2).sum() + (first[1] ** 2).sum(), [x, W])
     f = pytensor.function([x, W], [cost, *first, *second], mode=REFERENCE)
     _, *gradients = f(xv, Wv)
-    for k, (function, values) in enumerate(((lambda a, b: f(a, b)[0], gradients[:2]),
-                                            (lambda a, b: sum((v ** 2).sum() for v in f(a, b)[1:3]), gradients[2:]))):
+    for k, (function, values) in enumerate(
+        (
+            (lambda a, b: f(a, b)[0], gradients[:2]),
+            (lambda a, b: sum((v**2).sum() for v in f(a, b)[1:3]), gradients[2:]),
+        )
+    ):
         tolerance = 1e-6 if k == 0 else 1e-4
         dx = reference.numerical_gradient(lambda v: function(v, Wv), xv.copy())
         dW = reference.numerical_gradient(lambda v: function(xv, v), Wv.copy())
@@ -121,14 +140,18 @@ def test_first_and_second_gradient_agree_with_differences_in_float64(rng, make):
             assert abs(got - expected).max() <= tolerance * abs(expected).max()
 
 
-@pytest.mark.parametrize('call, message', [
-    (lambda x: ops.conv2d(x, np.zeros((2, 2, 3, 4), 'float32')), 'odd sides, got 2x2'),
-    (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4), 'float32')), '2 input channels applied to images of 3'),
-    (lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4), 'float32'), 'full'), "'same' or 'valid', got 'full'"),
-    (lambda x: ops.conv2d(x, np.zeros((9, 9, 3, 4), 'float32'), 'valid'), '9x9 filters do not fit'),
-    (lambda x: ops.max_pool(x, 7), '5x6 pixels are too small for 7x7 pooling'),
-    (lambda x: ops.avg_pool(x, (0, 2)), 'window must be an integer >= 1'),
-    (lambda x: ops.max_pool(pt.tensor4('x')), 'known height and width')])
+@pytest.mark.parametrize(
+    'call, message',
+    [
+        (lambda x: ops.conv2d(x, np.zeros((2, 2, 3, 4), 'float32')), 'odd sides, got 2x2'),
+        (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4), 'float32')), '2 input channels applied to images of 3'),
+        (lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4), 'float32'), 'full'), "'same' or 'valid', got 'full'"),
+        (lambda x: ops.conv2d(x, np.zeros((9, 9, 3, 4), 'float32'), 'valid'), '9x9 filters do not fit'),
+        (lambda x: ops.max_pool(x, 7), '5x6 pixels are too small for 7x7 pooling'),
+        (lambda x: ops.avg_pool(x, (0, 2)), 'window must be an integer >= 1'),
+        (lambda x: ops.max_pool(pt.tensor4('x')), 'known height and width'),
+    ],
+)
 def test_wrong_arguments_are_refused_when_the_graph_is_built(call, message):
     with pytest.raises(ValueError, match=message):
         call(pt.tensor(dtype='float32', shape=(2, 5, 6, 3)))
@@ -136,10 +159,15 @@ def test_wrong_arguments_are_refused_when_the_graph_is_built(call, message):
 
 # ------------------------------------------------------------------------------------- draws
 
-@pytest.mark.parametrize('counter, key, expected', [
-    ((0, 0), (0, 0), (0x6b200159, 0x99ba4efe)),
-    ((0xffffffff,) * 2, (0xffffffff,) * 2, (0x1cb996fc, 0xbb002be7)),
-    ((0x243f6a88, 0x85a308d3), (0x13198a2e, 0x03707344), (0xc4923a9c, 0x483df7a0))])
+
+@pytest.mark.parametrize(
+    'counter, key, expected',
+    [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+        ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
 def test_threefry_gives_the_known_answers_of_its_authors(counter, key, expected):
     # kat_vectors of the Random123 distribution, threefry2x32 with 20 rounds.
     got = ops.threefry2x32(*([np.array([v], np.uint32) for v in pair] for pair in (key, counter)))
@@ -164,18 +192,19 @@ class TestDraws:
         np.testing.assert_array_equal(base, draw(kind, (50, 20)))
         for other in ({'seed': 4}, {'counter': 6}, {'stream': 2}):
             again = draw(kind, (50, 20), **other)
-            assert (again != base).mean() > .99
-            assert abs(np.corrcoef(again.ravel(), base.ravel())[0, 1]) < .15      # 4.7 / sqrt(1000)
+            assert (again != base).mean() > 0.99
+            assert abs(np.corrcoef(again.ravel(), base.ravel())[0, 1]) < 0.15  # 4.7 / sqrt(1000)
 
     def test_distribution(self, kind):
         from scipy import stats
+
         x = np.concatenate([draw(kind, (100_000,), counter=c).ravel() for c in range(3)]).astype(float)
         cdf = stats.uniform.cdf if kind is ops.uniform else stats.norm.cdf
         assert stats.kstest(x, cdf).pvalue > 1e-4
         if kind is ops.uniform:
             assert x.min() >= 0 and x.max() < 1
         assert np.isfinite(x).all()
-        for lag in (1, 2, 64, 50_000):       # 50,000 is where the second words begin
+        for lag in (1, 2, 64, 50_000):  # 50,000 is where the second words begin
             assert abs(np.corrcoef(x[:-lag], x[lag:])[0, 1]) < 5 / np.sqrt(len(x))
 
 

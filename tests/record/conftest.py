@@ -1,4 +1,5 @@
 """Every test has a folder of its own to write in."""
+
 import pytest
 
 

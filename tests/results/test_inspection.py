@@ -1,4 +1,5 @@
 """Gradients of class scores through the graph, feature maps, histograms; against NumPy and finite differences."""
+
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ def images(rng):
 
 
 def test_saliency_is_the_change_of_the_score_with_each_pixel(images, rng):
-    net = mlp.MLP(SIDE, 3, [5], rna.tanh(), batch_norm=False, p_drop=0., rng=rng)
+    net = mlp.MLP(SIDE, 3, [5], rna.tanh(), batch_norm=False, p_drop=0.0, rng=rng)
     inspector, y = inspection.Inspector(net, SIDE, 4), np.array([0, 1, 2, 1])
     saliency, cam = inspector.saliency(images, y)
     assert cam is None and inspector.layers == () and inspector.feature_maps(images) == {}
@@ -48,7 +49,7 @@ def test_gradcam_weighs_maps_with_the_mean_gradient_of_the_score(images, rng):
     inspector, y = inspection.Inspector(net, (16, 16), 4), np.array([0, 1, 2, 1])
     A = inspector.feature_maps(images)['conv2'].astype(float)
     W = np.asarray(net.fc.softmax.W.get_value(), dtype=float)
-    gradients = W.T[y].reshape(A.shape)                                 # the score is linear in the last maps
+    gradients = W.T[y].reshape(A.shape)  # the score is linear in the last maps
     expected = np.maximum((gradients.mean(axis=(1, 2), keepdims=True) * A).sum(axis=3), 0)
     np.testing.assert_allclose(inspector.saliency(images, y)[1], expected, rtol=1e-4, atol=1e-6)
 
@@ -66,6 +67,6 @@ def test_histograms_count_every_value_and_are_redrawn_without_loss(rng):
     h = inspection.histogram(values)
     assert sum(h['counts']) == 1000 and (h['low'], h['high']) == pytest.approx((values.min(), values.max()))
     assert histograms._rebinned(h, np.linspace(-9, 9, 50)).sum() == pytest.approx(1)
-    assert abs(histograms._quantile(h, .5) - np.median(values)) < .1
+    assert abs(histograms._quantile(h, 0.5) - np.median(values)) < 0.1
     names = inspection.weight_histograms({'parameters/a.W': values, 'parameters/a.b': values, 'counter': values})
     assert list(names) == ['a.W']

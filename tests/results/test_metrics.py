@@ -1,4 +1,5 @@
 """Figures of merit against NumPy by hand."""
+
 import numpy as np
 import pytest
 
@@ -70,8 +71,7 @@ def test_interval_is_wilsons(wrong, n):
     z, p = 1.959963984540054, wrong / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    np.testing.assert_allclose(metrics.interval(wrong, n), [100 * (middle - half), 100 * (middle + half)],
-                               atol=1e-10)
+    np.testing.assert_allclose(metrics.interval(wrong, n), [100 * (middle - half), 100 * (middle + half)], atol=1e-10)
 
 
 def test_halves_and_twins_are_told_apart(answers):

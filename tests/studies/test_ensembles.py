@@ -1,4 +1,5 @@
 """Ensembles: averages, the choice of members on validation, evaluation."""
+
 import numpy as np
 import pytest
 
@@ -24,25 +25,26 @@ def test_averages(rng):
 @pytest.mark.parametrize('average', ensembles.AVERAGES)
 def test_members_are_chosen_while_the_cross_entropy_falls(rng, average):
     y = rng.integers(0, 3, 300)
-    good = [3 * np.eye(3)[np.where(rng.random(300) < .6, y, rng.integers(0, 3, 300))] for _ in range(2)]
+    good = [3 * np.eye(3)[np.where(rng.random(300) < 0.6, y, rng.integers(0, 3, 300))] for _ in range(2)]
     candidates = [-3 * np.eye(3)[y], good[0], good[1], good[0].copy()]
     taken = ensembles.choose(candidates, y, average)
 
     def cross_entropy(members):
-        p = (softmax(np.array(members)).mean(axis=0) if average == 'probabilities'
-             else softmax(np.mean(members, axis=0)))
+        p = softmax(np.array(members)).mean(axis=0) if average == 'probabilities' else softmax(np.mean(members, axis=0))
         return -np.log(p[np.arange(300), y]).mean()
+
     assert set(taken) <= {1, 2, 3} and len(taken) >= 2 and 0 not in taken
     path = [cross_entropy([candidates[k] for k in taken[:n]]) for n in range(1, len(taken) + 1)]
     assert path == sorted(path, reverse=True)
-    assert all(cross_entropy([candidates[k] for k in [*taken, more]]) >= path[-1] for more in range(4)
-               if more not in taken)
+    assert all(
+        cross_entropy([candidates[k] for k in [*taken, more]]) >= path[-1] for more in range(4) if more not in taken
+    )
 
 
 def test_members_are_chosen_by_the_rule():
     y = np.array([0, 0, 0, 1])
-    sure_but_one = np.array([[9., 0], [9, 0], [0, .1], [0, 9]])         # small cross-entropy, one wrong
-    right = np.array([[.1, 0], [.1, 0], [.1, 0], [0, .1]])              # none wrong, never sure
+    sure_but_one = np.array([[9.0, 0], [9, 0], [0, 0.1], [0, 9]])  # small cross-entropy, one wrong
+    right = np.array([[0.1, 0], [0.1, 0], [0.1, 0], [0, 0.1]])  # none wrong, never sure
     assert ensembles.choose([sure_but_one, right], y)[0] == 0
     assert ensembles.choose([sure_but_one, right], y, rule='error') == [1]
 
@@ -54,10 +56,16 @@ def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
     p = np.mean([softmax(a['special'].astype(float)) for a in arrays], axis=0)
     wrong = p.argmax(axis=1) != arrays[0]['y']
     assert scores['special']['whole']['error'] == pytest.approx(100 * wrong.mean())
-    assert scores['special']['public'].keys() == reading.read_run(tiny_runs[0])['result']['evaluation']['special'][
-        'public'].keys()
+    assert (
+        scores['special']['public'].keys()
+        == reading.read_run(tiny_runs[0])['result']['evaluation']['special']['public'].keys()
+    )
     assert sorted(path.name for path in (tmp_path / 'e').iterdir()) == [
-        'confusion.csv', 'evaluation.json', 'logits.npz', 'predictions.csv']
+        'confusion.csv',
+        'evaluation.json',
+        'logits.npz',
+        'predictions.csv',
+    ]
     capsys.readouterr()
     assert launch.main(['ensemble', *map(str, tiny_runs), '--average', 'linear', '--folder', str(tmp_path / 'f')]) == 0
     out = capsys.readouterr().out
@@ -70,7 +78,7 @@ def test_the_validation_outputs_are_of_the_parameters_that_never_saw_the_images(
     p = metrics.probabilities(arrays['validation'])
     # Each image's two views are averaged here, and counted singly in the history: near, not equal.
     entropy = -np.log(p[np.arange(30), arrays['validation_y']]).mean()
-    assert entropy == pytest.approx(run['result']['validation_cross_entropy'], rel=.15)
+    assert entropy == pytest.approx(run['result']['validation_cross_entropy'], rel=0.15)
 
 
 def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
@@ -79,6 +87,7 @@ def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
     assert launch.main(['ensemble', str(tiny_runs[0]), str(tiny_runs[0])]) == 2
     assert 'two different runs at least, got 1' in capsys.readouterr().err
     import shutil
+
     other = tmp_path / 'm/run-001'
     shutil.copytree(tiny_runs[1], other)
     arrays = predictions.read_logits(other)

@@ -1,4 +1,5 @@
 """The search of arguments and the learning-rate range test."""
+
 import json
 from pathlib import Path
 
@@ -9,26 +10,46 @@ import launch
 from utils.record import reading
 from utils.studies import lr_finder, search
 
-SMALL = dict(network='MLP', n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2,
-             report=False)
+SMALL = dict(
+    network='MLP', n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=2, report=False
+)
+
 
 def test_rate_range_finds_the_steepest_descent_of_a_bowl():
-    w, rate = np.array([10.]), [0.]
+    w, rate = np.array([10.0]), [0.0]
 
     def train(batch):
         cost = float(w[0] ** 2)
         w[0] -= rate[0] * 2 * w[0]
         return cost
-    rates, costs, smooth, suggestion = lr_finder.raise_rate(train, range(200), lambda r: rate.__setitem__(0, r), 1e-3,
-                                                         1e3, steps=100)
-    assert costs[0] == 100 and 1e-3 < suggestion < 1 < rates[-1] < 1e3       # it diverges from rate 1 on
+
+    rates, costs, smooth, suggestion = lr_finder.raise_rate(
+        train, range(200), lambda r: rate.__setitem__(0, r), 1e-3, 1e3, steps=100
+    )
+    assert costs[0] == 100 and 1e-3 < suggestion < 1 < rates[-1] < 1e3  # it diverges from rate 1 on
     assert smooth[0] == pytest.approx(costs[0])
     np.testing.assert_allclose(np.diff(np.log(rates)), np.log(1e6) / 99)
 
 
 def test_rate_range_of_a_network(tiny_set, capsys):
-    assert launch.main(['lr-find', '--dataset', str(tiny_set), '--network', 'MLP', '--n_hidden', '8', '--batch_size',
-                        '20', '--steps', '25']) == 0
+    assert (
+        launch.main(
+            [
+                'lr-find',
+                '--dataset',
+                str(tiny_set),
+                '--network',
+                'MLP',
+                '--n_hidden',
+                '8',
+                '--batch_size',
+                '20',
+                '--steps',
+                '25',
+            ]
+        )
+        == 0
+    )
     assert 'tried rates from 0.0001 to ' in capsys.readouterr().out and Path('rates.png').stat().st_size > 1000
     assert launch.main(['lr-find', '--lowest', '2', '--highest', '1']) == 2
     assert capsys.readouterr().err.startswith('error: expected 0 < lowest < highest')
@@ -44,28 +65,38 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
             saved.update(point)
             raise KeyboardInterrupt
         done.append(point)
-        cost = abs(np.log(point['learning_rate'] / .1))
+        cost = abs(np.log(point['learning_rate'] / 0.1))
         for epoch in range(1, 6):
             on_epoch({'stage': 'train', 'epoch': epoch, 'validation_cross_entropy': cost})
         folder = Path(point['savename']).with_suffix('') / 'run-001'
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'run.json').write_text(json.dumps({'format': reading.FORMAT, 'version': reading.VERSION,
-                                                     'name': 's', 'fingerprint': 'f',
-                                                     'model': str(folder.with_suffix('.h5'))}))
+        (folder / 'run.json').write_text(
+            json.dumps(
+                {
+                    'format': reading.FORMAT,
+                    'version': reading.VERSION,
+                    'name': 's',
+                    'fingerprint': 'f',
+                    'model': str(folder.with_suffix('.h5')),
+                }
+            )
+        )
         (folder / 'config.yaml').write_text('seed: 0')
         (folder / 'history.csv').write_text('stage,epoch\n')
-        (folder / 'result.json').write_text(json.dumps({'status': 'finished', 'validation_cross_entropy': cost,
-                                                        'test_error': 50., 'evaluation': {}}))
+        (folder / 'result.json').write_text(
+            json.dumps({'status': 'finished', 'validation_cross_entropy': cost, 'test_error': 50.0, 'evaluation': {}})
+        )
         return 'finished'
+
     space = search.parse_space(['learning_rate=log:0.001..1', 'n_hidden=[8],[8,8]'])
     with pytest.raises(KeyboardInterrupt):
         search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert len(done) == 3
     study = search.run_study(space, 12, 'models/s', work, lambda text: None)
-    assert done[3] == saved and len(done) == 12                      # the broken trial first, nothing twice
+    assert done[3] == saved and len(done) == 12  # the broken trial first, nothing twice
     states = [trial.state.name for trial in study.trials]
     assert states.count('PRUNED') >= 1 and states.count('COMPLETE') + states.count('PRUNED') == 12
-    assert .01 < study.best_params['learning_rate'] < .9
+    assert 0.01 < study.best_params['learning_rate'] < 0.9
     search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert len(done) == 12
     assert isinstance(study, optuna.Study)
@@ -76,8 +107,10 @@ def test_search_goes_by_the_rule(tiny_set):
     options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/e.h5', 'verbose': 0}
     study = launch.search({'n_hidden': [[4], [8]]}, 2, rule='error', **options)
     values = [reading.read_run(folder)['result']['validation_error'] for folder in Path('models').glob('e_*/')]
-    assert study.best_value == min(values) > 10                         # in %
-    with pytest.raises(ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"):
+    assert study.best_value == min(values) > 10  # in %
+    with pytest.raises(
+        ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"
+    ):
         launch.search({'n_hidden': [[4], [8]]}, 3, **options)
     with pytest.raises(ValueError, match='goes by one rule'):
         launch.search({'rule': ['error', 'entropy']}, 3, **options)
@@ -87,8 +120,14 @@ def test_search_goes_by_the_rule(tiny_set):
 
 def test_search_runs_experiments_chosen_on_validation(tiny_set):
     pytest.importorskip('optuna')
-    study = launch.search({'n_hidden': [[4], [8]], 'learning_rate': 'log:0.01..0.2'}, 2, dataset=str(tiny_set),
-                          savename='models/o.h5', verbose=0, **{**SMALL, 'n_epochs': 1})
+    study = launch.search(
+        {'n_hidden': [[4], [8]], 'learning_rate': 'log:0.01..0.2'},
+        2,
+        dataset=str(tiny_set),
+        savename='models/o.h5',
+        verbose=0,
+        **{**SMALL, 'n_epochs': 1},
+    )
     values = [reading.read_run(folder)['result']['validation_cross_entropy'] for folder in Path('models').glob('o_*/')]
     assert len(values) == 2 and study.best_value == pytest.approx(min(values))
 

@@ -1,4 +1,5 @@
 """The tiny set, open."""
+
 import pytest
 
 import loaders

@@ -1,4 +1,5 @@
 """Augmentation: `warp` against OpenCV, each change against NumPy with the same draws, mixup, views, resuming."""
+
 import cv2
 import numpy as np
 import pytensor
@@ -19,7 +20,7 @@ from utils.training.inference import linear_outputs
 from utils.training.settings import Settings
 from utils.training.warping import Cropped, warp
 
-OFF = dict(mirror=0., shift=0., rotation=0., zoom=0.)
+OFF = dict(mirror=0.0, shift=0.0, rotation=0.0, zoom=0.0)
 
 
 def smooth_images(rng, n=3, height=40, width=30):
@@ -31,9 +32,19 @@ def warped(images, **settings):
     return np.asarray(backend.function([x], warp(x, **settings))(images[..., None].astype('f')))[..., 0]
 
 
-@pytest.mark.parametrize('angle, zoom, down, right', [
-    (0, 1, 0, 0), (20, 1, 0, 0), (-33, .8, 5, 2), (0, 1.2, 0, 0), (0, 1, -2.25, 3.5), (90, 1, 0, 0), (170, 1.5, 1, 1)])
-@pytest.mark.parametrize('mirror', [1., -1.])
+@pytest.mark.parametrize(
+    'angle, zoom, down, right',
+    [
+        (0, 1, 0, 0),
+        (20, 1, 0, 0),
+        (-33, 0.8, 5, 2),
+        (0, 1.2, 0, 0),
+        (0, 1, -2.25, 3.5),
+        (90, 1, 0, 0),
+        (170, 1.5, 1, 1),
+    ],
+)
+@pytest.mark.parametrize('mirror', [1.0, -1.0])
 def test_warp_agrees_with_opencv(rng, angle, zoom, down, right, mirror):
     images = smooth_images(rng)
     height, width = images.shape[1:]
@@ -49,17 +60,23 @@ def test_warp_agrees_with_opencv(rng, angle, zoom, down, right, mirror):
 
 def test_warp_takes_each_image_its_own_way(rng):
     images = smooth_images(rng)
-    settings = {'mirror': [1, -1, 1], 'down': [0, 2, -1.5], 'right': [1, 0, 2], 'angle': [5, -10, 0], 'zoom': [1, 1.1, .9]}
+    settings = {
+        'mirror': [1, -1, 1],
+        'down': [0, 2, -1.5],
+        'right': [1, 0, 2],
+        'angle': [5, -10, 0],
+        'zoom': [1, 1.1, 0.9],
+    }
     together = warped(images, **{k: pt.as_tensor_variable(np.array(v, 'f')) for k, v in settings.items()})
     for k in range(3):
-        alone = warped(images[k:k + 1], **{name: values[k] for name, values in settings.items()})
+        alone = warped(images[k : k + 1], **{name: values[k] for name, values in settings.items()})
         np.testing.assert_allclose(together[k], alone[0], atol=1e-5)
 
 
 def test_warp_without_a_change_gives_the_image(rng):
     images = smooth_images(rng)
     np.testing.assert_allclose(warped(images), images, atol=1e-6)
-    np.testing.assert_array_equal(warped(images, mirror=-1.), warped(images)[:, :, ::-1])
+    np.testing.assert_array_equal(warped(images, mirror=-1.0), warped(images)[:, :, ::-1])
 
 
 def augmented(images, augment, seed=3, counter=0):
@@ -83,67 +100,79 @@ def drawn(n):
 
 def test_geometry_follows_the_draws(rng):
     images, u = smooth_images(rng, 8), drawn(8)
-    got, = augmented(images, Augment(mirror=.5, shift=.1, rotation=15, zoom=.2))
+    (got,) = augmented(images, Augment(mirror=0.5, shift=0.1, rotation=15, zoom=0.2))
     height, width = images.shape[1:]
     for k, image in enumerate(images):
-        expected = warped(image[None], mirror=-1. if u['mirror'][k] < .5 else 1.,
-                          down=(2 * u['down'][k] - 1) * .1 * height, right=(2 * u['right'][k] - 1) * .1 * width,
-                          angle=(2 * u['angle'][k] - 1) * 15, zoom=1.2 ** (2 * u['zoom'][k] - 1))
+        expected = warped(
+            image[None],
+            mirror=-1.0 if u['mirror'][k] < 0.5 else 1.0,
+            down=(2 * u['down'][k] - 1) * 0.1 * height,
+            right=(2 * u['right'][k] - 1) * 0.1 * width,
+            angle=(2 * u['angle'][k] - 1) * 15,
+            zoom=1.2 ** (2 * u['zoom'][k] - 1),
+        )
         np.testing.assert_allclose(got[k, ..., 0], expected[0], atol=2e-4)
-    assert 0 < (u['mirror'] < .5).sum() < 8
+    assert 0 < (u['mirror'] < 0.5).sum() < 8
 
 
 @pytest.mark.parametrize('size', [(10, 8), (11, 7), (12, 8), (10, 9)])
 def test_crops_are_cut_out_of_every_place(rng, size):
     images = rng.random((400, 12, 9)).astype('f')
-    got, = augmented(images, Augment(**OFF, crop=size))
-    mirrored, = augmented(images, Augment(**{**OFF, 'mirror': 1.}, crop=size))
+    (got,) = augmented(images, Augment(**OFF, crop=size))
+    (mirrored,) = augmented(images, Augment(**{**OFF, 'mirror': 1.0}, crop=size))
     assert got.shape == (400, *size, 1)
     spare = 12 - size[0], 9 - size[1]
     places = np.floor(stream(400, 2, 2) * (np.array(spare) + 1)).astype(int)
     for image, result, other, (top, left) in zip(images, got[..., 0], mirrored[..., 0], places):
-        np.testing.assert_allclose(result, image[top:top + size[0], left:left + size[1]], atol=1e-6)
-        np.testing.assert_allclose(other, image[:, ::-1][top:top + size[0], left:left + size[1]], atol=1e-6)
+        np.testing.assert_allclose(result, image[top : top + size[0], left : left + size[1]], atol=1e-6)
+        np.testing.assert_allclose(other, image[:, ::-1][top : top + size[0], left : left + size[1]], atol=1e-6)
     assert {tuple(place) for place in places} == {(i, j) for i in range(spare[0] + 1) for j in range(spare[1] + 1)}
 
 
 def test_crops_are_cut_out_of_the_changed_image(rng):
     images, u = smooth_images(rng, 8), drawn(8)
-    changes = dict(mirror=.5, shift=.1, rotation=15, zoom=.2)
-    got, = augmented(images, Augment(**changes, crop=(36, 24)))
+    changes = dict(mirror=0.5, shift=0.1, rotation=15, zoom=0.2)
+    (got,) = augmented(images, Augment(**changes, crop=(36, 24)))
     places = np.floor(stream(8, 2, 2) * [5, 7]).astype(int)
     for k, (image, (top, left)) in enumerate(zip(images, places)):
-        expected = warped(image[None], mirror=-1. if u['mirror'][k] < .5 else 1.,
-                          down=(2 * u['down'][k] - 1) * .1 * 40, right=(2 * u['right'][k] - 1) * .1 * 30,
-                          angle=(2 * u['angle'][k] - 1) * 15, zoom=1.2 ** (2 * u['zoom'][k] - 1))
-        np.testing.assert_allclose(got[k, ..., 0], expected[0, top:top + 36, left:left + 24], atol=2e-4)
+        expected = warped(
+            image[None],
+            mirror=-1.0 if u['mirror'][k] < 0.5 else 1.0,
+            down=(2 * u['down'][k] - 1) * 0.1 * 40,
+            right=(2 * u['right'][k] - 1) * 0.1 * 30,
+            angle=(2 * u['angle'][k] - 1) * 15,
+            zoom=1.2 ** (2 * u['zoom'][k] - 1),
+        )
+        np.testing.assert_allclose(got[k, ..., 0], expected[0, top : top + 36, left : left + 24], atol=2e-4)
 
 
 def test_brightness_and_contrast_follow_the_draws(rng):
     images, u = smooth_images(rng, 6), drawn(6)
-    got, = augmented(images, Augment(**OFF, brightness=.3, contrast=.4))
+    (got,) = augmented(images, Augment(**OFF, brightness=0.3, contrast=0.4))
     for k, image in enumerate(images):
-        expected = image.mean() + (image - image.mean()) * (1 + .4 * (2 * u['contrast'][k] - 1))
-        np.testing.assert_allclose(got[k, ..., 0], np.clip(expected + .3 * (2 * u['brightness'][k] - 1), 0, 1), atol=1e-5)
+        expected = image.mean() + (image - image.mean()) * (1 + 0.4 * (2 * u['contrast'][k] - 1))
+        np.testing.assert_allclose(
+            got[k, ..., 0], np.clip(expected + 0.3 * (2 * u['brightness'][k] - 1), 0, 1), atol=1e-5
+        )
 
 
 def test_erasing_paints_one_rectangle_in_one_grey(rng):
     n = 300
-    images = np.full((n, 24, 20), 2.)             # no grey level drawn is 2
-    got, = augmented(images, Augment(**OFF, erase=.6))
+    images = np.full((n, 24, 20), 2.0)  # no grey level drawn is 2
+    (got,) = augmented(images, Augment(**OFF, erase=0.6))
     changed = got[..., 0] != 2
     erased = changed.any(axis=(1, 2))
-    assert abs(erased.mean() - .6) < 4.5 * np.sqrt(.6 * .4 / n)
+    assert abs(erased.mean() - 0.6) < 4.5 * np.sqrt(0.6 * 0.4 / n)
     for mask, image in zip(changed[erased], got[erased, ..., 0]):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        box = mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+        box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         assert box.all() and box.sum() == mask.sum()
         assert len(np.unique(image[mask])) == 1
-        assert .01 * mask.size <= mask.sum() <= .40 * mask.size       # 2 to 33 %, sides rounded to pixels
-        assert .2 <= box.shape[0] / box.shape[1] <= 5
+        assert 0.01 * mask.size <= mask.sum() <= 0.40 * mask.size  # 2 to 33 %, sides rounded to pixels
+        assert 0.2 <= box.shape[0] / box.shape[1] <= 5
 
 
-@pytest.mark.parametrize('alpha', [.2, 1., 2.5])
+@pytest.mark.parametrize('alpha', [0.2, 1.0, 2.5])
 def test_mixup_mixes_neighbours_with_shares_of_the_beta_distribution(rng, alpha):
     images = rng.random((4000, 3, 3))
     got, share = augmented(images, Augment(**OFF, mixup=alpha))
@@ -159,10 +188,11 @@ def test_the_partner_is_the_next_image():
 
 def test_the_cost_with_mixup_shares_the_labels(rng):
     import reference
-    augment, images = Augment(**OFF, mixup=.5), rng.integers(0, 256, (6, 5, 4)).astype('uint8')
+
+    augment, images = Augment(**OFF, mixup=0.5), rng.integers(0, 256, (6, 5, 4)).astype('uint8')
     y = rng.integers(0, 3, 6).astype('uint8')
     net = MLP((5, 4), 3, n_hidden=[], rng=rng)
-    f = Functions(net, (5, 4), Settings(6, augment=augment, learning_rate=0., seed=3))
+    f = Functions(net, (5, 4), Settings(6, augment=augment, learning_rate=0.0, seed=3))
     entropy = float(f.train(images, y, np.ones(6, 'f'))[1])
     mixed, share = augmented(images / 255, augment)
     W, b = (np.asarray(f.parameters[f'fc.softmax.{p}'].get_value(), float) for p in 'Wb')
@@ -181,18 +211,28 @@ def test_is_not_there_outside_training_or_when_all_is_off(rng):
 
 def test_changes_with_the_counter_and_with_nothing_else(rng):
     images = smooth_images(rng, 4)
-    first, = augmented(images, Augment())
+    (first,) = augmented(images, Augment())
     np.testing.assert_array_equal(first, augmented(images, Augment())[0])
-    assert abs(first - augmented(images, Augment(), counter=1)[0]).max() > .01
+    assert abs(first - augmented(images, Augment(), counter=1)[0]).max() > 0.01
 
 
-@pytest.mark.parametrize('settings, message', [
-    ({'mirror': 1.5}, 'mirror must be a number from 0 to 1, got 1.5'), ({'shift': 1}, 'shift must be'),
-    ({'rotation': -3}, 'rotation must be a number from 0 to 180, got -3'), ({'zoom': -.1}, 'zoom must be a number >= 0'),
-    ({'mixup': float('nan')}, 'mixup must be'), ({'mixup': float('inf')}, 'mixup must be'),
-    ({'erase': 'often'}, "got 'often'"), ({'mirror': True}, 'got True'),
-    ({'crop': 0}, 'crop must be a height and width in pixels, or one number for both, got 0'),
-    ({'crop': 9.5}, 'got 9.5'), ({'crop': True}, 'got True'), ({'crop': (4, 4, 1)}, r'got \(4, 4, 1\)')])
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        ({'mirror': 1.5}, 'mirror must be a number from 0 to 1, got 1.5'),
+        ({'shift': 1}, 'shift must be'),
+        ({'rotation': -3}, 'rotation must be a number from 0 to 180, got -3'),
+        ({'zoom': -0.1}, 'zoom must be a number >= 0'),
+        ({'mixup': float('nan')}, 'mixup must be'),
+        ({'mixup': float('inf')}, 'mixup must be'),
+        ({'erase': 'often'}, "got 'often'"),
+        ({'mirror': True}, 'got True'),
+        ({'crop': 0}, 'crop must be a height and width in pixels, or one number for both, got 0'),
+        ({'crop': 9.5}, 'got 9.5'),
+        ({'crop': True}, 'got True'),
+        ({'crop': (4, 4, 1)}, r'got \(4, 4, 1\)'),
+    ],
+)
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Augment(**settings)
@@ -205,55 +245,70 @@ SMALL = dict(network=MLP, n_hidden=[8], batch_size=50, statistics_images=50, ann
 
 def test_augmented_training_is_resumable_to_the_last_bit_and_the_same_streamed(tiny_set, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    augment = {'rotation': 5, 'erase': .2, 'mixup': .3}
+    augment = {'rotation': 5, 'erase': 0.2, 'mixup': 0.3}
     launch.test(**SMALL, dataset=tiny_set, augment=augment, savename='whole.h5')
     launch.test(**SMALL, dataset=tiny_set, augment=augment, savename='streamed.h5', trainShared=False)
 
     def stop(row):
         if row['stage'] == 'train' and row['epoch'] == 2:
             raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         launch.test(**SMALL, dataset=tiny_set, augment=Augment(**augment), savename='cut.h5', on_epoch=stop)
     launch.test(resume='cut.h5', verbose=0)
     whole, *others = (models.load(name)[0]['arrays'] for name in ('whole.h5', 'cut.h5', 'streamed.h5'))
     for other in others:
         assert all(np.array_equal(whole[k], other[k]) for k in whole)
-    assert models.load('cut.h5')[1]['options']['augment']['mixup'] == .3
+    assert models.load('cut.h5')[1]['options']['augment']['mixup'] == 0.3
 
 
 def test_sets_without_views_are_tested_on_those_of_the_augmentation(tiny_originals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path, = loaders.build(tiny_originals, sets=(1,), out=tmp_path, validation=30, log=lambda *line: None)
+    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, validation=30, log=lambda *line: None)
     assert launch.test(**SMALL, dataset=path).special_test_error is None
-    augment = Augment(mirror=0., shift=0., rotation=4., zoom=0.)
+    augment = Augment(mirror=0.0, shift=0.0, rotation=4.0, zoom=0.0)
     result = launch.test(**SMALL, dataset=path, augment=augment, savename='m.h5')
-    assert augment.views() == [{}, {'angle': -2.}, {'angle': 2.}]
+    assert augment.views() == [{}, {'angle': -2.0}, {'angle': 2.0}]
     with loaders.load(path) as data:
         images, y = data.test.images(), data.test.y
-    p = sum(np.log(launch.predict('m.h5', np.round(warped(images / 255, **view) * 255).astype('uint8')))
-            for view in augment.views())
-    assert abs(100 * (p.argmax(axis=1) != y).mean() - result.special_test_error) <= 100 / 60 + 1e-9   # pixels rounded
+    p = sum(
+        np.log(launch.predict('m.h5', np.round(warped(images / 255, **view) * 255).astype('uint8')))
+        for view in augment.views()
+    )
+    assert abs(100 * (p.argmax(axis=1) != y).mean() - result.special_test_error) <= 100 / 60 + 1e-9  # pixels rounded
 
 
-@pytest.mark.parametrize('crop, corners', [((10, 8), [(0, 0), (0, 4), (2, 0), (2, 4)]),
-                                           ((9, 11), [(0, 0), (0, 1), (3, 0), (3, 1)])])
+@pytest.mark.parametrize(
+    'crop, corners', [((10, 8), [(0, 0), (0, 4), (2, 0), (2, 4)]), ((9, 11), [(0, 0), (0, 1), (3, 0), (3, 1)])]
+)
 def test_a_cropped_network_is_tested_on_middle_and_corners(rng, crop, corners):
     images = rng.integers(0, 256, (5, 12, 12)).astype('uint8')
     net = MLP(crop, 3, n_hidden=[], rng=rng)
     W, b = (p.get_value() for p in parameters(net).values())
-    augment = Augment(mirror=.5, shift=0., rotation=0., zoom=0., crop=crop)
+    augment = Augment(mirror=0.5, shift=0.0, rotation=0.0, zoom=0.0, crop=crop)
     f = Functions(Cropped(net, crop), (12, 12), Settings(5, augment=augment))
     middle = (12 - crop[0]) // 2, (12 - crop[1]) // 2
     windows = [(image, place) for image in (images, images[:, :, ::-1]) for place in (middle, *corners)]
     views = augment.views((12, 12))
     assert len(views) == len(windows)
     for view, (image, (top, left)) in zip(views, windows):
-        cut = image[:, top:top + crop[0], left:left + crop[1]].reshape(5, -1) / 255
-        got = np.asarray(f.test_view(images, *(np.float32({'mirror': 1, 'zoom': 1, **view}.get(k, 0))
-                                               for k in ('mirror', 'down', 'right', 'angle', 'zoom'))))
+        cut = image[:, top : top + crop[0], left : left + crop[1]].reshape(5, -1) / 255
+        got = np.asarray(
+            f.test_view(
+                images,
+                *(
+                    np.float32({'mirror': 1, 'zoom': 1, **view}.get(k, 0))
+                    for k in ('mirror', 'down', 'right', 'angle', 'zoom')
+                ),
+            )
+        )
         np.testing.assert_allclose(got, cut @ W + b, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(f.test(images), images[:, middle[0]:, middle[1]:][:, :crop[0], :crop[1]].reshape(5, -1)
-                               / 255 @ W + b, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        f.test(images),
+        images[:, middle[0] :, middle[1] :][:, : crop[0], : crop[1]].reshape(5, -1) / 255 @ W + b,
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
@@ -265,6 +320,7 @@ def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
     def stop(row):
         if row['stage'] == 'train' and row['epoch'] == 2:
             raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         launch.test(**options, dataset=tiny_set, augment={'crop': [10, 10]}, savename='cut.h5', on_epoch=stop)
     launch.test(resume='cut.h5', verbose=0)
@@ -276,7 +332,7 @@ def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
     p = launch.predict('whole.h5', images)
     edges = images.copy()
     edges[:, 1:-1, 1:-1] = 0
-    np.testing.assert_allclose(launch.predict('whole.h5', images - edges), p, rtol=1e-5)    # the edge is not seen
+    np.testing.assert_allclose(launch.predict('whole.h5', images - edges), p, rtol=1e-5)  # the edge is not seen
     scores, folder = launch.evaluate('whole.h5', tiny_set, folder='again', say=lambda line: None)
     assert abs(100 * (p.argmax(axis=1) != data.test.y).mean() - scores['plain']['whole']['error']) < 1e-9
     assert (folder / 'figures' / 'saliency.png').is_file() and (folder / 'figures' / 'filters.png').is_file()
@@ -289,15 +345,19 @@ def test_a_crop_larger_than_the_images_is_refused(tiny_set):
 
 def test_a_view_is_what_warp_makes(tiny_set, rng):
     with loaders.load(tiny_set) as data:
-        f = Functions(MLP((12, 12), 3, n_hidden=[5], batch_norm=False, p_drop=0., rng=rng), (12, 12), Settings(7))
-        got = linear_outputs(f, data.test, {'mirror': -1.})
+        f = Functions(MLP((12, 12), 3, n_hidden=[5], batch_norm=False, p_drop=0.0, rng=rng), (12, 12), Settings(7))
+        got = linear_outputs(f, data.test, {'mirror': -1.0})
         mirrored = np.ascontiguousarray(data.test.images()[:, :, ::-1])
-    expected = np.concatenate([np.asarray(f.test(np.resize(mirrored[k:k + 7], (7, 12, 12)))) for k in range(0, 60, 7)])
+    expected = np.concatenate(
+        [np.asarray(f.test(np.resize(mirrored[k : k + 7], (7, 12, 12)))) for k in range(0, 60, 7)]
+    )
     np.testing.assert_allclose(got, expected[:60], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('augment, message', [({'flip': .5}, 'a dict of mirror, shift'), (3, 'augment must be an Augment'),
-                                              ({'mirror': 2}, 'mirror must be')])
+@pytest.mark.parametrize(
+    'augment, message',
+    [({'flip': 0.5}, 'a dict of mirror, shift'), (3, 'augment must be an Augment'), ({'mirror': 2}, 'mirror must be')],
+)
 def test_bad_augmentations_are_refused(tiny_set, augment, message):
     with pytest.raises(ValueError, match=message):
         launch.test(dataset=tiny_set, augment=augment)

@@ -1,4 +1,5 @@
 """What networks are refused when their graph is built, and networks of nested parts in training."""
+
 import functools
 
 import numpy as np
@@ -28,9 +29,10 @@ class TestNestedNetworks:
 
         def along(self, x, phase):
             return self.slot(self.hidden(x, phase), phase)
+
         states = []
         for init, call in ((nested, through), (flat, along)):
-            with trainer(data, init, call, L2_reg=.01) as t:
+            with trainer(data, init, call, L2_reg=0.01) as t:
                 t.train(2)
                 states.append(t.state())
         names = {'hidden': 'layers.hidden0.0'}
@@ -60,6 +62,7 @@ class TestSharedVariablesThatAreNoParametersAreRefused:
         def init(self, rng):
             linear(self, rng)
             self.hidden = hide(Bias(3))
+
         with pytest.raises(ValueError, match='not among its parameters'):
             functions(init, lambda self, x, phase: [*self.hidden][0](self.out(x, phase), phase)).check()
 
@@ -74,24 +77,25 @@ class TestSharedVariablesThatAreNoParametersAreRefused:
         def call(self, x, phase):
             phase.updates[count] = np.float32(1)
             return self.out(x, phase)
+
         with pytest.raises(ValueError, match='neither trained nor saved: count'):
             functions(linear, call).check()
 
     def test_in_the_pass_that_measures_statistics(self):
         W = self.outside('W')
-        f = functions(linear, lambda self, x, phase: self.out(x, phase) + (
-            0 if phase.share is None else pt.dot(x, W)))
+        f = functions(linear, lambda self, x, phase: self.out(x, phase) + (0 if phase.share is None else pt.dot(x, W)))
         f.check()
         with pytest.raises(ValueError, match='not among its parameters'):
             f.statistics  # noqa: B018
 
 
 class TestTrainableParametersWithoutUseAreRefused:
-    @pytest.mark.parametrize('L2_reg', [0., .01])
+    @pytest.mark.parametrize('L2_reg', [0.0, 0.01])
     def test_a_layer_that_is_made_but_not_used(self, data, L2_reg):
         def init(self, rng):
             linear(self, rng)
             self.spare = [Hidden(5, 4, rng=rng)]
+
         with pytest.raises(ValueError, match=r'network Mine .* does not depend: spare0\.W, spare0\.norm\.b\. Use'):
             trainer(data, init, straight, L2_reg=L2_reg)
 
@@ -99,21 +103,27 @@ class TestTrainableParametersWithoutUseAreRefused:
         def init(self, rng):
             linear(self, rng)
             self.limit = parameter(np.zeros(3))
+
         with pytest.raises(ValueError, match=r'does not depend: limit\.'):
-            functions(init, lambda self, x, phase: self.out(x, phase) * pytensor.gradient.disconnected_grad(self.limit)).check()
+            functions(
+                init, lambda self, x, phase: self.out(x, phase) * pytensor.gradient.disconnected_grad(self.limit)
+            ).check()
 
     def test_those_that_are_not_trained_may_be_idle(self):
         def init(self, rng):
             linear(self, rng)
             self.note = parameter(np.zeros(3), trainable=False)
+
         functions(init, straight).check()
 
     def test_parts_for_training_alone_are_used(self):
         def init(self, rng):
             linear(self, rng)
             self.auxiliary = Softmax(144, 3, rng=rng)
-        functions(init, lambda self, x, phase: self.out(x, phase) + (
-            self.auxiliary(x, phase) if phase.train else 0)).check()
+
+        functions(
+            init, lambda self, x, phase: self.out(x, phase) + (self.auxiliary(x, phase) if phase.train else 0)
+        ).check()
 
     def test_a_network_without_any(self):
         with pytest.raises(ValueError, match='network Mine has no trainable parameters'):
@@ -121,15 +131,19 @@ class TestTrainableParametersWithoutUseAreRefused:
 
 
 class TestOutputsAreChecked:
-    @pytest.mark.parametrize('call, told', [
-        (lambda self, x, phase: self.out(x, phase)[:, :2], r'\(6, 2\) and type float32'),
-        (lambda self, x, phase: pt.concatenate([self.out(x, phase)] * 2, axis=1), r'\(6, 6\)'),
-        (lambda self, x, phase: self.out(x, phase)[:, :, None], r'\(6, 3, 1\)'),
-        (lambda self, x, phase: self.out(x, phase).mean(axis=1), r'\(6,\)'),
-        (lambda self, x, phase: self.out(x, phase)[:5], r'\(5, 3\)'),
-        (lambda self, x, phase: self.out(x, phase) > 0, 'type bool'),
-        (lambda self, x, phase: (self.out(x, phase), x), 'one expression of shape .* got'),
-        (lambda self, x, phase: None, 'got None')])
+    @pytest.mark.parametrize(
+        'call, told',
+        [
+            (lambda self, x, phase: self.out(x, phase)[:, :2], r'\(6, 2\) and type float32'),
+            (lambda self, x, phase: pt.concatenate([self.out(x, phase)] * 2, axis=1), r'\(6, 6\)'),
+            (lambda self, x, phase: self.out(x, phase)[:, :, None], r'\(6, 3, 1\)'),
+            (lambda self, x, phase: self.out(x, phase).mean(axis=1), r'\(6,\)'),
+            (lambda self, x, phase: self.out(x, phase)[:5], r'\(5, 3\)'),
+            (lambda self, x, phase: self.out(x, phase) > 0, 'type bool'),
+            (lambda self, x, phase: (self.out(x, phase), x), 'one expression of shape .* got'),
+            (lambda self, x, phase: None, 'got None'),
+        ],
+    )
     def test_in_shape_and_type(self, call, told):
         with pytest.raises(ValueError, match=rf'network Mine must return linear outputs.*{told}'):
             functions(linear, call).check()
@@ -141,13 +155,14 @@ class TestOutputsAreChecked:
 
     def test_in_testing_too(self, data):
         with pytest.raises(ValueError, match=r'must return linear outputs.*\(20, 2\)'):
-            trainer(data, linear, lambda self, x, phase: self.out(x, phase)[:, :3 if phase.train else 2])
+            trainer(data, linear, lambda self, x, phase: self.out(x, phase)[:, : 3 if phase.train else 2])
 
     def test_before_the_first_step_where_the_graph_does_not_know_the_shape(self, data):
         def unknown(self, x, phase):
             y = pt.roll(pt.concatenate([self.out(x, phase)] * 2, axis=1), 1, axis=1)
             assert y.type.shape[1] is None
             return y
+
         with trainer(data, linear, unknown) as t, pytest.raises(ValueError, match=r'got an array of shape \(20, 6\)'):
             t.train(1)
 
@@ -168,16 +183,25 @@ class TestOutputsThatLookLikeProbabilities:
         return report.warnings
 
     @pytest.mark.parametrize('val', [True, False])
-    @pytest.mark.parametrize('call', [
-        lambda self, x, phase: Softmax.probabilities(self.out(x, phase)),
-        lambda self, x, phase: pt.exp(self.out(x, phase)) / pt.exp(self.out(x, phase)).sum(axis=1, keepdims=True)])
+    @pytest.mark.parametrize(
+        'call',
+        [
+            lambda self, x, phase: Softmax.probabilities(self.out(x, phase)),
+            lambda self, x, phase: pt.exp(self.out(x, phase)) / pt.exp(self.out(x, phase)).sum(axis=1, keepdims=True),
+        ],
+    )
     def test_are_told_of_once(self, data, call, val):
-        warning, = self.warned(data, call, val=val)
+        (warning,) = self.warned(data, call, val=val)
         assert 'look like probabilities: return linear outputs' in warning
 
-    @pytest.mark.parametrize('call', [
-        straight, lambda self, x, phase: pt.special.log_softmax(self.out(x, phase), axis=1),
-        lambda self, x, phase: pt.sigmoid(self.out(x, phase))])
+    @pytest.mark.parametrize(
+        'call',
+        [
+            straight,
+            lambda self, x, phase: pt.special.log_softmax(self.out(x, phase), axis=1),
+            lambda self, x, phase: pt.sigmoid(self.out(x, phase)),
+        ],
+    )
     def test_others_are_not(self, data, call):
         assert self.warned(data, call) == []
 
@@ -190,7 +214,8 @@ def test_checking_draws_and_changes_nothing(rng):
 
 
 def test_a_run_says_that_outputs_look_like_probabilities_and_refuses_others_before_it_writes(
-        tiny_set, tmp_path, monkeypatch, capsys):
+    tiny_set, tmp_path, monkeypatch, capsys
+):
     import launch
 
     class Softened(MLP):
@@ -200,9 +225,20 @@ def test_a_run_says_that_outputs_look_like_probabilities_and_refuses_others_befo
     class Fewer(MLP):
         def __init__(self, im_dim, n_classes, **options):
             super().__init__(im_dim, n_classes - 1, **options)
+
     monkeypatch.chdir(tmp_path)
-    options = dict(dataset=tiny_set, n_hidden=[5], p_drop=0., batch_norm=False, p_dropConv=[], n_epochs=1,
-                   anneal_epochs=1, batch_size=50, report=False, savename='m.h5')
+    options = dict(
+        dataset=tiny_set,
+        n_hidden=[5],
+        p_drop=0.0,
+        batch_norm=False,
+        p_dropConv=[],
+        n_epochs=1,
+        anneal_epochs=1,
+        batch_size=50,
+        report=False,
+        savename='m.h5',
+    )
     result = launch.test(network=Softened, **options)
     said, logged = capsys.readouterr().out, (result.folder / 'log.txt').read_text()
     assert said.count("warning: the network's outputs look like probabilities") == 1

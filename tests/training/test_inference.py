@@ -1,4 +1,5 @@
 """Steps, minibatches, validation, population statistics, sums over views, errors: against NumPy."""
+
 import numpy as np
 import pytest
 import reference
@@ -19,8 +20,12 @@ class TestTrainFunction:
     @pytest.mark.parametrize('resident', [True, False])
     def test_makes_the_step_of_gradient_descent(self, data, count, resident):
         net = MLP((12, 12), 3, n_hidden=[], rng=np.random.default_rng(0))
-        f = Functions(net, (12, 12), Settings(6, learning_rate=.2, L1_reg=.01, L2_reg=.02),
-                      resident=to_device(data.training) if resident else None)
+        f = Functions(
+            net,
+            (12, 12),
+            Settings(6, learning_rate=0.2, L1_reg=0.01, L2_reg=0.02),
+            resident=to_device(data.training) if resident else None,
+        )
         W, b = (np.array(f.parameters[f'fc.softmax.{p}'].get_value(), dtype=float) for p in 'Wb')
         rows = np.array([5, 9, 2, 30, 31, 77], np.int32)
         x, y = data.training.images(rows), data.training.y[rows]
@@ -31,10 +36,10 @@ class TestTrainFunction:
         slope = (np.exp(log_p) - np.eye(3)[y[:count]]) / count
         expected = -log_p[np.arange(count), y[:count]].mean()
         assert float(entropy) == pytest.approx(expected, rel=1e-5)
-        assert float(cost) == pytest.approx(expected + .01 * abs(W).sum() + .02 * (W ** 2).sum(), rel=1e-5)
-        new_W = W - .2 * (flat.T @ slope + .01 * np.sign(W) + .04 * W)
+        assert float(cost) == pytest.approx(expected + 0.01 * abs(W).sum() + 0.02 * (W**2).sum(), rel=1e-5)
+        new_W = W - 0.2 * (flat.T @ slope + 0.01 * np.sign(W) + 0.04 * W)
         np.testing.assert_allclose(f.parameters['fc.softmax.W'].get_value(), new_W, atol=2e-6)
-        np.testing.assert_allclose(f.parameters['fc.softmax.b'].get_value(), b - .2 * slope.sum(axis=0), atol=2e-6)
+        np.testing.assert_allclose(f.parameters['fc.softmax.b'].get_value(), b - 0.2 * slope.sum(axis=0), atol=2e-6)
 
     def test_the_rate_changes_without_compiling_again(self, data):
         f = Functions(network(np.random.default_rng(0)), (12, 12), Settings(6))
@@ -43,7 +48,7 @@ class TestTrainFunction:
         before = {n: np.array(p.get_value()) for n, p in f.parameters.items()}
         f.train(x, y, w)
         assert all(np.array_equal(before[n], p.get_value()) for n, p in f.parameters.items())
-        f.rate.set_value(np.float32(.1))
+        f.rate.set_value(np.float32(0.1))
         f.train(x, y, w)
         assert not np.array_equal(before['fc.hidden0.W'], f.parameters['fc.hidden0.W'].get_value())
 
@@ -63,15 +68,16 @@ def test_momentum_follows_its_equations(nesterov):
 
     from utils import backend
     from utils.layer import parameter
-    p = parameter(np.array([1., -2.]))
+
+    p = parameter(np.array([1.0, -2.0]))
     g = pt.vector(dtype='float32')
-    changes, state = optimisers.momentum({'p': g}, {'p': p}, np.float32(.1), mu=.9, nesterov=nesterov)
+    changes, state = optimisers.momentum({'p': g}, {'p': p}, np.float32(0.1), mu=0.9, nesterov=nesterov)
     step = backend.function([g], [], updates=changes)
-    value, v = np.array([1., -2.]), np.zeros(2)
-    for gradient in ([1, 2], [-3, .5], [.1, .2]):
+    value, v = np.array([1.0, -2.0]), np.zeros(2)
+    for gradient in ([1, 2], [-3, 0.5], [0.1, 0.2]):
         step(np.array(gradient, 'f'))
-        v = .9 * v - .1 * np.array(gradient)
-        value = value + (.9 * v - .1 * np.array(gradient) if nesterov else v)
+        v = 0.9 * v - 0.1 * np.array(gradient)
+        value = value + (0.9 * v - 0.1 * np.array(gradient) if nesterov else v)
         np.testing.assert_allclose(p.get_value(), value, rtol=1e-5)
         np.testing.assert_allclose(state['velocity.p'].get_value(), v, rtol=1e-5)
 
@@ -82,7 +88,7 @@ def test_minibatches_count_every_image_once(data, n, size, resident):
     subset, order = data.validation, np.random.default_rng(0).permutation(60)[:n]
     seen = []
     for inputs, weights, count in minibatches(subset, order, size, resident):
-        assert weights.tolist() == [1.] * count + [0.] * (size - count)
+        assert weights.tolist() == [1.0] * count + [0.0] * (size - count)
         if resident:
             x, y = data.training.images(inputs[0]), data.training.y[inputs[0]]
         else:
@@ -98,6 +104,7 @@ def test_a_reader_that_fails_ends_the_minibatches_with_its_error(data):
 
         def images(self, rows):
             raise OSError('disk gone')
+
     with pytest.raises(OSError, match='disk gone'):
         list(minibatches(Broken(), np.arange(20), 5))
 
@@ -114,14 +121,14 @@ def test_validate_agrees_with_numpy_whatever_the_minibatch(data):
 
 
 def test_population_statistics_are_those_of_the_network_in_use(data):
-    f = Functions(network(np.random.default_rng(0), p_drop=0.), (12, 12), Settings(50))
+    f = Functions(network(np.random.default_rng(0), p_drop=0.0), (12, 12), Settings(50))
     measure_statistics(f, data.training, n_images=200)
     x = data.training.images().reshape(260, -1) / 255
     linear = x @ f.parameters['fc.hidden0.W'].get_value()
     mean, var = (f.parameters[f'fc.hidden0.norm.{p}'].get_value() for p in ('mean', 'var'))
     # A sample of 200 of the 260 images: close to the whole set's statistics.
-    assert abs(mean - linear.mean(axis=0)).max() < .2 * linear.std(axis=0).max()
-    assert abs(var / linear.var(axis=0) - 1).max() < .3
+    assert abs(mean - linear.mean(axis=0)).max() < 0.2 * linear.std(axis=0).max()
+    assert abs(var / linear.var(axis=0) - 1).max() < 0.3
 
 
 def test_the_special_test_sums_linear_outputs_over_views(rng):
@@ -134,11 +141,11 @@ def test_the_special_test_sums_linear_outputs_over_views(rng):
 
 
 def test_errors_by_half_and_without_twins(data):
-    logits = np.eye(3)[data.test.y]                  # all right
+    logits = np.eye(3)[data.test.y]  # all right
     twins = np.flatnonzero(data.test.twin)
     assert len(twins) == 3
-    logits[twins[0]] = logits[twins[0]][[1, 2, 0]]   # a public twin wrong
-    logits[59] = logits[59][[1, 2, 0]]               # a private image wrong
+    logits[twins[0]] = logits[twins[0]][[1, 2, 0]]  # a public twin wrong
+    logits[59] = logits[59][[1, 2, 0]]  # a private image wrong
     errors = test_errors(logits, data.test)
     assert errors['public']['error'] == pytest.approx(100 / 30)
     assert errors['private']['error'] == pytest.approx(100 / 30)
@@ -155,18 +162,27 @@ def test_another_backend_takes_the_same_steps(monkeypatch):
 
     import cnn
     from utils import backend
+
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 255, (10, 12, 12), np.uint8), (np.arange(10) % 3).astype(np.uint8), np.ones(10, 'float32')
 
     def steps():
         net = cnn.A((12, 12), 3, n_hidden=[4], batch_norm=True, width=1 / 32, rng=np.random.default_rng(1))
-        f = Functions(net, (12, 12), Settings(10, learning_rate=.05, seed=3))
+        f = Functions(net, (12, 12), Settings(10, learning_rate=0.05, seed=3))
         costs = [float(f.train(*batch)[0]) for _ in range(2)]
         return np.array(costs), {name: p.get_value() for name, p in f.parameters.items()}
+
     costs, parameters = steps()
-    monkeypatch.setattr(backend, 'function', lambda inputs, outputs, precision, **kwargs: pytensor.function(
-        inputs, outputs, mode=Mode('py', 'fast_compile'), **kwargs))
+    monkeypatch.setattr(
+        backend,
+        'function',
+        lambda inputs, outputs, precision, **kwargs: pytensor.function(
+            inputs, outputs, mode=Mode('py', 'fast_compile'), **kwargs
+        ),
+    )
     other_costs, others = steps()
     np.testing.assert_allclose(costs, other_costs, rtol=1e-5)
     for name, value in others.items():
-        np.testing.assert_allclose(parameters[name], value, rtol=0, atol=1e-4 * max(1e-3, np.abs(value).max()), err_msg=name)
+        np.testing.assert_allclose(
+            parameters[name], value, rtol=0, atol=1e-4 * max(1e-3, np.abs(value).max()), err_msg=name
+        )

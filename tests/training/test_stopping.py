@@ -1,4 +1,5 @@
 """Where training stops: patience, figures that are not finite, arguments that are refused."""
+
 import numpy as np
 import pytest
 from tiny import equal, network, trainer
@@ -15,16 +16,20 @@ def with_figures(monkeypatch, *entropies):
     def validate(functions, subset):
         entropy = next(left)
         return 50 - entropy, entropy
+
     monkeypatch.setattr('utils.training.trainer.validate', validate)
 
 
-FIGURES = 3., 2., 2.5, 2., 1.9, 2.2, 1.9, 2.1, 1.8, 1.7
+FIGURES = 3.0, 2.0, 2.5, 2.0, 1.9, 2.2, 1.9, 2.1, 1.8, 1.7
 
 
-@pytest.mark.parametrize('rule, patience, kept, ended', [
-    ('entropy', 1, 2, 3), ('entropy', 3, 5, 8), ('entropy', 4, 10, 10), ('entropy', 0, 10, 10), ('error', 3, 1, 4)])
+@pytest.mark.parametrize(
+    'rule, patience, kept, ended',
+    [('entropy', 1, 2, 3), ('entropy', 3, 5, 8), ('entropy', 4, 10, 10), ('entropy', 0, 10, 10), ('error', 3, 1, 4)],
+)
 def test_patience_ends_stage_train_where_the_rules_figure_has_had_no_new_minimum(
-        data, monkeypatch, rule, patience, kept, ended):
+    data, monkeypatch, rule, patience, kept, ended
+):
     with_figures(monkeypatch, *FIGURES)
     t = trainer(data, rule=rule)
     t.train(10, patience)
@@ -66,17 +71,21 @@ def test_an_infinite_cost_stops_the_run_with_advice(data):
     assert t.last['epoch'] == 0 and all(np.isfinite(v).all() for v in t.last['arrays'].values())
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'batch_size': 201}, 'between 1 and the 200 images of the reduced_training set, got 201'),
-    ({'batch_size': 0}, 'batch_size must lie between'),
-    ({'rule': 'luck'}, "rule must be one of 'entropy', 'error', got 'luck'")])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'batch_size': 201}, 'between 1 and the 200 images of the reduced_training set, got 201'),
+        ({'batch_size': 0}, 'batch_size must lie between'),
+        ({'rule': 'luck'}, "rule must be one of 'entropy', 'error', got 'luck'"),
+    ],
+)
 def test_wrong_arguments_are_refused(data, options, message):
     with pytest.raises(ValueError, match=message):
         trainer(data, **options)
 
 
 def test_a_set_without_validation_part_is_refused_with_val(tiny_originals, tmp_path):
-    path, = loaders.build(tiny_originals, sets=(1,), out=tmp_path, log=lambda *line: None)
+    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, log=lambda *line: None)
     with loaders.load(path) as data:
         with pytest.raises(ValueError, match='has none: make the set with one .* or pass val=False'):
             trainer(data)
@@ -94,6 +103,7 @@ def test_statistics_that_are_not_finite_stop_the_run_and_the_last_good_epoch_is_
         calls.append(1)
         if len(calls) == (3 if val else 1):
             functions.parameters['fc.hidden0.norm.var'].set_value(np.full(16, np.inf, 'float32'))
+
     monkeypatch.setattr(engine, 'measure_statistics', overflowing)
     t = trainer(data, val=val)
     with pytest.raises(FloatingPointError, match='fc.hidden0.norm.var is not finite'):

@@ -1,4 +1,5 @@
 """Functions and methodology on tiny data: updates, minibatches, stages, entropy point, special test, resuming."""
+
 import numpy as np
 import pytest
 from tiny import equal, run, trainer
@@ -9,8 +10,10 @@ from utils.training.rules import best_epoch
 
 # ---------------------------------------------------------------------------------- rules, views
 
-HISTORY = [{'stage': 'train', 'epoch': k + 1, 'validation_cross_entropy': e, 'validation_error': w}
-           for k, (e, w) in enumerate(((1., 40.), (.8, 35.), (.7, 36.), (.9, 30.), (.7, 30.)))]
+HISTORY = [
+    {'stage': 'train', 'epoch': k + 1, 'validation_cross_entropy': e, 'validation_error': w}
+    for k, (e, w) in enumerate(((1.0, 40.0), (0.8, 35.0), (0.7, 36.0), (0.9, 30.0), (0.7, 30.0)))
+]
 
 
 def test_the_entropy_point_is_the_minimum_of_the_validation_cross_entropy():
@@ -27,25 +30,26 @@ def test_best_epoch_refuses_other_rules_and_histories_without_validation():
 
 # ---------------------------------------------------------------------------------------- stages
 
+
 def test_the_stages_of_the_methodology(data):
     t = trainer(data)
     t.train(6)
     assert t.stage == 'retrain' and t.epoch == 0
     rows = list(t.history)
     assert [row['stage'] for row in rows] == ['train'] * 6
-    assert all(row['images'] == 200 for row in rows)             # the 60 held out are not among them
+    assert all(row['images'] == 200 for row in rows)  # the 60 held out are not among them
     assert t.best['validation_cross_entropy'] == min(row['validation_cross_entropy'] for row in rows)
     t.retrain()
     again = t.history[6:]
     assert [row['epoch'] for row in again] == list(range(1, t.best['epoch'] + 1))
-    assert {(row['stage'], row['images'], row['rate']) for row in again} == {('retrain', 260, .1)}
+    assert {(row['stage'], row['images'], row['rate']) for row in again} == {('retrain', 260, 0.1)}
     t.anneal(3)
-    last = t.history[6 + len(again):]
+    last = t.history[6 + len(again) :]
     assert [(row['stage'], row['images']) for row in last] == [('anneal', 260)] * 3
-    assert all(row['rate'] == pytest.approx(.01) for row in last)
+    assert all(row['rate'] == pytest.approx(0.01) for row in last)
     errors = t.test()
     assert errors['plain']['whole']['images'] == 60
-    assert errors['special']['whole']['error'] < 40              # chance is 66.7
+    assert errors['special']['whole']['error'] < 40  # chance is 66.7
 
 
 def test_the_kept_parameters_give_the_kept_epochs_figures(data):
@@ -83,7 +87,8 @@ def test_without_validation_it_trains_on_everything(data):
     t.retrain()
     t.anneal(1)
     assert [(row['stage'], row['images'], row['validation_error']) for row in t.history] == [
-        ('train', 260, None)] * 3 + [('anneal', 260, None)]
+        ('train', 260, None)
+    ] * 3 + [('anneal', 260, None)]
     assert t.best is None
 
 
@@ -110,7 +115,7 @@ def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optim
 
 
 def test_many_steps_in_one_call_are_the_same_steps(data):
-    one, many = (trainer(data, optimiser=optimisers.adamw, learning_rate=.01, average=.9) for _ in range(2))
+    one, many = (trainer(data, optimiser=optimisers.adamw, learning_rate=0.01, average=0.9) for _ in range(2))
     many.many_steps = True
     for t in (one, many):
         t.train(2)
@@ -151,6 +156,7 @@ def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
     def keep(subset, order):
         orders.append((t.stage, t.epoch, order))
         return np.ones((1, 2)), [1]
+
     t._train_each = keep
     run(t, n_epochs=1, anneal_epochs=2)
     assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
@@ -172,7 +178,7 @@ def test_the_seed_decides_everything(data):
 
 @pytest.mark.parametrize('stop_after', range(1, 10))
 def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_last_bit(data, stop_after):
-    options = {'optimiser': optimisers.momentum, 'learning_rate': .05}
+    options = {'optimiser': optimisers.momentum, 'learning_rate': 0.05}
     whole = run(trainer(data, **options))
     stopped = run(trainer(data, **options), stop_after=stop_after)
     again = trainer(data, **options)

@@ -14,11 +14,28 @@
 
 A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
 """
+
 from utils.backend import convolution, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
 from utils.backend.loop import StepsPerExecution
 from utils.backend.platform import device_name, platform, release, to_device
 from utils.backend.precision import PRECISIONS
 
-__all__ = ['MODE', 'PRECISIONS', 'StepsPerExecution', 'convolution', 'device_name', 'function', 'mode', 'platform',
-           'pooling', 'products', 'random', 'reduction', 'release', 'rewrites', 'to_device', 'winograd']
+__all__ = [
+    'MODE',
+    'PRECISIONS',
+    'StepsPerExecution',
+    'convolution',
+    'device_name',
+    'function',
+    'mode',
+    'platform',
+    'pooling',
+    'products',
+    'random',
+    'reduction',
+    'release',
+    'rewrites',
+    'to_device',
+    'winograd',
+]

@@ -6,6 +6,7 @@
 `Linker`            PyTensor's JAX linker with XLA's options and updates in place
 ==================  ===========================================================================
 """
+
 import os
 from functools import lru_cache
 
@@ -31,18 +32,20 @@ def compiler_options():
     """
     if platform() != 'cpu':
         return {}
-    options = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT',
-               'xla_disable_hlo_passes': 'cse_barrier_expander'}
+    options = {
+        'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT',
+        'xla_disable_hlo_passes': 'cse_barrier_expander',
+    }
     try:
-        jax.jit(lambda x: x + 1, compiler_options=options)(0.)
-    except Exception:       # jaxlib's error for an unknown option has no class of its own
+        jax.jit(lambda x: x + 1, compiler_options=options)(0.0)
+    except Exception:  # jaxlib's error for an unknown option has no class of its own
         return {}
     return options
 
 
 def _after_compiling(event, seconds, **kwargs):
     if event.endswith('backend_compile_duration'):
-        process.give_back()         # LLVM needs more memory than a training step does
+        process.give_back()  # LLVM needs more memory than a training step does
 
 
 jax.monitoring.register_event_duration_secs_listener(_after_compiling)
@@ -73,6 +76,7 @@ class Linker(JAXLinker):
         def in_precision(*args):
             with computing_in(self.precision):
                 return fn(*args)
+
         in_precision.__name__ = 'step'
         if self.scalar_shape_inputs:
             return super().jit_compile(in_precision)
@@ -80,7 +84,8 @@ class Linker(JAXLinker):
 
 
 MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.TAG])).excluding(
-    *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(',')))
+    *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(','))
+)
 
 
 def mode(precision='float32'):
@@ -93,7 +98,7 @@ def mode(precision='float32'):
         three with sums in float32. Everything between them is float32.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(map(repr, PRECISIONS))}, got {precision!r}")
+        raise ValueError(f'precision must be one of {", ".join(map(repr, PRECISIONS))}, got {precision!r}')
     if precision == 'float32':
         return MODE
     # The transforms would be rounded too, and they enlarge what is lost.

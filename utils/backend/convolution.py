@@ -1,4 +1,5 @@
 """Translation of `utils.ops.convolution`."""
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -18,8 +19,7 @@ def correlate(x, W, pad):
 
 def direct_is_faster(channels, size):
     """Whether a convolution is better written out: XLA's own is slow where it has little to sum over."""
-    return (channels <= 3 and size[0] * size[1] <= 25 and platform() == 'cpu'
-            and precision() != 'bf16')
+    return channels <= 3 and size[0] * size[1] <= 25 and platform() == 'cpu' and precision() != 'bf16'
 
 
 def patches(x, pad, size):
@@ -27,7 +27,7 @@ def patches(x, pad, size):
     (ph, pw), (kh, kw) = pad, size
     height, width = x.shape[1] + 2 * ph - kh + 1, x.shape[2] + 2 * pw - kw + 1
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (ph, ph, 0), (pw, pw, 0), (0, 0, 0)))
-    return [x[:, a:a + height, b:b + width] for a in range(kh) for b in range(kw)]
+    return [x[:, a : a + height, b : b + width] for a in range(kh) for b in range(kw)]
 
 
 @jax_funcify.register(ops.Conv2d)
@@ -38,8 +38,12 @@ def _(op, **kwargs):
             return correlate(*operands(x, W), op.pad).astype(jnp.result_type(x, W))
         # One multiplication and addition per pixel of the filter, fused with what follows.
         filters = W.reshape(kh * kw, channels, n_out)
-        return sum(view[..., c:c + 1] * filters[k, c] for k, view in enumerate(patches(x, op.pad, (kh, kw)))
-                   for c in range(channels))
+        return sum(
+            view[..., c : c + 1] * filters[k, c]
+            for k, view in enumerate(patches(x, op.pad, (kh, kw)))
+            for c in range(channels)
+        )
+
     return conv
 
 
@@ -54,4 +58,5 @@ def _(op, **kwargs):
         # (pixels of the filter, all places) @ (all places, filters)
         views = jnp.stack([view[..., c] for view in patches(x, op.pad, op.size) for c in range(channels)])
         return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
+
     return filter_grad

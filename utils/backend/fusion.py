@@ -1,4 +1,5 @@
 """What XLA may fuse."""
+
 from jax import lax
 
 from utils.backend.platform import platform

@@ -1,4 +1,5 @@
 """Many steps of a compiled function in one call of the device."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +24,7 @@ class StepsPerExecution:
 
     def __init__(self, function, most):
         fgraph = function.maker.fgraph
-        step, changed = function.vm.jit_fn.__wrapped__, fgraph.update_mapping      # {output: shared input}
+        step, changed = function.vm.jit_fn.__wrapped__, fgraph.update_mapping  # {output: shared input}
         self.most, self.storage = most, function.vm.inputs
         self.n_given = sum(not i.shared for i in function.maker.inputs)
         self.changed = list(changed.values())

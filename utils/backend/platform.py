@@ -7,6 +7,7 @@
                     the array of a shared variable, put on the device and let go
 ==================  ===========================================================================
 """
+
 import os
 
 import jax

@@ -1,4 +1,5 @@
 """Translation of `utils.ops.pooling`."""
+
 import jax.numpy as jnp
 from jax import lax
 from pytensor.link.jax.dispatch import jax_funcify
@@ -12,8 +13,9 @@ MOST_SLICES = 64
 
 def _fit(op, x, fill):
     """Cut or pad a batch at its end so that the windows tile it exactly."""
-    return lax.pad(x, jnp.asarray(fill, x.dtype),
-                   ((0, 0, 0), *((0, p, 0) for p in op.padding(*x.shape[1:3])), (0, 0, 0)))
+    return lax.pad(
+        x, jnp.asarray(fill, x.dtype), ((0, 0, 0), *((0, p, 0) for p in op.padding(*x.shape[1:3])), (0, 0, 0))
+    )
 
 
 def _tiles(op):
@@ -28,8 +30,7 @@ def _pixels(op, x):
         z = x.reshape(n, height // kh, kh, width // kw, kw, c)
         return [z[:, :, a, :, b] for a in range(kh) for b in range(kw)]
     oh, ow = (height - kh) // sh + 1, (width - kw) // sw + 1
-    return [x[:, a:a + sh * (oh - 1) + 1:sh, b:b + sw * (ow - 1) + 1:sw]
-            for a in range(kh) for b in range(kw)]
+    return [x[:, a : a + sh * (oh - 1) + 1 : sh, b : b + sw * (ow - 1) + 1 : sw] for a in range(kh) for b in range(kw)]
 
 
 def _overlay(op, parts, image):
@@ -42,9 +43,10 @@ def _overlay(op, parts, image):
     else:
         height, width = (oh - 1) * sh + kh, (ow - 1) * sw + kw
         zero = jnp.zeros((), parts[0].dtype)
-        full = sum(lax.pad(p, zero, ((0, 0, 0), (a, kh - 1 - a, sh - 1), (b, kw - 1 - b, sw - 1),
-                                     (0, 0, 0)))
-                   for p, (a, b) in zip(parts, ((a, b) for a in range(kh) for b in range(kw))))
+        full = sum(
+            lax.pad(p, zero, ((0, 0, 0), (a, kh - 1 - a, sh - 1), (b, kw - 1 - b, sw - 1), (0, 0, 0)))
+            for p, (a, b) in zip(parts, ((a, b) for a in range(kh) for b in range(kw)))
+        )
         assert full.shape[1:3] == (height, width)
     ends = [length - have for length, have in zip(image, full.shape[1:3])]
     return lax.pad(full, jnp.zeros((), full.dtype), ((0, 0, 0), *((0, e, 0) for e in ends), (0, 0, 0)))
@@ -63,6 +65,7 @@ def _(op, **kwargs):
     def max_pool_wide(x):
         windows = jnp.stack(_pixels(op, _fit(op, x, -jnp.inf)), axis=-1)
         return windows.max(axis=-1), windows.argmax(axis=-1).astype(op.index_dtype)
+
     return max_pool if op.window[0] * op.window[1] <= MOST_SLICES else max_pool_wide
 
 
@@ -81,14 +84,15 @@ def _(op, **kwargs):
         full = spread.reshape(n, oh * kh, ow * kw, c)
         ends = [length - have for length, have in zip(op.image, full.shape[1:3])]
         return lax.pad(full, jnp.zeros((), g.dtype), ((0, 0, 0), *((0, e, 0) for e in ends), (0, 0, 0)))
+
     return unpool
 
 
 @jax_funcify.register(ops.PickPixel)
 def _(op, **kwargs):
     def pick(x, index):
-        return sum(jnp.where(index == k, pixel, 0)
-                   for k, pixel in enumerate(_pixels(op, _fit(op, x, 0))))
+        return sum(jnp.where(index == k, pixel, 0) for k, pixel in enumerate(_pixels(op, _fit(op, x, 0))))
+
     return pick
 
 
@@ -97,6 +101,7 @@ def _(op, **kwargs):
     def avg_pool(x):
         count = jnp.asarray(op.counts(*x.shape[1:3]), x.dtype)
         return sum(_pixels(op, _fit(op, x, 0))) / count
+
     return avg_pool
 
 
@@ -105,4 +110,5 @@ def _(op, **kwargs):
     def avg_unpool(g):
         g = g / jnp.asarray(op.counts(*op.image), g.dtype)
         return _overlay(op, [g] * (op.window[0] * op.window[1]), op.image)
+
     return avg_unpool

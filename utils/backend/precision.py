@@ -1,4 +1,5 @@
 """Precision of the operands of convolutions and matrix products."""
+
 from contextlib import contextmanager
 from contextvars import ContextVar
 

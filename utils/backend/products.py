@@ -1,4 +1,5 @@
 """Matrix products, and constants."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,8 @@ def _(data, dtype=None, **kwargs):
 def _(op, **kwargs):
     def dot(x, y):
         if x.ndim == y.ndim == 2 and len(x) == 1 and platform() == 'cpu' and x.dtype == y.dtype:
-            return column_sum(x.T, y)[None]        # XLA reads the matrix with one core, a column at a time
+            return column_sum(x.T, y)[None]  # XLA reads the matrix with one core, a column at a time
         a, b = operands(x, y)
         return jnp.dot(a, b, preferred_element_type=jnp.result_type(x, y))
+
     return dot

@@ -1,4 +1,5 @@
 """Translation of `utils.ops.random`."""
+
 from math import prod
 
 import jax.numpy as jnp
@@ -15,4 +16,5 @@ def _(op, **kwargs):
         index = lax.iota('uint32', prod(op.shape)).reshape(op.shape)
         # Stored: recomputed wherever its consumers are, it would cost more than they do.
         return materialised(op.values(*op.words(jnp.uint32(seed), jnp.uint32(counter), index, jnp), jnp))
+
     return draw

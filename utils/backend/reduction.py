@@ -1,4 +1,5 @@
 """Translation of `utils.ops.reduction`."""
+
 from functools import reduce
 from math import prod
 

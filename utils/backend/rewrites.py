@@ -12,6 +12,7 @@ They live in `DATABASE`, which `utils.backend.MODE` uses. Each can be turned off
 ``SYMFER_EXCLUDE=winograd_convolutions,column_sums`` in the environment for a whole process,
 ``MODE.excluding('column_sums')`` for one function.
 """
+
 from functools import reduce
 from operator import mul
 
@@ -37,9 +38,14 @@ optdb.register('symfer_rewrites', DATABASE, TAG, position=45)
 
 def _register(*tracks):
     def decorate(function):
-        DATABASE.register(function.__name__, dfs_rewriter(node_rewriter(list(tracks))(function)), TAG,
-                          position=len(DATABASE.__position__))
+        DATABASE.register(
+            function.__name__,
+            dfs_rewriter(node_rewriter(list(tracks))(function)),
+            TAG,
+            position=len(DATABASE.__position__),
+        )
         return function
+
     return decorate
 
 
@@ -57,9 +63,15 @@ def tile_of(height, width):
 
 def _suits_winograd(images, n_in, n_out, size, pad, least_pixels):
     shape = images.type.shape
-    return (platform() == 'cpu' and None not in (*shape, n_in, n_out) and tuple(size) == (3, 3)
-            and tuple(pad) == (1, 1) and min(n_in, n_out) >= LEAST_CHANNELS and min(shape[1:3]) >= LEAST_SIDE
-            and np.prod(shape[:3]) >= least_pixels)
+    return (
+        platform() == 'cpu'
+        and None not in (*shape, n_in, n_out)
+        and tuple(size) == (3, 3)
+        and tuple(pad) == (1, 1)
+        and min(n_in, n_out) >= LEAST_CHANNELS
+        and min(shape[1:3]) >= LEAST_SIDE
+        and np.prod(shape[:3]) >= least_pixels
+    )
 
 
 def _has_gradients(fgraph, x):
@@ -113,20 +125,25 @@ def _factor_and_sum(mean):
         return None, None
     c, total = sorted(mean.owner.inputs, key=lambda v: not isinstance(v, TensorConstant))
     while total.owner and isinstance(total.owner.op, DimShuffle):
-        total, = total.owner.inputs
+        (total,) = total.owner.inputs
     return getattr(c, 'unique_value', None), total
 
 
 @_register(Sum)
 def centred_sums(fgraph, node):
     """``sum(x - mean(x))`` is zero; rounding errors would be summed, in a pass over all of `x`."""
-    centred, = node.inputs
+    (centred,) = node.inputs
     if not (centred.owner and centred.owner.op == pt.sub and None not in centred.type.shape):
         return None
     x, mean = centred.owner.inputs
     c, total = _factor_and_sum(mean)
-    if c is None or not (total.owner and isinstance(total.owner.op, Sum) and total.owner.inputs[0] is x
-                         and total.owner.op.axis == node.op.axis and mean.type.broadcastable != x.type.broadcastable):
+    if c is None or not (
+        total.owner
+        and isinstance(total.owner.op, Sum)
+        and total.owner.inputs[0] is x
+        and total.owner.op.axis == node.op.axis
+        and mean.type.broadcastable != x.type.broadcastable
+    ):
         return None
     axes = range(x.ndim) if node.op.axis is None else node.op.axis
     if not np.isclose(c * np.prod([x.type.shape[a] for a in axes]), 1, rtol=1e-6):
@@ -153,7 +170,7 @@ def _factors(v, size, alone):
 @_register(pt.mul, pt.true_div)
 def small_factors(fgraph, node):
     """Factors with fewer numbers than the product are multiplied, and divided, among themselves first."""
-    out, = node.outputs
+    (out,) = node.outputs
     size = _size(out)
     if size < LEAST_SUMMED or out.dtype != 'float32':
         return None
@@ -170,24 +187,32 @@ def small_factors(fgraph, node):
 
 # ------------------------------------------------------------------------------- column sums
 
+
 @_register(Sum)
 def column_sums(fgraph, node):
     """Sums over all axes but the last as `ops.ColumnSum`: XLA's own reduction on a CPU does not use its vectors."""
-    x, = node.inputs
+    (x,) = node.inputs
     axes = node.op.axis
-    if (platform() != 'cpu' or axes is None or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
-            or x.ndim < 2 or x.dtype != 'float32' or _size(x) < LEAST_SUMMED):
+    if (
+        platform() != 'cpu'
+        or axes is None
+        or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
+        or x.ndim < 2
+        or x.dtype != 'float32'
+        or _size(x) < LEAST_SUMMED
+    ):
         return None
     return [ops.ColumnSum()(x)]
 
 
 # ------------------------------------------------------------------------------ dropout masks
 
+
 @_register(pt.ge)
 def dropout_masks(fgraph, node):
     """``uniform >= p`` as `ops.DropoutMask`: the same truth values, without the numbers."""
     draw, p = node.inputs
-    p = getattr(p, 'unique_value', None)        # of a constant whose elements are equal
+    p = getattr(p, 'unique_value', None)  # of a constant whose elements are equal
     if p is None or not (draw.owner and type(draw.owner.op) is ops.Uniform):
         return None
     return [ops.DropoutMask(draw.owner.op.shape, draw.owner.op.stream, p)(*draw.owner.inputs)]

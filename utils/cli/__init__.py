@@ -14,6 +14,7 @@ Nothing here imports PyTensor or JAX before a command does its work, so that hel
 `shells`         ``symfer completion``: scripts for shells
 ===============  ==========================================================================
 """
+
 from utils.cli.program import main
 
 __all__ = ['main']

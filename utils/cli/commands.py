@@ -3,6 +3,7 @@
 A parameter's annotation is the kind of its values; ``**options`` are arguments of `launch.test`, those that the
 annotation names. A function is given only what the user gave. What does the work is imported here, when it is needed.
 """
+
 from utils.cli.registry import command
 from utils.cli.sample import with_sample
 from utils.experiment import schema
@@ -10,8 +11,22 @@ from utils.experiment.kinds import Choice, Flag, Location, Number, Own, Several,
 
 EVERY = tuple(name for name in schema.ARGUMENTS if name != 'on_epoch')
 IN_A_STUDY = tuple(name for name in EVERY if name != 'resume')
-ON_RESUMING = ('dataset', 'trainShared', 'n_epochs', 'anneal_epochs', 'patience', 'special_test', 'savename',
-               'save_every', 'accept_changed_network', 'name', 'show_test', 'report', 'track', 'verbose')
+ON_RESUMING = (
+    'dataset',
+    'trainShared',
+    'n_epochs',
+    'anneal_epochs',
+    'patience',
+    'special_test',
+    'savename',
+    'save_every',
+    'accept_changed_network',
+    'name',
+    'show_test',
+    'report',
+    'track',
+    'verbose',
+)
 MODEL, SET, RUN = (Location(metavar) for metavar in ('MODEL', 'SET', 'RUN'))
 FOLDER, FILE, NETWORK = Location('FOLDER'), Location('FILE'), Own('a network', 'Class')
 VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
@@ -19,10 +34,12 @@ VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
 
 # ---------------------------------------------------------------------------------------- one run
 
+
 @command('train')
 def train(**options: EVERY):
     """Run one experiment: train, retrain, anneal, test, save, plot."""
     import launch
+
     launch.test(**with_sample(launch.configured(options)))
 
 
@@ -36,12 +53,21 @@ def resume(model: MODEL, **options: ON_RESUMING):
         A model file.
     """
     import launch
+
     launch.test(resume=model, **launch.configured(options))
 
 
 @command('evaluate')
-def evaluate(model: MODEL, dataset: SET, *, network: NETWORK = None, folder: FOLDER = None,
-             batch_size: Whole(1) = 100, special_test: Flag() = True, report: Flag() = True):
+def evaluate(
+    model: MODEL,
+    dataset: SET,
+    *,
+    network: NETWORK = None,
+    folder: FOLDER = None,
+    batch_size: Whole(1) = 100,
+    special_test: Flag() = True,
+    report: Flag() = True,
+):
     """Test a saved model on the test images of any set.
 
     Parameters
@@ -62,15 +88,24 @@ def evaluate(model: MODEL, dataset: SET, *, network: NETWORK = None, folder: FOL
         Draw the figures and write the HTML report.
     """
     import launch
-    launch.evaluate(model, dataset, network=network, folder=folder, batch_size=batch_size, special_test=special_test,
-                    report=report)
+
+    launch.evaluate(
+        model, dataset, network=network, folder=folder, batch_size=batch_size, special_test=special_test, report=report
+    )
 
 
 # ------------------------------------------------------------------------------------- many runs
 
+
 @command('sweep')
-def sweep(values: Several(VALUES, 'values of arguments') = (), *, seeds: Several(Whole(), 'seeds') = (),
-          workers: Text('N|ray|ray:N') = 1, address: Text('ADDRESS') = None, **options: IN_A_STUDY):
+def sweep(
+    values: Several(VALUES, 'values of arguments') = (),
+    *,
+    seeds: Several(Whole(), 'seeds') = (),
+    workers: Text('N|ray|ray:N') = 1,
+    address: Text('ADDRESS') = None,
+    **options: IN_A_STUDY,
+):
     """Run every combination of values of arguments with every seed.
 
     Parameters
@@ -86,6 +121,7 @@ def sweep(values: Several(VALUES, 'values of arguments') = (), *, seeds: Several
     """
     import launch
     from utils.studies.grid import parse_grid
+
     grid, options = parse_grid(values), launch.configured(options)
     seed = options.pop('seed', 0)
     seeds = seeds or [seed]
@@ -105,13 +141,20 @@ def search(ranges: Several(RANGE, 'ranges'), *, trials: Whole(1) = 20, **options
     """
     import launch
     from utils.studies.search import parse_space
+
     space = parse_space(ranges)
     launch.search(space, trials, **with_sample(launch.configured(options), space))
 
 
 @command('lr-find')
-def lr_find(*, lowest: Number(above=0) = 1e-4, highest: Number(above=0) = 10., steps: Whole(6) = 100,
-            figure: FILE = 'rates.png', **options: IN_A_STUDY):
+def lr_find(
+    *,
+    lowest: Number(above=0) = 1e-4,
+    highest: Number(above=0) = 10.0,
+    steps: Whole(6) = 100,
+    figure: FILE = 'rates.png',
+    **options: IN_A_STUDY,
+):
     """Find a learning rate: where the cost falls fastest as it grows.
 
     Parameters
@@ -124,8 +167,10 @@ def lr_find(*, lowest: Number(above=0) = 1e-4, highest: Number(above=0) = 10., s
         Where to draw it.
     """
     import launch
-    launch.rate_range(lowest=lowest, highest=highest, steps=steps, figure=figure,
-                      **with_sample(launch.configured(options)))
+
+    launch.rate_range(
+        lowest=lowest, highest=highest, steps=steps, figure=figure, **with_sample(launch.configured(options))
+    )
 
 
 @command('compare')
@@ -141,12 +186,18 @@ def compare(runs: Several(RUN, 'runs'), *, folder: FOLDER = None):
     """
     from utils.record.reading import beside
     from utils.studies.comparison import compare
+
     compare(runs, folder or beside(runs[0], 'comparison'))
 
 
 @command('ensemble')
-def ensemble(runs: Several(RUN, 'runs'), *, average: Choice('probabilities', 'linear') = 'probabilities',
-             all: Flag() = False, folder: FOLDER = None):
+def ensemble(
+    runs: Several(RUN, 'runs'),
+    *,
+    average: Choice('probabilities', 'linear') = 'probabilities',
+    all: Flag() = False,
+    folder: FOLDER = None,
+):
     """Combine finished runs and evaluate what comes out.
 
     Parameters
@@ -162,4 +213,5 @@ def ensemble(runs: Several(RUN, 'runs'), *, average: Choice('probabilities', 'li
     """
     from utils.record.reading import beside
     from utils.studies.ensembles import ensemble
+
     ensemble(runs, average, not all, folder or beside(runs[0], 'ensemble'))

@@ -1,4 +1,5 @@
 """The sub-commands of ``symfer data``, as those of commands.py."""
+
 from utils.cli.registry import command
 from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several, Text, Whole, is_number
 
@@ -7,6 +8,7 @@ SET, SOURCE, FOLDER, FILE = (Location(metavar) for metavar in ('SET', 'SOURCE', 
 
 class Size(Kind):
     """Height and width of images, each from 1 to 4096."""
+
     wanted, metavar = 'HEIGHTxWIDTH, each from 1 to 4096', 'HxW'
 
     def fits(self, value):
@@ -19,6 +21,7 @@ class Size(Kind):
 
 class Part(Kind):
     """A number of images, or a fraction of them."""
+
     wanted, metavar = 'a number of images, or a fraction between 0 and 1', 'N|FRACTION'
 
     def fits(self, value):
@@ -29,11 +32,22 @@ class Part(Kind):
 
 
 @command('data')
-def data(source: SOURCE, *, sets: Several(Choice(1, 2, 3, 4), 'sets') = (2,), out: FOLDER = 'datasets',
-         prefix: Text() = '', validation: Part() = None, stratify: Flag() = False,
-         no_twins: Flag() = False, test: Part() = None, size: Size() = None,
-         classes: Several(Text('NAME'), 'names') = None, votes: FILE = None, seed: Whole() = 0,
-         skip_bad: Flag() = False):
+def data(
+    source: SOURCE,
+    *,
+    sets: Several(Choice(1, 2, 3, 4), 'sets') = (2,),
+    out: FOLDER = 'datasets',
+    prefix: Text() = '',
+    validation: Part() = None,
+    stratify: Flag() = False,
+    no_twins: Flag() = False,
+    test: Part() = None,
+    size: Size() = None,
+    classes: Several(Text('NAME'), 'names') = None,
+    votes: FILE = None,
+    seed: Whole() = 0,
+    skip_bad: Flag() = False,
+):
     """Make data sets; data audit, data show, data check look at them.
 
     Parameters
@@ -68,11 +82,12 @@ def data(source: SOURCE, *, sets: Several(Choice(1, 2, 3, 4), 'sets') = (2,), ou
     """
     arguments = dict(locals())
     from loaders.building import build
+
     build(**arguments)
 
 
 @command('data audit')
-def data_audit(set: SET, *, near: Number(least=0) = .9, exact: Flag() = False, list: FILE = None):
+def data_audit(set: SET, *, near: Number(least=0) = 0.9, exact: Flag() = False, list: FILE = None):
     """Find exact and near twins, contradicting labels and constant images.
 
     Parameters
@@ -87,6 +102,7 @@ def data_audit(set: SET, *, near: Number(least=0) = .9, exact: Flag() = False, l
         Write all findings as a CSV table.
     """
     from loaders.__main__ import run
+
     run(['audit', set, '--near', str(near), *(['--exact'] if exact else []), *(['--list', list] if list else [])])
 
 
@@ -109,6 +125,7 @@ def data_show(set: SET, *, out: FOLDER = '.', per_class: Whole() = 100, image: W
     """
     from loaders.dataset import load
     from loaders.show import show
+
     with load(set) as opened:
         print(*show(opened, out, per_class=per_class, image=image, seed=seed), sep='\n')
 
@@ -123,4 +140,5 @@ def data_check(sets: Several(SET, 'data sets')):
         HDF5 sets.
     """
     from loaders.__main__ import run
+
     run(['check', *sets])

@@ -2,6 +2,7 @@
 
 What a parser gives back holds the options that were given and no others; defaults are the functions' own.
 """
+
 import argparse
 import ast
 import json
@@ -42,8 +43,15 @@ class Parser(argparse.ArgumentParser):
     """Knows ``--n_epochs`` as ``--n-epochs`` too, no abbreviations; a wrong word is a ValueError of one line."""
 
     def __init__(self, prog, description, **kwargs):
-        super().__init__(prog, f'{prog} [OPTIONS]', description, allow_abbrev=False, argument_default=argparse.SUPPRESS,
-                         formatter_class=Formatter, **kwargs)
+        super().__init__(
+            prog,
+            f'{prog} [OPTIONS]',
+            description,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+            formatter_class=Formatter,
+            **kwargs,
+        )
 
     def parse_known_args(self, args=None, namespace=None):
         forms = {option.replace('-', '_'): option for option in self._option_string_actions}
@@ -57,12 +65,15 @@ class Parser(argparse.ArgumentParser):
         word, _, rest = message.partition(': ')
         if word == 'unrecognized arguments':
             first = rest.split()[0]
-            message = (f'{self.prog} has no option {first}' + did_you_mean(first, self._option_string_actions)
-                       if first.startswith('-') else f'{self.prog} takes no {first!r} there')
+            message = (
+                f'{self.prog} has no option {first}' + did_you_mean(first, self._option_string_actions)
+                if first.startswith('-')
+                else f'{self.prog} takes no {first!r} there'
+            )
         elif word == 'the following arguments are required':
             message = f'{self.prog} needs {rest}'
         elif word.startswith('argument '):
-            message = f"{word.removeprefix('argument ')} {rest}"
+            message = f'{word.removeprefix("argument ")} {rest}'
         raise ValueError(f'{message} ({self.prog} --help tells of all)')
 
 
@@ -136,4 +147,5 @@ def _typed(kind):
         except ValueError as error:
             wanted, why = kind.wanted, f': {error}' if kind.metavar == Table.metavar else ''
         raise argparse.ArgumentTypeError(f'must be {wanted}, got {word!r}{why}' + did_you_mean(word, kind.choices))
+
     return typed

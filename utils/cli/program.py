@@ -1,4 +1,5 @@
 """From the words of a command line to a command; errors in one line."""
+
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ def main(words=None):
     """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if words is None else words)
     if sys.stdout is not None and hasattr(sys.stdout, 'reconfigure'):
-        sys.stdout.reconfigure(errors='backslashreplace')       # an encoding without our letters stops nothing
+        sys.stdout.reconfigure(errors='backslashreplace')  # an encoding without our letters stops nothing
     try:
         _check_encoding(words)
         if words[:1] == ['help']:
@@ -35,6 +36,7 @@ def main(words=None):
             print(top_help())
         elif words == ['--version']:
             from utils import __version__
+
             print('symfer', __version__)
         else:
             name, rest = found(words)
@@ -43,15 +45,15 @@ def main(words=None):
                 _import_launch()
             COMMANDS[name](**arguments)
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
-        print(f"error: {visible(error)}", file=sys.stderr)
+        print(f'error: {visible(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-LIGHT = ('completion', 'data', 'data audit', 'data show', 'data check')       # commands without the launcher
-FORMER = {'rates': 'lr-find'}       # commands of the last release
+LIGHT = ('completion', 'data', 'data audit', 'data show', 'data check')  # commands without the launcher
+FORMER = {'rates': 'lr-find'}  # commands of the last release
 FORMER_OPTIONS = {'--sweep': 'sweep', '--seeds': 'sweep', '--search': 'search'}
 
 
@@ -77,8 +79,10 @@ def _check_encoding(words):
     """Raise ValueError for words that the locale's encoding cannot tell."""
     strange = [word for word in words if any('\ud800' <= c <= '\udfff' for c in word)]
     if strange:
-        raise ValueError(f'the encoding of the locale, {sys.getfilesystemencoding()}, has no letters for '
-                         f'{strange[0]!r}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1 in the environment')
+        raise ValueError(
+            f'the encoding of the locale, {sys.getfilesystemencoding()}, has no letters for '
+            f'{strange[0]!r}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1 in the environment'
+        )
 
 
 def _import_launch():
@@ -103,5 +107,8 @@ def _renamed(former, name):
 
 
 def top_help():
-    return USAGE.format(commands='\n'.join(f'  {name:10} {describe(function).summary}'
-                                           for name, function in COMMANDS.items() if ' ' not in name))
+    return USAGE.format(
+        commands='\n'.join(
+            f'  {name:10} {describe(function).summary}' for name, function in COMMANDS.items() if ' ' not in name
+        )
+    )

@@ -1,9 +1,17 @@
 """The main job: a short run on drawn faces, where no data set is named."""
+
 from utils.files.terminal import write_line
 
 # What `python launch.py` takes when it is given no data set: a short run on the sample faces.
-SAMPLE_RUN = {'network_args': {'width': .25}, 'p_dropConv': [0., .1, .1, .2], 'n_hidden': [256], 'batch_size': 50,
-              'n_epochs': 10, 'anneal_epochs': 3, 'statistics_images': 1000}
+SAMPLE_RUN = {
+    'network_args': {'width': 0.25},
+    'p_dropConv': [0.0, 0.1, 0.1, 0.2],
+    'n_hidden': [256],
+    'batch_size': 50,
+    'n_epochs': 10,
+    'anneal_epochs': 3,
+    'statistics_images': 1000,
+}
 
 
 def with_sample(options, chosen=()):
@@ -18,9 +26,11 @@ def with_sample(options, chosen=()):
     if {'dataset', 'resume'} & set(options):
         return options
     sample = dict(SAMPLE_RUN)
-    if 'network' in options or 'network' in chosen:        # these two are about network A
+    if 'network' in options or 'network' in chosen:  # these two are about network A
         del sample['network_args'], sample['p_dropConv']
-    write_line('A short run on drawn faces, with '
-               + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
-               + '. For a whole experiment name a data set: --dataset.')
+    write_line(
+        'A short run on drawn faces, with '
+        + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
+        + '. For a whole experiment name a data set: --dataset.'
+    )
     return {**sample, **options}

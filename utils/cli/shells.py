@@ -1,4 +1,5 @@
 """``symfer completion bash``: a script by which a shell completes commands, options and their choices."""
+
 from utils.cli.registry import COMMANDS, command
 from utils.experiment.kinds import Choice
 
@@ -30,16 +31,25 @@ def completion(shell: Choice('bash', 'zsh')):
         For which.
     """
     from utils.cli.parser import parser_of
+
     options, choices = {}, {}
     for name in COMMANDS:
         actions = parser_of(name)._actions
         seconds = [second for first, _, second in (one.partition(' ') for one in COMMANDS) if first == name and second]
         options[name] = ' '.join([*seconds, *(option for action in actions for option in action.option_strings)])
-        choices |= {option: ' '.join(action.completions) for action in actions for option in action.option_strings
-                    if getattr(action, 'completions', ())}
+        choices |= {
+            option: ' '.join(action.completions)
+            for action in actions
+            for option in action.option_strings
+            if getattr(action, 'completions', ())
+        }
     firsts = [name for name in COMMANDS if ' ' not in name]
-    print(SCRIPT.format(
-        before='autoload -U +X bashcompinit && bashcompinit\n' if shell == 'zsh' else '', commands=' '.join(firsts),
-        pairs='|'.join(f"'{name}'" for name in COMMANDS if ' ' in name),
-        choices='\n'.join(f'    {option}) words="{words}";;' for option, words in choices.items()),
-        options='\n'.join(f'      "{name}") words="{words}";;' for name, words in options.items())))
+    print(
+        SCRIPT.format(
+            before='autoload -U +X bashcompinit && bashcompinit\n' if shell == 'zsh' else '',
+            commands=' '.join(firsts),
+            pairs='|'.join(f"'{name}'" for name in COMMANDS if ' ' in name),
+            choices='\n'.join(f'    {option}) words="{words}";;' for option, words in choices.items()),
+            options='\n'.join(f'      "{name}") words="{words}";;' for name, words in options.items()),
+        )
+    )

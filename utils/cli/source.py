@@ -3,6 +3,7 @@
 So the command line need not import PyTensor and JAX to tell what there is, and its help is there under ``python -OO``,
 which throws docstrings away.
 """
+
 import ast
 import re
 from collections import namedtuple
@@ -20,8 +21,10 @@ def described(source, name):
     node = ast.parse(found[0]).body[0]
     doc = ast.get_docstring(node) or ''
     texts = help_texts(doc)
-    return Described(doc.partition('\n')[0], {key: Parameter(shown, texts.get(key, ''), *about)
-                                              for key, shown, *about in _signature(node.args)})
+    return Described(
+        doc.partition('\n')[0],
+        {key: Parameter(shown, texts.get(key, ''), *about) for key, shown, *about in _signature(node.args)},
+    )
 
 
 def _signature(arguments):
@@ -53,6 +56,8 @@ def help_texts(doc):
     """Help of each parameter out of a numpydoc docstring; several may share one, ``L1_reg, L2_reg : float``."""
     _, _, section = doc.partition('Parameters\n----------\n')
     section = re.split(r'\n\n\w+\n-+\n', section)[0]
-    return {key.lstrip('*'): ' '.join(text.split()).replace('`', '')
-            for names, text in re.findall(r'^(\S[^:\n]*?)(?: :[^\n]*)?\n((?: +[^\n]*\n?|\n(?= ))+)', section, re.M)
-            for key in names.split(', ')}
+    return {
+        key.lstrip('*'): ' '.join(text.split()).replace('`', '')
+        for names, text in re.findall(r'^(\S[^:\n]*?)(?: :[^\n]*)?\n((?: +[^\n]*\n?|\n(?= ))+)', section, re.M)
+        for key in names.split(', ')
+    }

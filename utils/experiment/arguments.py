@@ -9,6 +9,7 @@
 `did_you_mean`            the name that was meant
 ========================  =====================================================================
 """
+
 import functools
 import importlib.util
 import inspect
@@ -26,7 +27,7 @@ from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
 
 FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
-NETWORK_OPTIONS = names(part='network')        # None stands for the default of the network's class
+NETWORK_OPTIONS = names(part='network')  # None stands for the default of the network's class
 
 
 def explicit(function):
@@ -38,8 +39,9 @@ def explicit(function):
     def wrapper(*args, **kwargs):
         for name in kwargs:
             if name not in public.parameters:
-                raise TypeError(f'{function.__name__}() has no argument {name!r}'
-                                + did_you_mean(name, public.parameters))
+                raise TypeError(
+                    f'{function.__name__}() has no argument {name!r}' + did_you_mean(name, public.parameters)
+                )
         return function(*args, **kwargs, given=frozenset(public.bind(*args, **kwargs).arguments))
 
     wrapper.__signature__ = public
@@ -71,11 +73,14 @@ def validate_arguments(options, networks):
 def _check_together(options):
     """Raise ValueError for arguments that do not go with one another."""
     if options['optimiser'] is not optimisers.sgd and (options['momentum'] or options['nesterov']):
-        raise ValueError(f"momentum and nesterov are of optimiser 'sgd', got {class_name(options['optimiser'])!r}: "
-                         'leave them out')
+        raise ValueError(
+            f"momentum and nesterov are of optimiser 'sgd', got {class_name(options['optimiser'])!r}: leave them out"
+        )
     if options['nesterov'] and not options['momentum']:
-        raise ValueError(f"nesterov=True is a form of the momentum, got momentum={options['momentum']!r}: give a "
-                         'momentum, for example 0.9, or leave nesterov out')
+        raise ValueError(
+            f'nesterov=True is a form of the momentum, got momentum={options["momentum"]!r}: give a '
+            'momentum, for example 0.9, or leave nesterov out'
+        )
     if options['schedule'] is schedules.plateau and not options['val']:
         raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
     if options['patience'] and not options['val']:
@@ -103,14 +108,21 @@ def _activation(value):
     wanted = ', '.join(f'rna.{name}()' for name in rna.ACTIVATIONS) + ' or a function of one expression'
     if isinstance(value, str):
         if value not in rna.ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(rna.ACTIVATIONS)}, got {shortened(value)}"
-                             + did_you_mean(value, rna.ACTIVATIONS))
+            raise ValueError(
+                f'activation must be one of {", ".join(rna.ACTIVATIONS)}, got {shortened(value)}'
+                + did_you_mean(value, rna.ACTIVATIONS)
+            )
         return rna.ACTIVATIONS[value]()
     if any(value is make for make in rna.ACTIVATIONS.values()):
-        raise ValueError(f'activation must be {wanted}, got rna.{value.__name__} without its brackets: write '
-                         f'rna.{value.__name__}()')
-    demand(callable(value) and not isinstance(value, type) and _takes(value, None, unknown=True), 'activation', wanted,
-            value)
+        raise ValueError(
+            f'activation must be {wanted}, got rna.{value.__name__} without its brackets: write rna.{value.__name__}()'
+        )
+    demand(
+        callable(value) and not isinstance(value, type) and _takes(value, None, unknown=True),
+        'activation',
+        wanted,
+        value,
+    )
     return value
 
 
@@ -133,11 +145,14 @@ def _check_further(options, name):
     names = [p.name for p in further]
     unknown = [k for k in options[key] if k not in names and not any(p.kind is p.VAR_KEYWORD for p in accepted)]
     if unknown:
-        raise ValueError(f"{name} {class_name(options[name])!r} does not take {unknown[0]!r} of {key}; it takes "
-                         + (', '.join(names) or 'nothing') + did_you_mean(unknown[0], names))
+        raise ValueError(
+            f'{name} {class_name(options[name])!r} does not take {unknown[0]!r} of {key}; it takes '
+            + (', '.join(names) or 'nothing')
+            + did_you_mean(unknown[0], names)
+        )
     missing = [p.name for p in further if p.default is p.empty and p.name not in options[key]]
     if missing:
-        raise ValueError(f"{name} {class_name(options[name])!r} needs {missing[0]!r}: give it in {key}")
+        raise ValueError(f'{name} {class_name(options[name])!r} needs {missing[0]!r}: give it in {key}')
 
 
 def make_augment(settings):
@@ -149,8 +164,10 @@ def make_augment(settings):
     names = inspect.signature(Augment).parameters
     if not isinstance(settings, dict) or set(settings) - set(names):
         unknown = [name for name in settings if name not in names] if isinstance(settings, dict) else ()
-        raise ValueError(f"augment must be an Augment, True or a dict of {', '.join(names)}, got {settings!r}"
-                         + (did_you_mean(unknown[0], names) if unknown else ''))
+        raise ValueError(
+            f'augment must be an Augment, True or a dict of {", ".join(names)}, got {settings!r}'
+            + (did_you_mean(unknown[0], names) if unknown else '')
+        )
     return Augment(**settings)
 
 
@@ -161,7 +178,7 @@ def named(value, known, what, kind):
     """
     if not isinstance(value, str):
         if not callable(value):
-            raise ValueError(f"{what} must be a {kind.lower()} or one of {', '.join(known)}, got {shortened(value)}")
+            raise ValueError(f'{what} must be a {kind.lower()} or one of {", ".join(known)}, got {shortened(value)}')
         return _fit_for(what, value)
     package, _, last = value.rpartition('.')
     if last in known and (not package or f'.{package}.' in f'.{known[last].__module__}.'):
@@ -169,7 +186,7 @@ def named(value, known, what, kind):
     file, colon, cls = value.rpartition(':')
     if not colon or not Path(file).is_file():
         near = did_you_mean(last, known).replace("'", '')
-        raise ValueError(f"{what} must be one of {', '.join(known)} or script.py:{kind}, got {shortened(value)}{near}")
+        raise ValueError(f'{what} must be one of {", ".join(known)} or script.py:{kind}, got {shortened(value)}{near}')
     spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
     # Where `inspect` looks for the source of a class.
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
@@ -184,11 +201,15 @@ def _fit_for(what, value):
     if what == 'network':
         if isinstance(value, Layer):
             name = class_name(value)
-            raise ValueError(f'network must be a class, got a network that is made already, of class {name}: give '
-                             f'{name} itself, and its arguments as arguments of test() or in network_args')
+            raise ValueError(
+                f'network must be a class, got a network that is made already, of class {name}: give '
+                f'{name} itself, and its arguments as arguments of test() or in network_args'
+            )
         if not _takes(value, None, None, rng=None):
-            raise ValueError('network must be a class of which networks are made by network(im_dim, n_classes, ..., '
-                             f'rng=...), got {shortened(value)}')
+            raise ValueError(
+                'network must be a class of which networks are made by network(im_dim, n_classes, ..., '
+                f'rng=...), got {shortened(value)}'
+            )
     else:
         arguments = {'optimiser': 'gradients, parameters, rate', 'schedule': 'epoch, n_epochs, figures'}[what]
         if isinstance(value, type) or not _takes(value, None, None, None):
@@ -211,8 +232,9 @@ def as_json(options):
         try:
             out[key] = json.loads(json.dumps(value))
         except (TypeError, ValueError) as error:
-            raise ValueError(f'{key} must hold numbers, texts, booleans and lists of them ({error}), got '
-                             f'{shortened(value)}') from None
+            raise ValueError(
+                f'{key} must hold numbers, texts, booleans and lists of them ({error}), got {shortened(value)}'
+            ) from None
     return out
 
 

@@ -1,4 +1,5 @@
 """The parts of an experiment, made from its arguments: network, optimiser, schedule."""
+
 import functools
 import inspect
 import json
@@ -16,8 +17,14 @@ from utils.training.warping import Cropped
 
 # Their values where a class demands an option and the caller gives none. Older configurations hold them for every
 # network, also for one that does not take them.
-FALLBACK = {'n_hidden': [1024], 'activation': rna.relu(), 'batch_norm': True, 'p_drop': .5, 'p_dropConv': None,
-            'gaussian_std': 0.}
+FALLBACK = {
+    'n_hidden': [1024],
+    'activation': rna.relu(),
+    'batch_norm': True,
+    'p_drop': 0.5,
+    'p_dropConv': None,
+    'gaussian_std': 0.0,
+}
 
 
 def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs):
@@ -38,8 +45,9 @@ def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs
         made = network(seen, len(classes), rng=rng, **kwargs)
     else:
         path, state = saved
-        rng = BoundedGenerator(rng.bit_generator, sum(value.size for value in state['arrays'].values()),
-                    4 * len(state['arrays']) + 100)
+        rng = BoundedGenerator(
+            rng.bit_generator, sum(value.size for value in state['arrays'].values()), 4 * len(state['arrays']) + 100
+        )
         try:
             made = network(seen, len(classes), rng=rng, **kwargs)
         except ModelError:
@@ -62,8 +70,9 @@ def network_maker(options, data, state=None):
     """
     kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
     saved = (options['resume'], state) if state else None
-    return lambda rng: make_network(options['network'], data.shape, data.classes, options['augment'], rng=rng,
-                                    saved=saved, **kwargs)
+    return lambda rng: make_network(
+        options['network'], data.shape, data.classes, options['augment'], rng=rng, saved=saved, **kwargs
+    )
 
 
 def _accepted(network):
@@ -71,8 +80,10 @@ def _accepted(network):
     accepted = inspect.signature(network).parameters.values()
     named_ones = {p.name: p for p in accepted if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     first = [p.name for p in named_ones.values() if p.kind is not p.KEYWORD_ONLY][:2]
-    return ({name: p for name, p in named_ones.items() if name not in (*first, 'rng')},
-            any(p.kind is p.VAR_KEYWORD for p in accepted))
+    return (
+        {name: p for name, p in named_ones.items() if name not in (*first, 'rng')},
+        any(p.kind is p.VAR_KEYWORD for p in accepted),
+    )
 
 
 def _own_default(name, p):
@@ -108,8 +119,9 @@ def with_class_defaults(options, given=()):
                 out[key] = _own_default(key, accepted[key])
         elif not takes_all:
             if options[key] is not None and key in given:
-                raise ValueError(f'network {class_name(network)} does not take {key}; it takes '
-                                 + (', '.join(accepted) or 'nothing'))
+                raise ValueError(
+                    f'network {class_name(network)} does not take {key}; it takes ' + (', '.join(accepted) or 'nothing')
+                )
             out[key] = None
     return out
 
@@ -125,11 +137,14 @@ def without_idle(options, networks, keys=NETWORK_OPTIONS):
         return options
     try:
         accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
-    except ValueError:          # the caller gives the class itself, or `test` says what is wrong
+    except ValueError:  # the caller gives the class itself, or `test` says what is wrong
         return options
     former = FALLBACK | {'activation': FALLBACK['activation'].name}
-    idle = [key for key in NETWORK_OPTIONS if key in keys and key not in accepted and not takes_all
-            and key in options and options[key] == former[key]]
+    idle = [
+        key
+        for key in NETWORK_OPTIONS
+        if key in keys and key not in accepted and not takes_all and key in options and options[key] == former[key]
+    ]
     return {key: value for key, value in options.items() if key not in idle}
 
 
@@ -140,28 +155,41 @@ def network_arguments(options):
     """
     network, further = options['network'], options['network_args']
     accepted, takes_all = _accepted(network)
-    kwargs = {key: options[key] for key in NETWORK_OPTIONS if options[key] is not None and not (
-        key in accepted and accepted[key].default is not inspect.Parameter.empty
-        and _own_default(key, accepted[key]) == options[key])}
+    kwargs = {
+        key: options[key]
+        for key in NETWORK_OPTIONS
+        if options[key] is not None
+        and not (
+            key in accepted
+            and accepted[key].default is not inspect.Parameter.empty
+            and _own_default(key, accepted[key]) == options[key]
+        )
+    }
     for key in further:
         if key in NETWORK_OPTIONS:
             raise ValueError(f'{key} is an argument of test(): give {key}=..., not network_args')
         if key in ('im_dim', 'n_classes', 'rng') or not (takes_all or key in accepted):
             known = [k for k in accepted if k not in NETWORK_OPTIONS]
-            raise ValueError(f'network {class_name(network)} does not take network_args {shortened(key)}; it takes '
-                             + (', '.join(known) or 'nothing') + did_you_mean(key, known))
+            raise ValueError(
+                f'network {class_name(network)} does not take network_args {shortened(key)}; it takes '
+                + (', '.join(known) or 'nothing')
+                + did_you_mean(key, known)
+            )
     missing = [key for key, p in accepted.items() if p.default is p.empty and key not in kwargs and key not in further]
     if missing:
-        raise ValueError(f'network {class_name(network)} needs {missing[0]}: give it '
-                         + (f'as {missing[0]}=...' if missing[0] in NETWORK_OPTIONS else 'in network_args'))
+        raise ValueError(
+            f'network {class_name(network)} needs {missing[0]}: give it '
+            + (f'as {missing[0]}=...' if missing[0] in NETWORK_OPTIONS else 'in network_args')
+        )
     return kwargs | further
 
 
 def arguments_used(options):
     """Every argument with which the network is made, those that its class has by default among them."""
     used = {name: p.default for name, p in _accepted(options['network'])[0].items() if p.default is not p.empty}
-    return json.loads(json.dumps(used | network_arguments(options),
-                                 default=lambda value: getattr(value, 'name', None) or repr(value)))
+    return json.loads(
+        json.dumps(used | network_arguments(options), default=lambda value: getattr(value, 'name', None) or repr(value))
+    )
 
 
 def arguments_of_file(path, options):
@@ -191,5 +219,6 @@ def make_schedule(options):
 
 def training_settings(options) -> Settings:
     """What training takes of the arguments of an experiment."""
-    return Settings(optimiser=make_optimiser(options), schedule=make_schedule(options),
-                    **schema.select(options, part='trainer'))
+    return Settings(
+        optimiser=make_optimiser(options), schedule=make_schedule(options), **schema.select(options, part='trainer')
+    )

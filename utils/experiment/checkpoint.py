@@ -1,4 +1,5 @@
 """Writes the model file as training goes on, and when something ends it."""
+
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,12 +41,17 @@ class Checkpoint:
             trainer.reporter.close()
             self._save_last(trainer, error)
             raise
-        if self.written is None and not self.replaces:      # a finished one, under a new name
+        if self.written is None and not self.replaces:  # a finished one, under a new name
             self.write(trainer.last)
 
     def _save_last(self, trainer, error):
-        what = ('interrupted' if isinstance(error, KeyboardInterrupt) else 'terminated'
-                if isinstance(error, Terminated) else f'ended by {type(error).__name__}')
+        what = (
+            'interrupted'
+            if isinstance(error, KeyboardInterrupt)
+            else 'terminated'
+            if isinstance(error, Terminated)
+            else f'ended by {type(error).__name__}'
+        )
         if not trainer.history:
             self.say(f'{what} before the first epoch was over; no model was written')
             return
@@ -56,6 +62,11 @@ class Checkpoint:
             self.say(f'{what}; {failure}')
             return
         diverged = isinstance(error, FloatingPointError)
-        self.say(f'{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; '
-                 + (f"the last good epoch is in '{self.path}'" if diverged else
-                    f"go on with test(resume='{self.path}') or: python launch.py --resume {self.path}"))
+        self.say(
+            f'{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; '
+            + (
+                f"the last good epoch is in '{self.path}'"
+                if diverged
+                else f"go on with test(resume='{self.path}') or: python launch.py --resume {self.path}"
+            )
+        )

@@ -1,4 +1,5 @@
 """What a person sees of an experiment: lines and a progress bar."""
+
 import sys
 import time
 from pathlib import Path
@@ -26,8 +27,8 @@ class Console:
         self.terminal = Terminal()
         self.best, self.told, self.log, self.cost = None, [], None, ''
         self.rule = RULES['entropy']
-        self.n_epochs = None            # of the stage
-        self.check = lambda: None       # called at every minibatch
+        self.n_epochs = None  # of the stage
+        self.check = lambda: None  # called at every minibatch
 
     def write_to(self, path):
         """Write what was said, and what will be, into a file as well."""
@@ -44,7 +45,7 @@ class Console:
             self._write(text)
         if self.verbose < level:
             return
-        if self.progress:       # above the display, as it is: no markup, colours or folding
+        if self.progress:  # above the display, as it is: no markup, colours or folding
             self.progress.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
         elif not write_line(text):
             self.verbose = 0
@@ -63,7 +64,7 @@ class Console:
         try:
             with open(self.log, 'a', encoding='utf-8') as file:
                 file.write(f'{text}\n')
-        except OSError as error:        # on a full disk the model matters more
+        except OSError as error:  # on a full disk the model matters more
             print(f"the log '{self.log}' cannot be written: {error.strerror}", file=sys.stderr)
             self.log = None
 
@@ -73,9 +74,16 @@ class Console:
             return
         if self.progress is None:
             self.progress = Progress(
-                TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
-                TextColumn('{task.fields[speed]}'), TextColumn('time left'), TimeRemainingColumn(),
-                TextColumn('{task.fields[note]}'), console=self.terminal, transient=True)
+                TextColumn('{task.description}'),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn('{task.fields[speed]}'),
+                TextColumn('time left'),
+                TimeRemainingColumn(),
+                TextColumn('{task.fields[note]}'),
+                console=self.terminal,
+                transient=True,
+            )
             self.task = None
             self.progress.start()
         if self.task is None or self.stage != stage:
@@ -101,20 +109,20 @@ class Console:
         self.seen += count
         self.progress.advance(self.task, count)
         now = time.monotonic()
-        if now - self.shown > 1:        # reading a cost waits for the device
+        if now - self.shown > 1:  # reading a cost waits for the device
             self.shown, self.cost = now, f'cost {float(cost):.3f}'
             speed = (self.seen - self.before) / max(now - self.began, 1e-9)
             self.progress.update(self.task, speed=f'{speed:.0f} images/s', note=self._note())
 
     def _note(self):
-        best = self.best and f"best epoch {self.best['epoch']}: {self.best['validation_error']:.2f} %"
+        best = self.best and f'best epoch {self.best["epoch"]}: {self.best["validation_error"]:.2f} %'
         return ', '.join(filter(None, [self.cost, best]))
 
     def epoch_ends(self, row):
         self.best = self.rule.best([self.best, row] if self.best else [row])
         self.say(epoch_line(row, self.n_epochs))
         if self.on_epoch:
-            self.on_epoch(dict(row))        # which may change it, and the history stays
+            self.on_epoch(dict(row))  # which may change it, and the history stays
 
     def close(self):
         """Take the display away."""
@@ -128,15 +136,17 @@ def epoch_line(row, n_epochs):
 
     ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
     """
-    line = f"{row['stage']} epoch {row['epoch']}/{n_epochs}"
+    line = f'{row["stage"]} epoch {row["epoch"]}/{n_epochs}'
     if row['validation_error'] is not None:
-        line += f", validation error {row['validation_error']:.2f} %"
+        line += f', validation error {row["validation_error"]:.2f} %'
     else:
-        line += f", train cost {row['train_cost']:.4f}"
+        line += f', train cost {row["train_cost"]:.4f}'
     if row['test_error'] is not None:
-        line += f", test error {row['test_error']:.2f} %"
-    notes = [f"{row['images'] / row['seconds']:.0f} images/s"]
+        line += f', test error {row["test_error"]:.2f} %'
+    notes = [f'{row["images"] / row["seconds"]:.0f} images/s']
     if row['validation_error'] is not None:
-        notes.insert(0, f"cross-entropy: train {row['train_cross_entropy']:.4f}, "
-                        f"validation {row['validation_cross_entropy']:.4f}")
-    return f"{line} ({'; '.join(notes)})"
+        notes.insert(
+            0,
+            f'cross-entropy: train {row["train_cross_entropy"]:.4f}, validation {row["validation_cross_entropy"]:.4f}',
+        )
+    return f'{line} ({"; ".join(notes)})'

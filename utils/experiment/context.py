@@ -1,4 +1,5 @@
 """What lies above utils and is handed down to it: `launch.test`, the networks known by name, the data sets."""
+
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ class Context:
     sample_set : callable
         ``sample_set(say=...) -> Path``: the set of drawn faces, made if it is not there.
     """
+
     test: Callable
     networks: Mapping[str, type]
     load: Callable
@@ -42,9 +44,11 @@ class Context:
 
     def bind(self, function: Callable) -> Callable:
         """The function without its first parameter, which becomes this context."""
+
         @functools.wraps(function)
         def bound(*args, **kwargs):
             return function(self, *args, **kwargs)
+
         signature = inspect.signature(function)
         bound.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
         return bound
@@ -61,8 +65,10 @@ class Context:
             if name not in self.defaults:
                 raise ValueError(f'test() has no argument {name!r}' + did_you_mean(name, self.defaults))
         if options.get('resume') is not None:
-            raise ValueError(f"resume is for one run, got {str(options['resume'])!r}: leave it out here; a sweep or "
-                             'search goes on by itself when it is called again')
+            raise ValueError(
+                f'resume is for one run, got {str(options["resume"])!r}: leave it out here; a sweep or '
+                'search goes on by itself when it is called again'
+            )
         given = {name for name, value in options.items() if value is not None}
         options = with_class_defaults(validate_arguments({**self.defaults, **options}, self.networks), given)
         network_arguments(options)
@@ -85,8 +91,10 @@ class Context:
         data = self.load(Path(options['dataset']))
         try:
             if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
-                raise ValueError(f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
-                                 f"{options['im_dim']}")
+                raise ValueError(
+                    f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "
+                    f'{options["im_dim"]}'
+                )
             data.verify()
         except ValueError:
             data.close()

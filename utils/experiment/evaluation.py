@@ -1,4 +1,5 @@
 """A saved model on the test images of any set."""
+
 import json
 from pathlib import Path
 
@@ -20,8 +21,18 @@ from utils.training.inference import test_outputs
 from utils.training.settings import Settings
 
 
-def evaluate(context, model, dataset, *, network=None, folder=None, batch_size=100, special_test=True, report=True,
-             say=write_line):
+def evaluate(
+    context,
+    model,
+    dataset,
+    *,
+    network=None,
+    folder=None,
+    batch_size=100,
+    special_test=True,
+    report=True,
+    say=write_line,
+):
     """Test a saved model on the test images of any set.
 
     Parameters
@@ -62,31 +73,56 @@ def evaluate(context, model, dataset, *, network=None, folder=None, batch_size=1
     with context.load(dataset) as data:
         _check_fit(model, config, data)
         options = config['options']
-        f = Functions(net, data.shape, n_classes=len(data.classes), settings=Settings(
-            min(batch_size, len(data.test)), precision=options['precision'], augment=make_augment(options['augment'])))
+        f = Functions(
+            net,
+            data.shape,
+            n_classes=len(data.classes),
+            settings=Settings(
+                min(batch_size, len(data.test)),
+                precision=options['precision'],
+                augment=make_augment(options['augment']),
+            ),
+        )
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes)
         folder = _evaluation_folder(folder, model)
-        title = f"{options.get('name') or options['network']} on {data.name}"
+        title = f'{options.get("name") or options["network"]} on {data.name}'
         known = config['fingerprint'] == data.fingerprint
-        _write_evaluation(folder, title, scores, outputs, data, say, {
-            'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known})
+        _write_evaluation(
+            folder,
+            title,
+            scores,
+            outputs,
+            data,
+            say,
+            {'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known},
+        )
         if report:
             (folder / 'figures').mkdir(exist_ok=True)
             plots.draw(folder / 'figures', plots.Subject(net, data.shape, data.test, data.classes, outputs, scores))
-            reports.write_report(folder / 'report.html', title, scores, folder / 'figures', note=data_note(data),
-                                 texts={'Model': f"{model}\n{json.dumps(options, indent=1)}"})
+            reports.write_report(
+                folder / 'report.html',
+                title,
+                scores,
+                folder / 'figures',
+                note=data_note(data),
+                texts={'Model': f'{model}\n{json.dumps(options, indent=1)}'},
+            )
     return scores, folder
 
 
 def _check_fit(model, config, data):
     if list(data.shape) != list(config['im_dim']):
-        raise ValueError(f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
-                         f'of {list(data.shape)}')
+        raise ValueError(
+            f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
+            f'of {list(data.shape)}'
+        )
     if list(data.classes) != list(config['classes']):
-        raise ValueError(f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
-                         f"{', '.join(data.classes)}")
+        raise ValueError(
+            f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
+            f'{", ".join(data.classes)}'
+        )
 
 
 def _model_file(path):
@@ -118,6 +154,8 @@ def _write_evaluation(folder, title, scores, outputs, data, say, about):
     if not data.is_fer2013:
         say(data_note(data))
     elif 'private' in scores[kind]:
-        say('\nprivate half, which decided:\n'
-            + competition.ranking({title: scores[kind]['private']['error']}, 'private'))
+        say(
+            '\nprivate half, which decided:\n'
+            + competition.ranking({title: scores[kind]['private']['error']}, 'private')
+        )
     say(f"\nevaluation '{folder}'")

@@ -1,4 +1,5 @@
 """One experiment, from the arguments of `launch.test` to its `Result`."""
+
 import os
 import time
 from contextlib import ExitStack, contextmanager
@@ -7,12 +8,7 @@ from pathlib import Path
 from utils import backend
 from utils.experiment import resuming
 from utils.experiment.arguments import NETWORK_OPTIONS, as_json, class_name, validate_arguments
-from utils.experiment.building import (
-    arguments_used,
-    network_maker,
-    training_settings,
-    with_class_defaults,
-)
+from utils.experiment.building import arguments_used, network_maker, training_settings, with_class_defaults
 from utils.experiment.checkpoint import Checkpoint
 from utils.experiment.console import Console
 from utils.experiment.memory import explain_out_of_memory
@@ -75,18 +71,34 @@ class Experiment(ExitStack):
             self.console.note(f'{what}: ' + ', '.join(f'{k}={v!r}' for k, v in self.config[values].items()))
         self.signals = SignalHandler()
         self.console.check = self.signals.check
-        self.checkpoint = Checkpoint(path, self.config, self.options['save_every'], self.signals,
-                                     replaces=self.resume, say=self.console.say,
-                                     recorded=lambda trainer: self.record.epoch(trainer))
+        self.checkpoint = Checkpoint(
+            path,
+            self.config,
+            self.options['save_every'],
+            self.signals,
+            replaces=self.resume,
+            say=self.console.say,
+            recorded=lambda trainer: self.record.epoch(trainer),
+        )
         self.enter_context(locks.model_lock(path))
         self.enter_context(self._explain_out_of_memory())
-        self.trainer = self.enter_context(Trainer(
-            network, self.data, training_settings(self.options), reporter=self.console, checkpoint=self.checkpoint))
+        self.trainer = self.enter_context(
+            Trainer(
+                network, self.data, training_settings(self.options), reporter=self.console, checkpoint=self.checkpoint
+            )
+        )
         if self._state:
             self._restore(path)
         self.console.follow(self.options['rule'], self.trainer.history)
-        self.record = Record(path, self.config, self.options['network'], label(self.options, self.data), self.data,
-                             self.resume, len(self.trainer.history))
+        self.record = Record(
+            path,
+            self.config,
+            self.options['network'],
+            label(self.options, self.data),
+            self.data,
+            self.resume,
+            len(self.trainer.history),
+        )
         self.console.write_to(self.record.log)
         self.console.say(f"record goes to '{self.record.folder}'", level=2)
         if self.record.caveat:
@@ -115,15 +127,19 @@ class Experiment(ExitStack):
             raise BlockingIOError(f"'{self.resume}' was written by another run just now: resume it again")
         self.trainer.restore(self._state)
         self.trainer.check_epochs(*(self.options[key] for key in ('n_epochs', 'anneal_epochs', 'patience')))
-        resuming.check_network(Path(self.resume), self._saved, self.options['network'],
-                               self.config['bundled_network'], self.options['accept_changed_network'],
-                               self.console.say)
+        resuming.check_network(
+            Path(self.resume),
+            self._saved,
+            self.options['network'],
+            self.config['bundled_network'],
+            self.options['accept_changed_network'],
+            self.console.say,
+        )
 
     def _target(self):
         path = self.options['savename']
         if path is None:
-            path = (Path('trained_models')
-                    / f"{class_name(self.options['network'])}_{Path(self.data.path).stem}.h5")
+            path = Path('trained_models') / f'{class_name(self.options["network"])}_{Path(self.data.path).stem}.h5'
         path = models.check_target(path)
         if path.exists() and path.samefile(self.data.path):
             raise ValueError(f"savename is the data set itself, '{path}': choose another")
@@ -133,7 +149,14 @@ class Experiment(ExitStack):
         """What is saved with the parameters: every argument, and where the data come from."""
         options, data = self.options, self.data
         saved, bundled = as_json(options), self.context.bundled(options['network'])
-        return {'options': {**saved, 'savename': str(path)}, 'fingerprint': data.fingerprint,
-                'content_digest': data.content_digest, 'bundled_network': bundled, 'classes': list(data.classes),
-                'im_dim': list(data.shape), 'data': data.name, 'network_arguments': arguments_used(options),
-                'network_source': resuming.network_source(options['network'], saved, bundled)}
+        return {
+            'options': {**saved, 'savename': str(path)},
+            'fingerprint': data.fingerprint,
+            'content_digest': data.content_digest,
+            'bundled_network': bundled,
+            'classes': list(data.classes),
+            'im_dim': list(data.shape),
+            'data': data.name,
+            'network_arguments': arguments_used(options),
+            'network_source': resuming.network_source(options['network'], saved, bundled),
+        }

@@ -14,6 +14,7 @@
 
 A kind is a light object: nothing here imports PyTensor, JAX or NumPy, so that the command line answers at once.
 """
+
 import json
 import math
 import numbers
@@ -28,7 +29,7 @@ def shortened(value):
     """The text of a value for a message, which may come from a file and be of any length."""
     try:
         text = repr(value)
-    except ValueError:              # Python writes out no more than 4300 digits
+    except ValueError:  # Python writes out no more than 4300 digits
         text = f'a number of {value.bit_length()} bits'
     return text if len(text) <= 300 else f'{text[:300]}...'
 
@@ -49,7 +50,7 @@ def is_number(value):
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:           # an integer beyond all floats
+    except OverflowError:  # an integer beyond all floats
         return False
 
 
@@ -67,6 +68,7 @@ class Kind:
     count : None, '*' or int
         Words of a list on the command line; None for one word.
     """
+
     wanted, metavar, choices, count = 'a value', 'VALUE', (), None
 
     def check(self, value):
@@ -95,16 +97,28 @@ class Kind:
 
 class Number(Kind):
     """A finite number: above `above`, at least `least`, below `below`."""
+
     metavar = 'NUMBER'
 
     def __init__(self, above=None, least=None, below=None):
         self.above, self.least, self.below = above, least, below
-        self.wanted = ('a number' if above is least is None else f'a number > {above}' if above is not None
-                       else f'a number >= {least}' if below is None else f'a number in [{least}, {below})')
+        self.wanted = (
+            'a number'
+            if above is least is None
+            else f'a number > {above}'
+            if above is not None
+            else f'a number >= {least}'
+            if below is None
+            else f'a number in [{least}, {below})'
+        )
 
     def fits(self, value):
-        return (is_number(value) and (self.above is None or value > self.above)
-                and (self.least is None or value >= self.least) and (self.below is None or value < self.below))
+        return (
+            is_number(value)
+            and (self.above is None or value > self.above)
+            and (self.least is None or value >= self.least)
+            and (self.below is None or value < self.below)
+        )
 
     def read(self, word):
         return float(word)
@@ -112,6 +126,7 @@ class Number(Kind):
 
 class Whole(Kind):
     """A whole number from `least` on, below `below`; a float without a fraction will do."""
+
     metavar = 'N'
 
     def __init__(self, least=0, below=None):
@@ -136,6 +151,7 @@ class Whole(Kind):
 
 class Flag(Kind):
     """True or False; 1 and 0 will do."""
+
     wanted, metavar = 'True or False', None
 
     def fits(self, value):
@@ -162,6 +178,7 @@ class Choice(Kind):
 
 class Text(Kind):
     """A text of one line."""
+
     wanted = 'a text of one line'
 
     def __init__(self, metavar='TEXT'):
@@ -173,6 +190,7 @@ class Text(Kind):
 
 class Location(Kind):
     """A path."""
+
     wanted = 'a path'
 
     def __init__(self, metavar='PATH'):
@@ -217,7 +235,7 @@ class Several(Kind):
         try:
             return [self.kind.check(one) for one in value]
         except Unfit:
-            raise Unfit from None       # the list is told of, not its entry
+            raise Unfit from None  # the list is told of, not its entry
 
     def read(self, word):
         return self.kind.read(word)
@@ -225,6 +243,7 @@ class Several(Kind):
 
 class Table(Kind):
     """A dict by names, made of numbers, texts, booleans and lists of them."""
+
     wanted, metavar = 'a dict', 'JSON'
 
     def fits(self, value):
@@ -232,16 +251,18 @@ class Table(Kind):
 
     def read(self, word):
         """What a JSON text holds; a wrong one is quoted where it is wrong."""
+
         def table(pairs):
             keys = [key for key, _ in pairs]
             twice = [key for key in keys if keys.count(key) > 1]
             if twice:
                 raise ValueError(f'{twice[0]!r} stands twice in it')
             return dict(pairs)
+
         try:
             return json.loads(word, object_pairs_hook=table)
         except json.JSONDecodeError as error:
-            rest = word[error.pos:error.pos + 20]
+            rest = word[error.pos : error.pos + 20]
             raise ValueError(f'{error.msg} at {rest!r}' if rest else f'{error.msg} at its end') from None
         except RecursionError:
             raise ValueError('it has too many levels') from None
@@ -249,6 +270,7 @@ class Table(Kind):
 
 class Function(Kind):
     """Something that can be called; there is no word for it."""
+
     wanted = 'a function'
 
     def check(self, value):
@@ -273,10 +295,10 @@ class Own(Kind):
 
     def __init__(self, wanted, form='', choices=(), table=False):
         self.wanted, self.choices, self.table = wanted, choices, table
-        self.metavar = ('JSON' if table else f'NAME|FILE:{form.upper()}' if form else '{' + ','.join(choices) + '}')
+        self.metavar = 'JSON' if table else f'NAME|FILE:{form.upper()}' if form else '{' + ','.join(choices) + '}'
 
     def check(self, value):
-        return value        # `utils.experiment.arguments` resolves it, which knows the names
+        return value  # `utils.experiment.arguments` resolves it, which knows the names
 
     def read(self, word):
         return Table().read(word) if self.table else word

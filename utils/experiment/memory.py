@@ -1,4 +1,5 @@
 """Memory that is used up, the device's or the machine's, explained with what to do about it."""
+
 from contextlib import contextmanager
 
 WORDS = ('RESOURCE_EXHAUSTED', 'Out of memory', 'out of memory', 'failed to allocate', 'Failed to allocate')
@@ -10,8 +11,9 @@ class OutOfMemory(MemoryError):
 
 def out_of_memory(error):
     """Whether an error says that memory, the device's or the machine's, is used up."""
-    return isinstance(error, MemoryError) or (type(error).__name__ in ('JaxRuntimeError', 'XlaRuntimeError')
-                                              and any(word in str(error) for word in WORDS))
+    return isinstance(error, MemoryError) or (
+        type(error).__name__ in ('JaxRuntimeError', 'XlaRuntimeError') and any(word in str(error) for word in WORDS)
+    )
 
 
 @contextmanager
@@ -28,5 +30,6 @@ def explain_out_of_memory(device, batch_size, trainShared=None):
         first = str(error).strip().partition('\n')[0][:200] or type(error).__name__
         shared = 'trainShared=False, which leaves the training images in their file, or ' if trainShared else ''
         narrower = '' if trainShared is None else ', or a narrower network'
-        raise OutOfMemory(f'the memory of {device} is used up: pass {shared}a batch_size below {batch_size}{narrower} '
-                          f'({first})') from error
+        raise OutOfMemory(
+            f'the memory of {device} is used up: pass {shared}a batch_size below {batch_size}{narrower} ({first})'
+        ) from error

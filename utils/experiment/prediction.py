@@ -1,4 +1,5 @@
 """A saved model on images of the size that it was trained on."""
+
 import numpy as np
 
 from utils import backend
@@ -40,14 +41,18 @@ def predict(context, model, images, *, network=None, batch_size=100):
     images = np.asarray(images)
     height, width = config['im_dim']
     if images.ndim != 3 or images.shape[1:] != (height, width) or images.dtype != np.uint8 or not len(images):
-        raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} '
-                         f'{images.shape}')
+        raise ValueError(f'images must be uint8 of shape (n, {height}, {width}), got {images.dtype} {images.shape}')
     batch_size = min(batch_size, len(images))
-    f = Functions(net, (height, width), Settings(batch_size, precision=config['options']['precision']),
-                  n_classes=len(config['classes']))
+    f = Functions(
+        net,
+        (height, width),
+        Settings(batch_size, precision=config['options']['precision']),
+        n_classes=len(config['classes']),
+    )
     padded = np.resize(images, (-(-len(images) // batch_size) * batch_size, height, width))
     with explain_out_of_memory(backend.device_name(), batch_size):
-        logits = np.concatenate([np.asarray(f.test(part), dtype=float) for part in
-                                 padded.reshape(-1, batch_size, height, width)])[:len(images)]
+        logits = np.concatenate(
+            [np.asarray(f.test(part), dtype=float) for part in padded.reshape(-1, batch_size, height, width)]
+        )[: len(images)]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     return p / p.sum(axis=1, keepdims=True)

@@ -1,4 +1,5 @@
 """What comes out of an experiment: the `Result`, its tables, figures and report."""
+
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,6 +48,7 @@ class Result:
     evaluation : dict
         Intervals, figures of each class, confusion, calibration, ... see `utils.results.metrics.evaluate`.
     """
+
     name: str
     epoch: int | None
     validation_error: float | None
@@ -67,37 +69,75 @@ class Result:
 
 def finish(experiment, errors) -> Result:
     """Say the errors, write the tables, figures and the report, complete the record; make the `Result`."""
-    console, options, data, trainer, record = (experiment.console, experiment.options, experiment.data,
-                                               experiment.trainer, experiment.record)
+    console, options, data, trainer, record = (
+        experiment.console,
+        experiment.options,
+        experiment.data,
+        experiment.trainer,
+        experiment.record,
+    )
     folder, best, label = record.folder, trainer.best, label_of(experiment.options, experiment.data)
     console.close()
-    record.epoch(trainer)               # a model resumed for nothing had no epoch of its own
+    record.epoch(trainer)  # a model resumed for nothing had no epoch of its own
     scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes)
     _say_errors(console, errors, scores, label, data)
     write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, trainer.kept_outputs())
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
     values = dict(
-        name=label, epoch=best and best['epoch'], validation_error=best and best['validation_error'],
-        validation_cross_entropy=best and best['validation_cross_entropy'], test_error=plain,
-        special_test_error=special, errors=errors, rank=competition.rank(_final(errors)['whole']['error']),
-        n_parameters=sum(int(np.prod(p.type.shape))
-                         for p in parameters(trainer.functions.network, trainable=True).values()),
-        evaluation=scores)
+        name=label,
+        epoch=best and best['epoch'],
+        validation_error=best and best['validation_error'],
+        validation_cross_entropy=best and best['validation_cross_entropy'],
+        test_error=plain,
+        special_test_error=special,
+        errors=errors,
+        rank=competition.rank(_final(errors)['whole']['error']),
+        n_parameters=sum(
+            int(np.prod(p.type.shape)) for p in parameters(trainer.functions.network, trainable=True).values()
+        ),
+        evaluation=scores,
+    )
     console.say('drawing the figures', level=2)
-    subject = plots.Subject(trainer.functions.network, data.shape, data.test, data.classes, trainer.test_outputs,
-                            scores, record.histograms, trainer.history, best, label, options['rule'])
+    subject = plots.Subject(
+        trainer.functions.network,
+        data.shape,
+        data.test,
+        data.classes,
+        trainer.test_outputs,
+        scores,
+        record.histograms,
+        trainer.history,
+        best,
+        label,
+        options['rule'],
+    )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))
     seconds = time.perf_counter() - experiment.start
     console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
     console.say(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
-        reports.write_report(folder / 'report.html', label, scores, folder / 'figures', history=trainer.history,
-                             texts=reports.texts_of(folder), lead=lead(values, data), note=data_note(data),
-                             rule=options['rule'])
+        reports.write_report(
+            folder / 'report.html',
+            label,
+            scores,
+            folder / 'figures',
+            history=trainer.history,
+            texts=reports.texts_of(folder),
+            lead=lead(values, data),
+            note=data_note(data),
+            rule=options['rule'],
+        )
     record.end('finished', values)
-    return Result(**values, history=trainer.history, seconds=seconds, savename=record.model, figure=figure,
-                  config=experiment.config, folder=folder)
+    return Result(
+        **values,
+        history=trainer.history,
+        seconds=seconds,
+        savename=record.model,
+        figure=figure,
+        config=experiment.config,
+        folder=folder,
+    )
 
 
 def _final(errors):
@@ -108,10 +148,13 @@ def _final(errors):
 def _say_errors(console, errors, scores, label, data):
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
-            duplicates = ('' if e['images_without_twins'] in (0, e['images'])
-                          else f", {e['error_without_twins']:.2f} % without the "
-                               f"{e['images'] - e['images_without_twins']} images that have a twin in the training set")
-            console.say(f"{title}, {half}: {e['error']:.2f} % of {e['images']}{duplicates}")
+            duplicates = (
+                ''
+                if e['images_without_twins'] in (0, e['images'])
+                else f', {e["error_without_twins"]:.2f} % without the '
+                f'{e["images"] - e["images_without_twins"]} images that have a twin in the training set'
+            )
+            console.say(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
     console.say('\n'.join(summary.summary_lines(scores)))
     console.say('\n' + competition.ranking({label: _final(errors)['whole']['error']}))
     if not data.is_fer2013:
@@ -119,5 +162,8 @@ def _say_errors(console, errors, scores, label, data):
     elif 'private' in errors['plain']:
         private = _final(errors)['private']['error']
         place, known = competition.rank(private, 'private'), len(competition.COMPETITION)
-        console.say(f'on the private half alone, which decided the competition: {private:.2f} %, '
-                    + (f'place {place}' if place <= known else f'below place {known}') + f' of {competition.TEAMS}')
+        console.say(
+            f'on the private half alone, which decided the competition: {private:.2f} %, '
+            + (f'place {place}' if place <= known else f'below place {known}')
+            + f' of {competition.TEAMS}'
+        )

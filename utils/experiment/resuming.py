@@ -7,6 +7,7 @@
 `check_network`     refuses a class that was edited
 ==================  ===========================================================================
 """
+
 import ast
 import difflib
 import functools
@@ -16,7 +17,7 @@ import textwrap
 from utils.experiment.arguments import NETWORK_OPTIONS, class_name
 from utils.record.source import class_source
 
-MOST_LINES = 40         # of a difference that are shown
+MOST_LINES = 40  # of a difference that are shown
 
 
 def check_data(model, config, history, data):
@@ -49,8 +50,10 @@ def check_data(model, config, history, data):
     elif digest != data.content_digest and not differences:
         differences.append('other views, labels or validation images')
     if differences:
-        raise ValueError(f"'{model}' was trained on another data set than '{data.path}' ({'; '.join(differences)}): "
-                         "give the model's own set, dataset=, or start a new experiment")
+        raise ValueError(
+            f"'{model}' was trained on another data set than '{data.path}' ({'; '.join(differences)}): "
+            "give the model's own set, dataset=, or start a new experiment"
+        )
 
 
 def network_source(network, options, bundled):
@@ -103,8 +106,10 @@ def source_in(text, name, options, bundled):
                 waiting += [node.id for node in ast.walk(defined[one]) if isinstance(node, ast.Name)]
     for node in taken.values():
         _strip_docstrings(node)
-    _strip_defaults(taken[name], {*(options.get('network_args') or ()),
-                                  *(key for key in NETWORK_OPTIONS if options.get(key) is not None)})
+    _strip_defaults(
+        taken[name],
+        {*(options.get('network_args') or ()), *(key for key in NETWORK_OPTIONS if options.get(key) is not None)},
+    )
     return '\n'.join(dict.fromkeys(ast.unparse(taken[one]) for one in sorted(taken))) + '\n'
 
 
@@ -112,8 +117,10 @@ def _split(node):
     """A statement; an import of several names as several."""
     if not isinstance(node, (ast.Import, ast.ImportFrom)):
         return [node]
-    return [ast.Import([name]) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, [name], node.level)
-            for name in node.names]
+    return [
+        ast.Import([name]) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, [name], node.level)
+        for name in node.names
+    ]
 
 
 def _bound(node):
@@ -210,7 +217,9 @@ def check_network(model, config, network, bundled, accept, say):
     """
     change = network_change(model, config, network, bundled)
     if change and '\n' in change and not accept:
-        raise ValueError(f'{change}\nUndo the change, start a new experiment, or go on with the changed class: '
-                         'accept_changed_network=True (--accept-changed-network)')
+        raise ValueError(
+            f'{change}\nUndo the change, start a new experiment, or go on with the changed class: '
+            'accept_changed_network=True (--accept-changed-network)'
+        )
     if change:
         say(change)

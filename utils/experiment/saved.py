@@ -7,6 +7,7 @@
 `read_config`         arguments out of a config.yaml
 ====================  =========================================================================
 """
+
 import warnings
 from pathlib import Path
 
@@ -30,13 +31,22 @@ def load_model(context, path):
     state, config = models.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
-    wrong += [key for key in ('content_digest', 'network_source')      # early versions had none
-              if not isinstance(config.get(key), (str, type(None)))]
-    if (wrong or not config['classes'] or len(config['im_dim']) != 2
-            or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
-            or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])):
-        raise models.ModelError(f"'{path}' cannot be loaded: its configuration is damaged"
-                                + (f", it has no proper {', '.join(wrong)}" if wrong else ''))
+    wrong += [
+        key
+        for key in ('content_digest', 'network_source')  # early versions had none
+        if not isinstance(config.get(key), (str, type(None)))
+    ]
+    if (
+        wrong
+        or not config['classes']
+        or len(config['im_dim']) != 2
+        or not all(isinstance(name, str) and name.isprintable() for name in config['classes'])
+        or not all(type(n) is int and 1 <= n <= 4096 for n in config['im_dim'])
+    ):
+        raise models.ModelError(
+            f"'{path}' cannot be loaded: its configuration is damaged"
+            + (f', it has no proper {", ".join(wrong)}' if wrong else '')
+        )
     if not {state['stage'], *(row['stage'] for row in state['history'])} <= {*STAGES, DONE}:
         raise models.ModelError(f"'{path}' cannot be loaded: its history has a stage that this symfer does not know")
     _check_arguments(context, path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
@@ -50,8 +60,14 @@ def _check_arguments(context, path, saved, n_arrays):
     They are brought into their plain form. Nothing that they name is imported or opened.
     """
     defaults, known_names = context.defaults, schema.names(saved=True)
-    neutral = {'network': defaults['network'], 'activation': 'relu', 'track': None, 'resume': None, 'on_epoch': None,
-               'verbose': 0}
+    neutral = {
+        'network': defaults['network'],
+        'activation': 'relu',
+        'track': None,
+        'resume': None,
+        'on_epoch': None,
+        'verbose': 0,
+    }
     try:
         for key in saved:
             if key not in known_names:
@@ -63,12 +79,13 @@ def _check_arguments(context, path, saved, n_arrays):
                 raise ValueError(f'{key} must be a name, got {shortened(saved[key])}')
         for key in NETWORK_OPTIONS:
             if isinstance(saved.get(key), list) and len(saved[key]) > n_arrays:
-                raise ValueError(f'{key} has {len(saved[key])} values, more than the file has arrays of parameters '
-                                 f'({n_arrays})')
+                raise ValueError(
+                    f'{key} has {len(saved[key])} values, more than the file has arrays of parameters ({n_arrays})'
+                )
         for key, known in FUNCTIONS.items():
-            if saved.get(key) not in known:         # a script's
+            if saved.get(key) not in known:  # a script's
                 neutral |= {key: defaults[key], f'{key}_args': None}
-        if not saved.get('momentum'):               # older models may have nesterov=True, which did nothing then
+        if not saved.get('momentum'):  # older models may have nesterov=True, which did nothing then
             neutral['nesterov'] = False
         plain = validate_arguments({**defaults, **saved, **neutral}, context.networks)
         saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
@@ -106,16 +123,21 @@ def with_resumed(context, options, given):
         return options, None, None
     state, config = load_model(context, options['resume'])
     saved, now = config['options'], as_json(options)
-    changed = [f'{key}={saved[key]!r}, not {now[key]!r}' for key in schema.names(decides='result')
-               if key in given and key in saved and now[key] != saved[key]]
+    changed = [
+        f'{key}={saved[key]!r}, not {now[key]!r}'
+        for key in schema.names(decides='result')
+        if key in given and key in saved and now[key] != saved[key]
+    ]
     if changed:
-        raise ValueError(f"'{options['resume']}' was trained with {'; '.join(changed)}: leave these arguments out "
-                         'to go on with it, or start a new experiment')
+        raise ValueError(
+            f"'{options['resume']}' was trained with {'; '.join(changed)}: leave these arguments out "
+            'to go on with it, or start a new experiment'
+        )
     for key in saved:
         if key not in given and key in options:
             options[key] = saved[key]
     for key, stage in (('n_epochs', 'train'), ('anneal_epochs', 'anneal')):
-        if key not in given:            # models of early versions may have had more epochs than they say
+        if key not in given:  # models of early versions may have had more epochs than they say
             options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
     if 'network' not in given:
         options['network'] = _network(context, options['resume'], config)
@@ -154,8 +176,9 @@ def open_model(context, model, network=None):
     state, config = load_model(context, model)
     options = context.defaults | config['options']
     options['network_args'] = options['network_args'] or {}
-    network = (_network(context, model, config) if network is None else
-               named(network, context.networks, 'network', 'Class'))
+    network = (
+        _network(context, model, config) if network is None else named(network, context.networks, 'network', 'Class')
+    )
     change = resuming.network_change(Path(model), config, network, context.bundled(network))
     if change:
         warnings.warn(change, stacklevel=4)
@@ -163,11 +186,21 @@ def open_model(context, model, network=None):
     if used['activation'] is not None:
         used['activation'] = _activation(model, used['activation'])
     kwargs = arguments_of_file(model, with_class_defaults(used))
-    net = make_network(network, config['im_dim'], config['classes'], make_augment(options['augment']),
-                       rng=np.random.default_rng(0), saved=(model, state), **kwargs)
+    net = make_network(
+        network,
+        config['im_dim'],
+        config['classes'],
+        make_augment(options['augment']),
+        rng=np.random.default_rng(0),
+        saved=(model, state),
+        **kwargs,
+    )
     targets = parameters(net)
-    saved = {path.removeprefix('parameters/'): value for path, value in state['arrays'].items()
-             if path.startswith('parameters/')}
+    saved = {
+        path.removeprefix('parameters/'): value
+        for path, value in state['arrays'].items()
+        if path.startswith('parameters/')
+    }
     saved = without_aliases(saved, {key: p.type.shape for key, p in targets.items()}, net)
     check_state(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
     for key, p in targets.items():

@@ -11,6 +11,7 @@ handed to the network and to the trainer, and the command line come from here. D
 repeated: they are those of the signature and the docstring of `launch.test`. A new argument is written in three places:
 there, in the docstring, and in a row of this table.
 """
+
 from dataclasses import dataclass
 
 from utils.experiment.kinds import (
@@ -54,6 +55,7 @@ class Argument:
     absent : object
         What None becomes; `REQUIRED` where None is no value.
     """
+
     kind: Kind
     group: str
     part: str = 'run'
@@ -76,8 +78,9 @@ class Argument:
         except RecursionError:
             raise ValueError(f'{name} holds itself: it must hold numbers, texts, booleans and lists of them') from None
         except Unfit as error:
-            raise ValueError(f'{name} must be {error if str(error) else self.kind.wanted}, got {shortened(value)}') \
-                from None
+            raise ValueError(
+                f'{name} must be {error if str(error) else self.kind.wanted}, got {shortened(value)}'
+            ) from None
 
 
 REQUIRED = object()
@@ -92,14 +95,12 @@ ARGUMENTS = {
     'im_dim': Argument(Several(Whole(1), 'height and width', count=2), 'data', decides='nothing'),
     'augment': Argument(Own('an Augment, True or a dict', table=True), 'data', 'trainer'),
     'trainShared': _needed(Flag(), 'data', 'trainer', 'nothing'),
-
     'network': _needed(Own('a class', 'Class'), 'network'),
     'network_args': Argument(Table(), 'network', absent=dict),
     'n_hidden': Argument(Several(Whole(1), 'a list of whole numbers >= 1', single='list'), 'network', 'network'),
     'activation': Argument(Own('an activation', choices=('relu', 'sigmoid', 'tanh')), 'network', 'network'),
     'batch_norm': Argument(Flag(), 'network', 'network'),
     'statistics_images': _needed(Whole(1), 'network', 'trainer'),
-
     'p_drop': Argument(PROBABILITIES, 'regularisation', 'network'),
     'p_dropConv': Argument(PROBABILITIES, 'regularisation', 'network'),
     'gaussian_std': Argument(NOT_NEGATIVE, 'regularisation', 'network'),
@@ -107,7 +108,6 @@ ARGUMENTS = {
     'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
     'weight_decay': _needed(NOT_NEGATIVE, 'regularisation'),
     'label_smoothing': _needed(FRACTION, 'regularisation', 'trainer'),
-
     'learning_rate': _needed(Number(above=0), 'optimisation', 'trainer'),
     'batch_size': _needed(Whole(1), 'optimisation', 'trainer'),
     'optimiser': _needed(Own('an optimiser', 'function', ('sgd', 'rmsprop', 'adam', 'adamw')), 'optimisation'),
@@ -115,12 +115,14 @@ ARGUMENTS = {
     'momentum': _needed(FRACTION, 'optimisation'),
     'nesterov': _needed(Flag(), 'optimisation'),
     'clip_norm': _needed(NOT_NEGATIVE, 'optimisation'),
-    'schedule': Argument(Own('a schedule', 'function', ('constant', 'step', 'cosine', 'one_cycle', 'plateau')),
-                         'optimisation', absent='constant'),
+    'schedule': Argument(
+        Own('a schedule', 'function', ('constant', 'step', 'cosine', 'one_cycle', 'plateau')),
+        'optimisation',
+        absent='constant',
+    ),
     'schedule_args': Argument(Table(), 'optimisation', absent=dict),
     'average': _needed(FRACTION, 'optimisation', 'trainer'),
     'precision': _needed(Choice('float32', 'tf32', 'bf16'), 'optimisation', 'trainer'),
-
     'n_epochs': _needed(Whole(1), 'methodology', decides='length'),
     'patience': _needed(Whole(0), 'methodology', decides='length'),
     'val': _needed(Flag(), 'methodology', 'trainer'),
@@ -128,8 +130,7 @@ ARGUMENTS = {
     'retrain': _needed(Flag(), 'methodology'),
     'anneal_epochs': _needed(Whole(0), 'methodology', decides='length'),
     'special_test': _needed(Flag(), 'methodology', decides='length'),
-    'seed': _needed(Whole(0, below=2 ** 32), 'methodology', 'trainer'),
-
+    'seed': _needed(Whole(0, below=2**32), 'methodology', 'trainer'),
     'savename': Argument(Location(), 'output', decides='nothing'),
     'save_every': _needed(Whole(1), 'output', decides='nothing'),
     'resume': Argument(Location(), 'output', decides='nothing', saved=False),
@@ -137,16 +138,19 @@ ARGUMENTS = {
     'name': Argument(Text(), 'output', decides='nothing'),
     'show_test': _needed(Flag(), 'output', 'trainer', 'nothing'),
     'report': _needed(Flag(), 'output', decides='nothing'),
-    'track': Argument(Own('a list of trackers', choices=('tensorboard', 'mlflow')), 'output', decides='nothing',
-                      absent=tuple),
+    'track': Argument(
+        Own('a list of trackers', choices=('tensorboard', 'mlflow')), 'output', decides='nothing', absent=tuple
+    ),
     'on_epoch': Argument(Function(), 'output', decides='nothing', saved=False),
-    'verbose': _needed(Choice(0, 1, 2, wanted='0, 1 or 2'), 'output', decides='nothing', saved=False)}
+    'verbose': _needed(Choice(0, 1, 2, wanted='0, 1 or 2'), 'output', decides='nothing', saved=False),
+}
 
 
 def names(**wanted) -> tuple:
     """The names of the rows whose attributes are as wanted: ``names(part='network')``."""
-    return tuple(name for name, row in ARGUMENTS.items()
-                 if all(getattr(row, key) == value for key, value in wanted.items()))
+    return tuple(
+        name for name, row in ARGUMENTS.items() if all(getattr(row, key) == value for key, value in wanted.items())
+    )
 
 
 def select(options, **wanted) -> dict:

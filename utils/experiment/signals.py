@@ -5,6 +5,7 @@
 `Terminated`        what SIGTERM and SIGHUP raise: the process ends with status 143 or 129
 ==================  ===========================================================================
 """
+
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import time
 from contextlib import contextmanager
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AT_ONCE = 1.        # seconds in which a second signal means the same as the first
+AT_ONCE = 1.0  # seconds in which a second signal means the same as the first
 
 
 class Terminated(SystemExit):

@@ -1,4 +1,5 @@
 """What an experiment says of itself: its name, what it begins with, which epoch is kept, what came out."""
+
 import numpy as np
 
 from utils import backend
@@ -18,15 +19,26 @@ def announce(console, options, data, path):
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
     width = options['network_args'].get('width')
     narrowed = ' (narrowed)' if isinstance(width, (int, float)) and width < 1 else ''
-    counts = [f'{len(subset)} {name}' for name, subset in (
-        ('training', data.training), ('of them held out for validation', data.validation if options['val'] else None),
-        ('test', data.test)) if subset is not None]
+    counts = [
+        f'{len(subset)} {name}'
+        for name, subset in (
+            ('training', data.training),
+            ('of them held out for validation', data.validation if options['val'] else None),
+            ('test', data.test),
+        )
+        if subset is not None
+    ]
     crop = options['augment'] and options['augment'].crop
-    hidden = '' if options['n_hidden'] is None else f", hidden layers {options['n_hidden'] or 'none'}"
-    console.say(f"network {class_name(options['network'])}{args}{narrowed}{hidden}, "
-                + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '') + f'on {backend.device_name()}')
-    console.say(f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
-                f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes')
+    hidden = '' if options['n_hidden'] is None else f', hidden layers {options["n_hidden"] or "none"}'
+    console.say(
+        f'network {class_name(options["network"])}{args}{narrowed}{hidden}, '
+        + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '')
+        + f'on {backend.device_name()}'
+    )
+    console.say(
+        f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
+        f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes'
+    )
     console.say(f"model goes to '{path}'")
     if options['resume']:
         console.say(f"going on with '{options['resume']}'")
@@ -36,12 +48,17 @@ def kept_line(trainer, options):
     best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
-    then = (f"retraining with the validation images for {best['epoch']} epochs" if options['retrain']
-            else 'going on with the parameters of that epoch')
+    then = (
+        f'retraining with the validation images for {best["epoch"]} epochs'
+        if options['retrain']
+        else 'going on with the parameters of that epoch'
+    )
     if trainer.out_of_patience(options['patience']):
-        then = f"no new minimum in {options['patience']} epochs, {then}"
-    return (f"{point}: epoch {best['epoch']}, validation cross-entropy {best['validation_cross_entropy']:.4f}, "
-            f"validation error {best['validation_error']:.2f} %; {then}")
+        then = f'no new minimum in {options["patience"]} epochs, {then}'
+    return (
+        f'{point}: epoch {best["epoch"]}, validation cross-entropy {best["validation_cross_entropy"]:.4f}, '
+        f'validation error {best["validation_error"]:.2f} %; {then}'
+    )
 
 
 def data_note(data):
@@ -53,7 +70,12 @@ def lead(values, data):
     kind = 'plain' if values['special_test_error'] is None else 'special'
     whole = values['evaluation'][kind]['whole']
     low, high = whole['interval']
-    return (f"{'Special test' if kind == 'special' else 'Test'} error {whole['error']:.2f} % of {whole['images']} "
-            f"images (95 % interval {low:.2f} to {high:.2f} %); place {values['rank']} in the competition of 2013"
-            + (f"; kept epoch {values['epoch']}, validation error {values['validation_error']:.2f} %."
-               if values['epoch'] else '.'))
+    return (
+        f'{"Special test" if kind == "special" else "Test"} error {whole["error"]:.2f} % of {whole["images"]} '
+        f'images (95 % interval {low:.2f} to {high:.2f} %); place {values["rank"]} in the competition of 2013'
+        + (
+            f'; kept epoch {values["epoch"]}, validation error {values["validation_error"]:.2f} %.'
+            if values['epoch']
+            else '.'
+        )
+    )

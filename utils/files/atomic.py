@@ -6,6 +6,7 @@
 `remove_partial`    removes what processes that were killed while they wrote have left
 ==================  ===========================================================================
 """
+
 import glob
 import json
 import os
@@ -23,7 +24,7 @@ def atomic_write(path):
     OSError
         It cannot be written: the disk is full, the folder is read-only, ...
     """
-    named, path, temporary = path, Path(os.path.realpath(path)), None       # of a link, what it leads to
+    named, path, temporary = path, Path(os.path.realpath(path)), None  # of a link, what it leads to
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
         os.close(handle)
@@ -32,15 +33,16 @@ def atomic_write(path):
             os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)      # mkstemp's own permission is the owner's alone
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's own permission is the owner's alone
         os.replace(temporary, path)
         _sync(path.parent)
     except BaseException as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.strerror:
-            raise type(error)(f"'{named}' cannot be written ({error.strerror}); what was there stays as it "
-                              'was') from error
+            raise type(error)(
+                f"'{named}' cannot be written ({error.strerror}); what was there stays as it was"
+            ) from error
         raise
 
 
@@ -72,7 +74,7 @@ def rotate(path):
         Its new name, if there was one.
     """
     if os.path.islink(path):
-        path = os.path.realpath(path)           # what it leads to; the link stays
+        path = os.path.realpath(path)  # what it leads to; the link stays
     path = Path(path)
     if not path.exists():
         return None

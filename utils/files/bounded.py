@@ -1,4 +1,5 @@
 """A random generator with a bound, for networks whose configuration comes from a file."""
+
 import math
 
 import numpy as np
@@ -22,20 +23,22 @@ class BoundedGenerator(np.random.Generator):
 
     def __init__(self, bit_generator, saved, calls=math.inf):
         super().__init__(bit_generator)
-        self.left, self.calls = 4 * saved + 2 ** 20, calls
+        self.left, self.calls = 4 * saved + 2**20, calls
 
     def _count(self, size):
         self.left -= math.prod(np.atleast_1d(size).tolist()) if size is not None else 1
         self.calls -= 1
         if self.left < 0 or self.calls < 0:
-            raise ModelError('the saved model is of another architecture: its arguments make a network much larger '
-                             'than the parameters in the file')
+            raise ModelError(
+                'the saved model is of another architecture: its arguments make a network much larger '
+                'than the parameters in the file'
+            )
 
-    def uniform(self, low=0., high=1., size=None):
+    def uniform(self, low=0.0, high=1.0, size=None):
         self._count(size)
         return super().uniform(low, high, size)
 
-    def normal(self, loc=0., scale=1., size=None):
+    def normal(self, loc=0.0, scale=1.0, size=None):
         self._count(size)
         return super().normal(loc, scale, size)
 

@@ -1,4 +1,5 @@
 """Checksums of the entries of a model file, and the error that a bad file ends in."""
+
 import hashlib
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Folders in which nothing is overwritten: new ones and numbered ones."""
+
 from pathlib import Path
 
 
@@ -15,8 +16,10 @@ def numbered_folder(parent, word='run', make=True):
     """The next free folder ``parent/word-001``, ``word-002``, ...; no two callers that make it get the same."""
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
-    last = max((int(p.name.rpartition('-')[2]) for p in parent.glob(f'{word}-[0-9]*')
-                if p.name.rpartition('-')[2].isdigit()), default=0)
+    last = max(
+        (int(p.name.rpartition('-')[2]) for p in parent.glob(f'{word}-[0-9]*') if p.name.rpartition('-')[2].isdigit()),
+        default=0,
+    )
     while True:
         last += 1
         folder = parent / f'{word}-{last:03d}'

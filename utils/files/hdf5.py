@@ -2,6 +2,7 @@
 
 Reading takes no more memory than a small multiple of the file's size.
 """
+
 import math
 import struct
 from pathlib import Path
@@ -10,8 +11,8 @@ import h5py
 
 from utils.files.checksums import ModelError
 
-MOST_NAMES = 100_000        # data sets and groups of an HDF5 file
-LONGEST_ATTRIBUTE = 256     # bytes
+MOST_NAMES = 100_000  # data sets and groups of an HDF5 file
+LONGEST_ATTRIBUTE = 256  # bytes
 
 
 def read_hdf5(path):
@@ -51,7 +52,7 @@ def _attribute(file, name):
             return int(file.attrs[name])
         if declared.dtype.kind == 'S':
             return file.attrs[name].decode('ascii', 'replace')
-        if declared.dtype.kind == 'O':      # of version 1: text of variable length, which is left where it is
+        if declared.dtype.kind == 'O':  # of version 1: text of variable length, which is left where it is
             return None
     raise ModelError(f'its attribute {name!r} is neither a short text nor a number')
 
@@ -111,11 +112,11 @@ def _text(path, name, item, size):
             raise ModelError(f'the text {name!r} is damaged')
         heap, at = file.read(heap_size - 16), 0
     while at + 16 <= len(heap):
-        index, n_bytes = struct.unpack('<H6xQ', heap[at:at + 16])
+        index, n_bytes = struct.unpack('<H6xQ', heap[at : at + 16])
         if index == number and number:
             if length > n_bytes or at + 16 + length > len(heap):
                 break
-            return heap[at + 16:at + 16 + length].decode()
+            return heap[at + 16 : at + 16 + length].decode()
         if index == 0:
             break
         at += 16 + -(-n_bytes // 8) * 8

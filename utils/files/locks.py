@@ -6,6 +6,7 @@
                     a model that nobody else works on
 ==================  ===========================================================================
 """
+
 import errno
 import fcntl
 import os
@@ -94,7 +95,9 @@ def model_lock(model):
     """
     with try_model_lock(model) as mine:
         if not mine:
-            raise BlockingIOError(f"'{model}' is being written by another run ({lock_file(model).read_text()}): "
-                                  'choose another savename, or wait for that run')
+            raise BlockingIOError(
+                f"'{model}' is being written by another run ({lock_file(model).read_text()}): "
+                'choose another savename, or wait for that run'
+            )
         atomic.remove_partial(model)
         yield

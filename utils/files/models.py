@@ -6,6 +6,7 @@ A model is a flat dict from path to array or text: ``parameters/conv1.W``, ``opt
 a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a file, see `utils.files.hdf5` and
 `utils.files.pickles`.
 """
+
 import io
 import json
 import os
@@ -22,11 +23,11 @@ from utils.files.hdf5 import read_hdf5
 from utils.files.pickles import read_pickle
 
 FORMAT, VERSION = 'symfer model', 2
-READABLE = (1, 2)           # version 1 had no checksums
-CHECKSUMMED = ('v108', 'v108')      # HDF5 1.8: the first with checksums of its own tables
+READABLE = (1, 2)  # version 1 had no checksums
+CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its own tables
 
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
-LONGEST_NAME = 230          # bytes; file systems take 255, and names with more in them are written beside it
+LONGEST_NAME = 230  # bytes; file systems take 255, and names with more in them are written beside it
 
 
 def check_target(path):
@@ -42,15 +43,16 @@ def check_target(path):
     path = check_name(path)
     if path.is_dir():
         raise ValueError(f"savename must be a file, and '{path}' is a folder")
-    folder = Path(os.path.realpath(path)).parent        # of a link, where what it leads to lies
+    folder = Path(os.path.realpath(path)).parent  # of a link, where what it leads to lies
     for one in dict.fromkeys((path.parent, folder)):
         try:
             one.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=one):
                 pass
         except OSError as error:
-            raise OSError(f"savename: the folder '{one}' cannot be written ({error.strerror or error}); "
-                          'choose another') from error
+            raise OSError(
+                f"savename: the folder '{one}' cannot be written ({error.strerror or error}); choose another"
+            ) from error
     return path
 
 
@@ -72,8 +74,10 @@ def check_name(path):
         raise ValueError(f"savename must end in {', '.join(SUFFIXES)}, got '{path}'")
     for name in (path.name, Path(os.path.realpath(path)).name):
         if len(os.fsencode(name)) > LONGEST_NAME:
-            raise ValueError(f'savename must have a file name of at most {LONGEST_NAME} bytes, got one of '
-                             f"{len(os.fsencode(name))}: '{name[:40]}...'")
+            raise ValueError(
+                f'savename must have a file name of at most {LONGEST_NAME} bytes, got one of '
+                f"{len(os.fsencode(name))}: '{name[:40]}...'"
+            )
     return path
 
 
@@ -95,8 +99,11 @@ def save(path, state, config):
     flat['config'] = json.dumps(config)
     flat['progress'] = json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')})
     flat['checksums'] = json.dumps(checksums(flat))
-    content = _hdf5(flat) if Path(path).suffix != '.pkl' else pickle.dumps(
-        {'format': FORMAT, 'version': VERSION, **flat}, protocol=4)
+    content = (
+        _hdf5(flat)
+        if Path(path).suffix != '.pkl'
+        else pickle.dumps({'format': FORMAT, 'version': VERSION, **flat}, protocol=4)
+    )
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
@@ -107,7 +114,7 @@ def _hdf5(flat):
     with h5py.File(file, 'w', libver=CHECKSUMMED) as target:
         target.attrs['format'], target.attrs['version'] = np.bytes_(FORMAT), VERSION
         for name, value in flat.items():
-            if isinstance(value, str):      # of fixed length: others lie where HDF5 has no checksum
+            if isinstance(value, str):  # of fixed length: others lie where HDF5 has no checksum
                 value = np.array(value.encode(), h5py.string_dtype('utf-8', len(value.encode())))
             target.create_dataset(name, data=value, track_times=False)
     return file.getbuffer()
@@ -146,9 +153,10 @@ def load(path):
         raise ModelError(f"'{path}' cannot be loaded: {error}") from None
     except MemoryError:
         raise
-    except Exception as error:       # h5py, pickletools and json each have their own words for a damaged file
-        raise ModelError(f"'{path}' cannot be loaded: it is damaged or not a {FORMAT} "
-                         f'({type(error).__name__}: {error})') from error
+    except Exception as error:  # h5py, pickletools and json each have their own words for a damaged file
+        raise ModelError(
+            f"'{path}' cannot be loaded: it is damaged or not a {FORMAT} ({type(error).__name__}: {error})"
+        ) from error
     for group in ('kept', 'trained'):
         state[group] = state[group] or None
     return state, config
@@ -192,8 +200,10 @@ def _entries(path):
         saved, found = json.loads(flat.pop('checksums')), checksums(flat)
         wrong = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
         if wrong:
-            raise ModelError(f'its checksums do not fit {", ".join(map(repr, wrong[:3]))}: it was damaged or changed '
-                             'after it was written; take an earlier copy of it')
+            raise ModelError(
+                f'its checksums do not fit {", ".join(map(repr, wrong[:3]))}: it was damaged or changed '
+                'after it was written; take an earlier copy of it'
+            )
     return flat
 
 
@@ -201,8 +211,11 @@ def _checked_progress(progress):
     """Stage, epoch and history, if they are what `save` writes."""
     stage, epoch, history = (progress[key] for key in ('stage', 'epoch', 'history'))
     whole = [epoch, *(row['epoch'] for row in history)]
-    if not (isinstance(history, list) and all(type(name) is str for name in (stage, *(row['stage'] for row in history)))
-            and all(type(n) is int and 0 <= n < 2 ** 31 for n in whole)
-            and all(type(v) in (int, float, str, bool, type(None)) for row in history for v in row.values())):
+    if not (
+        isinstance(history, list)
+        and all(type(name) is str for name in (stage, *(row['stage'] for row in history)))
+        and all(type(n) is int and 0 <= n < 2**31 for n in whole)
+        and all(type(v) in (int, float, str, bool, type(None)) for row in history for v in row.values())
+    ):
         raise ModelError('its history is not one of epochs')
     return {'stage': stage, 'epoch': epoch, 'history': history}

@@ -2,6 +2,7 @@
 
 Reading takes no more memory than a small multiple of the file's size.
 """
+
 import io
 import math
 import pickletools
@@ -11,7 +12,7 @@ import numpy as np
 
 from utils.files.checksums import ModelError
 
-MOST_OPCODES = 5_000_000    # of a pickle; an array takes about thirty
+MOST_OPCODES = 5_000_000  # of a pickle; an array takes about thirty
 
 
 class _Name(str):
@@ -27,13 +28,29 @@ class _Type:
 
 class _Array:
     """An array before its state is known, and then with it."""
+
     value = None
 
 
-ADMITTED = {'numpy.ndarray', 'numpy.dtype', 'numpy._core.multiarray._reconstruct', 'numpy._core.multiarray.scalar',
-            'numpy.core.multiarray._reconstruct', 'numpy.core.multiarray.scalar'}
-_PLAIN = {'BININT', 'BININT1', 'BININT2', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8', 'BINBYTES',
-          'SHORT_BINBYTES', 'BINBYTES8'}
+ADMITTED = {
+    'numpy.ndarray',
+    'numpy.dtype',
+    'numpy._core.multiarray._reconstruct',
+    'numpy._core.multiarray.scalar',
+    'numpy.core.multiarray._reconstruct',
+    'numpy.core.multiarray.scalar',
+}
+_PLAIN = {
+    'BININT',
+    'BININT1',
+    'BININT2',
+    'BINUNICODE',
+    'SHORT_BINUNICODE',
+    'BINUNICODE8',
+    'BINBYTES',
+    'SHORT_BINBYTES',
+    'BINBYTES8',
+}
 NUMBERS = {'f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8'}
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_TUPLE': ()}
 
@@ -102,8 +119,10 @@ def read_pickle(path):
             (flat,) = stack
             return _arrays_and_texts(flat)
         else:
-            raise ModelError(f'it holds a pickle opcode {name}, which no array needs; it is not loaded, for '
-                             'unpickling it could run code')
+            raise ModelError(
+                f'it holds a pickle opcode {name}, which no array needs; it is not loaded, for '
+                'unpickling it could run code'
+            )
     raise ModelError('it ends too early')
 
 
@@ -121,8 +140,10 @@ def _arrays_and_texts(flat):
 
 def _named(name):
     if name not in ADMITTED:
-        raise ModelError(f"it holds an object '{name}', which is neither a NumPy array nor a built-in container; it is "
-                         'not loaded, for unpickling it could run code')
+        raise ModelError(
+            f"it holds an object '{name}', which is neither a NumPy array nor a built-in container; it is "
+            'not loaded, for unpickling it could run code'
+        )
     return _Name(name.rpartition('.')[2])
 
 
@@ -158,8 +179,13 @@ def _set(target, state):
 
 
 def _array(shape, kind, data, order='C'):
-    if not (isinstance(kind, _Type) and isinstance(data, bytes) and isinstance(shape, tuple) and len(shape) <= 32
-            and all(type(n) is int and n >= 0 for n in shape)):
+    if not (
+        isinstance(kind, _Type)
+        and isinstance(data, bytes)
+        and isinstance(shape, tuple)
+        and len(shape) <= 32
+        and all(type(n) is int and n >= 0 for n in shape)
+    ):
         raise ModelError('it holds an array that is not of plain numbers')
     dtype = np.dtype('<' + kind.text)
     if math.prod(shape) * dtype.itemsize != len(data):

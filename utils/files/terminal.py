@@ -6,6 +6,7 @@
 `cell`, `uncell`    a text that no spreadsheet takes for a formula, and back
 ==================  ===========================================================================
 """
+
 import os
 import sys
 

@@ -1,4 +1,5 @@
 """YAML as people write it: ``1e-3`` is a number, and no key stands twice."""
+
 import re
 
 import yaml
@@ -13,8 +14,10 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
-            raise ValueError(f'*{event.anchor} in line {event.start_mark.line + 1} refers to another place: write out '
-                             'what stands there')
+            raise ValueError(
+                f'*{event.anchor} in line {event.start_mark.line + 1} refers to another place: write out '
+                'what stands there'
+            )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
@@ -36,8 +39,9 @@ class Dumper(yaml.SafeDumper):
 
 
 for _class in (_Loader, Dumper):
-    _class.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
-                                 list('-+.0123456789'))
+    _class.add_implicit_resolver(
+        'tag:yaml.org,2002:float', re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'), list('-+.0123456789')
+    )
 
 
 def load_yaml(text):

@@ -12,11 +12,30 @@ Images are (n, height, width, channels), filters (height, width, n_in, n_out). E
 outputs, gives its gradient as Ops of this package (so gradients can be differentiated again) and has a NumPy `perform`:
 the reference of its JAX translation in `utils.backend`, which has a module of the same name.
 """
+
 from utils.ops.convolution import Conv2d, Conv2dFilterGrad, conv2d
 from utils.ops.pooling import AvgPool, AvgUnpool, MaxPool, PickPixel, Pooling, Unpool, avg_pool, max_pool
 from utils.ops.random import Draw, DropoutMask, Normal, Uniform, normal, threefry2x32, uniform
 from utils.ops.reduction import ColumnSum
 
-__all__ = ['AvgPool', 'AvgUnpool', 'ColumnSum', 'Conv2d', 'Conv2dFilterGrad', 'Draw', 'DropoutMask', 'MaxPool',
-           'Normal', 'PickPixel', 'Pooling', 'Uniform', 'Unpool', 'avg_pool', 'conv2d', 'max_pool', 'normal',
-           'threefry2x32', 'uniform']
+__all__ = [
+    'AvgPool',
+    'AvgUnpool',
+    'ColumnSum',
+    'Conv2d',
+    'Conv2dFilterGrad',
+    'Draw',
+    'DropoutMask',
+    'MaxPool',
+    'Normal',
+    'PickPixel',
+    'Pooling',
+    'Uniform',
+    'Unpool',
+    'avg_pool',
+    'conv2d',
+    'max_pool',
+    'normal',
+    'threefry2x32',
+    'uniform',
+]

@@ -6,6 +6,7 @@
 `Conv2dFilterGrad`      its gradient with respect to the filters
 ======================  =======================================================================
 """
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph import Apply
@@ -25,6 +26,7 @@ class Conv2d(Op):
     pad : pair of int
         Rows and columns (ph, pw) of zeros added on each side.
     """
+
     __props__ = ('pad',)
 
     def __init__(self, pad):
@@ -39,11 +41,12 @@ class Conv2d(Op):
         kh, kw, n_in, n_out = W.type.shape
         if None not in (channels, n_in) and channels != n_in:
             raise ValueError(f'filters of {n_in} input channels applied to images of {channels}')
-        sides = [None if None in (side, k) else side + 2 * p - k + 1
-                 for side, k, p in zip((height, width), (kh, kw), self.pad)]
+        sides = [
+            None if None in (side, k) else side + 2 * p - k + 1
+            for side, k, p in zip((height, width), (kh, kw), self.pad)
+        ]
         if any(side is not None and side < 1 for side in sides):
-            raise ValueError(f'{kh}x{kw} filters do not fit in images of {height}x{width} pixels '
-                             f'padded by {self.pad}')
+            raise ValueError(f'{kh}x{kw} filters do not fit in images of {height}x{width} pixels padded by {self.pad}')
         out = pt.tensor(dtype=upcast(x.dtype, W.dtype), shape=(n, *sides, n_out))
         return Apply(self, [x, W], [out])
 
@@ -53,13 +56,15 @@ class Conv2d(Op):
 
     def pullback(self, inputs, outputs, cotangents):
         x, W = inputs
-        g, = cotangents
+        (g,) = cotangents
         flipped = W[::-1, ::-1].transpose(0, 1, 3, 2)
         kh, kw = W.type.shape[:2]
         if None in (kh, kw):
             raise ValueError('the gradient of a convolution needs filters of known height and width')
-        return [Conv2d((kh - 1 - self.pad[0], kw - 1 - self.pad[1]))(g, flipped),
-                Conv2dFilterGrad(self.pad, (kh, kw))(x, g)]
+        return [
+            Conv2d((kh - 1 - self.pad[0], kw - 1 - self.pad[1]))(g, flipped),
+            Conv2dFilterGrad(self.pad, (kh, kw))(x, g),
+        ]
 
     def perform(self, node, inputs, outputs):
         x, W = inputs
@@ -74,6 +79,7 @@ class Conv2dFilterGrad(Op):
 
     ``dW[a, b, c, o] = sum over n, i, j of x[n, i + a - ph, j + b - pw, c] * g[n, i, j, o]``
     """
+
     __props__ = ('pad', 'size')
 
     def __init__(self, pad, size):
@@ -89,7 +95,7 @@ class Conv2dFilterGrad(Op):
 
     def pullback(self, inputs, outputs, cotangents):
         x, g = inputs
-        W, = cotangents
+        (W,) = cotangents
         flipped = W[::-1, ::-1].transpose(0, 1, 3, 2)
         back = tuple(k - 1 - p for k, p in zip(self.size, self.pad))
         return [Conv2d(back)(g, flipped), Conv2d(self.pad)(x, W)]
@@ -98,7 +104,7 @@ class Conv2dFilterGrad(Op):
         x, g = inputs
         ph, pw = self.pad
         x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
-        windows = windows_of(x, g.shape[1:3])                   # (n, kh, kw, c, i, j)
+        windows = windows_of(x, g.shape[1:3])  # (n, kh, kw, c, i, j)
         dW = np.einsum('nabcij,nijo->abco', windows, g, optimize=True)
         outputs[0][0] = np.ascontiguousarray(dW.astype(node.outputs[0].dtype, copy=False))
 

@@ -1,4 +1,5 @@
 """What the Ops on batches of images share: checks of their arguments, windows of a NumPy batch."""
+
 import numpy as np
 import pytensor.tensor as pt
 

@@ -7,6 +7,7 @@
 `AvgPool`, `AvgUnpool`    mean of each window, and its gradient
 ========================  =====================================================================
 """
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
@@ -26,6 +27,7 @@ class Pooling(Op):
     ignore_border : bool
         True drops the rows and columns of an incomplete last window, False pools over what is there.
     """
+
     __props__ = ('window', 'stride', 'ignore_border')
 
     def __init__(self, window, stride, ignore_border):
@@ -45,30 +47,36 @@ class Pooling(Op):
             raise ValueError(f'pooling needs images of known height and width, got shape {shape}')
         out = [self.output_length(shape[a + 1], a) for a in (0, 1)]
         if min(out) < 1:
-            raise ValueError(f'images of {shape[1]}x{shape[2]} pixels are too small for '
-                             f'{self.window[0]}x{self.window[1]} pooling')
+            raise ValueError(
+                f'images of {shape[1]}x{shape[2]} pixels are too small for {self.window[0]}x{self.window[1]} pooling'
+            )
         return out
 
     def padding(self, height, width):
         """Rows and columns missing (positive) or left over (negative) at the end of the image."""
-        return [(self.output_length(length, a) - 1) * self.stride[a] + self.window[a] - length
-                for a, length in enumerate((height, width))]
+        return [
+            (self.output_length(length, a) - 1) * self.stride[a] + self.window[a] - length
+            for a, length in enumerate((height, width))
+        ]
 
     def fit(self, x, fill):
         """Cut or pad a NumPy batch so that windows tile it exactly."""
-        x = x[:, :x.shape[1] + min(0, self.padding(*x.shape[1:3])[0]),
-              :x.shape[2] + min(0, self.padding(*x.shape[1:3])[1])]
+        x = x[
+            :,
+            : x.shape[1] + min(0, self.padding(*x.shape[1:3])[0]),
+            : x.shape[2] + min(0, self.padding(*x.shape[1:3])[1]),
+        ]
         ph, pw = self.padding(*x.shape[1:3])
         return np.pad(x, ((0, 0), (0, ph), (0, pw), (0, 0)), constant_values=fill)
 
     def windows(self, x):
         """Windows of a fitted NumPy batch: (n, h', w', c, window pixels)."""
-        v = windows_of(x, self.window)[:, ::self.stride[0], ::self.stride[1]]
+        v = windows_of(x, self.window)[:, :: self.stride[0], :: self.stride[1]]
         return v.reshape(*v.shape[:4], -1)
 
     def pixel_positions(self, index):
         """Row and column, in the image, of pixel `index` of each window; index (n, h', w', c)."""
-        _, i, j, _ = np.ogrid[:1, :index.shape[1], :index.shape[2], :1]
+        _, i, j, _ = np.ogrid[:1, : index.shape[1], : index.shape[2], :1]
         return i * self.stride[0] + index // self.window[1], j * self.stride[1] + index % self.window[1]
 
     @property
@@ -82,8 +90,7 @@ class MaxPool(Pooling):
     def make_node(self, x):
         x = as_images(x)
         shape = (x.type.shape[0], *self.output_size(x.type.shape), x.type.shape[3])
-        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape),
-                                 pt.tensor(dtype=self.index_dtype, shape=shape)])
+        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape), pt.tensor(dtype=self.index_dtype, shape=shape)])
 
     def infer_shape(self, fgraph, node, shapes):
         n, _, _, channels = shapes[0]
@@ -93,8 +100,9 @@ class MaxPool(Pooling):
         return [[True, False]]
 
     def pullback(self, inputs, outputs, cotangents):
-        return [Unpool(self.window, self.stride, self.ignore_border,
-                       inputs[0].type.shape[1:3])(cotangents[0], outputs[1])]
+        return [
+            Unpool(self.window, self.stride, self.ignore_border, inputs[0].type.shape[1:3])(cotangents[0], outputs[1])
+        ]
 
     def perform(self, node, inputs, outputs):
         v = self.windows(self.fit(inputs[0], -np.inf))
@@ -105,6 +113,7 @@ class MaxPool(Pooling):
 
 class Unpool(Pooling):
     """Put the value of each window at its pixel `index` in an image of zeros; overlaps add up."""
+
     __props__ = (*Pooling.__props__, 'image')
 
     def __init__(self, window, stride, ignore_border, image):
@@ -113,8 +122,9 @@ class Unpool(Pooling):
 
     def make_node(self, g, index):
         g, index = as_images(g), as_images(index)
-        return Apply(self, [g, index], [pt.tensor(
-            dtype=g.dtype, shape=(g.type.shape[0], *self.image, g.type.shape[3]))])
+        return Apply(
+            self, [g, index], [pt.tensor(dtype=g.dtype, shape=(g.type.shape[0], *self.image, g.type.shape[3]))]
+        )
 
     def infer_shape(self, fgraph, node, shapes):
         return [(shapes[0][0], *self.image, shapes[0][3])]
@@ -130,8 +140,7 @@ class Unpool(Pooling):
         g, index = inputs
         out = np.zeros((g.shape[0], *self.image, g.shape[3]), g.dtype)
         rows, columns = self.pixel_positions(index.astype(np.int64))
-        np.add.at(out, (np.arange(g.shape[0])[:, None, None, None], rows, columns,
-                        np.arange(g.shape[3])), g)
+        np.add.at(out, (np.arange(g.shape[0])[:, None, None, None], rows, columns, np.arange(g.shape[3])), g)
         outputs[0][0] = out
 
 
@@ -182,13 +191,14 @@ class AvgPool(Pooling):
         return [spread(cotangents[0])]
 
     def perform(self, node, inputs, outputs):
-        x, = inputs
+        (x,) = inputs
         total = self.windows(self.fit(x, 0)).sum(axis=4, dtype=x.dtype)
         outputs[0][0] = total / self.counts(*x.shape[1:3]).astype(x.dtype)
 
 
 class AvgUnpool(AvgPool):
     """Spread the value of each window evenly over its pixels: the adjoint of `AvgPool`."""
+
     __props__ = (*Pooling.__props__, 'image')
 
     def __init__(self, window, stride, ignore_border, image):
@@ -197,8 +207,7 @@ class AvgUnpool(AvgPool):
 
     def make_node(self, g):
         g = as_images(g)
-        return Apply(self, [g], [pt.tensor(
-            dtype=g.dtype, shape=(g.type.shape[0], *self.image, g.type.shape[3]))])
+        return Apply(self, [g], [pt.tensor(dtype=g.dtype, shape=(g.type.shape[0], *self.image, g.type.shape[3]))])
 
     def infer_shape(self, fgraph, node, shapes):
         return [(shapes[0][0], *self.image, shapes[0][3])]
@@ -207,15 +216,15 @@ class AvgUnpool(AvgPool):
         return [AvgPool(self.window, self.stride, self.ignore_border)(cotangents[0])]
 
     def perform(self, node, inputs, outputs):
-        g, = inputs
+        (g,) = inputs
         g = g / self.counts(*self.image).astype(g.dtype)
         height, width = (length + max(0, p) for length, p in zip(self.image, self.padding(*self.image)))
         out = np.zeros((g.shape[0], height, width, g.shape[3]), g.dtype)
         (sh, sw), (oh, ow) = self.stride, g.shape[1:3]
         for a in range(self.window[0]):
             for b in range(self.window[1]):
-                out[:, a:a + sh * (oh - 1) + 1:sh, b:b + sw * (ow - 1) + 1:sw] += g
-        outputs[0][0] = np.ascontiguousarray(out[:, :self.image[0], :self.image[1]])
+                out[:, a : a + sh * (oh - 1) + 1 : sh, b : b + sw * (ow - 1) + 1 : sw] += g
+        outputs[0][0] = np.ascontiguousarray(out[:, : self.image[0], : self.image[1]])
 
 
 def max_pool(x, window=2, stride=None, ignore_border=True):

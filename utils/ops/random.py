@@ -7,6 +7,7 @@
 `threefry2x32`            the block function behind them
 ========================  =====================================================================
 """
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
@@ -56,6 +57,7 @@ class Draw(Op):
     stream : int
         Draws of different streams are independent. Each place of a network has its own.
     """
+
     __props__ = ('shape', 'stream')
     dtype = 'float32'
 
@@ -92,11 +94,12 @@ class Uniform(Draw):
     """Uniform in [0, 1), multiples of 2**-24."""
 
     def values(self, a, b, xp):
-        return (a >> np.uint32(8)).astype('float32') * np.float32(2 ** -24)
+        return (a >> np.uint32(8)).astype('float32') * np.float32(2**-24)
 
 
 class DropoutMask(Draw):
     """True where `Uniform` of the same draw is at least `p`: what `utils.backend.rewrites` makes of a dropout mask."""
+
     __props__ = (*Draw.__props__, 'p')
     dtype = 'bool'
 
@@ -105,15 +108,15 @@ class DropoutMask(Draw):
         self.p = float(np.float32(p))
 
     def values(self, a, b, xp):
-        return (a >> np.uint32(8)) >= np.uint32(np.ceil(self.p * 2 ** 24))
+        return (a >> np.uint32(8)) >= np.uint32(np.ceil(self.p * 2**24))
 
 
 class Normal(Draw):
     """Normal of mean 0 and variance 1, by the transform of Box and Muller (1958)."""
 
     def values(self, a, b, xp):
-        u = ((a >> np.uint32(8)) + np.uint32(1)).astype('float32') * np.float32(2 ** -24)   # (0, 1]
-        angle = (b >> np.uint32(8)).astype('float32') * np.float32(2 * np.pi * 2 ** -24)
+        u = ((a >> np.uint32(8)) + np.uint32(1)).astype('float32') * np.float32(2**-24)  # (0, 1]
+        angle = (b >> np.uint32(8)).astype('float32') * np.float32(2 * np.pi * 2**-24)
         return xp.sqrt(np.float32(-2) * xp.log(u)) * xp.cos(angle)
 
 

@@ -1,4 +1,5 @@
 """Sums over all axes but the last."""
+
 import pytensor.tensor as pt
 from pytensor.graph import Apply
 from pytensor.graph.op import Op
@@ -6,6 +7,7 @@ from pytensor.graph.op import Op
 
 class ColumnSum(Op):
     """Sum over all axes but the last, (..., c) -> (c,)."""
+
     __props__ = ()
 
     def make_node(self, x):
@@ -15,5 +17,5 @@ class ColumnSum(Op):
         return [shapes[0][-1:]]
 
     def perform(self, node, inputs, outputs):
-        x, = inputs
+        (x,) = inputs
         outputs[0][0] = x.sum(axis=tuple(range(x.ndim - 1)), dtype=x.dtype)

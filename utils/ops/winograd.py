@@ -16,6 +16,7 @@ is the reference of the translation in `utils.backend.winograd`.
 
 .. [1] Lavin and Gray (2016), Fast Algorithms for Convolutional Neural Networks, CVPR, section 4.
 """
+
 from fractions import Fraction
 from functools import lru_cache
 from math import prod
@@ -41,12 +42,13 @@ def matrices(m):
     m : int
         2 to 5.
     """
+
     def powers(n):
-        finite = [[Fraction(p) ** k for k in range(n)] for p in POINTS[:m + 1]]
+        finite = [[Fraction(p) ** k for k in range(n)] for p in POINTS[: m + 1]]
         return [*finite, [Fraction(0)] * (n - 1) + [Fraction(1)]]
 
     # The finite points' rows of G are divided by, those of B^T multiplied with, this: B^T is whole for whole points.
-    scale = [prod(Fraction(p) - q for q in POINTS[:m + 1] if q != p) for p in POINTS[:m + 1]] + [Fraction(1)]
+    scale = [prod(Fraction(p) - q for q in POINTS[: m + 1] if q != p) for p in POINTS[: m + 1]] + [Fraction(1)]
     inverse = _inverse(powers(m + 2))
     BT = [[scale[i] * inverse[k][i] for k in range(m + 2)] for i in range(m + 2)]
     G = [[v / s for v in row] for row, s in zip(powers(3), scale)]
@@ -99,6 +101,7 @@ class _Tiled(Op):
     tile : (int, int)
         Rows and columns of a tile, m in the formulas.
     """
+
     __props__ = ('kind', 'tile')
 
     def __init__(self, kind, tile):
@@ -124,7 +127,7 @@ class TileTransform(_Tiled):
         return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=(rows, channels)) for _ in range(self.places)])
 
     def perform(self, node, inputs, outputs):
-        x, = inputs
+        (x,) = inputs
         rows, columns = self.maps(*x.shape[1:3])
         v = np.einsum('ith,jsw,nhwc->ijntsc', rows, columns, x, optimize=True).astype(x.dtype)
         for storage, matrix in zip(outputs, v.reshape(self.places, -1, x.shape[3])):
@@ -139,6 +142,7 @@ class InverseTileTransform(_Tiled):
     image : (int, int)
         Height and width.
     """
+
     __props__ = ('kind', 'tile', 'image')
 
     def __init__(self, kind, tile, image):
@@ -178,7 +182,7 @@ class FilterTransform(_Filters):
         return Apply(self, [W], [pt.tensor(dtype=W.dtype, shape=W.type.shape[2:]) for _ in range(self.places)])
 
     def perform(self, node, inputs, outputs):
-        W, = inputs
+        (W,) = inputs
         u = np.einsum('ia,jb,abco->ijco', *self.maps(), W).astype(W.dtype)
         for storage, matrix in zip(outputs, u.reshape(self.places, *W.shape[2:])):
             storage[0] = matrix
@@ -204,6 +208,7 @@ class BatchedProducts(Op):
     transposed : {'', 'a', 'b'}
         Which factor is to be transposed.
     """
+
     __props__ = ('transposed',)
 
     def __init__(self, transposed=''):

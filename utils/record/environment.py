@@ -1,4 +1,5 @@
 """What a run depends on besides its arguments: versions, device, code revision."""
+
 import importlib.metadata
 import os
 import platform
@@ -12,8 +13,9 @@ from utils import __version__, backend
 
 def _git(*arguments):
     try:
-        done = subprocess.run(['git', '-C', str(Path(__file__).parent), *arguments], capture_output=True, text=True,
-                              timeout=10)
+        done = subprocess.run(
+            ['git', '-C', str(Path(__file__).parent), *arguments], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -26,7 +28,17 @@ def environment():
         revision += ' with changes'
     driver = Path('/proc/driver/nvidia/version')
     versions = {name: importlib.metadata.version(name) for name in ('pytensor', 'jax', 'jaxlib', 'numpy')}
-    return {'symfer': __version__, 'python': platform.python_version(), **versions, 'device': backend.device_name(),
-            'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
-            'system': platform.platform(), 'cpus': os.cpu_count(), 'host': socket.gethostname(), 'pid': os.getpid(),
-            'command': sys.argv, 'folder': os.getcwd(), 'git': revision}
+    return {
+        'symfer': __version__,
+        'python': platform.python_version(),
+        **versions,
+        'device': backend.device_name(),
+        'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
+        'system': platform.platform(),
+        'cpus': os.cpu_count(),
+        'host': socket.gethostname(),
+        'pid': os.getpid(),
+        'command': sys.argv,
+        'folder': os.getcwd(),
+        'git': revision,
+    }

@@ -1,4 +1,5 @@
 """The history of a run: one CSV row per epoch."""
+
 import csv
 
 from utils.files.atomic import atomic_write

@@ -1,4 +1,5 @@
 """Run folders, read back."""
+
 import csv
 import json
 from pathlib import Path
@@ -34,8 +35,11 @@ def read_run(folder, need=()):
     """
     folder = Path(folder)
     if folder.is_file():
-        folder = folder.with_suffix('') if folder.suffix in ('.h5', '.hdf5', '.pkl') and folder.stem != 'model' \
+        folder = (
+            folder.with_suffix('')
+            if folder.suffix in ('.h5', '.hdf5', '.pkl') and folder.stem != 'model'
             else folder.parent
+        )
     if not folder.is_dir():
         raise RunError(f"there is no run folder '{folder}'")
     if not (folder / 'run.json').exists():
@@ -44,15 +48,19 @@ def read_run(folder, need=()):
         if not runs:
             raise RunError(f"'{folder}' is not a run folder: it has no run.json")
         folder = (finished or runs)[-1]
-    missing = [name for name in ('run.json', 'config.yaml', 'result.json', 'history.csv', *need)
-               if not (folder / name).is_file()]
+    missing = [
+        name
+        for name in ('run.json', 'config.yaml', 'result.json', 'history.csv', *need)
+        if not (folder / name).is_file()
+    ]
     if 'run.json' not in missing:
         run = _read(folder / 'run.json')
         if not isinstance(run, dict) or run.get('format') != FORMAT:
             raise RunError(f"'{folder}' is not a run folder: its run.json is not a {FORMAT}")
         if run.get('version') != VERSION:
-            raise RunError(f"the run '{folder}' is of version {run.get('version')}, this symfer reads version "
-                           f'{VERSION}')
+            raise RunError(
+                f"the run '{folder}' is of version {run.get('version')}, this symfer reads version {VERSION}"
+            )
     status = status_of(folder)
     if 'result.json' not in missing and status != 'finished':
         raise RunError(f"the run '{folder}' has not finished: {status}")
@@ -60,16 +68,21 @@ def read_run(folder, need=()):
         raise RunError(f"the run '{folder}' is incomplete: {', '.join(missing)} is missing")
     try:
         with open(folder / 'history.csv', newline='', encoding='utf-8') as file:
-            history = [{key: value if key == 'stage' else _number(value) for key, value in row.items()}
-                       for row in csv.DictReader(file)]
+            history = [
+                {key: value if key == 'stage' else _number(value) for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
     except (ValueError, TypeError, csv.Error) as error:
         raise RunError(f"'{folder / 'history.csv'}' cannot be read: {error}") from None
     config, result = _read(folder / 'config.yaml'), _read(folder / 'result.json')
-    for name, table, kinds in (('config.yaml', config, {'seed': int}),
-                               ('run.json', run, {'name': str, 'fingerprint': str, 'model': str}),
-                               ('result.json', result, {'evaluation': dict, 'test_error': (int, float)})):
-        wrong = [key for key, kind in kinds.items()
-                 if not isinstance(table, dict) or not isinstance(table.get(key), kind)]
+    for name, table, kinds in (
+        ('config.yaml', config, {'seed': int}),
+        ('run.json', run, {'name': str, 'fingerprint': str, 'model': str}),
+        ('result.json', result, {'evaluation': dict, 'test_error': (int, float)}),
+    ):
+        wrong = [
+            key for key, kind in kinds.items() if not isinstance(table, dict) or not isinstance(table.get(key), kind)
+        ]
         if wrong:
             raise RunError(f"'{folder / name}' is damaged: it has no proper {', '.join(wrong)}")
     return {'folder': folder, 'config': config, 'run': run, 'result': result, 'history': history}

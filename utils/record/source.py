@@ -1,4 +1,5 @@
 """The source of a network's class, as a file that can be imported."""
+
 import ast
 import inspect
 from pathlib import Path
@@ -32,5 +33,5 @@ def class_source(cls):
         elif not isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
             continue
         first = min([node.lineno, *(d.lineno for d in getattr(node, 'decorator_list', ()))])
-        parts.append('\n'.join(lines[first - 1:node.end_lineno]))
+        parts.append('\n'.join(lines[first - 1 : node.end_lineno]))
     return '\n'.join(parts) + '\n'

@@ -1,4 +1,5 @@
 """The table of all runs, experiments.csv."""
+
 import csv
 import os
 import socket
@@ -7,9 +8,29 @@ from utils.files.terminal import uncell
 from utils.results.predictions import RunError
 
 TABLE = 'experiments.csv'
-COLUMNS = ('run', 'status', 'started', 'ended', 'seconds', 'name', 'network', 'data', 'seed', 'learning_rate',
-           'batch_size', 'n_hidden', 'n_epochs', 'kept_epoch', 'validation_error', 'validation_cross_entropy',
-           'test_error', 'special_test_error', 'host', 'pid', 'options')
+COLUMNS = (
+    'run',
+    'status',
+    'started',
+    'ended',
+    'seconds',
+    'name',
+    'network',
+    'data',
+    'seed',
+    'learning_rate',
+    'batch_size',
+    'n_hidden',
+    'n_epochs',
+    'kept_epoch',
+    'validation_error',
+    'validation_cross_entropy',
+    'test_error',
+    'special_test_error',
+    'host',
+    'pid',
+    'options',
+)
 
 
 def _marked_if_dead(row):

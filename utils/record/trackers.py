@@ -9,6 +9,7 @@
 
 A tracker has ``epoch(row)`` and ``end(status, result)``.
 """
+
 from pathlib import Path
 
 MEASURES = ('rate', 'train_cost', 'train_cross_entropy', 'validation_error', 'validation_cross_entropy', 'test_error')
@@ -35,6 +36,7 @@ class TensorBoard:
     def __init__(self, folder, options, name):
         needed('tensorboardX', 'tensorboard')
         from tensorboardX import SummaryWriter
+
         self.folder = Path(folder)
         self.writer = SummaryWriter(str(self.folder / 'tensorboard'))
         self.writer.add_text('arguments', '\n'.join(f'    {key}: {value}' for key, value in options.items()))
@@ -42,7 +44,7 @@ class TensorBoard:
     def epoch(self, row):
         for key in MEASURES:
             if row[key] is not None:
-                self.writer.add_scalar(f"{row['stage']}/{key}", row[key], row['epoch'])
+                self.writer.add_scalar(f'{row["stage"]}/{key}', row[key], row['epoch'])
         self.writer.flush()
 
     def end(self, status, result):
@@ -58,6 +60,7 @@ class MLflow:
     def __init__(self, folder, options, name):
         self.mlflow = needed('mlflow', 'mlflow')
         from mlflow.tracking import MlflowClient
+
         folder = Path(folder)
         self.client = MlflowClient()
         experiment = self.client.get_experiment_by_name('symfer')
@@ -71,14 +74,15 @@ class MLflow:
         self.epochs += 1
         for key in MEASURES:
             if row[key] is not None:
-                self.client.log_metric(self.run, f"{row['stage']}.{key}", row[key], step=row['epoch'])
+                self.client.log_metric(self.run, f'{row["stage"]}.{key}', row[key], step=row['epoch'])
 
     def end(self, status, result):
         for key in RESULTS:
             if result.get(key) is not None:
                 self.client.log_metric(self.run, key, result[key])
-        self.client.set_terminated(self.run, {'finished': 'FINISHED', 'interrupted': 'KILLED',
-                                              'pruned': 'KILLED'}.get(status, 'FAILED'))
+        self.client.set_terminated(
+            self.run, {'finished': 'FINISHED', 'interrupted': 'KILLED', 'pruned': 'KILLED'}.get(status, 'FAILED')
+        )
 
 
 TRACKERS = {'tensorboard': TensorBoard, 'mlflow': MLflow}
@@ -90,6 +94,6 @@ def check(names):
     names = [names] if isinstance(names, str) else list(names)
     for name in names:
         if name not in TRACKERS:
-            raise ValueError(f"track must be of {', '.join(map(repr, TRACKERS))}, got {name!r}")
+            raise ValueError(f'track must be of {", ".join(map(repr, TRACKERS))}, got {name!r}')
         needed(LIBRARIES[name], name)
     return names

@@ -19,6 +19,7 @@ report.html        figures and tables in one file; the figures are also in figur
 Nothing in it is overwritten by another run. ``trained_models/experiments.csv`` has a row for every run, written
 when it starts and completed when it ends.
 """
+
 import csv
 import json
 import os
@@ -48,7 +49,7 @@ from utils.training import optimisers, schedules
 
 # Arguments that may be functions of the user's own; those of symfer are found by their names.
 KNOWN = {'activation': [*rna.ACTIVATIONS], 'optimiser': [*optimisers.OPTIMISERS], 'schedule': [*schedules.SCHEDULES]}
-IMAGES = 100        # of which the outputs of layers are looked at after each epoch
+IMAGES = 100  # of which the outputs of layers are looked at after each epoch
 
 
 def _now():
@@ -93,27 +94,56 @@ class Record:
             (self.folder / 'network.py').write_text(source, encoding='utf-8')
         options = dict(self.options)
         if not config['bundled_network'] and source:
-            options['network'] = f"network.py:{options['network']}"
-        self.caveat = self._caveat([key for key, kept in (
-            ('network', config['bundled_network'] or source), *((key, options.get(key, known[0]) in known)
-                                                                for key, known in KNOWN.items())) if not kept])
+            options['network'] = f'network.py:{options["network"]}'
+        self.caveat = self._caveat(
+            [
+                key
+                for key, kept in (
+                    ('network', config['bundled_network'] or source),
+                    *((key, options.get(key, known[0]) in known) for key, known in KNOWN.items()),
+                )
+                if not kept
+            ]
+        )
         with open(self.folder / 'config.yaml', 'w', encoding='utf-8') as file:
-            file.write('# Arguments of launch.test. To repeat the run: python launch.py --config '
-                       f"{visible(self.folder / 'config.yaml')}\n")
+            file.write(
+                '# Arguments of launch.test. To repeat the run: python launch.py --config '
+                f'{visible(self.folder / "config.yaml")}\n'
+            )
             yaml.dump(options, file, Dumper, sort_keys=False, allow_unicode=True)
         self.started, about = _now(), environment()
-        write_json(self.folder / 'run.json', {
-            'format': FORMAT, 'version': VERSION, 'started': self.started, 'name': name, 'model': str(self.model),
-            'seed': self.options['seed'], 'resumed': resumed and str(resumed), 'data': str(data.path),
-            'data_name': data.name, 'fingerprint': config['fingerprint'], 'classes': list(data.classes),
-            'content_digest': config.get('content_digest'),
-            'is_fer2013': bool(data.is_fer2013), 'environment': about})
+        write_json(
+            self.folder / 'run.json',
+            {
+                'format': FORMAT,
+                'version': VERSION,
+                'started': self.started,
+                'name': name,
+                'model': str(self.model),
+                'seed': self.options['seed'],
+                'resumed': resumed and str(resumed),
+                'data': str(data.path),
+                'data_name': data.name,
+                'fingerprint': config['fingerprint'],
+                'classes': list(data.classes),
+                'content_digest': config.get('content_digest'),
+                'is_fer2013': bool(data.is_fer2013),
+                'environment': about,
+            },
+        )
         write_json(self.folder / 'result.json', {'status': 'running'})
-        self.row = {'run': str(self.folder), 'status': 'running', 'started': self.started, 'name': name,
-                    'data': data.name, 'host': about['host'], 'pid': about['pid'],
-                    **{key: self.options[key] for key in ('network', 'seed', 'learning_rate', 'batch_size',
-                                                          'n_epochs')},
-                    'n_hidden': ' '.join(map(str, self.options['n_hidden'] or ())), 'options': json.dumps(self.options)}
+        self.row = {
+            'run': str(self.folder),
+            'status': 'running',
+            'started': self.started,
+            'name': name,
+            'data': data.name,
+            'host': about['host'],
+            'pid': about['pid'],
+            **{key: self.options[key] for key in ('network', 'seed', 'learning_rate', 'batch_size', 'n_epochs')},
+            'n_hidden': ' '.join(map(str, self.options['n_hidden'] or ())),
+            'options': json.dumps(self.options),
+        }
         self._table()
         self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
 
@@ -122,8 +152,10 @@ class Record:
         if not keys:
             return None
         values = ', '.join(f"'{key}': {self.options[key]}" for key in keys)
-        return (f"--config cannot repeat this run: its folder has no source of {', '.join(keys)}. In Python: "
-                f"test(**{{**read_config('{self.folder / 'config.yaml'}'), {values}}})")
+        return (
+            f'--config cannot repeat this run: its folder has no source of {", ".join(keys)}. In Python: '
+            f"test(**{{**read_config('{self.folder / 'config.yaml'}'), {values}}})"
+        )
 
     def _table(self, **values):
         """Add the run's row to the table, or complete it."""
@@ -131,7 +163,7 @@ class Record:
         self.row |= values
         with lock(path):
             rows = read_table(path) if path.exists() else []
-            columns = list(dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())]))      # a person may have added some
+            columns = list(dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())]))  # a person may have added some
             others = [_marked_if_dead(row) for row in rows]
             places = [k for k, row in enumerate(others) if row['run'] == self.row['run']]
             if places:
@@ -156,16 +188,21 @@ class Record:
             rows = np.random.default_rng(0).permutation(len(trainer.data.training))[:IMAGES]
             self.activations = Activations(trainer.functions.network, trainer.data.training.images(rows))
         last = trainer.history[-1]
-        self.histograms.append({'stage': last['stage'], 'epoch': last['epoch'],
-                                'weights': weight_histograms(trainer.last['arrays']),
-                                'activations': self.activations()})
+        self.histograms.append(
+            {
+                'stage': last['stage'],
+                'epoch': last['epoch'],
+                'weights': weight_histograms(trainer.last['arrays']),
+                'activations': self.activations(),
+            }
+        )
 
     def _track(self, method, *arguments):
         """Tell the trackers; one that fails is left, for the run is worth more."""
         for tracker in list(self.trackers):
             try:
                 getattr(tracker, method)(*arguments)
-            except Exception as error:      # each tracker's library has errors of its own
+            except Exception as error:  # each tracker's library has errors of its own
                 self.trackers.remove(tracker)
                 with open(self.log, 'a', encoding='utf-8') as file:
                     file.write(f'tracker {type(tracker).__name__} is left: {error}\n')
@@ -175,7 +212,7 @@ class Record:
         """A block in which the run goes on; what ends it goes into result.json and the table."""
         try:
             yield self
-            self.link_model()       # where it was written last of all
+            self.link_model()  # where it was written last of all
         except BaseException as error:
             ends = {'KeyboardInterrupt': 'interrupted', 'Terminated': 'interrupted', 'TrialPruned': 'pruned'}
             kind = type(error).__name__
@@ -203,10 +240,21 @@ class Record:
             write_json(self.folder / 'histograms.json', self.histograms)
         write_json(self.folder / 'result.json', {'status': status, 'ended': _now(), 'seconds': seconds, **result})
         self._track('end', status, result)
-        self._table(status=status.splitlines()[0][:200], ended=_now(), seconds=round(seconds, 1), **{
-            ours: result.get(theirs) for ours, theirs in (
-                ('kept_epoch', 'epoch'), *((key, key) for key in (
-                    'validation_error', 'validation_cross_entropy', 'test_error', 'special_test_error')))})
+        self._table(
+            status=status.splitlines()[0][:200],
+            ended=_now(),
+            seconds=round(seconds, 1),
+            **{
+                ours: result.get(theirs)
+                for ours, theirs in (
+                    ('kept_epoch', 'epoch'),
+                    *(
+                        (key, key)
+                        for key in ('validation_error', 'validation_cross_entropy', 'test_error', 'special_test_error')
+                    ),
+                )
+            },
+        )
 
     def link_model(self):
         """Put the model, as it is now, into the folder."""
@@ -214,6 +262,6 @@ class Record:
         if not self.model.exists() or mine.exists():
             return
         try:
-            os.link(os.path.realpath(self.model), mine)     # a later writing makes a new file, so this one stays
+            os.link(os.path.realpath(self.model), mine)  # a later writing makes a new file, so this one stays
         except OSError:
             shutil.copyfile(self.model, mine)

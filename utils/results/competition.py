@@ -6,13 +6,21 @@
 `places`, `ranking` the table with results in it, as rows and as text
 ==================  ===========================================================================
 """
+
 # Team, mean error of public and private test (thesis Table 1), error on the private test, which decided
 # (Kaggle, Challenges in Representation Learning: Facial Expression Recognition Challenge, 2013; 56 teams).
 COMPETITION = (
-    ('RBM', 29.53, 28.84), ('Unsupervised', 30.83, 30.73), ('Maxim Milakov', 31.15, 31.18),
-    ('Radu+Marius+Cristi', 32.60, 32.52), ('Lor.Voldy', 35.09, 34.75), ('ryank', None, 34.91),
-    ('Eric Cartman', None, 35.53), ('Xavier Bouthillier', None, 35.78), ('Alejandro Dubrovsky', None, 36.89),
-    ('sayit', None, 37.81))
+    ('RBM', 29.53, 28.84),
+    ('Unsupervised', 30.83, 30.73),
+    ('Maxim Milakov', 31.15, 31.18),
+    ('Radu+Marius+Cristi', 32.60, 32.52),
+    ('Lor.Voldy', 35.09, 34.75),
+    ('ryank', None, 34.91),
+    ('Eric Cartman', None, 35.53),
+    ('Xavier Bouthillier', None, 35.78),
+    ('Alejandro Dubrovsky', None, 36.89),
+    ('sayit', None, 37.81),
+)
 TEAMS = 56
 
 
@@ -70,7 +78,7 @@ def ranking(results, half='whole'):
     """
     rows = places(results, half)
     width = max(len('Name of network / team'), *(len(name) for _, name, _, _ in rows))
-    lines = [f"{'Ranking':8}  {'Name of network / team':{width}}  Error (%)"]
+    lines = [f'{"Ranking":8}  {"Name of network / team":{width}}  Error (%)']
     for place, name, error, own in rows:
-        lines.append(f"{f'#{place}':8}  {name:{width}}  {error:9.2f}{'  <--' if own else ''}")
+        lines.append(f'{f"#{place}":8}  {name:{width}}  {error:9.2f}{"  <--" if own else ""}')
     return '\n'.join(lines)

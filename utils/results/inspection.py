@@ -8,6 +8,7 @@
 `weight_histograms` histograms of the weights in saved arrays
 ==================  ===========================================================================
 """
+
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -37,6 +38,7 @@ def watch(network):
         def call(self, x, phase):
             seen[name] = y = cls.__call__(self, x, phase)
             return y
+
         return type(cls.__name__, (cls,), {'__call__': call})
 
     layers = sublayers(network)
@@ -65,8 +67,11 @@ def _has_weights(layer):
 def image_layers(network, seen):
     """The watched outputs (n, h, w, channels) of convolutions and of layers made of them, in order."""
     layers = sublayers(network)
-    return {name: y for name, y in seen.items() if y.ndim == 4 and (
-        _has_weights(layers[name]) or any(map(_has_weights, sublayers(layers[name]).values())))}
+    return {
+        name: y
+        for name, y in seen.items()
+        if y.ndim == 4 and (_has_weights(layers[name]) or any(map(_has_weights, sublayers(layers[name]).values())))
+    }
 
 
 class Inspector:
@@ -111,8 +116,9 @@ class Inspector:
         outputs = [saliency]
         if self._maps:
             last = self._maps[self.layers[-1]]
-            importance = pt.mean(pytensor.grad(score, last), axis=(1, 2), keepdims=True, dtype='float32',
-                                 acc_dtype='float32')
+            importance = pt.mean(
+                pytensor.grad(score, last), axis=(1, 2), keepdims=True, dtype='float32', acc_dtype='float32'
+            )
             outputs.append(pt.maximum((importance * last).sum(axis=3), np.float32(0)))
         return backend.function([self._x, self._y], outputs, name='saliency')
 
@@ -179,5 +185,8 @@ class Activations:
 
 def weight_histograms(arrays):
     """Histograms of the weights, by name, in what `utils.training.trainer.Trainer.arrays` gives."""
-    return {path.removeprefix('parameters/'): histogram(value) for path, value in arrays.items()
-            if path.startswith('parameters/') and path.rpartition('.')[2] == 'W'}
+    return {
+        path.removeprefix('parameters/'): histogram(value)
+        for path, value in arrays.items()
+        if path.startswith('parameters/') and path.rpartition('.')[2] == 'W'
+    }

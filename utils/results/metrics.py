@@ -10,6 +10,7 @@
 
 Figures of classes come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
 """
+
 import numpy as np
 from scipy.special import softmax
 
@@ -23,7 +24,7 @@ def probabilities(logits):
     return softmax(np.asarray(logits, dtype=float), axis=1)
 
 
-def interval(wrong, n, level=.95):
+def interval(wrong, n, level=0.95):
     """Wilson's interval [1]_ of an error in %, from `wrong` wrong answers of `n`: (low, high).
 
     References
@@ -31,6 +32,7 @@ def interval(wrong, n, level=.95):
     .. [1] Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference, JASA 22.
     """
     from scipy.stats import binomtest  # half a second, and training can begin without it
+
     ci = binomtest(int(wrong), int(n)).proportion_ci(level, method='wilson')
     return [100 * float(ci.low), 100 * float(ci.high)]
 
@@ -56,14 +58,18 @@ def calibration(p, y, bins=15):
     .. [1] Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks, ICML, eq. 3.
     """
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)       # bins ((k - 1) / bins, k / bins]
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bins ((k - 1) / bins, k / bins]
     counts = np.bincount(place, minlength=bins)
     there = counts > 0
     mean_confidence = np.bincount(place, confidence, bins)[there] / counts[there]
     accuracy = np.bincount(place, right, bins)[there] / counts[there]
     counts = counts[there]
-    return {'ece': float((counts * abs(accuracy - mean_confidence)).sum() / len(y)),
-            'confidence': mean_confidence.tolist(), 'accuracy': accuracy.tolist(), 'images': counts.tolist()}
+    return {
+        'ece': float((counts * abs(accuracy - mean_confidence)).sum() / len(y)),
+        'confidence': mean_confidence.tolist(),
+        'accuracy': accuracy.tolist(),
+        'images': counts.tolist(),
+    }
 
 
 def scores(logits, y, classes):
@@ -83,22 +89,36 @@ def scores(logits, y, classes):
         macro_f1 is over the classes that occur, as label or as answer.
     """
     from sklearn import metrics  # as above
+
     y, labels = np.asarray(y, dtype=int), np.arange(len(classes))
     p = probabilities(logits)
     answer = p.argmax(axis=1)
     wrong = int((answer != y).sum())
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        y, answer, labels=labels, zero_division=0)
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(y, answer, labels=labels, zero_division=0)
     occurs = np.union1d(y, answer)
     curve = calibration(p, y)
-    top2 = metrics.top_k_accuracy_score(y, p, k=2, labels=labels) if len(classes) > 2 else 1.
+    top2 = metrics.top_k_accuracy_score(y, p, k=2, labels=labels) if len(classes) > 2 else 1.0
     own = np.clip(p[np.arange(len(y)), y], np.finfo(float).tiny, None)
-    return {'images': len(y), 'error': 100 * wrong / len(y), 'interval': interval(wrong, len(y)),
-            'top2_error': 100 * (1 - float(top2)), 'cross_entropy': float(-np.log(own).mean()), 'ece': curve['ece'],
-            'macro_f1': float(f1[occurs].mean()),
-            'per_class': {name: {'precision': float(precision[k]), 'recall': float(recall[k]), 'f1': float(f1[k]),
-                                 'images': int(support[k])} for k, name in enumerate(classes)},
-            'confusion': metrics.confusion_matrix(y, answer, labels=labels).tolist(), 'calibration': curve}
+    return {
+        'images': len(y),
+        'error': 100 * wrong / len(y),
+        'interval': interval(wrong, len(y)),
+        'top2_error': 100 * (1 - float(top2)),
+        'cross_entropy': float(-np.log(own).mean()),
+        'ece': curve['ece'],
+        'macro_f1': float(f1[occurs].mean()),
+        'per_class': {
+            name: {
+                'precision': float(precision[k]),
+                'recall': float(recall[k]),
+                'f1': float(f1[k]),
+                'images': int(support[k]),
+            }
+            for k, name in enumerate(classes)
+        },
+        'confusion': metrics.confusion_matrix(y, answer, labels=labels).tolist(),
+        'calibration': curve,
+    }
 
 
 def evaluate(logits, subset, classes):
@@ -131,8 +151,11 @@ def evaluate(logits, subset, classes):
             clean = mask & ~subset.twin
             if 0 < clean.sum() < mask.sum():
                 wrong = int((values[clean].argmax(axis=1) != subset.y[clean]).sum())
-                entry['without_twins'] = {'images': int(clean.sum()), 'error': 100 * wrong / int(clean.sum()),
-                                          'interval': interval(wrong, clean.sum())}
+                entry['without_twins'] = {
+                    'images': int(clean.sum()),
+                    'error': 100 * wrong / int(clean.sum()),
+                    'interval': interval(wrong, clean.sum()),
+                }
             out[kind][half] = entry
     final = out.get('special') or out['plain']
     out['rank'] = {half: competition.rank(final[half]['error'], half) for half in ('whole', 'private') if half in final}

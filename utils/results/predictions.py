@@ -8,6 +8,7 @@
 `write_confusion`   the confusion matrix as CSV
 ==================  ===========================================================================
 """
+
 import csv
 import zipfile
 import zlib
@@ -37,8 +38,13 @@ def save_logits(path, subset, logits, validation=None):
     validation : tuple (source, y, logits), optional
         Of the original validation images, from the parameters of the kept epoch, which never saw them.
     """
-    arrays = {'y': subset.y, 'source': subset.source, 'usage': subset.usage, 'twin': subset.twin,
-              **{kind: np.asarray(values, dtype=np.float32) for kind, values in logits.items()}}
+    arrays = {
+        'y': subset.y,
+        'source': subset.source,
+        'usage': subset.usage,
+        'twin': subset.twin,
+        **{kind: np.asarray(values, dtype=np.float32) for kind, values in logits.items()},
+    }
     if validation is not None:
         for name, value in zip(('validation_source', 'validation_y', 'validation'), validation):
             arrays[name] = np.asarray(value, dtype=np.float32) if name == 'validation' else value
@@ -60,8 +66,16 @@ def read_logits(folder):
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, MemoryError, zipfile.BadZipFile,
-            zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise RunError(f"'{path}' cannot be read: {error}") from None
 
 
@@ -83,12 +97,31 @@ def write_predictions(path, subset, classes, probabilities, special=None):
     usage = ('Training', 'PublicTest', 'PrivateTest')
     with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
-        writer.writerow(['source', 'usage', 'twin', 'label', 'predicted', 'correct', 'predicted_plain',
-                         *(f'p_{name}' for name in classes)])
+        writer.writerow(
+            [
+                'source',
+                'usage',
+                'twin',
+                'label',
+                'predicted',
+                'correct',
+                'predicted_plain',
+                *(f'p_{name}' for name in classes),
+            ]
+        )
         for k in range(len(subset)):
-            writer.writerow([subset.source[k], usage[subset.usage[k]], int(subset.twin[k]), names[subset.y[k]],
-                             names[taken[k]], int(taken[k] == subset.y[k]), names[plain[k]],
-                             *(f'{p:.5f}' for p in final[k])])
+            writer.writerow(
+                [
+                    subset.source[k],
+                    usage[subset.usage[k]],
+                    int(subset.twin[k]),
+                    names[subset.y[k]],
+                    names[taken[k]],
+                    int(taken[k] == subset.y[k]),
+                    names[plain[k]],
+                    *(f'{p:.5f}' for p in final[k]),
+                ]
+            )
 
 
 def write_outputs(folder, subset, classes, outputs, scores, validation=None):

@@ -5,6 +5,7 @@
 `texts_of`          the texts of a run folder that stand in it
 ==================  ===========================================================================
 """
+
 import base64
 import json
 from pathlib import Path
@@ -14,8 +15,16 @@ from utils.results import competition, metrics
 from utils.results.plots import FIGURES
 from utils.training.rules import RULES
 
-EPOCH_COLUMNS = ('stage', 'epoch', 'rate', 'train_cross_entropy', 'validation_cross_entropy', 'validation_error',
-                 'test_error', 'seconds')
+EPOCH_COLUMNS = (
+    'stage',
+    'epoch',
+    'rate',
+    'train_cross_entropy',
+    'validation_cross_entropy',
+    'validation_error',
+    'test_error',
+    'seconds',
+)
 
 
 def _errors(scores):
@@ -24,11 +33,24 @@ def _errors(scores):
     for kind, title in (('plain', 'test'), ('special', 'special test')):
         for half, e in scores.get(kind, {}).items():
             without = e.get('without_twins')
-            rows.append([f'{title}, {half}', e['images'], f"{e['error']:.2f}",
-                         '{:.2f} – {:.2f}'.format(*e['interval']),
-                         f"{without['error']:.2f} of {without['images']}" if without else '',
-                         *(f'{e[key]:{form}}' for key, form in (('macro_f1', '.3f'), ('top2_error', '.2f'),
-                                                                ('cross_entropy', '.4f'), ('ece', '.3f')))])
+            rows.append(
+                [
+                    f'{title}, {half}',
+                    e['images'],
+                    f'{e["error"]:.2f}',
+                    '{:.2f} – {:.2f}'.format(*e['interval']),
+                    f'{without["error"]:.2f} of {without["images"]}' if without else '',
+                    *(
+                        f'{e[key]:{form}}'
+                        for key, form in (
+                            ('macro_f1', '.3f'),
+                            ('top2_error', '.2f'),
+                            ('cross_entropy', '.4f'),
+                            ('ece', '.3f'),
+                        )
+                    ),
+                ]
+            )
     return rows
 
 
@@ -38,8 +60,13 @@ def _rankings(name, final):
     for half, title in (('whole', 'both halves'), ('private', 'private half, which decided')):
         if half in final:
             rows = competition.places({name: final[half]['error']}, half)
-            out.append((title, [[f'#{place}', team, f'{error:.2f}'] for place, team, error, _ in rows],
-                        [k for k, row in enumerate(rows) if row[3]]))
+            out.append(
+                (
+                    title,
+                    [[f'#{place}', team, f'{error:.2f}'] for place, team, error, _ in rows],
+                    [k for k, row in enumerate(rows) if row[3]],
+                )
+            )
     return out
 
 
@@ -48,9 +75,12 @@ def _figures(folder, rule):
     for name, entry in FIGURES.items():
         file = Path(folder) / f'{name}.png'
         if file.is_file():
-            yield {'name': name, 'heading': entry.heading,
-                   'caption': entry.caption.replace('{figure}', RULES[rule].label),
-                   'data': base64.b64encode(file.read_bytes()).decode()}
+            yield {
+                'name': name,
+                'heading': entry.heading,
+                'caption': entry.caption.replace('{figure}', RULES[rule].label),
+                'data': base64.b64encode(file.read_bytes()).decode(),
+            }
 
 
 def _cell(value):
@@ -76,16 +106,27 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
         By which the epoch was kept.
     """
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
+
     final = scores[metrics.final_kind(scores)]
     columns = [key for key in EPOCH_COLUMNS if any(row[key] is not None for row in history)]
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-                           trim_blocks=True).get_template('report.html.jinja')
+    template = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
+    ).get_template('report.html.jinja')
     text = template.render(
-        title=title, lead=lead, note=note, errors=_errors(scores), rankings=_rankings(title, final),
-        classes=[[name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
-                 for name, row in final['whole']['per_class'].items()],
-        figures=_figures(figure_folder, rule), epoch_columns=[key.replace('_', ' ') for key in columns],
-        epochs=[[_cell(row[key]) for key in columns] for row in history], texts=texts or {})
+        title=title,
+        lead=lead,
+        note=note,
+        errors=_errors(scores),
+        rankings=_rankings(title, final),
+        classes=[
+            [name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
+            for name, row in final['whole']['per_class'].items()
+        ],
+        figures=_figures(figure_folder, rule),
+        epoch_columns=[key.replace('_', ' ') for key in columns],
+        epochs=[[_cell(row[key]) for key in columns] for row in history],
+        texts=texts or {},
+    )
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
@@ -94,8 +135,9 @@ def texts_of(folder):
     """Configuration, environment and log of a run folder, for `write_report`."""
     folder = Path(folder)
     run = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
-    return {'Configuration': (folder / 'config.yaml').read_text(encoding='utf-8'),
-            'Environment': '\n'.join(f'{key}: {value}' for key, value in run['environment'].items()
-                                     if value is not None)
-            + f"\ndata: {run['data']}\ndata fingerprint: {run['fingerprint']}\nstarted: {run['started']}",
-            'Log': (folder / 'log.txt').read_text(encoding='utf-8')}
+    return {
+        'Configuration': (folder / 'config.yaml').read_text(encoding='utf-8'),
+        'Environment': '\n'.join(f'{key}: {value}' for key, value in run['environment'].items() if value is not None)
+        + f'\ndata: {run["data"]}\ndata fingerprint: {run["fingerprint"]}\nstarted: {run["started"]}',
+        'Log': (folder / 'log.txt').read_text(encoding='utf-8'),
+    }

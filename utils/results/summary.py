@@ -6,6 +6,7 @@
 `class_table`       figures of each class
 ==================  ===========================================================================
 """
+
 from utils.results.metrics import final_kind
 
 
@@ -15,11 +16,13 @@ def error_lines(evaluation):
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in evaluation.get(kind, {}).items():
             low, high = e['interval']
-            line = f"{title}, {half}: {e['error']:.2f} % of {e['images']} ({low:.2f} to {high:.2f})"
+            line = f'{title}, {half}: {e["error"]:.2f} % of {e["images"]} ({low:.2f} to {high:.2f})'
             if 'without_twins' in e:
                 clean = e['without_twins']
-                line += (f", {clean['error']:.2f} % without the {e['images'] - clean['images']} images that have a "
-                         'twin in the training set')
+                line += (
+                    f', {clean["error"]:.2f} % without the {e["images"] - clean["images"]} images that have a '
+                    'twin in the training set'
+                )
             lines.append(line)
     return lines
 
@@ -30,16 +33,19 @@ def summary_lines(evaluation):
     whole = evaluation[kind]['whole']
     name = 'special test' if kind == 'special' else 'test'
     low, high = whole['interval']
-    return [f"{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole['macro_f1']:.3f}, wrong in the "
-            f"best two {whole['top2_error']:.2f} %, cross-entropy {whole['cross_entropy']:.4f}, calibration error "
-            f"{whole['ece']:.3f}"]
+    return [
+        f'{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole["macro_f1"]:.3f}, wrong in the '
+        f'best two {whole["top2_error"]:.2f} %, cross-entropy {whole["cross_entropy"]:.4f}, calibration error '
+        f'{whole["ece"]:.3f}'
+    ]
 
 
 def class_table(entry):
     """Per-class figures of a `scores` entry as aligned text."""
     width = max(len(name) for name in [*entry['per_class'], 'class'])
-    lines = [f"{'class':{width}}  images  precision  recall     F1"]
+    lines = [f'{"class":{width}}  images  precision  recall     F1']
     for name, row in entry['per_class'].items():
-        lines.append(f"{name:{width}}  {row['images']:6d}  {row['precision']:9.3f}  {row['recall']:6.3f}  "
-                     f"{row['f1']:5.3f}")
+        lines.append(
+            f'{name:{width}}  {row["images"]:6d}  {row["precision"]:9.3f}  {row["recall"]:6.3f}  {row["f1"]:5.3f}'
+        )
     return '\n'.join(lines)

@@ -1,4 +1,5 @@
 """A table of texts for the terminal, and as CSV, Markdown and LaTeX."""
+
 import csv
 import io
 
@@ -8,8 +9,10 @@ from utils.files.terminal import cell
 def as_text(head, rows):
     """A table aligned for a terminal."""
     widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    return '\n'.join('  '.join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in
-                               enumerate(zip(row, widths))).rstrip() for row in [head, *rows])
+    return '\n'.join(
+        '  '.join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths))).rstrip()
+        for row in [head, *rows]
+    )
 
 
 def as_csv(head, rows):
@@ -25,10 +28,18 @@ def as_markdown(head, rows):
 
 def as_latex(head, rows):
     """A tabular with the rules of booktabs."""
-    special = {c: f'\\{c}' for c in '&%$#_{}'} | {'±': r'$\pm$', '\\': r'\textbackslash{}', '~': r'\textasciitilde{}',
-                                                  '^': r'\textasciicircum{}'}
+    special = {c: f'\\{c}' for c in '&%$#_{}'} | {
+        '±': r'$\pm$',
+        '\\': r'\textbackslash{}',
+        '~': r'\textasciitilde{}',
+        '^': r'\textasciicircum{}',
+    }
 
     def line(cells):
         return ' & '.join(''.join(special.get(c, c) for c in cell) for cell in cells) + r' \\' + '\n'
-    return (f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}\n\\toprule\n{line(head)}\\midrule\n"
-            + ''.join(map(line, rows)) + '\\bottomrule\n\\end{tabular}\n')
+
+    return (
+        f'\\begin{{tabular}}{{l{"r" * (len(head) - 1)}}}\n\\toprule\n{line(head)}\\midrule\n'
+        + ''.join(map(line, rows))
+        + '\\bottomrule\n\\end{tabular}\n'
+    )

@@ -6,6 +6,7 @@
 `mcnemar`           paired test of two models on the same images
 ==================  ===========================================================================
 """
+
 import itertools
 import json
 from dataclasses import dataclass
@@ -25,10 +26,14 @@ from utils.training.rules import common_rule, rule_of
 
 # Column of the table, where it is found; errors are in %.
 MEASURES = {
-    'validation error': ('validation_error',), 'validation cross-entropy': ('validation_cross_entropy',),
-    'test error': ('test_error',), 'special test error': ('special_test_error',),
-    'public': ('evaluation', '*', 'public', 'error'), 'private': ('evaluation', '*', 'private', 'error'),
-    'macro-F1': ('evaluation', '*', 'whole', 'macro_f1')}
+    'validation error': ('validation_error',),
+    'validation cross-entropy': ('validation_cross_entropy',),
+    'test error': ('test_error',),
+    'special test error': ('special_test_error',),
+    'public': ('evaluation', '*', 'public', 'error'),
+    'private': ('evaluation', '*', 'private', 'error'),
+    'macro-F1': ('evaluation', '*', 'whole', 'macro_f1'),
+}
 
 
 class ComparisonError(ValueError):
@@ -45,6 +50,7 @@ class Group:
     runs : list of dict
         From `utils.record.reading.read_run`.
     """
+
     name: str
     runs: list
 
@@ -92,8 +98,11 @@ def grouped(runs):
     options = [json.loads(key) for key in groups]
     names = [group[0]['run']['name'] for group in groups.values()]
     every = list(dict.fromkeys(key for one in options for key in one))
-    differing = [key for key in every if any(one.get(key) != options[0].get(key) for one in options)
-                 and key not in ('network', 'dataset')]
+    differing = [
+        key
+        for key in every
+        if any(one.get(key) != options[0].get(key) for one in options) and key not in ('network', 'dataset')
+    ]
     out = []
     for name, one, group in zip(names, options, groups.values()):
         if names.count(name) > 1:
@@ -122,9 +131,10 @@ def mcnemar(right_a, right_b):
        percentages, Psychometrika 12; Dietterich (1998), Approximate Statistical Tests, Neural Computation 10.
     """
     from scipy.stats import binomtest  # half a second, and only a comparison needs it
+
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     n = only_a + only_b
-    return {'only_a': only_a, 'only_b': only_b, 'p': float(binomtest(only_a, n).pvalue) if n else 1.}
+    return {'only_a': only_a, 'only_b': only_b, 'p': float(binomtest(only_a, n).pvalue) if n else 1.0}
 
 
 def _right(run):
@@ -147,7 +157,8 @@ def _read(paths):
             raise ComparisonError(
                 f"'{first['folder']}' and '{run['folder']}' are of different data sets, '{first['run']['data']}' and "
                 f"'{run['run']['data']}' (another source, other views, labels or validation images): their errors "
-                'cannot be compared')
+                'cannot be compared'
+            )
     return runs
 
 
@@ -163,15 +174,20 @@ def summary(groups):
     """Head and rows of the table of groups: mean ± standard deviation (n - 1) over the seeds."""
     digits = {'macro-F1': 3, 'validation cross-entropy': 4}
     measures = [m for m in MEASURES if any(len(group.values(m)) for group in groups)]
-    rows = [[group.name, str(len(group.runs)), *(_cell(group.values(m), digits.get(m, 2)) for m in measures)]
-            for group in groups]
+    rows = [
+        [group.name, str(len(group.runs)), *(_cell(group.values(m), digits.get(m, 2)) for m in measures)]
+        for group in groups
+    ]
     return ['network', 'runs', *measures], rows
 
 
 def paired(groups):
     """Head and rows of the paired tests: of each two groups' chosen runs, or of each two runs of one group."""
-    members = ([(group.name, group.chosen) for group in groups] if len(groups) > 1 else
-               [(f"seed {run['config']['seed']}", run) for run in groups[0].runs])
+    members = (
+        [(group.name, group.chosen) for group in groups]
+        if len(groups) > 1
+        else [(f'seed {run["config"]["seed"]}', run) for run in groups[0].runs]
+    )
     answers = {}
     for _, run in members:
         answers[run['folder']] = _right(run)
@@ -181,10 +197,15 @@ def paired(groups):
         if not np.array_equal(source_a, source_b):
             raise ComparisonError(f"'{a['folder']}' and '{b['folder']}' were tested on different images")
         test = mcnemar(right_a, right_b)
-        rows.append([f"{name_a} (seed {a['config']['seed']})" if len(groups) > 1 else name_a,
-                     f"{name_b} (seed {b['config']['seed']})" if len(groups) > 1 else name_b,
-                     str(test['only_a']), str(test['only_b']),
-                     f"{test['p']:.4f}" if test['p'] >= 1e-4 else f"{test['p']:.1e}"])
+        rows.append(
+            [
+                f'{name_a} (seed {a["config"]["seed"]})' if len(groups) > 1 else name_a,
+                f'{name_b} (seed {b["config"]["seed"]})' if len(groups) > 1 else name_b,
+                str(test['only_a']),
+                str(test['only_b']),
+                f'{test["p"]:.4f}' if test['p'] >= 1e-4 else f'{test["p"]:.1e}',
+            ]
+        )
     return ['A', 'B', 'only A right', 'only B right', 'p (McNemar)'], rows
 
 
@@ -227,29 +248,49 @@ def compare(paths, folder=None, say=write_line):
     groups = grouped(_read(paths))
     table, tests = summary(groups), paired(groups)
     final = 'special test error' if all(len(group.values('special test error')) for group in groups) else 'test error'
-    means = {f'{group.name}' + (f' (mean of {len(group.runs)})' if len(group.runs) > 1 else ''):
-             float(group.values(final).mean()) for group in groups}
+    means = {
+        f'{group.name}' + (f' (mean of {len(group.runs)})' if len(group.runs) > 1 else ''): float(
+            group.values(final).mean()
+        )
+        for group in groups
+    }
     ranking = competition.ranking(means)
     say(as_text(*table))
     say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
     say('\n' + as_text(*tests))
-    say('\np: both equally good would differ as much with this probability; not corrected for the number of pairs'
-        + (f'; of each network the run of smallest {_figure(groups)}' if len(groups) > 1 else ''))
+    say(
+        '\np: both equally good would differ as much with this probability; not corrected for the number of pairs'
+        + (f'; of each network the run of smallest {_figure(groups)}' if len(groups) > 1 else '')
+    )
     say(f'\n{final}\n{ranking}')
     if not groups[0].runs[0]['run']['is_fer2013']:
         say('These images are not FER2013: the places in the table are for show.')
     if folder is not None:
         folder = new_folder(folder, ComparisonError)
-        runs = [[group.name, str(run['folder']), str(run['config']['seed']),
-                 *('' if (v := _value(run['result'], path)) is None else repr(v) for path in MEASURES.values())]
-                for group in groups for run in group.runs]
-        for name, text in {'table.csv': as_csv(*table), 'table.md': as_markdown(*table), 'table.tex': as_latex(*table),
-                           'mcnemar.csv': as_csv(*tests), 'ranking.txt': ranking + '\n',
-                           'runs.csv': as_csv(['network', 'run', 'seed', *MEASURES], runs)}.items():
+        runs = [
+            [
+                group.name,
+                str(run['folder']),
+                str(run['config']['seed']),
+                *('' if (v := _value(run['result'], path)) is None else repr(v) for path in MEASURES.values()),
+            ]
+            for group in groups
+            for run in group.runs
+        ]
+        for name, text in {
+            'table.csv': as_csv(*table),
+            'table.md': as_markdown(*table),
+            'table.tex': as_latex(*table),
+            'mcnemar.csv': as_csv(*tests),
+            'ranking.txt': ranking + '\n',
+            'runs.csv': as_csv(['network', 'run', 'seed', *MEASURES], runs),
+        }.items():
             with atomic_write(folder / name) as temporary:
                 temporary.write_text(text, encoding='utf-8')
-        drawing = plots.curves_of_runs({group.name: [run['history'] for run in group.runs] for group in groups},
-                                       rules={group.name: group.rule for group in groups})
+        drawing = plots.curves_of_runs(
+            {group.name: [run['history'] for run in group.runs] for group in groups},
+            rules={group.name: group.rule for group in groups},
+        )
         plots.save(drawing, folder / 'curves.png')
         say(f"\ncomparison '{folder}'")
     return groups

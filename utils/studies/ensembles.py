@@ -6,6 +6,7 @@
 `ensemble`          an ensemble of runs, evaluated like any model
 ==================  ===========================================================================
 """
+
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,7 +38,7 @@ def combine(logits, average='probabilities'):
         With 'probabilities' the logarithms of the averages, of which the softmax gives the averages back.
     """
     if average not in AVERAGES:
-        raise ValueError(f"average must be one of {', '.join(map(repr, AVERAGES))}, got {average!r}")
+        raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
     logits = np.asarray(logits, dtype=float)
     if average == 'linear':
         return logits.mean(axis=0)
@@ -65,6 +66,7 @@ def choose(logits, y, average='probabilities', rule='entropy'):
     ----------
     .. [1] Caruana et al. (2004), Ensemble Selection from Libraries of Models, ICML.
     """
+
     def figure(members):
         p = metrics.probabilities(combine([logits[k] for k in members], average))
         if rule == 'error':
@@ -118,13 +120,18 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=write
     if chosen:
         rule = common_rule(rule_of(run['config']) for run in runs)
         places = choose([one['validation'] for one in arrays], arrays[0]['validation_y'], average, rule.name)
-        say(f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images, '
-            f'smallest {rule.label}:')
+        say(
+            f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images, '
+            f'smallest {rule.label}:'
+        )
     for k in places:
-        say(f"  {runs[k]['folder']}")
+        say(f'  {runs[k]["folder"]}')
     first, classes = arrays[0], runs[0]['run']['classes']
-    outputs = {kind: combine([arrays[k][kind] for k in places], average) for kind in ('plain', 'special')
-               if all(kind in arrays[k] for k in places)}
+    outputs = {
+        kind: combine([arrays[k][kind] for k in places], average)
+        for kind in ('plain', 'special')
+        if all(kind in arrays[k] for k in places)
+    }
     images = Images(**{key: first[key] for key in ('y', 'source', 'usage', 'twin')})
     scores = metrics.evaluate(outputs, images, classes)
     final = scores[metrics.final_kind(scores)]['whole']
@@ -136,8 +143,15 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=write
     members = [runs[k]['folder'] for k in places]
     if folder is not None:
         folder = folders.new_folder(folder)
-        write_json(folder / 'evaluation.json', {'name': f'ensemble of {len(places)}', 'average': average,
-                                                'members': list(map(str, members)), 'evaluation': scores})
+        write_json(
+            folder / 'evaluation.json',
+            {
+                'name': f'ensemble of {len(places)}',
+                'average': average,
+                'members': list(map(str, members)),
+                'evaluation': scores,
+            },
+        )
         predictions.write_outputs(folder, images, classes, outputs, scores)
         say(f"\nensemble '{folder}'")
     return scores, members
@@ -154,18 +168,27 @@ def _check(runs, arrays, chosen):
     first = runs[0]
     for run, own in zip(runs, arrays):
         if run['run']['fingerprint'] != first['run']['fingerprint'] or not all(
-                np.array_equal(own[key], arrays[0][key]) for key in ('source', 'y')):
-            raise RunError(f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
-                           f"'{first['run']['data']}' and '{run['run']['data']}'")
+            np.array_equal(own[key], arrays[0][key]) for key in ('source', 'y')
+        ):
+            raise RunError(
+                f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
+                f"'{first['run']['data']}' and '{run['run']['data']}'"
+            )
         if not chosen:
             continue
         if 'validation' not in own:
-            raise RunError(f"'{run['folder']}' was trained without validation (val=False), so it cannot be chosen on "
-                           'it: take all members instead')
+            raise RunError(
+                f"'{run['folder']}' was trained without validation (val=False), so it cannot be chosen on "
+                'it: take all members instead'
+            )
         if not np.array_equal(own['validation_source'], arrays[0]['validation_source']):
-            raise RunError(f"'{first['folder']}' and '{run['folder']}' held out different validation images, so that "
-                           'one was trained on images on which the other would be judged: take all members instead')
+            raise RunError(
+                f"'{first['folder']}' and '{run['folder']}' held out different validation images, so that "
+                'one was trained on images on which the other would be judged: take all members instead'
+            )
         if not same_data(first, run):
-            raise RunError(f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
-                           f"'{first['run']['data']}' and '{run['run']['data']}', of the same images: take all members "
-                           'instead')
+            raise RunError(
+                f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
+                f"'{first['run']['data']}' and '{run['run']['data']}', of the same images: take all members "
+                'instead'
+            )

@@ -1,4 +1,5 @@
 """The points of a sweep: every combination of a grid and seeds, with a name each."""
+
 import itertools
 import re
 
@@ -29,12 +30,14 @@ def parse_grid(texts):
 
 def point_name(options):
     """A name for file and table: ``learning_rate=0.05_n_hidden=8-8_seed=1``."""
+
     def short(value):
         if isinstance(value, (list, tuple)):
             return '-'.join(map(short, value))
         if isinstance(value, dict):
             return '-'.join(f'{key}{short(one)}' for key, one in value.items())
         return f'{value:g}' if isinstance(value, float) else getattr(value, '__name__', str(value))
+
     text = '_'.join(f'{key}={short(value)}' for key, value in options.items())
     return re.sub(r'[^\w=.+-]', '-', text)
 

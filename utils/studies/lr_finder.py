@@ -1,4 +1,5 @@
 """The learning-rate range test."""
+
 import numpy as np
 
 from utils.experiment.building import network_maker, training_settings
@@ -8,7 +9,7 @@ from utils.training.batches import minibatches
 from utils.training.trainer import Trainer
 
 
-def rate_range(context, *, lowest=1e-4, highest=10., steps=100, figure='rates.png', verbose=1, **options):
+def rate_range(context, *, lowest=1e-4, highest=10.0, steps=100, figure='rates.png', verbose=1, **options):
     """Learning-rate range test: train a fresh network while the rate grows, see where the cost falls fastest.
 
     Parameters
@@ -30,26 +31,36 @@ def rate_range(context, *, lowest=1e-4, highest=10., steps=100, figure='rates.pn
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
     console = Console(verbose)
     options = context.validate(options)
-    with context.open_data(options, console.say) as data, Trainer(
-            network_maker(options, data), data, training_settings(options)) as trainer:
+    with (
+        context.open_data(options, console.say) as data,
+        Trainer(network_maker(options, data), data, training_settings(options)) as trainer,
+    ):
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
         batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
-        out = raise_rate(lambda batch: f.train(*batch[0], batch[1])[0], batches,
-                         lambda rate: f.rate.set_value(np.float32(rate)), lowest, highest, steps)
+        out = raise_rate(
+            lambda batch: f.train(*batch[0], batch[1])[0],
+            batches,
+            lambda rate: f.rate.set_value(np.float32(rate)),
+            lowest,
+            highest,
+            steps,
+        )
     rates, costs, smooth, suggestion = out
     if len(rates) < 2:
         raise FloatingPointError(f'the training cost is not finite from the start: try a lowest below {lowest:g}')
     if figure:
         plots.save(plots.rate_range(rates, costs, smooth, suggestion), figure)
-    console.say(f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
-                + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
-                + (f"; figure '{figure}'" if figure else ''))
+    console.say(
+        f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
+        + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
+        + (f"; figure '{figure}'" if figure else '')
+    )
     return out
 
 
-def raise_rate(train, batches, set_rate, lowest=1e-4, highest=10., steps=100, smoothing=.9):
+def raise_rate(train, batches, set_rate, lowest=1e-4, highest=10.0, steps=100, smoothing=0.9):
     """Raise the learning rate from minibatch to minibatch until the cost explodes [1]_.
 
     Parameters
@@ -76,7 +87,7 @@ def raise_rate(train, batches, set_rate, lowest=1e-4, highest=10., steps=100, sm
     ----------
     .. [1] Smith (2017), Cyclical Learning Rates for Training Neural Networks, WACV, section 3.3.
     """
-    rates, costs, smooth, mean = [], [], [], 0.
+    rates, costs, smooth, mean = [], [], [], 0.0
     for k, (rate, batch) in enumerate(zip(np.geomspace(lowest, highest, steps), batches), start=1):
         set_rate(rate)
         cost = float(train(batch))
@@ -85,12 +96,12 @@ def raise_rate(train, batches, set_rate, lowest=1e-4, highest=10., steps=100, sm
         mean = smoothing * mean + (1 - smoothing) * cost
         rates.append(float(rate))
         costs.append(cost)
-        smooth.append(mean / (1 - smoothing ** k))      # the mean begins at 0
+        smooth.append(mean / (1 - smoothing**k))  # the mean begins at 0
         if smooth[-1] > 4 * min(smooth):
             break
-    suggestion, falling = None, np.array(smooth[:int(np.argmin(smooth)) + 1] if smooth else [])
-    reach = max(1, steps // 15)         # a difference of neighbours would find the noise of single minibatches
+    suggestion, falling = None, np.array(smooth[: int(np.argmin(smooth)) + 1] if smooth else [])
+    reach = max(1, steps // 15)  # a difference of neighbours would find the noise of single minibatches
     if len(falling) > 2 * reach:
-        change = falling[2 * reach:] - falling[:-2 * reach]
+        change = falling[2 * reach :] - falling[: -2 * reach]
         suggestion = rates[reach + int(np.argmin(change))] if change.min() < 0 else None
     return rates, costs, smooth, suggestion

@@ -1,4 +1,5 @@
 """Search of arguments with Optuna."""
+
 import json
 import re
 from pathlib import Path
@@ -42,11 +43,15 @@ def search(context, space, n_trials=20, *, savename='trained_models/search.h5', 
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
     if 'rule' in space:
         raise ValueError('a search goes by one rule: give rule= outside the ranges')
-    space = {name: ('choice', list(value)) if not isinstance(value, (str, tuple)) else
-             value if isinstance(value, tuple) else parse_space([f'{name}={value}'])[name]
-             for name, value in space.items()}
-    ends = [{name: value} for name, what in space.items()
-            for value in (what[1] if what[0] == 'choice' else what[1:3])]
+    space = {
+        name: ('choice', list(value))
+        if not isinstance(value, (str, tuple))
+        else value
+        if isinstance(value, tuple)
+        else parse_space([f'{name}={value}'])[name]
+        for name, value in space.items()
+    }
+    ends = [{name: value} for name, what in space.items() for value in (what[1] if what[0] == 'choice' else what[1:3])]
     if not all(context.saved_form({**options, **end})['val'] for end in ends or [{}]):
         raise ValueError('a search chooses on the validation images: val must be True')
     rule = RULES[options.get('rule', 'entropy')]
@@ -55,11 +60,14 @@ def search(context, space, n_trials=20, *, savename='trained_models/search.h5', 
 
     def work(point, on_epoch):
         return run_point(context, {**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
+
     study = run_study(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
     if finished:
-        say(f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
-            + ', '.join(f'{key}={value}' for key, value in study.best_params.items()))
+        say(
+            f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
+            + ', '.join(f'{key}={value}' for key, value in study.best_params.items())
+        )
     return study
 
 
@@ -128,17 +136,24 @@ def run_study(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='ent
     optuna = needed('optuna', 'search')
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     prefix = Path(prefix)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        study_name=prefix.name, storage=JournalStorage(JournalFileBackend(f'{prefix}.study.log')),
-        sampler=optuna.samplers.TPESampler(seed=seed), load_if_exists=True, direction='minimize',
-        pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2))
+        study_name=prefix.name,
+        storage=JournalStorage(JournalFileBackend(f'{prefix}.study.log')),
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        load_if_exists=True,
+        direction='minimize',
+        pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+    )
     key, before = RULES[rule].key, study.user_attrs.get('rule', 'entropy') if study.trials else rule
     if before != rule:
-        raise ValueError(f"the search '{prefix}.study.log' goes by the {RULES[before].label}, not by the "
-                         f'{RULES[rule].label}: leave rule={before!r}, or choose another savename')
+        raise ValueError(
+            f"the search '{prefix}.study.log' goes by the {RULES[before].label}, not by the "
+            f'{RULES[rule].label}: leave rule={before!r}, or choose another savename'
+        )
     study.set_user_attr('rule', rule)
     states, again = optuna.trial.TrialState, list(study.user_attrs.get('again', ()))
     for trial in study.get_trials(deepcopy=False, states=[states.RUNNING, states.FAIL]):
@@ -149,8 +164,10 @@ def run_study(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='ent
         study.enqueue_trial(trial.params)
         again.append(trial.number)
     study.set_user_attr('again', again)
-    ended = sum(trial.state in (states.COMPLETE, states.PRUNED) or 'diverged' in trial.user_attrs
-                for trial in study.get_trials(deepcopy=False))
+    ended = sum(
+        trial.state in (states.COMPLETE, states.PRUNED) or 'diverged' in trial.user_attrs
+        for trial in study.get_trials(deepcopy=False)
+    )
 
     def objective(trial):
         own = {name: _draw(trial, name, what) for name, what in space.items()}
@@ -161,7 +178,8 @@ def run_study(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='ent
             if row['stage'] == 'train' and row[key] is not None:
                 trial.report(row[key], row['epoch'])
                 if trial.should_prune():
-                    raise optuna.TrialPruned(f"hopeless after epoch {row['epoch']}")
+                    raise optuna.TrialPruned(f'hopeless after epoch {row["epoch"]}')
+
         try:
             outcome = work({**own, 'savename': model}, on_epoch=on_epoch)
         except FloatingPointError:

@@ -1,4 +1,5 @@
 """Many experiments by one call: all points of a grid, trials of a search."""
+
 import json
 import sys
 from pathlib import Path
@@ -30,8 +31,9 @@ def specification(context, options) -> trials.Specification:
 
 def run_point(context, options, **arguments) -> str:
     """Run one trial of a sweep unless it is done, see `utils.studies.trials.run_point`."""
-    return trials.run_point(options, context.test, lambda options: specification(context, options),
-                            **{'verbose': 0, **arguments})
+    return trials.run_point(
+        options, context.test, lambda options: specification(context, options), **{'verbose': 0, **arguments}
+    )
 
 
 def run_point_of_input(context, file) -> int:
@@ -44,8 +46,9 @@ def run_point_of_input(context, file) -> int:
     return 0
 
 
-def sweep(context, grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=1, address=None, verbose=1,
-          **options):
+def sweep(
+    context, grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=1, address=None, verbose=1, **options
+):
     """Run an experiment for every combination of a grid and every seed; the same call again goes on with it.
 
     Parameters
@@ -95,8 +98,10 @@ def sweep(context, grid=None, seeds=(0,), *, savename='trained_models/sweep.h5',
         say('\n' + tables.as_text(*comparison.summary(groups)))
         say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
-        raise ValueError(f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
-                         f'{next(iter(failures.values()))}')
+        raise ValueError(
+            f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
+            f'{next(iter(failures.values()))}'
+        )
     ordered = [run for group in groups for run in group.runs] or runs
     return [Path(run['run']['model']) for run in ordered]
 

@@ -3,6 +3,7 @@
 A trial is a plain run: a model file of its own, with its run folder. What is done is read from these, so a sweep that
 was interrupted is given the same command again. Nothing is chosen on the test images.
 """
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Specification:
     bundled : bool
         Whether the network is one of symfer's.
     """
+
     options: dict
     defaults: dict
     content_digest: str
@@ -45,11 +47,15 @@ class Specification:
         """
         skip = {*schema.names(decides='nothing'), 'network', *(('dataset',) if content_digest else ())}
         saved = {**self.defaults, **saved}
-        return (content_digest in (None, self.content_digest)
-                and (None in (source, self.network_source) or source == self.network_source)
-                and str(saved['network']).rpartition(':')[2] == self.options['network']
-                and all(key in skip or saved[key] == value or (key in NETWORK_OPTIONS and None in (saved[key], value))
-                        for key, value in self.options.items()))
+        return (
+            content_digest in (None, self.content_digest)
+            and (None in (source, self.network_source) or source == self.network_source)
+            and str(saved['network']).rpartition(':')[2] == self.options['network']
+            and all(
+                key in skip or saved[key] == value or (key in NETWORK_OPTIONS and None in (saved[key], value))
+                for key, value in self.options.items()
+            )
+        )
 
 
 def finished_run(model, wanted):
@@ -102,8 +108,14 @@ def run_point(options, test, specify, **arguments):
             except models.ModelError:
                 saved = None
             if saved and wanted.is_that_of(saved['options'], saved.get('content_digest'), saved_source(model, saved)):
-                keys = ('activation', 'optimiser', 'schedule', 'dataset', 'accept_changed_network',
-                        *(() if saved['bundled_network'] else ('network',)))
+                keys = (
+                    'activation',
+                    'optimiser',
+                    'schedule',
+                    'dataset',
+                    'accept_changed_network',
+                    *(() if saved['bundled_network'] else ('network',)),
+                )
                 test(resume=str(model), **{key: options[key] for key in keys if key in options}, **arguments)
                 return 'finished'
         test(**options, **arguments)

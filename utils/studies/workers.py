@@ -1,4 +1,5 @@
 """Ways to work through all trials: in turn, in several processes, on a Ray cluster."""
+
 import importlib
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from utils.record.trackers import needed
 
-RETRIES = 3         # of a point whose worker died
+RETRIES = 3  # of a point whose worker died
 
 
 def in_turn(all_options, work, say):
@@ -18,7 +19,7 @@ def in_turn(all_options, work, say):
     for k, options in enumerate(all_options, start=1):
         say(f"\npoint {k} of {len(all_options)}: '{options['savename']}'")
         try:
-            say(f"point {k} of {len(all_options)}: {work(options)}")
+            say(f'point {k} of {len(all_options)}: {work(options)}')
         except (ValueError, OSError, FloatingPointError) as error:
             failures[options['savename']] = str(error)
             say(f'point {k} of {len(all_options)} failed: {error}')
@@ -40,13 +41,14 @@ def in_processes(all_options, command, workers, say):
         while waiting or running:
             while waiting and len(running) < workers:
                 options, tries = waiting.pop(0)
-                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                           stderr=subprocess.PIPE, text=True)
+                process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                )
                 process.stdin.write(json.dumps(options))
                 process.stdin.close()
                 running[process] = options, tries
                 say(f"process {process.pid}: '{options['savename']}'")
-            time.sleep(.1)
+            time.sleep(0.1)
             for process in [p for p in running if p.poll() is not None]:
                 options, tries = running.pop(process)
                 errors = process.stderr.read().strip()
@@ -58,8 +60,10 @@ def in_processes(all_options, command, workers, say):
                 done += 1
                 if process.returncode:
                     failures[options['savename']] = errors.splitlines()[-1] if errors else f'exit {process.returncode}'
-                say(f"{done} of {len(all_options)}: '{options['savename']}' "
-                    + (f"failed: {failures[options['savename']]}" if process.returncode else 'finished'))
+                say(
+                    f"{done} of {len(all_options)}: '{options['savename']}' "
+                    + (f'failed: {failures[options["savename"]]}' if process.returncode else 'finished')
+                )
     finally:
         for process in running:
             process.terminate()
@@ -72,8 +76,12 @@ def worker_command(module, name):
     """A command for `in_processes`: a fresh interpreter that calls a function with its input, and exits with what
     it returns.
     """
-    return [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); '
-                                  f'import {module}; sys.exit({module}.{name}(sys.stdin))']
+    return [
+        sys.executable,
+        '-c',
+        f'import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); '
+        f'import {module}; sys.exit({module}.{name}(sys.stdin))',
+    ]
 
 
 def on_ray(all_options, function, address, cpus, say):
@@ -91,9 +99,14 @@ def on_ray(all_options, function, address, cpus, say):
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     ray = needed('ray', 'ray')
     root = str(Path(__file__).parents[2])
-    ray.init(address=address, num_cpus=None if address else cpus, log_to_driver=False, logging_level='error',
-             include_dashboard=False if address is None else None,
-             runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join([root, os.environ.get('PYTHONPATH', '')])}})
+    ray.init(
+        address=address,
+        num_cpus=None if address else cpus,
+        log_to_driver=False,
+        logging_level='error',
+        include_dashboard=False if address is None else None,
+        runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join([root, os.environ.get('PYTHONPATH', '')])}},
+    )
     try:
         gpu = {'num_gpus': 1} if ray.cluster_resources().get('GPU') else {}
         task = ray.remote(max_retries=RETRIES, **gpu)(_ray_point)

@@ -4,6 +4,7 @@
 when training is resumed, and is not there outside training. `utils.training.warping` moves the pixels, for it and for
 the views of the special test alike. Where `Augment` crops, `Cropped` gives the network the middle of every other image.
 """
+
 from numbers import Integral
 
 import numpy as np
@@ -14,8 +15,22 @@ from utils.layer import Layer, mean
 from utils.training.warping import warp
 
 # Keep in step with `Augment.__init__`: the columns of its uniform draws.
-_COLUMNS = ('mirror', 'down', 'right', 'angle', 'zoom', 'brightness', 'contrast', 'erase', 'area', 'aspect', 'top',
-            'left', 'grey', 'mix')
+_COLUMNS = (
+    'mirror',
+    'down',
+    'right',
+    'angle',
+    'zoom',
+    'brightness',
+    'contrast',
+    'erase',
+    'area',
+    'aspect',
+    'top',
+    'left',
+    'grey',
+    'mix',
+)
 
 
 class Augment(Layer):
@@ -56,16 +71,41 @@ class Augment(Layer):
        NIPS, section 4.1.
     """
 
-    def __init__(self, mirror=.5, shift=.08, rotation=10., zoom=.1, brightness=0., contrast=0., erase=0., mixup=0.,
-                 crop=None):
-        ranges = {'mirror': 1, 'shift': np.nextafter(1, 0), 'rotation': 180, 'zoom': np.inf, 'brightness': 1,
-                  'contrast': 1, 'erase': 1, 'mixup': np.inf}
+    def __init__(
+        self,
+        mirror=0.5,
+        shift=0.08,
+        rotation=10.0,
+        zoom=0.1,
+        brightness=0.0,
+        contrast=0.0,
+        erase=0.0,
+        mixup=0.0,
+        crop=None,
+    ):
+        ranges = {
+            'mirror': 1,
+            'shift': np.nextafter(1, 0),
+            'rotation': 180,
+            'zoom': np.inf,
+            'brightness': 1,
+            'contrast': 1,
+            'erase': 1,
+            'mixup': np.inf,
+        }
         for name, most in ranges.items():
             value = locals()[name]
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most \
-                    or value == np.inf:
-                raise ValueError(f'augment: {name} must be a number '
-                                 + ('>= 0' if most == np.inf else f'from 0 to {most:.3g}') + f', got {value!r}')
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value <= most
+                or value == np.inf
+            ):
+                raise ValueError(
+                    f'augment: {name} must be a number '
+                    + ('>= 0' if most == np.inf else f'from 0 to {most:.3g}')
+                    + f', got {value!r}'
+                )
             setattr(self, name, float(value))
         self.crop = self._checked_crop(crop)
         if self.mixup:
@@ -77,21 +117,27 @@ class Augment(Layer):
         if crop is None:
             return None
         sides = [crop] * 2 if isinstance(crop, Integral) else crop
-        if (not isinstance(sides, (list, tuple)) or len(sides) != 2
-                or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sides)):
-            raise ValueError('augment: crop must be a height and width in pixels, or one number for both, got '
-                             f'{crop!r}')
+        if (
+            not isinstance(sides, (list, tuple))
+            or len(sides) != 2
+            or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sides)
+        ):
+            raise ValueError(
+                f'augment: crop must be a height and width in pixels, or one number for both, got {crop!r}'
+            )
         return tuple(map(int, sides))
 
     @property
     def settings(self):
         """The arguments, as a dict."""
-        return {name: getattr(self, name) for name in ('mirror', 'shift', 'rotation', 'zoom', 'brightness',
-                                                       'contrast', 'erase', 'mixup', 'crop')}
+        return {
+            name: getattr(self, name)
+            for name in ('mirror', 'shift', 'rotation', 'zoom', 'brightness', 'contrast', 'erase', 'mixup', 'crop')
+        }
 
     def __repr__(self):
         values = {k: f'{v:g}' if isinstance(v, float) else repr(v) for k, v in self.settings.items()}
-        return f"Augment({', '.join(f'{k}={v}' for k, v in values.items())})"
+        return f'Augment({", ".join(f"{k}={v}" for k, v in values.items())})'
 
     def seen(self, im_dim):
         """Height and width of what a network is given of images of `im_dim`.
@@ -102,8 +148,9 @@ class Augment(Layer):
             The crop is larger than the images.
         """
         if self.crop and any(part > whole for part, whole in zip(self.crop, im_dim)):
-            raise ValueError(f'augment: crop must be at most the size of the images, {list(im_dim)}, got '
-                             f'{list(self.crop)}')
+            raise ValueError(
+                f'augment: crop must be at most the size of the images, {list(im_dim)}, got {list(self.crop)}'
+            )
         return self.crop or tuple(im_dim)
 
     def __call__(self, x, phase):
@@ -129,10 +176,15 @@ class Augment(Layer):
 
         mirrored = draws['mirror'] < np.asarray(self.mirror, x.dtype)
         if self.shift or self.rotation or self.zoom or self.crop:
-            x = warp(x, mirror=pt.switch(mirrored, np.asarray(-1, x.dtype), np.asarray(1, x.dtype)),
-                     down=around_zero('down', self.shift * height), right=around_zero('right', self.shift * width),
-                     angle=around_zero('angle', self.rotation),
-                     zoom=pt.exp(around_zero('zoom', np.log1p(self.zoom))), **self._window(x, phase))
+            x = warp(
+                x,
+                mirror=pt.switch(mirrored, np.asarray(-1, x.dtype), np.asarray(1, x.dtype)),
+                down=around_zero('down', self.shift * height),
+                right=around_zero('right', self.shift * width),
+                angle=around_zero('angle', self.rotation),
+                zoom=pt.exp(around_zero('zoom', np.log1p(self.zoom))),
+                **self._window(x, phase),
+            )
         elif self.mirror:
             x = pt.switch(mirrored.dimshuffle(0, 'x', 'x', 'x'), x[:, :, ::-1], x)
         if self.contrast:
@@ -162,8 +214,8 @@ class Augment(Layer):
 
     def _erased(self, x, draws):
         _, height, width, _ = x.type.shape
-        area = (.02 + (.33 - .02) * draws['area']) * (height * width)
-        aspect = pt.exp(np.log(.3).item() + (np.log(3.3) - np.log(.3)).item() * draws['aspect'])
+        area = (0.02 + (0.33 - 0.02) * draws['area']) * (height * width)
+        aspect = pt.exp(np.log(0.3).item() + (np.log(3.3) - np.log(0.3)).item() * draws['aspect'])
         tall = pt.clip(pt.round(pt.sqrt(area * aspect)), 1, height)
         wide = pt.clip(pt.round(pt.sqrt(area / aspect)), 1, width)
         top, left = pt.floor(draws['top'] * (height - tall + 1)), pt.floor(draws['left'] * (width - wide + 1))
@@ -174,10 +226,12 @@ class Augment(Layer):
             return pt.and_(pixels >= first, pixels < first + length.dimshuffle(0, 'x'))
 
         chosen = (draws['erase'] < np.asarray(self.erase, x.dtype)).dimshuffle(0, 'x', 'x')
-        rectangle = pt.and_(inside(rows, top, tall).dimshuffle(0, 1, 'x'),
-                            inside(columns, left, wide).dimshuffle(0, 'x', 1))
-        return pt.switch(pt.and_(chosen, rectangle).dimshuffle(0, 1, 2, 'x'),
-                         draws['grey'].dimshuffle(0, 'x', 'x', 'x'), x)
+        rectangle = pt.and_(
+            inside(rows, top, tall).dimshuffle(0, 1, 'x'), inside(columns, left, wide).dimshuffle(0, 'x', 1)
+        )
+        return pt.switch(
+            pt.and_(chosen, rectangle).dimshuffle(0, 1, 2, 'x'), draws['grey'].dimshuffle(0, 'x', 'x', 'x'), x
+        )
 
     def _share(self, u):
         steps = len(self.quantiles) - 1
@@ -210,7 +264,7 @@ class Augment(Layer):
         if self.zoom:
             views += [{'zoom': (1 + self.zoom) ** (sign / 2)} for sign in (-1, 1)]
         # To the other side, because the middle of an odd number of pixels is not its own mirror image.
-        return views + [{**view, 'mirror': -1., 'right': -view.get('right', 0.)} for view in views if self.mirror]
+        return views + [{**view, 'mirror': -1.0, 'right': -view.get('right', 0.0)} for view in views if self.mirror]
 
 
 def partner(values):

@@ -5,6 +5,7 @@
 `to_device`         a subset's images and labels on the device, `DeviceData`
 ==================  ===========================================================================
 """
+
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from utils import backend
 
 class DeviceData(NamedTuple):
     """A stored subset on the device: images uint8 (n, h, w) and labels uint8 (n,), shared variables."""
+
     x: Any
     y: Any
     subset: Any

@@ -1,4 +1,5 @@
 """Epochs: a network trained on subsets of a data set, its state saved and restored."""
+
 import math
 import time
 
@@ -15,14 +16,24 @@ from utils.training.settings import Settings
 from utils.training.stages import DONE, STAGES, after
 from utils.training.state import check_state, without_aliases
 
-CALL_SECONDS = 1.        # of training in one call, between movements of the progress bar
+CALL_SECONDS = 1.0  # of training in one call, between movements of the progress bar
 
 
 class Engine:
     """A network and a data set: single epochs, and everything needed to go on. `Trainer` makes stages of them."""
 
-    ROW = ('stage', 'epoch', 'rate', 'train_cost', 'train_cross_entropy', 'validation_error',
-           'validation_cross_entropy', 'test_error', 'images', 'seconds')
+    ROW = (
+        'stage',
+        'epoch',
+        'rate',
+        'train_cost',
+        'train_cross_entropy',
+        'validation_error',
+        'validation_cross_entropy',
+        'test_error',
+        'images',
+        'seconds',
+    )
 
     def __init__(self, make_network, data, settings=None, *, reporter=None, checkpoint=None):
         self.data, self.settings = data, settings or Settings()
@@ -30,8 +41,12 @@ class Engine:
         self._check_data()
         self.make_network = lambda: make_network(np.random.default_rng(self.settings.seed))
         self.functions = Functions(
-            self.make_network(), data.shape, self.settings, n_classes=len(data.classes),
-            resident=to_device(data.training) if self.settings.trainShared else None)
+            self.make_network(),
+            data.shape,
+            self.settings,
+            n_classes=len(data.classes),
+            resident=to_device(data.training) if self.settings.trainShared else None,
+        )
         self.functions.check()
         self.stage, self.epoch, self.history = next(iter(STAGES)), 0, []
         self.kept = self.trained = None
@@ -44,12 +59,16 @@ class Engine:
     def _check_data(self):
         data, val, batch_size = self.data, self.settings.val, self.settings.batch_size
         if val and data.validation is None:
-            raise ValueError(f'val=True needs a validation part, and {data.path} has none: make the set with one '
-                             '(python -m loaders ... --validation N) or pass val=False')
+            raise ValueError(
+                f'val=True needs a validation part, and {data.path} has none: make the set with one '
+                '(python -m loaders ... --validation N) or pass val=False'
+            )
         smallest = data.reduced_training if val else data.training
         if not 1 <= batch_size <= len(smallest):
-            raise ValueError(f'batch_size must lie between 1 and the {len(smallest)} images of the '
-                             f'{smallest.name} set, got {batch_size}')
+            raise ValueError(
+                f'batch_size must lie between 1 and the {len(smallest)} images of the '
+                f'{smallest.name} set, got {batch_size}'
+            )
 
     # ------------------------------------------------------------------ what is saved and restored
 
@@ -71,22 +90,37 @@ class Engine:
 
     def state(self):
         """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""
-        return {'arrays': self.arrays(), 'kept': self.kept, 'trained': self.trained, 'stage': self.stage,
-                'epoch': self.epoch, 'history': [dict(row) for row in self.history]}
+        return {
+            'arrays': self.arrays(),
+            'kept': self.kept,
+            'trained': self.trained,
+            'stage': self.stage,
+            'epoch': self.epoch,
+            'history': [dict(row) for row in self.history],
+        }
 
     def restore(self, state):
         """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
         shapes = {path: p.type.shape for path, p in self._targets().items()}
         dtypes = {path: p.dtype for path, p in self._targets().items()}
-        state = {**state, **{group: without_aliases(state[group], shapes, self.functions.network)
-                             for group in ('arrays', 'kept', 'trained') if state[group] is not None}}
+        state = {
+            **state,
+            **{
+                group: without_aliases(state[group], shapes, self.functions.network)
+                for group in ('arrays', 'kept', 'trained')
+                if state[group] is not None
+            },
+        }
         for group in ('arrays', 'kept', 'trained'):
             if state[group] is not None:
                 check_state(state[group], shapes, dtypes)
         done = [row['stage'] for row in state['history']]
-        if (state['stage'] not in (*STAGES, DONE) or (state['kept'] is None and self.settings.val and 'train' in done)
-                or (state['trained'] is None and state['stage'] != 'train')
-                or any(set(self.ROW) - set(row) for row in state['history'])):
+        if (
+            state['stage'] not in (*STAGES, DONE)
+            or (state['kept'] is None and self.settings.val and 'train' in done)
+            or (state['trained'] is None and state['stage'] != 'train')
+            or any(set(self.ROW) - set(row) for row in state['history'])
+        ):
             raise ValueError('the saved model is incomplete: the parameters or the history of an epoch are missing')
         self.set_arrays(state['arrays'])
         self.kept, self.trained = state['kept'], state['trained']
@@ -130,8 +164,10 @@ class Engine:
         figures = [row[RULES[settings.rule].key] for row in rows] if settings.val else []
         factor = settings.schedule(epoch, n_epochs, figures)
         if not (np.isfinite(factor) and factor >= 0):
-            raise ValueError(f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '
-                             f'of {n_epochs} epochs')
+            raise ValueError(
+                f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '
+                f'of {n_epochs} epochs'
+            )
         return float(settings.learning_rate * factor)
 
     def _measure(self, subset):
@@ -150,7 +186,7 @@ class Engine:
         seeds = [self.settings.seed, STAGES[self.stage].order_seed, self.epoch]
         order = np.random.default_rng(seeds).permutation(len(subset))
         if not self.history:
-            self._look_at_outputs(subset.images(order[:f.batch_size]))
+            self._look_at_outputs(subset.images(order[: f.batch_size]))
         start = time.perf_counter()
         if not self._compiled:
             self.reporter.compiling('training step')
@@ -161,20 +197,29 @@ class Engine:
         self._check_costs(values)
         bad = [path for path, p in self._targets().items() if not np.isfinite(p.get_value(borrow=True)).all()]
         if bad:
-            self._diverged(f"{bad[0].partition('/')[2]} is not finite", len(values))
+            self._diverged(f'{bad[0].partition("/")[2]} is not finite', len(values))
         cost, entropy = np.average(values, axis=0, weights=counts)
-        return {'stage': self.stage, 'epoch': self.epoch + 1, 'rate': rate, 'train_cost': float(cost),
-                'train_cross_entropy': float(entropy), 'validation_error': None,
-                'validation_cross_entropy': None, 'test_error': None, 'images': len(subset),
-                'seconds': time.perf_counter() - start}
+        return {
+            'stage': self.stage,
+            'epoch': self.epoch + 1,
+            'rate': rate,
+            'train_cost': float(cost),
+            'train_cross_entropy': float(entropy),
+            'validation_error': None,
+            'validation_cross_entropy': None,
+            'test_error': None,
+            'images': len(subset),
+            'seconds': time.perf_counter() - start,
+        }
 
     def _look_at_outputs(self, images):
         """Refuse outputs of another shape than the graph promised, and warn of what a softmax has made."""
-        outputs = np.asarray(self.functions.test(images))       # compiled for the test at the end in any case
+        outputs = np.asarray(self.functions.test(images))  # compiled for the test at the end in any case
         self.functions.check_outputs('an array', outputs.shape, outputs.dtype)
         if ((outputs >= 0) & (outputs <= 1)).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
-            self.reporter.warn("the network's outputs look like probabilities: return linear outputs, the cost applies "
-                             'the softmax')
+            self.reporter.warn(
+                "the network's outputs look like probabilities: return linear outputs, the cost applies the softmax"
+            )
 
     def _train_each(self, subset, order):
         """Costs and cross-entropies (minibatches, 2) of one epoch, and the images that count in each minibatch."""
@@ -182,7 +227,7 @@ class Engine:
         for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
             values.append(f.train(*inputs, weights))
             counts.append(count)
-            computed = values[max(0, len(values) - 4)][0]       # surely: asking for it does not wait
+            computed = values[max(0, len(values) - 4)][0]  # surely: asking for it does not wait
             self.reporter.minibatch(count, computed)
             if not math.isfinite(computed):
                 break
@@ -194,10 +239,11 @@ class Engine:
         batches = list(minibatches(subset, order, f.batch_size, resident=True))
         counts = [count for _, _, count in batches]
         while len(values) < len(batches):
-            part = batches[len(values):len(values) + n]
+            part = batches[len(values) : len(values) + n]
             start = time.perf_counter()
-            cost, entropy = f.train_many(np.stack([rows for (rows,), _, _ in part]),
-                                         np.stack([weights for _, weights, _ in part]))
+            cost, entropy = f.train_many(
+                np.stack([rows for (rows,), _, _ in part]), np.stack([weights for _, weights, _ in part])
+            )
             values += zip(np.asarray(cost, float), np.asarray(entropy, float))
             if not np.isfinite(cost).all():
                 break
@@ -209,13 +255,16 @@ class Engine:
     def _check_costs(self, values):
         """Raise FloatingPointError where a training cost or cross-entropy (minibatches, 2) is infinite or NaN."""
         if not np.isfinite(values).all():
-            self._diverged('the training cost is not finite',
-                           int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1)
+            self._diverged(
+                'the training cost is not finite', int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
+            )
 
     def _diverged(self, what, batch=None):
         where = f'minibatch {batch} of epoch {self.epoch + 1}' if batch else f'epoch {self.epoch + 1}'
-        raise FloatingPointError(f'{what} since {where} of stage {self.stage}: try a learning_rate below '
-                                 f'{float(self.functions.rate.get_value()):g}, or batch_norm=True')
+        raise FloatingPointError(
+            f'{what} since {where} of stage {self.stage}: try a learning_rate below '
+            f'{float(self.functions.rate.get_value()):g}, or batch_norm=True'
+        )
 
     def _end_epoch(self, row, subset):
         if self.settings.show_test:

@@ -1,4 +1,5 @@
 """The compiled functions of a network: train, validate, test, test_view and statistics."""
+
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from utils.training.augmentation import partner
 from utils.training.settings import Settings
 from utils.training.warping import Cropped, warp
 
-MOST_STEPS = 256        # of one call of `train_many`
+MOST_STEPS = 256  # of one call of `train_many`
 
 
 def pixels(x):
@@ -56,14 +57,14 @@ class Functions:
         self.settings = settings or Settings()
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
         self.resident, self.n_classes = resident, n_classes
-        backend.mode(self.settings.precision)         # refuses others
+        backend.mode(self.settings.precision)  # refuses others
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
-            p.name = name           # PyTensor's own errors then say which one they mean
-            backend.to_device(p, p.get_value(borrow=True))      # or each call would bring it there
+            p.name = name  # PyTensor's own errors then say which one they mean
+            backend.to_device(p, p.get_value(borrow=True))  # or each call would bring it there
 
     def _minibatch(self):
         """Inputs of a function on labelled images, and the images and labels that they stand for."""
@@ -76,7 +77,7 @@ class Functions:
 
     def check(self):
         """Build the graphs of training and testing; nothing is compiled."""
-        self._training, self._testing       # noqa: B018
+        self._training, self._testing  # noqa: B018
 
     @property
     def _name(self):
@@ -86,46 +87,64 @@ class Functions:
     def check_outputs(self, kind, shape, dtype):
         """Refuse outputs of the network that are not (batch_size, n_classes); a side of None may be any."""
         wanted = (self.batch_size, self.n_classes)
-        if (len(shape) == 2 and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
-                and str(dtype).startswith('float')):
+        if (
+            len(shape) == 2
+            and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
+            and str(dtype).startswith('float')
+        ):
             return
-        raise ValueError(f"{self._name} must return linear outputs of shape (batch_size, n_classes), here "
-                         f"({self.batch_size}, {self.n_classes or 'n_classes'}), and of a float type, got {kind} of "
-                         f'shape {tuple(shape)} and type {dtype}')
+        raise ValueError(
+            f'{self._name} must return linear outputs of shape (batch_size, n_classes), here '
+            f'({self.batch_size}, {self.n_classes or "n_classes"}), and of a float type, got {kind} of '
+            f'shape {tuple(shape)} and type {dtype}'
+        )
 
     def _logits(self, x, phase):
         """The network's linear outputs for images x (batch_size, h, w, 1) in [0, 1]."""
         logits = self.network(x, phase)
         if not isinstance(getattr(logits, 'type', None), pt.TensorType):
-            raise ValueError(f'{self._name} must return linear outputs, one expression of shape '
-                             f'(batch_size, n_classes), got {logits!r}')
+            raise ValueError(
+                f'{self._name} must return linear outputs, one expression of shape '
+                f'(batch_size, n_classes), got {logits!r}'
+            )
         self.check_outputs('an expression', logits.type.shape, logits.dtype)
         known = {*self.parameters.values(), self.rate, self.seed, self.counter}
         graphs = [logits, *phase.updates, *map(pt.as_tensor_variable, phase.updates.values())]
-        strange = [v for v in graph_inputs(graphs, [x])
-                   if isinstance(v, pytensor.compile.SharedVariable) and v not in known]
+        strange = [
+            v for v in graph_inputs(graphs, [x]) if isinstance(v, pytensor.compile.SharedVariable) and v not in known
+        ]
         if strange:
-            raise ValueError(f'{self._name} computes with shared variables that are not among its parameters, so that '
-                             f'they would be neither trained nor saved: {listed(map(_described, strange))}. A '
-                             'parameter must be made by utils.layer.parameter and be an attribute of the network or '
-                             'of a layer inside it, or stand there in lists, tuples and dicts')
+            raise ValueError(
+                f'{self._name} computes with shared variables that are not among its parameters, so that '
+                f'they would be neither trained nor saved: {listed(map(_described, strange))}. A '
+                'parameter must be made by utils.layer.parameter and be an attribute of the network or '
+                'of a layer inside it, or stand there in lists, tuples and dicts'
+            )
         return logits
 
     def _gradients(self, cost, logits):
         """The trainable parameters and the gradients of the cost with respect to them, by name; each must have one."""
         trainable = parameters(self.network, trainable=True)
         if not trainable:
-            raise ValueError(f'{self._name} has no trainable parameters: make them by utils.layer.parameter, as '
-                             'attributes of the network or of a layer inside it')
+            raise ValueError(
+                f'{self._name} has no trainable parameters: make them by utils.layer.parameter, as '
+                'attributes of the network or of a layer inside it'
+            )
         used = set(graph_inputs([logits]))
-        gradients = dict(zip(trainable, pytensor.grad(cost, list(trainable.values()), disconnected_inputs='ignore',
-                                                      return_disconnected='none')))
+        gradients = dict(
+            zip(
+                trainable,
+                pytensor.grad(cost, list(trainable.values()), disconnected_inputs='ignore', return_disconnected='none'),
+            )
+        )
         # The penalties of L1 and L2 have gradients of weights that the network does not use, too.
         unused = [name for name, p in trainable.items() if p not in used or gradients[name] is None]
         if unused:
-            raise ValueError(f'{self._name} has trainable parameters on which its cost in training does not depend: '
-                             f'{listed(unused)}. Use them in __call__, make no layer that is not used, or make what '
-                             'shall stay as it is by utils.layer.parameter(value, trainable=False)')
+            raise ValueError(
+                f'{self._name} has trainable parameters on which its cost in training does not depend: '
+                f'{listed(unused)}. Use them in __call__, make no layer that is not used, or make what '
+                'shall stay as it is by utils.layer.parameter(value, trainable=False)'
+            )
         return trainable, gradients
 
     @cached_property
@@ -168,8 +187,10 @@ class Functions:
             Another subset is on the device than this one is a part of.
         """
         if self.resident and self.resident.subset is not subset.base:
-            raise ValueError(f'these functions take rows of the {self.resident.subset.name} set, which is on the '
-                             f'device; the {subset.name} set is no part of it')
+            raise ValueError(
+                f'these functions take rows of the {self.resident.subset.name} set, which is on the '
+                f'device; the {subset.name} set is no part of it'
+            )
         return self.resident is not None
 
     def release(self):
@@ -203,8 +224,10 @@ class Functions:
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         logits = self._logits(pixels(x), Phase())
-        sums = [losses.total(losses.negative_log_likelihood(logits, y), weights),
-                losses.total(losses.errors(logits, y), weights)]
+        sums = [
+            losses.total(losses.negative_log_likelihood(logits, y), weights),
+            losses.total(losses.errors(logits, y), weights),
+        ]
         return self._function([*inputs, weights], sums, name='validate')
 
     @cached_property

@@ -9,6 +9,7 @@
 `test_errors`         errors on public half, private half and whole, with and without twins
 ====================  =========================================================================
 """
+
 import numpy as np
 
 from utils.training.batches import minibatches
@@ -16,7 +17,7 @@ from utils.training.batches import minibatches
 
 def validate(functions, subset):
     """Error in % and mean cross-entropy in nats of a network on a subset, every image once."""
-    entropy = errors = 0.
+    entropy = errors = 0.0
     rows = functions.takes_rows_of(subset)
     for inputs, weights, _ in minibatches(subset, np.arange(len(subset)), functions.batch_size, rows):
         sums = functions.validate(*inputs, weights)
@@ -55,12 +56,15 @@ def linear_outputs(functions, subset, view=None):
     if view is None:
         outputs = functions.test
     else:
-        settings = {'mirror': 1., 'down': 0., 'right': 0., 'angle': 0., 'zoom': 1., **view}
+        settings = {'mirror': 1.0, 'down': 0.0, 'right': 0.0, 'angle': 0.0, 'zoom': 1.0, **view}
 
         def outputs(images):
             return functions.test_view(images, *map(np.float32, settings.values()))
-    parts = [np.asarray(outputs(inputs[0]))[:count]
-             for inputs, _, count in minibatches(subset, np.arange(len(subset)), functions.batch_size)]
+
+    parts = [
+        np.asarray(outputs(inputs[0]))[:count]
+        for inputs, _, count in minibatches(subset, np.arange(len(subset)), functions.batch_size)
+    ]
     return np.concatenate(parts)
 
 
@@ -109,7 +113,7 @@ def test_outputs(functions, data, special_test=True):
     return out
 
 
-test_outputs.__test__ = False       # not a test for pytest
+test_outputs.__test__ = False  # not a test for pytest
 
 
 def test_errors(logits, subset):
@@ -128,10 +132,13 @@ def test_errors(logits, subset):
     for name, mask in halves.items():
         if mask.any():
             clean = mask & ~subset.twin
-            out[name] = {'error': 100 * wrong[mask].mean(), 'images': int(mask.sum()),
-                         'error_without_twins': 100 * wrong[clean].mean() if clean.any() else None,
-                         'images_without_twins': int(clean.sum())}
+            out[name] = {
+                'error': 100 * wrong[mask].mean(),
+                'images': int(mask.sum()),
+                'error_without_twins': 100 * wrong[clean].mean() if clean.any() else None,
+                'images_without_twins': int(clean.sum()),
+            }
     return out
 
 
-test_errors.__test__ = False        # not a test for pytest
+test_errors.__test__ = False  # not a test for pytest

@@ -2,6 +2,7 @@
 
 All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labels (n,) of an integer type.
 """
+
 import numpy as np
 import pytensor.tensor as pt
 
@@ -54,4 +55,4 @@ def l1(network):
 
 def l2(network):
     """Sum of the squares of all weights."""
-    return sum((W ** 2).sum(acc_dtype=W.dtype) for W in parameters(network, regularizable=True).values())
+    return sum((W**2).sum(acc_dtype=W.dtype) for W in parameters(network, regularizable=True).values())

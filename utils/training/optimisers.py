@@ -14,6 +14,7 @@ An optimiser takes ``(gradients, parameters, rate, ...)``, two dicts by paramete
 returns ``(updates, state)``: a dict for ``pytensor.function(updates=...)`` and the optimiser's own shared
 variables by name, which are saved with the model. `decayed` and `clipped` make an optimiser of an optimiser.
 """
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
@@ -26,7 +27,7 @@ def sgd(gradients, parameters, rate):
     return {p: p - rate * gradients[name] for name, p in parameters.items()}, {}
 
 
-def momentum(gradients, parameters, rate, mu=.9, nesterov=False):
+def momentum(gradients, parameters, rate, mu=0.9, nesterov=False):
     """Gradient descent with momentum.
 
     ``v := mu * v - rate * gradient``, then ``p := p + v`` (Polyak 1964) or, with `nesterov`,
@@ -46,7 +47,7 @@ def momentum(gradients, parameters, rate, mu=.9, nesterov=False):
     return updates, state
 
 
-def rmsprop(gradients, parameters, rate, rho=.99, epsilon=1e-8):
+def rmsprop(gradients, parameters, rate, rho=0.99, epsilon=1e-8):
     """RMSprop, ``s := rho * s + (1 - rho) * gradient**2``, ``p := p - rate * gradient / (sqrt(s) + epsilon)`` [1]_.
 
     Parameters
@@ -67,7 +68,7 @@ def rmsprop(gradients, parameters, rate, rho=.99, epsilon=1e-8):
     return updates, state
 
 
-def adam(gradients, parameters, rate, beta1=.9, beta2=.999, epsilon=1e-8):
+def adam(gradients, parameters, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
     """Adam [1]_, Algorithm 1.
 
     ``m := beta1 * m + (1 - beta1) * gradient``, ``v := beta2 * v + (1 - beta2) * gradient**2``,
@@ -83,11 +84,12 @@ def adam(gradients, parameters, rate, beta1=.9, beta2=.999, epsilon=1e-8):
     .. [1] Kingma and Ba (2015), Adam: A Method for Stochastic Optimization, ICLR, arXiv 1412.6980.
     """
     _check_share(beta1, 'beta1'), _check_share(beta2, 'beta2'), _check_positive(epsilon, 'epsilon')
-    t = parameter(0., trainable=False)
+    t = parameter(0.0, trainable=False)
     updates, state = {t: t + np.float32(1)}, {'step': t}
     # 1 - beta**t; what single precision leaves of it would be rough where beta**t is near 1.
-    rest1, rest2 = (-pt.expm1(updates[t] * np.float32(np.log(beta))) if beta else np.float32(1)
-                    for beta in (beta1, beta2))
+    rest1, rest2 = (
+        -pt.expm1(updates[t] * np.float32(np.log(beta))) if beta else np.float32(1) for beta in (beta1, beta2)
+    )
     for name, p in parameters.items():
         m = state[f'mean.{name}'] = _zeros_like(p)
         v = state[f'square.{name}'] = _zeros_like(p)
@@ -97,7 +99,7 @@ def adam(gradients, parameters, rate, beta1=.9, beta2=.999, epsilon=1e-8):
     return updates, state
 
 
-def adamw(gradients, parameters, rate, beta1=.9, beta2=.999, epsilon=1e-8, decay=.01):
+def adamw(gradients, parameters, rate, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.01):
     """Adam with decoupled weight decay [1]_, Algorithm 2: weights also shrink by ``rate * decay`` of themselves.
 
     Parameters
@@ -121,9 +123,17 @@ OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw}
 
 def decayed(optimiser, decay):
     """An optimiser that is given ``gradient + decay * W`` of weights W; biases, gamma and beta do not decay."""
+
     def optimise(gradients, parameters, rate):
-        return optimiser({name: gradients[name] + np.float32(decay) * p if p.tag.regularizable else gradients[name]
-                          for name, p in parameters.items()}, parameters, rate)
+        return optimiser(
+            {
+                name: gradients[name] + np.float32(decay) * p if p.tag.regularizable else gradients[name]
+                for name, p in parameters.items()
+            },
+            parameters,
+            rate,
+        )
+
     return optimise
 
 
@@ -135,10 +145,12 @@ def clipped(optimiser, norm):
     .. [1] Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, ICML,
        Algorithm 1.
     """
+
     def optimise(gradients, parameters, rate):
-        total = pt.sqrt(sum((g ** 2).sum(acc_dtype=g.dtype) for g in gradients.values()))
+        total = pt.sqrt(sum((g**2).sum(acc_dtype=g.dtype) for g in gradients.values()))
         factor = np.float32(norm) / pt.maximum(total, np.float32(norm))
         return optimiser({name: g * factor for name, g in gradients.items()}, parameters, rate)
+
     return optimise
 
 
@@ -169,10 +181,10 @@ def averaged(outputs, updates, parameters, decay):
     .. [1] Kingma and Ba (2015), Adam: A Method for Stochastic Optimization, ICLR, section 7.2, after Polyak and
        Juditsky (1992), Acceleration of stochastic approximation by averaging, SIAM J. Control Optim. 30.
     """
-    filled = parameter(0., trainable=False)
+    filled = parameter(0.0, trainable=False)
     trained = {p: parameter(p.get_value(), trainable=False) for p in parameters.values()}
     replaced = clone_replace([*outputs, *updates.values()], replace=trained)
-    outputs, new = replaced[:len(outputs)], dict(zip(updates, replaced[len(outputs):]))
+    outputs, new = replaced[: len(outputs)], dict(zip(updates, replaced[len(outputs) :]))
     out = {variable: value for variable, value in new.items() if variable not in trained}
     out[filled] = _moved(filled, np.float32(1), decay)
     share = np.float32(1 - decay) / out[filled]

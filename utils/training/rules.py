@@ -1,4 +1,5 @@
 """Rules: by which figure on the validation images epochs, runs and members of an ensemble are chosen."""
+
 from dataclasses import dataclass
 
 
@@ -19,6 +20,7 @@ class Rule:
     form : str
         Format of the figure with its unit.
     """
+
     name: str
     key: str
     label: str
@@ -34,9 +36,13 @@ class Rule:
         return self.form.format(row[self.key])
 
 
-RULES = {rule.name: rule for rule in (
-    Rule('entropy', 'validation_cross_entropy', 'validation cross-entropy', 'entropy point', '{:.4f}'),
-    Rule('error', 'validation_error', 'validation error', 'smallest validation error', '{:.2f} %'))}
+RULES = {
+    rule.name: rule
+    for rule in (
+        Rule('entropy', 'validation_cross_entropy', 'validation cross-entropy', 'entropy point', '{:.4f}'),
+        Rule('error', 'validation_error', 'validation error', 'smallest validation error', '{:.2f} %'),
+    )
+}
 
 
 def rule_of(options):
@@ -72,7 +78,7 @@ def best_epoch(history, rule='entropy'):
         Another rule, or no epoch with validation in the history.
     """
     if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}")
+        raise ValueError(f'rule must be one of {", ".join(map(repr, RULES))}, got {rule!r}')
     best = RULES[rule].best(row for row in history if row['stage'] == 'train')
     if best is None:
         raise ValueError('no epoch was validated: the set has no validation part or val=False')

@@ -12,15 +12,16 @@ Each takes ``(epoch, n_epochs, figures, ...)``: the epochs done, the epochs of s
 figure of each epoch done, by which epochs are kept (an empty list without validation). It returns the factor on the
 learning rate in the next epoch. There is no state, so a resumed run has the rates of an undisturbed one.
 """
+
 import math
 
 
 def constant(epoch, n_epochs, figures):
     """Always 1."""
-    return 1.
+    return 1.0
 
 
-def step(epoch, n_epochs, figures, every=30, factor=.1, after=0):
+def step(epoch, n_epochs, figures, every=30, factor=0.1, after=0):
     """Times `factor` every `every` epochs, counted from epoch `after` on.
 
     Parameters
@@ -32,7 +33,7 @@ def step(epoch, n_epochs, figures, every=30, factor=.1, after=0):
     return float(factor ** (max(0, epoch - after) // every))
 
 
-def cosine(epoch, n_epochs, figures, warmup=0, least=0.):
+def cosine(epoch, n_epochs, figures, warmup=0, least=0.0):
     """From 1 to `least` along half a period of the cosine [1]_; before that, linearly up to 1 [2]_.
 
     Parameters
@@ -51,10 +52,10 @@ def cosine(epoch, n_epochs, figures, warmup=0, least=0.):
     """
     if epoch < warmup:
         return (epoch + 1) / (warmup + 1)
-    return _along_cosine(1., least, (epoch - warmup) / max(1, n_epochs - warmup))
+    return _along_cosine(1.0, least, (epoch - warmup) / max(1, n_epochs - warmup))
 
 
-def one_cycle(epoch, n_epochs, figures, rise=.3, first=.04, last=4e-6):
+def one_cycle(epoch, n_epochs, figures, rise=0.3, first=0.04, last=4e-6):
     """From `first` up to 1 in the part `rise` of the epochs, then down to `last`, both along a cosine [1]_.
 
     Parameters
@@ -67,13 +68,13 @@ def one_cycle(epoch, n_epochs, figures, rise=.3, first=.04, last=4e-6):
     .. [1] Smith and Topin (2019), Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
        Rates, arXiv 1708.07120; with cosines for straight lines, as is now usual.
     """
-    top, end = max(0., rise * n_epochs - 1), n_epochs - 1
+    top, end = max(0.0, rise * n_epochs - 1), n_epochs - 1
     if epoch <= top:
-        return _along_cosine(first, 1., epoch / top) if top else 1.
-    return _along_cosine(1., last, (epoch - top) / (end - top))
+        return _along_cosine(first, 1.0, epoch / top) if top else 1.0
+    return _along_cosine(1.0, last, (epoch - top) / (end - top))
 
 
-def plateau(epoch, n_epochs, figures, factor=.5, patience=5, threshold=1e-4, least=0.):
+def plateau(epoch, n_epochs, figures, factor=0.5, patience=5, threshold=1e-4, least=0.0):
     """Times `factor` whenever validation has got no better for more than `patience` epochs.
 
     Parameters
@@ -85,7 +86,7 @@ def plateau(epoch, n_epochs, figures, factor=.5, patience=5, threshold=1e-4, lea
     least : float
         The factor does not go below this.
     """
-    best, waited, rate = math.inf, 0, 1.
+    best, waited, rate = math.inf, 0, 1.0
     for figure in figures:
         if figure < best * (1 - threshold):
             best, waited = figure, 0

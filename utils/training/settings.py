@@ -1,4 +1,5 @@
 """What training is done with, as one thing that is handed to `Trainer` and `Functions`."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,16 +51,17 @@ class Settings:
     ValueError
         Another rule.
     """
+
     batch_size: int = 100
-    learning_rate: float = .1
-    L1_reg: float = 0.
-    L2_reg: float = 0.
+    learning_rate: float = 0.1
+    L1_reg: float = 0.0
+    L2_reg: float = 0.0
     optimiser: Callable = optimisers.sgd
     schedule: Callable = schedules.constant
     augment: Augment | None = None
     precision: str = 'float32'
-    label_smoothing: float = 0.
-    average: float = 0.
+    label_smoothing: float = 0.0
+    average: float = 0.0
     seed: int = 0
     val: bool = True
     rule: str = 'entropy'
@@ -69,4 +71,4 @@ class Settings:
 
     def __post_init__(self):
         if self.rule not in RULES:
-            raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {self.rule!r}")
+            raise ValueError(f'rule must be one of {", ".join(map(repr, RULES))}, got {self.rule!r}')

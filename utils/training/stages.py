@@ -1,4 +1,5 @@
 """The stages of the methodology, registered where they are written, in their order."""
+
 from dataclasses import dataclass
 
 
@@ -17,6 +18,7 @@ class Stage:
     follows : bool
         Whether it goes on with the parameters of the stage before; else it begins anew.
     """
+
     name: str
     order_seed: int
     label: str
@@ -24,14 +26,16 @@ class Stage:
 
 
 STAGES: dict[str, Stage] = {}
-DONE = 'done'       # after the last stage
+DONE = 'done'  # after the last stage
 
 
 def stage(order_seed: int, label: str, follows: bool = False):
     """Decorator: a method is the next stage."""
+
     def enter(method):
         STAGES[method.__name__] = Stage(method.__name__, order_seed, label, follows)
         return method
+
     return enter
 
 

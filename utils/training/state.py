@@ -1,4 +1,5 @@
 """Checks of saved arrays against the network that they are for."""
+
 import re
 
 import numpy as np
@@ -43,12 +44,25 @@ def check_state(arrays, shapes, dtypes=None):
     """
     missing = [name for name in shapes if name not in arrays]
     unexpected = [name for name in arrays if name not in shapes]
-    other = [f'{name} {np.shape(arrays[name])} for {tuple(shapes[name])}' for name in shapes
-             if name in arrays and tuple(np.shape(arrays[name])) != tuple(shapes[name])]
-    types = [f'{name} {arrays[name].dtype} for {dtypes[name]}' for name in dtypes or ()
-             if name in arrays and arrays[name].dtype != dtypes[name]]
-    lines = [f'{word}: {", ".join(names)}' for word, names in
-             (('missing', missing), ('unexpected', unexpected), ('of another shape', other),
-              ('of another type', types)) if names]
+    other = [
+        f'{name} {np.shape(arrays[name])} for {tuple(shapes[name])}'
+        for name in shapes
+        if name in arrays and tuple(np.shape(arrays[name])) != tuple(shapes[name])
+    ]
+    types = [
+        f'{name} {arrays[name].dtype} for {dtypes[name]}'
+        for name in dtypes or ()
+        if name in arrays and arrays[name].dtype != dtypes[name]
+    ]
+    lines = [
+        f'{word}: {", ".join(names)}'
+        for word, names in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', other),
+            ('of another type', types),
+        )
+        if names
+    ]
     if lines:
         raise ValueError('the saved model is of another architecture; ' + '; '.join(lines))

@@ -2,6 +2,7 @@
 
 The test images choose nothing: no epoch, no rate, no network.
 """
+
 import math
 
 import numpy as np
@@ -78,7 +79,8 @@ class Trainer(Engine):
             if self.settings.val:
                 self._measure(subset)
                 row['validation_error'], row['validation_cross_entropy'] = validate(
-                    self.functions, self.data.validation)
+                    self.functions, self.data.validation
+                )
                 if not math.isfinite(row['validation_cross_entropy']):
                     self._diverged('the validation cross-entropy is not finite')
                 if best_epoch([*self.history, row], self.settings.rule) is row:
@@ -106,7 +108,7 @@ class Trainer(Engine):
         rows, annealed = self._trained_rows(), sum(row['stage'] == 'anneal' for row in self.history)
         done = {'n_epochs': (len(rows), n_epochs)}
         ended = n_epochs <= len(rows) or self.out_of_patience(patience)
-        if ended:                       # else stage train goes on, and annealing begins anew after it
+        if ended:  # else stage train goes on, and annealing begins anew after it
             done['anneal_epochs'] = annealed, anneal_epochs
         for name, (least, asked) in done.items():
             if asked < least:
@@ -114,8 +116,10 @@ class Trainer(Engine):
         if self.stage != 'train' and ended:
             return
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
-            raise ValueError(f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
-                             'in the epochs that are done: leave n_epochs as it was, or start a new experiment')
+            raise ValueError(
+                f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
+                'in the epochs that are done: leave n_epochs as it was, or start a new experiment'
+            )
 
     @property
     def best(self):
@@ -137,13 +141,13 @@ class Trainer(Engine):
             else:
                 self.set_arrays(self.kept)
         if self.settings.val and retrain:
-            rates = [row['rate'] for row in self._trained_rows()[:self.best['epoch']]]
+            rates = [row['rate'] for row in self._trained_rows()[: self.best['epoch']]]
             while self.epoch < len(rates):
                 self._end_epoch(self._epoch(self.data.training, rates[self.epoch], len(rates)), self.data.training)
         self._end_stage()
 
     @stage(2, 'annealing', follows=True)
-    def anneal(self, n_epochs=10, factor=.1, retrained=True):
+    def anneal(self, n_epochs=10, factor=0.1, retrained=True):
         """Stage anneal: a few epochs at `factor` times the rate of the kept epoch, or of the last (thesis 5.5).
 
         Parameters
@@ -180,8 +184,10 @@ class Trainer(Engine):
             The linear outputs themselves are then in the attribute `test_outputs`.
         """
         self.test_outputs = test_outputs(self.functions, self.data, special_test)
-        return {'special': None, **{kind: test_errors(logits, self.data.test)
-                                    for kind, logits in self.test_outputs.items()}}
+        return {
+            'special': None,
+            **{kind: test_errors(logits, self.data.test) for kind, logits in self.test_outputs.items()},
+        }
 
     def kept_outputs(self):
         """Linear outputs on the validation images with the parameters of the kept epoch, which never saw them.

@@ -1,13 +1,14 @@
 """Pixels moved inside the graph: `warp`, for augmentation and for the views of the special test; `Cropped`, a network
 that is given the middle of its images.
 """
+
 import numpy as np
 import pytensor.tensor as pt
 
 from utils.layer import Layer
 
 
-def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1., size=None, top=None, left=None):
+def warp(x, mirror=1.0, down=0.0, right=0.0, angle=0.0, zoom=1.0, size=None, top=None, left=None):
     """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
 
     Pixels from outside the image take the value of the nearest pixel of its border.
@@ -70,7 +71,7 @@ def warp(x, mirror=1., down=0., right=0., angle=0., zoom=1., size=None, top=None
 def centre(x, size):
     """The middle of images (n, height, width, ...), an array or tensor; of two middles the upper and the left one."""
     top, left = _first_of_middle(getattr(x, 'type', x).shape[1:3], size)
-    return x[:, top:top + size[0], left:left + size[1]]
+    return x[:, top : top + size[0], left : left + size[1]]
 
 
 def _first_of_middle(im_dim, size):

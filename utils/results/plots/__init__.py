@@ -8,10 +8,23 @@
                     curves outside the report
 ==================  ===========================================================================
 """
+
 from utils.results.plots.drawing import FIGURES, Subject, draw, figure, save  # isort: skip
+
 # In the order of the report.
 from utils.results.plots.curves import curves_of_runs, plot_curves, rate_range  # isort: skip
 from utils.results.plots import answers, network, histograms  # isort: skip
 
-__all__ = ['FIGURES', 'Subject', 'answers', 'curves_of_runs', 'draw', 'figure', 'histograms', 'network', 'plot_curves',
-           'rate_range', 'save']
+__all__ = [
+    'FIGURES',
+    'Subject',
+    'answers',
+    'curves_of_runs',
+    'draw',
+    'figure',
+    'histograms',
+    'network',
+    'plot_curves',
+    'rate_range',
+    'save',
+]

@@ -1,4 +1,5 @@
 """Figures of the answers on the test images: confusion, worst mistakes, calibration."""
+
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure, without_axes
@@ -6,26 +7,36 @@ from utils.results.plots.drawing import blank, figure, without_axes
 
 @figure('Confusion matrix', 'Share of each true class that got each answer, and number of images.')
 def confusion(subject):
-    return confusion_matrix(subject.whole['confusion'], subject.classes,
-                            f"{subject.test}, error {subject.whole['error']:.2f} % of {subject.whole['images']}")
+    return confusion_matrix(
+        subject.whole['confusion'],
+        subject.classes,
+        f'{subject.test}, error {subject.whole["error"]:.2f} % of {subject.whole["images"]}',
+    )
 
 
 def confusion_matrix(confusion, classes, title=''):
     """Draw counts (rows: truth) with the share of the row as colour and in %."""
     confusion = np.asarray(confusion)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    side = 1.8 + .72 * len(classes)
+    side = 1.8 + 0.72 * len(classes)
     drawing = blank(side + 1, side)
     axes = drawing.subplots()
     shown = axes.imshow(100 * share, cmap='Blues', vmin=0, vmax=100)
     for i, j in np.ndindex(confusion.shape):
-        axes.text(j, i, f'{100 * share[i, j]:.0f} %\n{confusion[i, j]}', ha='center', va='center', fontsize=8,
-                  color='white' if share[i, j] > .55 else 'black')
+        axes.text(
+            j,
+            i,
+            f'{100 * share[i, j]:.0f} %\n{confusion[i, j]}',
+            ha='center',
+            va='center',
+            fontsize=8,
+            color='white' if share[i, j] > 0.55 else 'black',
+        )
     places = range(len(classes))
     axes.set(xlabel='answer', ylabel='truth', title=title)
     axes.set_xticks(places, classes, rotation=35, ha='right')
     axes.set_yticks(places, [f'{name}\n({n})' for name, n in zip(classes, confusion.sum(axis=1))])
-    drawing.colorbar(shown, ax=axes, label='share of the class (%)', shrink=.8)
+    drawing.colorbar(shown, ax=axes, label='share of the class (%)', shrink=0.8)
     return drawing
 
 
@@ -52,19 +63,20 @@ def worst_mistakes(images, truth, p, classes, n=12):
         return None
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
-    drawing = blank(3.1 * columns, 1.95 * lines + .4)
+    drawing = blank(3.1 * columns, 1.95 * lines + 0.4)
     drawing.suptitle('Wrong answers given with the highest probability')
     grid = drawing.subplots(lines, 2 * columns, squeeze=False, width_ratios=[1.1, 1] * columns)
     for axes in grid.flat:
         without_axes(axes)
     for place, (row, image) in enumerate(zip(rows, images(rows))):
-        face, bars = grid[place // columns, 2 * (place % columns):][:2]
+        face, bars = grid[place // columns, 2 * (place % columns) :][:2]
         face.imshow(image, cmap='gray', vmin=0, vmax=255)
         face.set_title(f'is {classes[truth[row]]}', fontsize=9)
-        colours = ['tab:red' if k == answer[row] else 'tab:green' if k == truth[row] else '0.75'
-                   for k in range(len(classes))]
+        colours = [
+            'tab:red' if k == answer[row] else 'tab:green' if k == truth[row] else '0.75' for k in range(len(classes))
+        ]
         bars.barh(range(len(classes)), p[row], color=colours)
-        bars.set(xlim=(0, 1), ylim=(len(classes) - .4, -.6))
+        bars.set(xlim=(0, 1), ylim=(len(classes) - 0.4, -0.6))
         bars.set_yticks(range(len(classes)), classes, fontsize=7)
         bars.tick_params(length=0, pad=1)
         bars.set_title(f'{100 * p[row].max():.0f} % {classes[answer[row]]}', fontsize=9, color='tab:red')
@@ -82,11 +94,16 @@ def calibration_curve(calibration, title=''):
     axes, counts = drawing.subplots(2, height_ratios=(3, 1), sharex=True)
     axes.plot([0, 100], [0, 100], color='0.6', linewidth=1, linestyle='--', label='calibrated')
     confidence, accuracy = (100 * np.array(calibration[key]) for key in ('confidence', 'accuracy'))
-    axes.plot(confidence, accuracy, 'o-', color='tab:blue', label=f"this model (expected calibration error "
-              f"{100 * calibration['ece']:.1f} %)")
+    axes.plot(
+        confidence,
+        accuracy,
+        'o-',
+        color='tab:blue',
+        label=f'this model (expected calibration error {100 * calibration["ece"]:.1f} %)',
+    )
     axes.set(ylabel='right answers (%)', xlim=(0, 100), ylim=(0, 100), title=title)
     axes.legend(loc='lower right', fontsize=8)
-    axes.grid(alpha=.3)
+    axes.grid(alpha=0.3)
     counts.bar(confidence, calibration['images'], width=3, color='tab:blue')
     counts.set(xlabel='probability of the answer (%)', ylabel='images')
     return drawing

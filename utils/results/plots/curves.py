@@ -1,4 +1,5 @@
 """Curves: cross-entropy by epoch, of one run or several; cost against learning rate."""
+
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure
@@ -33,21 +34,39 @@ def plot_curves(history, best=None, title='', rule='entropy'):
             continue
         # Retraining starts afresh, so its curve lies over the first one; annealing follows on it.
         start = offset if stage.follows else 0
-        axes.plot([start + row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows],
-                  '--' if k else '-', color='tab:cyan' if stage.follows else 'tab:blue', label=stage.label,
-                  marker='.' if len(rows) < 40 else None)
+        axes.plot(
+            [start + row['epoch'] for row in rows],
+            [row['train_cross_entropy'] for row in rows],
+            '--' if k else '-',
+            color='tab:cyan' if stage.follows else 'tab:blue',
+            label=stage.label,
+            marker='.' if len(rows) < 40 else None,
+        )
         offset = rows[-1]['epoch']
     rows = [row for row in history if row['validation_cross_entropy'] is not None]
     if rows:
-        axes.plot([row['epoch'] for row in rows], [row['validation_cross_entropy'] for row in rows], '-',
-                  color='tab:red', label='validation', marker='.' if len(rows) < 40 else None)
+        axes.plot(
+            [row['epoch'] for row in rows],
+            [row['validation_cross_entropy'] for row in rows],
+            '-',
+            color='tab:red',
+            label='validation',
+            marker='.' if len(rows) < 40 else None,
+        )
     if best:
         axes.axvline(best['epoch'], color='0.6', linewidth=1, zorder=0)
-        axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', color='tab:red', markersize=8,
-                  markerfacecolor='none', label=f"{RULES[rule].point}: epoch {best['epoch']}, {RULES[rule].text(best)}")
+        axes.plot(
+            best['epoch'],
+            best['validation_cross_entropy'],
+            'o',
+            color='tab:red',
+            markersize=8,
+            markerfacecolor='none',
+            label=f'{RULES[rule].point}: epoch {best["epoch"]}, {RULES[rule].text(best)}',
+        )
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=.3)
+    axes.grid(alpha=0.3)
     axes.legend()
     return drawing
 
@@ -71,19 +90,42 @@ def curves_of_runs(histories, title='', rules=None):
             validated = [row for row in rows if row['validation_cross_entropy'] is not None]
             best = rules[name].best(rows)
             colour, mark = f'C{k % 10}', '.' if len(rows) < 40 else None
-            axes.plot([row['epoch'] for row in rows], [row['train_cross_entropy'] for row in rows], ':', color=colour,
-                      linewidth=1)
-            axes.plot([row['epoch'] for row in validated], [row['validation_cross_entropy'] for row in validated], '-',
-                      color=colour, marker=mark, label=name if place == 0 else None)
+            axes.plot(
+                [row['epoch'] for row in rows],
+                [row['train_cross_entropy'] for row in rows],
+                ':',
+                color=colour,
+                linewidth=1,
+            )
+            axes.plot(
+                [row['epoch'] for row in validated],
+                [row['validation_cross_entropy'] for row in validated],
+                '-',
+                color=colour,
+                marker=mark,
+                label=name if place == 0 else None,
+            )
             if best:
-                axes.plot(best['epoch'], best['validation_cross_entropy'], 'o', markersize=8, markerfacecolor='none',
-                          color=colour)
+                axes.plot(
+                    best['epoch'],
+                    best['validation_cross_entropy'],
+                    'o',
+                    markersize=8,
+                    markerfacecolor='none',
+                    color=colour,
+                )
     axes.plot([], [], ':', color='0.4', label='training')
-    axes.plot([], [], 'o', color='0.4', markerfacecolor='none',
-              label=' or '.join(dict.fromkeys(rule.point for rule in rules.values())))
+    axes.plot(
+        [],
+        [],
+        'o',
+        color='0.4',
+        markerfacecolor='none',
+        label=' or '.join(dict.fromkeys(rule.point for rule in rules.values())),
+    )
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title or 'Validation, solid; training, dotted')
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=.3)
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return drawing
 
@@ -97,8 +139,12 @@ def rate_range(rates, costs, smooth, suggestion):
     if suggestion:
         axes.axvline(suggestion, color='tab:red', linewidth=1, label=f'steepest descent: {suggestion:.3g}')
     finite = np.asarray(smooth)[np.isfinite(smooth)]
-    axes.set(xscale='log', xlabel='learning rate', ylabel='training cost', ylim=(
-        finite.min() - .05 * np.ptp(finite) - 1e-3, finite[0] + .6 * (finite[0] - finite.min()) + .1))
-    axes.grid(alpha=.3)
+    axes.set(
+        xscale='log',
+        xlabel='learning rate',
+        ylabel='training cost',
+        ylim=(finite.min() - 0.05 * np.ptp(finite) - 1e-3, finite[0] + 0.6 * (finite[0] - finite.min()) + 0.1),
+    )
+    axes.grid(alpha=0.3)
     axes.legend()
     return drawing

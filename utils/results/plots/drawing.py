@@ -8,6 +8,7 @@
 `blank`, `save`     an empty figure; a figure as a file
 ==================  ===========================================================================
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ from utils.training.warping import Cropped, centre
 @dataclass(frozen=True)
 class ReportFigure:
     """A figure of the report: its heading, what a reader has to know, what draws it."""
+
     heading: str
     caption: str
     draw: Callable
@@ -45,9 +47,11 @@ def figure(heading: str, caption: str = '') -> Callable:
     heading, caption : str
         What stands above it in the report; ``{figure}`` in it is the validation figure by which the epoch was kept.
     """
+
     def register(function):
         FIGURES[function.__name__] = ReportFigure(heading, caption, function)
         return function
+
     return register
 
 
@@ -78,6 +82,7 @@ class Subject:
     rule : {'entropy', 'error'}
         By which the epoch was kept.
     """
+
     network: Layer
     im_dim: tuple
     subset: Any
@@ -139,8 +144,10 @@ class Subject:
         """What `faces` are taken for, with the probability, and what they are where that is something else."""
         p, y, names = self.probabilities, self.subset.y, self.classes
         answers = p[self.examples].argmax(axis=1)
-        return [f'{names[a]}, {100 * p[row, a]:.0f} %' + ('' if a == y[row] else f'\n(is {names[y[row]]})')
-                for row, a in zip(self.examples, answers)]
+        return [
+            f'{names[a]}, {100 * p[row, a]:.0f} %' + ('' if a == y[row] else f'\n(is {names[y[row]]})')
+            for row, a in zip(self.examples, answers)
+        ]
 
 
 def draw(folder: Path, subject: Subject, only: tuple = ()) -> None:
@@ -157,6 +164,7 @@ def blank(*size):
     """An empty figure of that width and height in inches."""
     # Not at the top: matplotlib takes a third of a second, and not every process draws.
     from matplotlib.figure import Figure
+
     return Figure(figsize=size, layout='constrained')
 
 

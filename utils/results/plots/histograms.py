@@ -1,4 +1,5 @@
 """Figures of how weights and outputs of layers change from epoch to epoch."""
+
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure
@@ -28,24 +29,31 @@ def histograms(epochs, key, title):
         return None
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
-    drawing = blank(3.9 * columns, 2.3 * lines + .5)
+    drawing = blank(3.9 * columns, 2.3 * lines + 0.5)
     drawing.suptitle(title)
     grid = drawing.subplots(lines, columns, squeeze=False, sharex=True)
     stages = [epoch['stage'] for epoch in epochs]
     starts = [k for k in range(1, len(epochs)) if stages[k] != stages[k - 1]]
-    for axes in grid.flat[len(names):]:
+    for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(grid.flat, names):
         all_of_it = [epoch[key][name] for epoch in epochs]
-        low, high = min(_quantile(h, .002) for h in all_of_it), max(_quantile(h, .998) for h in all_of_it)
+        low, high = min(_quantile(h, 0.002) for h in all_of_it), max(_quantile(h, 0.998) for h in all_of_it)
         edges = np.linspace(low, high if high > low else low + 1, 81)
         density = np.array([_rebinned(h, edges) for h in all_of_it]).T
         # The root lets the tails be seen; beside the peak of a rectifier at 0 nothing else would be.
         root = np.sqrt(density)
-        axes.pcolormesh(np.arange(len(epochs) + 1) + .5, edges, root, cmap='Blues', rasterized=True, vmin=0,
-                        vmax=np.quantile(root, .97) or None)
+        axes.pcolormesh(
+            np.arange(len(epochs) + 1) + 0.5,
+            edges,
+            root,
+            cmap='Blues',
+            rasterized=True,
+            vmin=0,
+            vmax=np.quantile(root, 0.97) or None,
+        )
         for k in starts:
-            axes.axvline(k + .5, color='tab:red', linewidth=.8)
+            axes.axvline(k + 0.5, color='tab:red', linewidth=0.8)
         axes.set_title(name, fontsize=9)
         axes.tick_params(labelsize=7)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -1,4 +1,5 @@
 """Figures of what a network has learned: filters, feature maps, saliency."""
+
 import numpy as np
 
 from utils.layer import parameters
@@ -24,11 +25,14 @@ def first_layer_filters(W, im_dim, most=64):
     filters = filters[:most]
     columns = min(16, len(filters))
     lines = -(-len(filters) // columns)
-    drawing = blank(max(4, .6 * columns), .6 * lines + .5)
-    drawing.suptitle(f'Weights of the first layer{f", {most} of {total}" if total > most else ""} '
-                    '(blue negative, red positive)', fontsize=10)
-    for axes, one in zip(drawing.subplots(lines, columns, squeeze=False).flat,
-                         [*filters, *[None] * (lines * columns - len(filters))]):
+    drawing = blank(max(4, 0.6 * columns), 0.6 * lines + 0.5)
+    drawing.suptitle(
+        f'Weights of the first layer{f", {most} of {total}" if total > most else ""} (blue negative, red positive)',
+        fontsize=10,
+    )
+    for axes, one in zip(
+        drawing.subplots(lines, columns, squeeze=False).flat, [*filters, *[None] * (lines * columns - len(filters))]
+    ):
         without_axes(axes)
         if one is not None:
             limit = abs(one).max() or 1
@@ -53,7 +57,7 @@ def feature_maps(image, maps, title='', most=12):
     if not maps:
         return None
     columns = min(most, max(m.shape[2] for m in maps.values()))
-    drawing = blank(.95 * (columns + 1.4), .95 * len(maps) + .5)
+    drawing = blank(0.95 * (columns + 1.4), 0.95 * len(maps) + 0.5)
     drawing.suptitle(title, fontsize=10)
     grid = drawing.subplots(len(maps), columns + 1, squeeze=False, width_ratios=[1.4] + [1] * columns)
     for axes in grid.flat:
@@ -68,8 +72,11 @@ def feature_maps(image, maps, title='', most=12):
     return drawing
 
 
-@figure('Saliency and Grad-CAM', 'How much the score of the answer changes with each pixel, and where the last '
-                                 'convolutional layer sees evidence for it.')
+@figure(
+    'Saliency and Grad-CAM',
+    'How much the score of the answer changes with each pixel, and where the last '
+    'convolutional layer sees evidence for it.',
+)
 def saliency(subject):
     answers = subject.probabilities[subject.examples].argmax(axis=1)
     return saliency_maps(subject.faces, *subject.inspector.saliency(subject.faces, answers), subject.captions)
@@ -78,7 +85,7 @@ def saliency(subject):
 def saliency_maps(images, saliency, cam, captions):
     """Draw faces, the gradient of a class's score with respect to their pixels, and Grad-CAM over them."""
     lines = ['face', 'saliency'] + (['Grad-CAM'] if cam is not None else [])
-    drawing = blank(1.35 * len(images) + .7, 1.4 * len(lines) + .6)
+    drawing = blank(1.35 * len(images) + 0.7, 1.4 * len(lines) + 0.6)
     grid = drawing.subplots(len(lines), len(images), squeeze=False)
     for axes in grid.flat:
         without_axes(axes)
@@ -88,9 +95,16 @@ def saliency_maps(images, saliency, cam, captions):
     for k, caption in enumerate(captions):
         grid[0, k].set_title(caption, fontsize=8)
         grid[0, k].imshow(images[k], cmap='gray', vmin=0, vmax=255)
-        grid[1, k].imshow(saliency[k], cmap='magma', vmax=np.quantile(saliency[k], .995) or 1)
+        grid[1, k].imshow(saliency[k], cmap='magma', vmax=np.quantile(saliency[k], 0.995) or 1)
         if cam is not None:
             grid[2, k].imshow(images[k], cmap='gray', vmin=0, vmax=255)
-            grid[2, k].imshow(cam[k], cmap='jet', alpha=.45, interpolation='bilinear', vmin=0,
-                              vmax=cam[k].max() or 1, extent=(-.5, width - .5, height - .5, -.5))
+            grid[2, k].imshow(
+                cam[k],
+                cmap='jet',
+                alpha=0.45,
+                interpolation='bilinear',
+                vmin=0,
+                vmax=cam[k].max() or 1,
+                extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+            )
     return drawing
