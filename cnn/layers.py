@@ -8,15 +8,17 @@
 `Residual`          residual block of two convolutions
 ==================  ===========================================================================
 
-Images are (n, height, width, channels) in the graph. Every layer here also has
-``sides(height, width)``: the size of the images that it makes of images of that size.
+Images are (n, height, width, channels) in the graph.
 """
+
+import warnings
+from types import MethodType
 
 import numpy as np
 import pytensor.tensor as pt
 
 from utils import ops, rna
-from utils.layer import Layer, attributes, entries, mean, parameter, sublayers
+from utils.layer import Layer, attributes, entries, mean, output_shape, parameter, sublayers
 from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise
 
 
@@ -24,9 +26,6 @@ class _Pool(Layer):
     def __init__(self, window=2, stride=None, ignore_border=True):
         self.window, self.ignore_border = window, ignore_border
         self.stride = window if stride is None else stride
-
-    def sides(self, height, width):
-        return tuple(self.pool_op(self.window, self.stride, self.ignore_border).output_size((0, height, width)))
 
 
 class MaxPool(_Pool):
@@ -54,9 +53,6 @@ class GlobalAvgPool(Layer):
     ----------
     .. [1] Lin, Chen and Yan (2014), Network In Network, ICLR, arXiv 1312.4400, section 3.2.
     """
-
-    def sides(self, height, width):
-        return 1, 1
 
     def __call__(self, x, phase):
         return mean(x, (1, 2))
@@ -111,13 +107,6 @@ class Conv(Layer):
         self.pool, self.border, self.activation = pool, border, activation
         self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
-
-    def sides(self, height, width):
-        if self.border == 'valid':
-            height, width = height - self.size[0] + 1, width - self.size[1] + 1
-            if min(height, width) < 1:
-                raise ValueError(f'filters of {self.size[0]}x{self.size[1]} pixels do not fit')
-        return self.pool.sides(height, width) if self.pool else (height, width)
 
     def __call__(self, x, phase):
         x = ops.conv2d(x, self.W, self.border)
@@ -175,9 +164,6 @@ class Residual(Layer):
         self.more = n_out - n_in
         self.projection = Conv(n_in, n_out, size=1, activation=None, **options) if projection and self.more else None
 
-    def sides(self, height, width):
-        return self.pool.sides(height, width) if self.pool else (height, width)
-
     def shortcut(self, x, phase):
         if self.projection:
             return self.projection(x, phase)
@@ -193,34 +179,25 @@ class Residual(Layer):
 
 
 def sides_after(network, im_dim):
-    """Height and width of the images after the convolutional layers that `network` has so far.
+    """Height and width of the images after the layers that `network` has so far.
 
-    Parameters
-    ----------
-    network : Layer
-        Its attributes with `sides`, also in lists, tuples and dicts, are gone through in the order in which they
-        were made.
-    im_dim : (int, int)
-        Height and width of the images that enter.
-
-    Raises
-    ------
-    ValueError
-        The images are used up, with the name of the layer where.
+    .. deprecated:: 1.1
+        Write the convolutional part as a method and use `utils.layer.n_features` of it.
     """
-    size = tuple(im_dim)
-    for name, value in attributes(network):
-        for place, part in entries(name, value):
-            if not hasattr(part, 'sides'):
-                continue
-            try:
-                size = part.sides(*size)
-            except ValueError as error:
-                raise ValueError(
-                    f'images of {im_dim[0]}x{im_dim[1]} pixels are too small for network '
-                    f'{type(network).__name__}: {size[0]}x{size[1]} are left at {place} ({error})'
-                ) from None
-    return size
+    warnings.warn(
+        'cnn.layers.sides_after goes away: write the convolutional part as a method, features(self, x, phase), and use '
+        'utils.layer.n_features(self.features, im_dim), which is height * width * channels',
+        FutureWarning,
+        stacklevel=2,
+    )
+    parts = [part for name, value in attributes(network) for _, part in entries(name, value)]
+
+    def so_far(network, x, phase):
+        for part in parts:
+            x = part(x, phase) if isinstance(part, Layer) else x
+        return x
+
+    return output_shape(MethodType(so_far, network), im_dim)[:2]
 
 
 def per_convolution(network, p_dropConv, n_convolutions):

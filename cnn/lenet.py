@@ -1,9 +1,12 @@
 """LeNet-5, thesis 3.3.2."""
 
-from cnn.layers import AvgPool, Conv, per_convolution, sides_after
+from typing import Unpack
+
+from cnn.layers import AvgPool, Conv, per_convolution
 from mlp.layers import FullyConnected
 from utils import rna
-from utils.layer import Layer
+from utils.layer import Layer, n_features
+from utils.layers import LayerOptions
 
 
 class LeNet5(Layer):
@@ -27,18 +30,19 @@ class LeNet5(Layer):
         batch_norm=False,
         p_drop=0.0,
         p_dropConv=(0.0, 0.0),
-        gaussian_std=0.0,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        options = dict(activation=activation, batch_norm=batch_norm, rng=rng) | options
         d1, d2 = per_convolution(self, p_dropConv, 2)
         self.conv1 = Conv(1, 6, size=5, border='valid', pool=AvgPool(2), p_drop=d1, **options)
         self.conv2 = Conv(6, 16, size=5, border='valid', pool=AvgPool(2), p_drop=d2, **options)
-        height, width = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * width * 16, n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 32x32 images
+    def features(self, x, phase):  # shapes for 32x32 images
         x = self.conv1(x, phase)  # (n, 32, 32,  1) -> (n, 14, 14, 6)
-        x = self.conv2(x, phase)  # (n,  5,  5, 16)
-        return self.fc(x, phase)  # (n, 400) -> (n, n_classes)
+        return self.conv2(x, phase)  # (n,  5,  5, 16)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 400) -> (n, n_classes)

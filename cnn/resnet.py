@@ -5,11 +5,13 @@ All always use batch norm, and pool where [1]_ steps by two.
 .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
 """
 
-from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, per_convolution, sides_after
+from typing import Unpack
+
+from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, per_convolution
 from cnn.vgg import filters
 from mlp.layers import FullyConnected
-from utils import rna
-from utils.layer import Layer
+from utils.layer import Layer, n_features
+from utils.layers import LayerOptions
 
 
 class C(Layer):
@@ -23,17 +25,15 @@ class C(Layer):
         im_dim,
         n_classes,
         n_hidden=(1024,),
-        activation=rna.relu(),
-        batch_norm=True,
         p_drop=0.5,
         p_dropConv=(0.2, *[0.2] * 4, *[0.3] * 4, *[0.4] * 4),
-        gaussian_std=0.0,
         width=1.0,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        _needs_batch_norm(self, batch_norm)
-        options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
+        options = {'batch_norm': True, 'rng': rng} | options
+        _needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 13)
         n64, n128, n256 = filters(width, 64, 128, 256)
         self.conv = Conv(1, n64, size=5, pool=MaxPool(2), p_drop=d[0], **options)
@@ -43,18 +43,19 @@ class C(Layer):
         self.block4 = Residual(n128, n128, pool=MaxPool(2), p_drop=d[7:9], **options)
         self.block5 = Residual(n128, n256, p_drop=d[9:11], **options)
         self.block6 = Residual(n256, n256, pool=MaxPool(2), p_drop=d[11:13], **options)
-        height, w = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * w * n256, n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 48x48 images
+    def features(self, x, phase):  # shapes for 48x48 images
         x = self.conv(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.block1(x, phase)  # (n, 24, 24,  64)
         x = self.block2(x, phase)  # (n, 12, 12,  64)
         x = self.block3(x, phase)  # (n, 12, 12, 128)
         x = self.block4(x, phase)  # (n,  6,  6, 128)
         x = self.block5(x, phase)  # (n,  6,  6, 256)
-        x = self.block6(x, phase)  # (n,  3,  3, 256)
-        return self.fc(x, phase)  # (n, 2304) -> (n, n_classes)
+        return self.block6(x, phase)  # (n,  3,  3, 256)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 2304) -> (n, n_classes)
 
 
 class D(Layer):
@@ -68,30 +69,29 @@ class D(Layer):
         im_dim,
         n_classes,
         n_hidden=(1024,),
-        activation=rna.relu(),
-        batch_norm=True,
         p_drop=0.5,
         p_dropConv=(0.2, 0.3, 0.4, 0.5),
-        gaussian_std=0.0,
         width=1.0,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        _needs_batch_norm(self, batch_norm)
-        options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
+        options = {'batch_norm': True, 'rng': rng} | options
+        _needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 4)
         n64, n128 = filters(width, 64, 128)
         self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d[0], **options)
         self.conv2 = Conv(n64, n128, pool=MaxPool(2), p_drop=d[1], **options)
         self.block = Residual(n128, n128, pool=MaxPool(2), p_drop=d[2:4], **options)
-        height, w = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * w * n128, n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 48x48 images
+    def features(self, x, phase):  # shapes for 48x48 images
         x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.conv2(x, phase)  # (n, 12, 12, 128)
-        x = self.block(x, phase)  # (n,  6,  6, 128)
-        return self.fc(x, phase)  # (n, 4608) -> (n, n_classes)
+        return self.block(x, phase)  # (n,  6,  6, 128)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
 
 
 class ResNet18(Layer):
@@ -115,18 +115,16 @@ class ResNet18(Layer):
         im_dim,
         n_classes,
         n_hidden=(),
-        activation=rna.relu(),
-        batch_norm=True,
         p_drop=0.0,
         p_dropConv=(0.0,) * 17,
-        gaussian_std=0.0,
         width=1.0,
         projection=True,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        _needs_batch_norm(self, batch_norm)
-        options = dict(activation=activation, batch_norm=True, gaussian_std=gaussian_std, rng=rng)
+        options = {'batch_norm': True, 'rng': rng} | options
+        _needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 17)
         n = filters(width, 64, 64, 128, 256, 512)
         self.conv = Conv(1, n[0], p_drop=d[0], **options)
@@ -139,20 +137,22 @@ class ResNet18(Layer):
                     n[(k + 1) // 2], n[k // 2 + 1], p_drop=d[2 * k + 1 : 2 * k + 3], projection=projection, **options
                 )
             )
-        sides_after(self, im_dim)
         self.mean = GlobalAvgPool()
-        self.fc = FullyConnected(n[4], n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 48x48 images
+    def features(self, x, phase):  # shapes for 48x48 images
         x = self.conv(x, phase)  # (n, 48, 48,   1) -> (n, 48, 48,  64)
         for block in self.blocks:  # -> (n, 48, 48, 64) -> (n, 24, 24, 128)
             x = block(x, phase)  # -> (n, 12, 12, 256) -> (n, 6, 6, 512)
-        return self.fc(self.mean(x, phase), phase)  # (n, 512) -> (n, n_classes)
+        return self.mean(x, phase)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 512) -> (n, n_classes)
 
 
-def _needs_batch_norm(network, batch_norm):
-    if not batch_norm:
+def _needs_batch_norm(network, options):
+    if not options['batch_norm']:
         raise ValueError(
             f'network {type(network).__name__} always uses batch norm (thesis Table 5): '
-            f'batch_norm must be True, got {batch_norm!r}'
+            f'batch_norm must be True, got {options["batch_norm"]!r}'
         )

@@ -5,11 +5,12 @@
 """
 
 from numbers import Real
+from typing import Unpack
 
-from cnn.layers import Conv, MaxPool, per_convolution, sides_after
+from cnn.layers import Conv, MaxPool, per_convolution
 from mlp.layers import FullyConnected
-from utils import rna
-from utils.layer import Layer
+from utils.layer import Layer, n_features
+from utils.layers import LayerOptions
 
 
 class A(Layer):
@@ -22,19 +23,21 @@ class A(Layer):
     n_classes : int
     n_hidden : sequence of int
         Units of each hidden layer.
-    activation : Activation
-    batch_norm : bool
-        Batch norm in place of biases.
     p_drop : float
         Probability of dropping a unit of the hidden layers.
     p_dropConv : sequence of 4 floats
         The same for the outputs of each convolution.
-    gaussian_std : float
-        Standard deviation of the noise on linear outputs.
     width : float
         Factor on the number of filters; 1 is the thesis's network.
     rng : numpy.random.Generator
         Draws the weights.
+    **options
+        `activation`, `batch_norm` (True here) and the others of `utils.layers.LayerOptions`.
+
+    Raises
+    ------
+    ValueError
+        The images are too small, or an argument is out of its range.
     """
 
     def __init__(
@@ -42,31 +45,30 @@ class A(Layer):
         im_dim,
         n_classes,
         n_hidden=(1024,),
-        activation=rna.relu(),
-        batch_norm=True,
         p_drop=0.5,
         p_dropConv=(0.2, 0.3, 0.4, 0.5),
-        gaussian_std=0.0,
         width=1.0,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        options = {'batch_norm': True, 'rng': rng} | options
         d1, d2, d3, d4 = per_convolution(self, p_dropConv, 4)
         n64, n128, n256 = filters(width, 64, 128, 256)
         self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d1, **options)
         self.conv2 = Conv(n64, n128, pool=MaxPool(2), p_drop=d2, **options)
         self.conv3 = Conv(n128, n256, p_drop=d3, **options)
         self.conv4 = Conv(n256, n256, pool=MaxPool(2), p_drop=d4, **options)
-        height, w = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * w * n256, n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 48x48 images
+    def features(self, x, phase):  # shapes for 48x48 images
         x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.conv2(x, phase)  # (n, 12, 12, 128)
         x = self.conv3(x, phase)  # (n, 12, 12, 256)
-        x = self.conv4(x, phase)  # (n,  6,  6, 256)
-        return self.fc(x, phase)  # (n, 9216) -> (n, n_classes)
+        return self.conv4(x, phase)  # (n,  6,  6, 256)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 9216) -> (n, n_classes)
 
 
 class B(Layer):
@@ -85,17 +87,15 @@ class B(Layer):
         im_dim,
         n_classes,
         n_hidden=(1024,),
-        activation=rna.relu(),
-        batch_norm=True,
         p_drop=0.5,
         p_dropConv=(0.2, 0.3, 0.4, 0.4, 0.2, 0.2),
-        gaussian_std=0.0,
         width=1.0,
         last_pool=True,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        options = {'batch_norm': True, 'rng': rng} | options
         d1, d2, d3, d4, d5, d6 = per_convolution(self, p_dropConv, 6)
         n64, n128, n256, n512 = filters(width, 64, 128, 256, 512)
         self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d1, **options)
@@ -104,17 +104,18 @@ class B(Layer):
         self.conv4 = Conv(n256, n256, pool=MaxPool(2), p_drop=d4, **options)
         self.conv5 = Conv(n256, n512, p_drop=d5, **options)
         self.conv6 = Conv(n512, n512, pool=MaxPool(2) if last_pool else None, p_drop=d6, **options)
-        height, w = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * w * n512, n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 48x48 images
+    def features(self, x, phase):  # shapes for 48x48 images
         x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.conv2(x, phase)  # (n, 12, 12, 128)
         x = self.conv3(x, phase)  # (n, 12, 12, 256)
         x = self.conv4(x, phase)  # (n,  6,  6, 256)
         x = self.conv5(x, phase)  # (n,  6,  6, 512)
-        x = self.conv6(x, phase)  # (n,  3,  3, 512)
-        return self.fc(x, phase)  # (n, 4608) -> (n, n_classes)
+        return self.conv6(x, phase)  # (n,  3,  3, 512)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
 
 
 class VGG(Layer):
@@ -137,16 +138,14 @@ class VGG(Layer):
         im_dim,
         n_classes,
         n_hidden=(4096, 4096),
-        activation=rna.relu(),
-        batch_norm=True,
         p_drop=0.2,
         p_dropConv=(0.0,) * 8,
-        gaussian_std=0.0,
         width=1.0,
         *,
         rng,
+        **options: Unpack[LayerOptions],
     ):
-        options = dict(activation=activation, batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        options = {'batch_norm': True, 'rng': rng} | options
         d = per_convolution(self, p_dropConv, 8)
         n = [1, *filters(width, 64, 128, 256, 512)]
         self.conv = []
@@ -155,13 +154,15 @@ class VGG(Layer):
                 Conv(n[k], n[k + 1], p_drop=d[2 * k], **options),
                 Conv(n[k + 1], n[k + 1], pool=MaxPool(2), p_drop=d[2 * k + 1], **options),
             ]
-        height, w = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * w * n[4], n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # shapes for 48x48 images
+    def features(self, x, phase):  # shapes for 48x48 images
         for conv in self.conv:  # (n, 48, 48,   1) -> (n, 24, 24,  64) -> (n, 12, 12, 128)
             x = conv(x, phase)  # -> (n, 6, 6, 256) -> (n, 3, 3, 512)
-        return self.fc(x, phase)  # (n, 4608) -> (n, n_classes)
+        return x
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
 
 
 def filters(width, *counts):

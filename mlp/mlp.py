@@ -1,8 +1,10 @@
 """The multi-layer perceptron of thesis 3.2."""
 
+from typing import Unpack
+
 from mlp.layers import FullyConnected
-from utils import rna
-from utils.layer import Layer
+from utils.layer import Layer, flatten, n_features
+from utils.layers import LayerOptions
 
 
 class MLP(Layer):
@@ -15,38 +17,26 @@ class MLP(Layer):
     n_classes : int
     n_hidden : sequence of int
         Units of each hidden layer.
-    activation, batch_norm, gaussian_std, p_drop, rng
-        As in `mlp.layers.Hidden`.
+    p_drop : float
+        Probability of dropping a unit of the hidden layers.
     p_dropConv : sequence
         Empty: there is no convolution.
+    rng : numpy.random.Generator
+        Draws the weights.
+    **options
+        `activation`, `batch_norm` (True here) and the others of `utils.layers.LayerOptions`.
     """
 
     def __init__(
-        self,
-        im_dim,
-        n_classes,
-        n_hidden=(1024,),
-        activation=rna.relu(),
-        batch_norm=True,
-        p_drop=0.5,
-        p_dropConv=(),
-        gaussian_std=0.0,
-        *,
-        rng,
+        self, im_dim, n_classes, n_hidden=(1024,), p_drop=0.5, p_dropConv=(), *, rng, **options: Unpack[LayerOptions]
     ):
         if len(p_dropConv):
             raise ValueError(f'p_dropConv must be empty: the network MLP has no convolutions, got {list(p_dropConv)}')
-        height, width = im_dim
-        self.fc = FullyConnected(
-            height * width,
-            n_classes,
-            n_hidden,
-            p_drop,
-            activation=activation,
-            batch_norm=batch_norm,
-            gaussian_std=gaussian_std,
-            rng=rng,
-        )
+        options = {'batch_norm': True, 'rng': rng} | options
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def __call__(self, x, phase):  # (n, height, width, 1)
-        return self.fc(x, phase)  # (n, n_classes)
+    def features(self, x, phase):  # (n, height, width, 1)
+        return flatten(x)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)  # (n, n_classes)

@@ -9,7 +9,7 @@ import reference
 from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual, sides_after
 from mlp.layers import FullyConnected, Hidden, Softmax
 from utils import backend, rna
-from utils.layer import Layer, Phase, flatten, other_names, parameter, parameters, sublayers
+from utils.layer import Layer, Phase, flatten, n_features, other_names, output_shape, parameter, parameters, sublayers
 from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise
 from utils.training import losses
 
@@ -132,7 +132,6 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
     def test_global_avg_pool(self, rng):
         x = rng.normal(size=(2, 5, 6, 3)).astype('f')
         check(GlobalAvgPool(), x, lambda v, x: x.mean(axis=(1, 2)), rng)
-        assert GlobalAvgPool().sides(5, 6) == (1, 1)
 
     @pytest.mark.parametrize(
         'widths, projection, pool',
@@ -392,7 +391,6 @@ class TestLayer:
                 self.table.update(itself=[self.table], one=Bias(4))
 
         assert list(parameters(Circle())) == ['part.b', 'list1.b', 'table.one.b']
-        assert sides_after(Circle(), (5, 4)) == (5, 4)
 
     def test_two_things_of_one_name_are_refused(self):
         class Twice(Layer):
@@ -420,7 +418,16 @@ class TestLayer:
         with pytest.raises(ValueError, match=r'layer Plain must be made by utils.layer.parameter.*as part.scales0$'):
             parameters(Plain())
 
-    def test_sides_go_through_nested_attributes(self, rng):
+    def test_the_output_shape_is_read_from_the_graph(self, rng):
+        conv = Conv(1, 6, 5, 'valid', MaxPool(2), rng=rng)
+        assert output_shape(conv, (38, 27)) == (17, 11, 6)
+        assert output_shape(GlobalAvgPool(), (5, 4), 3) == (3,)
+        assert n_features(conv, (38, 27)) == 17 * 11 * 6
+        with pytest.raises(ValueError, match='images of 5x4 pixels are too small for network Conv: 5x5 filters'):
+            n_features(conv, (5, 4))
+
+    @pytest.mark.filterwarnings('ignore:cnn.layers.sides_after')
+    def test_the_size_after_nested_attributes(self, rng):
         class Nested(Layer):
             __slots__ = ('stem',)
 
@@ -429,7 +436,7 @@ class TestLayer:
                 self.stages = {'one': [MaxPool(2), [MaxPool(2)]], 'two': MaxPool(3)}
 
         assert sides_after(Nested(), (38, 26)) == (3, 2)
-        with pytest.raises(ValueError, match='network Nested: 2x2 are left at stages.two'):
+        with pytest.raises(ValueError, match='network Nested: images of 2x2 pixels are too small for 3x3 pooling'):
             sides_after(Nested(), (10, 10))
 
     def test_a_layer_without_call_says_so(self):

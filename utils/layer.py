@@ -8,6 +8,8 @@
 `sublayers`       all layers inside a layer by name
 `other_names`     further names of what is reached in several ways
 `attributes`      a layer's attributes, `entries` what lists, tuples and dicts hold
+`output_shape`    shape of what a part of a network makes of images, read from its graph
+`n_features`      how many numbers that is
 ================  =============================================================================
 """
 
@@ -192,6 +194,45 @@ class Phase:
     def normal(self, x):
         """Draws of mean 0 and variance 1 of the shape of `x`, each call its own stream."""
         return self._draw(ops.normal, x)
+
+
+def output_shape(part, im_dim, n_channels=1):
+    """Shape of what a part of a network makes of one image, read from the graph of a dummy input.
+
+    Parameters
+    ----------
+    part : Layer or callable
+        Called as ``part(x, phase)``; also a method of a network, such as `features`.
+    im_dim : (int, int)
+        Height and width of the images that enter.
+    n_channels : int
+        Their channels; 1 is grey.
+
+    Returns
+    -------
+    tuple of int
+        ``(height, width, channels)``, or ``(n,)`` of what is flat.
+
+    Raises
+    ------
+    ValueError
+        The images are too small: says for which network, and what the layer said where they were used up.
+    """
+    x = pt.tensor('images', dtype=pytensor.config.floatX, shape=(1, *im_dim, n_channels))
+    try:
+        return part(x, Phase()).type.shape[1:]
+    except ValueError as error:
+        if 'pixels' not in str(error):
+            raise
+        name = type(getattr(part, '__self__', part)).__name__
+        raise ValueError(
+            f'images of {im_dim[0]}x{im_dim[1]} pixels are too small for network {name}: {error}'
+        ) from None
+
+
+def n_features(part, im_dim, n_channels=1):
+    """How many numbers a part of a network makes of one image; arguments and errors as of `output_shape`."""
+    return int(np.prod(output_shape(part, im_dim, n_channels)))
 
 
 def flatten(x):

@@ -5,15 +5,40 @@
 `BatchNorm`         batch normalization per unit or filter
 `Dropout`           dropout
 `GaussianNoise`     noise on a linear output
+`LayerOptions`      what every convolutional and hidden layer of a network takes
 ==================  ===========================================================================
 
 Each is called as ``layer(x, phase)``. A layer that has nothing to do returns `x` itself.
 """
 
+from typing import TypedDict
+
 import numpy as np
 import pytensor.tensor as pt
 
+from utils import rna
 from utils.layer import Layer, mean, parameter
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every convolutional and hidden layer of a network takes: a network hands it on as one thing.
+
+    A network that takes ``**options: Unpack[LayerOptions]`` takes these arguments of `launch.test`, those that are
+    added here later too. Its own value of one is ``{'batch_norm': True} | options``.
+
+    Attributes
+    ----------
+    activation : Activation
+        Also decides how weights are drawn, see `utils.rna.glorot`.
+    batch_norm : bool
+        Batch norm in place of the bias.
+    gaussian_std : float
+        Standard deviation of the noise on linear outputs in training, >= 0.
+    """
+
+    activation: rna.Activation
+    batch_norm: bool
+    gaussian_std: float
 
 
 def probability(p, name):

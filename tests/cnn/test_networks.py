@@ -7,9 +7,9 @@ import reference
 
 import cnn
 import mlp
-from cnn.layers import AvgPool, Conv, Residual, sides_after, thesis_parameter_count
+from cnn.layers import AvgPool, Conv, Residual, thesis_parameter_count
 from utils import backend, rna
-from utils.layer import Phase, parameters, sublayers
+from utils.layer import Phase, output_shape, parameters, sublayers
 from utils.training import optimisers
 from utils.training.functions import Functions
 from utils.training.settings import Settings
@@ -98,7 +98,7 @@ def test_network_A_agrees_with_numpy_in_float64(rng):
 def test_the_last_pooling_of_B_can_be_switched_off(rng):
     for last_pool, side in ((True, 3), (False, 6)):
         net = cnn.B((48, 48), 7, last_pool=last_pool, rng=rng)
-        assert sides_after(net, (48, 48)) == (side, side)
+        assert output_shape(net.features, (48, 48)) == (side, side, 512)
 
 
 def test_width_scales_the_filters(rng):
@@ -111,7 +111,7 @@ def test_resnet18_has_the_parameters_of_the_usual_one_for_small_images(rng, proj
     """11,173,962 of the one for 32x32 images of 3 channels and 10 classes, less 2 channels and 3 classes."""
     net = cnn.ResNet18((40, 40), 7, projection=projection, rng=rng)
     assert sum(np.prod(p.type.shape) for p in parameters(net, trainable=True).values()) == count
-    assert sides_after(net, (40, 40)) == (1, 1)
+    assert output_shape(net.features, (40, 40)) == (512,)
     assert [b.conv1.W.type.shape[2:] for b in net.blocks if isinstance(b, Residual)] == [
         (64, 64),
         (64, 64),
@@ -173,11 +173,11 @@ def test_a_narrowing_or_widening_network_of_the_user_works(rng):
             r'p_dropConv .* in \[0, 1\), got 1.0',
         ),
         (lambda rng: cnn.A((48, 48), 7, p_drop=-0.1, rng=rng), r'p_drop .* in \[0, 1\), got -0.1'),
-        (lambda rng: cnn.A((7, 7), 7, rng=rng), '7x7 pixels are too small for network A: 1x1 are left at conv4'),
-        (lambda rng: cnn.C((15, 48), 7, rng=rng), '15x48 pixels are too small for network C: 1x6 are left at block6'),
+        (lambda rng: cnn.A((7, 7), 7, rng=rng), '7x7 pixels are too small for network A: images of 1x1 pixels'),
+        (lambda rng: cnn.C((15, 48), 7, rng=rng), '15x48 pixels are too small for network C: images of 1x6 pixels'),
         (
             lambda rng: cnn.LeNet5((4, 4), 7, rng=rng),
-            '4x4 pixels are too small for network LeNet5: 4x4 are left at conv1',
+            '4x4 pixels are too small for network LeNet5: 5x5 filters do not fit',
         ),
         (lambda rng: cnn.C((48, 48), 7, batch_norm=False, rng=rng), 'always uses batch norm'),
         (lambda rng: cnn.A((48, 48), 7, width=0, rng=rng), 'width must be a factor > 0'),

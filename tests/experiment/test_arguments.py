@@ -3,6 +3,7 @@
 import functools
 import json
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from utils.experiment import schema
 from utils.experiment.arguments import NETWORK_OPTIONS
 from utils.files import models
 from utils.layer import Layer
+from utils.layers import LayerOptions
 from utils.training import optimisers
 
 DOCS = Path(__file__).parents[2] / 'docs'
@@ -64,6 +66,18 @@ class HandsOn(Mine):
         super().__init__(*args, **kwargs)
 
 
+class SharesOptions(Mine):
+    """Hands on what every layer takes, whatever that is."""
+
+    def __init__(self, im_dim, n_classes, n_hidden=(6,), *, rng, **options: Unpack[LayerOptions]):
+        self.fc = FullyConnected(im_dim[0] * im_dim[1], n_classes, n_hidden, rng=rng, **options)
+
+
+class SharesThemInText(SharesOptions):
+    def __init__(self, im_dim, n_classes, n_hidden=(6,), *, rng, **options: 'Unpack[LayerOptions]'):
+        super().__init__(im_dim, n_classes, n_hidden, rng=rng, **options)
+
+
 class Demands(Mine):
     def __init__(self, im_dim, n_classes, p_drop, filters=1, *, rng):
         super().__init__(im_dim, n_classes, p_drop=p_drop, rng=rng)
@@ -100,6 +114,8 @@ THESIS = {'n_hidden': [1024], 'activation': 'relu', 'batch_norm': True, 'p_drop'
         (Plain, dict.fromkeys(NETWORK_OPTIONS)),
         (HandsOn, dict.fromkeys(NETWORK_OPTIONS)),
         (Demands, {'n_hidden': None, 'p_drop': 0.5}),
+        (SharesOptions, {**THESIS, 'n_hidden': [6], 'p_drop': None, 'p_dropConv': None}),
+        (SharesThemInText, {**THESIS, 'n_hidden': [6], 'p_drop': None}),
     ],
 )
 def test_options_that_are_not_given_are_those_of_the_networks_class(network, expected):
@@ -238,7 +254,7 @@ def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
         def __init__(
             self, im_dim, n_classes, n_hidden=(3,), activation=rna.tanh(), batch_norm=False, p_drop=0.0, *, rng
         ):
-            super().__init__(im_dim, n_classes, n_hidden, activation, batch_norm, p_drop, rng=rng)
+            super().__init__(im_dim, n_classes, n_hidden, p_drop, activation=activation, batch_norm=batch_norm, rng=rng)
 
     again = launch.test(resume='m.h5', network=MLP, n_epochs=2, accept_changed_network=True, verbose=0)
     assert {key: again.config['options'][key] for key in net} == net

@@ -124,12 +124,12 @@ class Mine(Layer):
     """A network as a user's script has it: takes fewer arguments than those of the library."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(8,), filters=2, *, rng):
-        from cnn.layers import Conv, MaxPool, sides_after
+        from cnn.layers import Conv, MaxPool
         from mlp.layers import FullyConnected
+        from utils.layer import n_features
 
         self.conv = Conv(1, filters, pool=MaxPool(2), rng=rng)
-        height, width = sides_after(self, im_dim)
-        self.fc = FullyConnected(height * width * filters, n_classes, n_hidden, rng=rng)
+        self.fc = FullyConnected(n_features(self.conv, im_dim), n_classes, n_hidden, rng=rng)
 
     def __call__(self, x, phase):
         return self.fc(self.conv(x, phase), phase)
@@ -168,7 +168,7 @@ def test_a_network_of_a_script_by_its_name(tiny_set):
         ({'network': cnn.A, 'p_dropConv': [0.1, 0.2]}, 'each of the 4 convolutions of network A, got 2'),
         ({'im_dim': [48, 48]}, r'size of the images of .* \[12, 12\], got \[48, 48\]'),
         ({'im_dim': [48]}, 'im_dim must be height and width'),
-        ({'network': cnn.B, 'p_dropConv': None}, '12x12 pixels are too small for network B: 1x1 are left at conv6'),
+        ({'network': cnn.B, 'p_dropConv': None}, '12x12 pixels are too small for network B: images of 1x1 pixels'),
         ({'p_drop': 1.0}, r'p_drop must be probabilities of dropping in \[0, 1\), got 1.0'),
         ({'p_drop': -0.5}, r'in \[0, 1\), got -0.5'),
         ({'network': cnn.A, 'p_dropConv': [0, 0, 0, 2]}, r'p_dropConv must be probabilities .*got \[0, 0, 0, 2\]'),

@@ -17,8 +17,7 @@ whether it is given by its place, whether it stands for ``**options``."""
 
 def described(source, name):
     """The function `name` of the text of a module."""
-    found = re.search(rf'^def {name}\(.*?(?=^\S|\Z)', source, re.M | re.S)
-    node = ast.parse(found[0]).body[0]
+    node = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
     doc = ast.get_docstring(node) or ''
     texts = help_texts(doc)
     return Described(

@@ -3,6 +3,8 @@
 import functools
 import inspect
 import json
+import re
+import typing
 
 from utils import rna
 from utils.experiment import schema
@@ -11,10 +13,12 @@ from utils.experiment.kinds import shortened
 from utils.experiment.suggestions import did_you_mean
 from utils.files.bounded import BoundedGenerator
 from utils.files.checksums import ModelError
+from utils.layers import LayerOptions
 from utils.training import optimisers
 from utils.training.settings import Settings
 from utils.training.warping import Cropped
 
+SHARED = tuple(LayerOptions.__annotations__)  # of `test`, for a network that hands on LayerOptions
 # Their values where a class demands an option and the caller gives none. Older configurations hold them for every
 # network, also for one that does not take them.
 FALLBACK = {
@@ -80,10 +84,22 @@ def _accepted(network):
     accepted = inspect.signature(network).parameters.values()
     named_ones = {p.name: p for p in accepted if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     first = [p.name for p in named_ones.values() if p.kind is not p.KEYWORD_ONLY][:2]
-    return (
-        {name: p for name, p in named_ones.items() if name not in (*first, 'rng')},
-        any(p.kind is p.VAR_KEYWORD for p in accepted),
-    )
+    out, takes_all = {name: p for name, p in named_ones.items() if name not in (*first, 'rng')}, False
+    for rest in (p for p in accepted if p.kind is p.VAR_KEYWORD):
+        if _hands_on_layer_options(rest):
+            out = {
+                name: rest.replace(name=name, kind=rest.KEYWORD_ONLY, annotation=LayerOptions) for name in SHARED
+            } | out
+        else:
+            takes_all = True
+    return out, takes_all
+
+
+def _hands_on_layer_options(p):
+    """Whether ``**options`` is annotated as ``Unpack[LayerOptions]``, in a text too."""
+    if isinstance(p.annotation, str):
+        return re.fullmatch(r'(\w+\.)*Unpack\[(\w+\.)*LayerOptions\]', p.annotation) is not None
+    return typing.get_args(p.annotation) == (LayerOptions,)
 
 
 def _own_default(name, p):
@@ -175,7 +191,11 @@ def network_arguments(options):
                 + (', '.join(known) or 'nothing')
                 + did_you_mean(key, known)
             )
-    missing = [key for key, p in accepted.items() if p.default is p.empty and key not in kwargs and key not in further]
+    missing = [
+        key
+        for key, p in accepted.items()
+        if p.default is p.empty and p.annotation is not LayerOptions and key not in kwargs and key not in further
+    ]
     if missing:
         raise ValueError(
             f'network {class_name(network)} needs {missing[0]}: give it '
