@@ -98,7 +98,7 @@ def test(
     clip_norm=0.0,
     schedule='constant',
     schedule_args=None,
-    average=0.0,
+    ema_decay=0.0,
     label_smoothing=0.0,
     augment=None,
     statistics_images=5000,
@@ -192,7 +192,7 @@ def test(
         rates, epoch by epoch.
     schedule_args : dict, optional
         Its further arguments, for example ``{'warmup': 5}`` of 'cosine'.
-    average : float
+    ema_decay : float
         In [0, 1): decay, in minibatches, of a moving average of the parameters; it is the average that is validated,
         tested and saved. 0 averages nothing.
     label_smoothing : float

@@ -20,7 +20,7 @@ result = test(
     weight_decay=1e-4,
     schedule='cosine',
     schedule_args={'warmup': 5},
-    average=0.999,
+    ema_decay=0.999,
     label_smoothing=0.1,
     augment=Augment(
         crop=40, mirror=0.5, shift=0.1, rotation=10, zoom=0.2, brightness=0.2, contrast=0.3, erase=0.5, mixup=0.2

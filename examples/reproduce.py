@@ -47,7 +47,7 @@ ONLINE = dict(
     nesterov=True,
     schedule='cosine',
     schedule_args={'warmup': 5},
-    average=0.999,
+    ema_decay=0.999,
     label_smoothing=0.1,
     n_epochs=200,
 )
@@ -153,7 +153,7 @@ SMALL = {
             p_dropConv=[0.0] * 6,
             learning_rate=0.05,
             weight_decay=5e-4,
-            average=0.998,
+            ema_decay=0.998,
             schedule_args={'warmup': 2},
             n_epochs=44,
             anneal_epochs=2,

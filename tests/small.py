@@ -24,7 +24,7 @@ MEANS = dict(
     learning_rate=0.01,
     schedule='cosine',
     schedule_args={'warmup': 1},
-    average=0.9,
+    ema_decay=0.9,
     label_smoothing=0.1,
     n_epochs=3,
 )

@@ -9,6 +9,7 @@ import pytest
 
 import launch
 from utils import rna
+from utils.cli.parser import parser_of
 from utils.cli.program import main
 from utils.cli.registry import COMMANDS
 from utils.experiment import schema
@@ -165,3 +166,7 @@ def test_a_shell_gets_every_command_and_option(capsys):
         text=True,
     )
     assert done.stdout.strip() == 'evaluate', done.stderr
+
+
+def test_former_names_of_arguments_are_taken():
+    assert vars(parser_of('train').parse_args(['--average', '0.5'])) == {'ema_decay': 0.5}

@@ -58,7 +58,7 @@ def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batc
                 L2_reg=1e-4,
                 optimiser=optimisers.clipped(optimiser, 1.0),
                 label_smoothing=0.1,
-                average=0.9 * (k % 2),
+                ema_decay=0.9 * (k % 2),
             ),
         )
         _, outputs, changes, _ = f._training

@@ -332,7 +332,7 @@ def test_arguments_that_hold_themselves_are_refused():
         'momentum',
         'weight_decay',
         'clip_norm',
-        'average',
+        'ema_decay',
         'label_smoothing',
         'p_drop',
     ],

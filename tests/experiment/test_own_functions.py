@@ -75,7 +75,7 @@ def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
         ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
         ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
         ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
-        ({'average': 1}, r'average must be a number in \[0, 1\), got 1'),
+        ({'ema_decay': 1}, r'ema_decay must be a number in \[0, 1\), got 1'),
         ({'label_smoothing': 1.0}, r'label_smoothing must be a number in \[0, 1\), got 1.0'),
     ],
 )
@@ -83,3 +83,16 @@ def test_wrong_optimisers_and_schedules_are_refused(tiny_set, options, message):
     with pytest.raises(ValueError, match=message):
         small(tiny_set, **options)
     assert not Path('models/m').exists()
+
+
+def test_the_former_name_of_ema_decay_is_taken_with_a_warning(tiny_set, capsys):
+    with pytest.warns(FutureWarning, match='average is now ema_decay'):
+        result = small(tiny_set, average=0.5)
+    assert result.config['options']['ema_decay'] == 0.5
+    path = Path(result.folder) / 'config.yaml'
+    path.write_text(path.read_text().replace('ema_decay:', 'average:'))
+    assert launch.read_config(path)['ema_decay'] == 0.5
+    state, config = models.load(result.savename)
+    config['options']['average'] = config['options'].pop('ema_decay')
+    models.save('older.h5', state, config)
+    assert launch.open_model('older.h5')[1]['options']['ema_decay'] == 0.5

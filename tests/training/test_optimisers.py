@@ -239,7 +239,7 @@ def test_the_network_is_the_average_of_what_is_trained(data, optimiser):
         Functions(
             network(np.random.default_rng(0)),
             (12, 12),
-            Settings(20, learning_rate=0.05, optimiser=optimiser, average=decay),
+            Settings(20, learning_rate=0.05, optimiser=optimiser, ema_decay=decay),
         )
         for decay in (0.0, 0.8)
     )
@@ -265,7 +265,7 @@ def trainer(data, **options):
 
 EVERYTHING = {
     'optimiser': optimisers.clipped(optimisers.adamw, 1.0),
-    'average': 0.9,
+    'ema_decay': 0.9,
     'label_smoothing': 0.1,
     'learning_rate': 0.01,
     'schedule': functools.partial(schedules.cosine, warmup=1),

@@ -115,7 +115,7 @@ def test_resident_and_streamed_training_are_the_same_to_the_last_bit(data, optim
 
 
 def test_many_steps_in_one_call_are_the_same_steps(data):
-    one, many = (trainer(data, optimiser=optimisers.adamw, learning_rate=0.01, average=0.9) for _ in range(2))
+    one, many = (trainer(data, optimiser=optimisers.adamw, learning_rate=0.01, ema_decay=0.9) for _ in range(2))
     many.many_steps = True
     for t in (one, many):
         t.train(2)

@@ -56,6 +56,9 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):
         forms = {option.replace('-', '_'): option for option in self._option_string_actions}
         words = []
+        for former, name in schema.FORMER.items():
+            if f'__{former}' not in forms and f'__{name}' in forms:
+                forms[f'__{former}'] = f'--{name}'
         for word in args:
             name, equals, value = word.partition('=')
             words.append((forms.get(name.replace('-', '_'), name) if name.startswith('--') else name) + equals + value)

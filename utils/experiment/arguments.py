@@ -15,11 +15,12 @@ import importlib.util
 import inspect
 import json
 import sys
+import warnings
 from pathlib import Path
 
 from utils import rna
 from utils.experiment.kinds import shortened
-from utils.experiment.schema import ARGUMENTS, names
+from utils.experiment.schema import ARGUMENTS, FORMER, names, renamed
 from utils.experiment.suggestions import did_you_mean
 from utils.layer import Layer
 from utils.record import trackers
@@ -37,6 +38,10 @@ def explicit(function):
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
+        former = set(kwargs) & set(FORMER)
+        for name in former:
+            warnings.warn(f'{function.__name__}(): {name} is now {FORMER[name]}', FutureWarning, stacklevel=2)
+        kwargs = renamed(kwargs) if former else kwargs
         for name in kwargs:
             if name not in public.parameters:
                 raise TypeError(

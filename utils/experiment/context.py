@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.experiment import schema
 from utils.experiment.arguments import as_json, validate_arguments
 from utils.experiment.building import network_arguments, with_class_defaults
 from utils.experiment.suggestions import did_you_mean
@@ -61,6 +62,7 @@ class Context:
         ValueError
             One that `test` does not take, or not with this value; or `resume`, which is for one run.
         """
+        options = schema.renamed(options)
         for name in options:
             if name not in self.defaults:
                 raise ValueError(f'test() has no argument {name!r}' + did_you_mean(name, self.defaults))

@@ -49,6 +49,7 @@ def load_model(context, path):
         )
     if not {state['stage'], *(row['stage'] for row in state['history'])} <= {*STAGES, DONE}:
         raise models.ModelError(f"'{path}' cannot be loaded: its history has a stage that this symfer does not know")
+    config['options'] = schema.renamed(config['options'])
     _check_arguments(context, path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
     models.check_values(path, state)
     return state, config
@@ -234,7 +235,7 @@ def configured(context, options):
     path = options.pop('config', None)
     if path is None:
         return options
-    saved = reading.read_config(path)
+    saved = schema.renamed(reading.read_config(path))
     for key in saved:
         if key not in schema.ARGUMENTS:
             raise ValueError(f"'{path}': test() has no argument {key!r}" + did_you_mean(key, schema.ARGUMENTS))

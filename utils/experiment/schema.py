@@ -4,6 +4,7 @@
 `ARGUMENTS`         the rows, by name
 `names`             the names of the rows for which something holds
 `select`            those options whose rows are so
+`renamed`           options under the names of today
 ==================  ===========================================================================
 
 Validation, the form in which runs save arguments, what a resumed run keeps, what sweeps and comparisons go by, what is
@@ -121,7 +122,7 @@ ARGUMENTS = {
         absent='constant',
     ),
     'schedule_args': Argument(Table(), 'optimisation', absent=dict),
-    'average': _needed(FRACTION, 'optimisation', 'trainer'),
+    'ema_decay': _needed(FRACTION, 'optimisation', 'trainer'),
     'precision': _needed(Choice('float32', 'tf32', 'bf16'), 'optimisation', 'trainer'),
     'n_epochs': _needed(Whole(1), 'methodology', decides='length'),
     'patience': _needed(Whole(0), 'methodology', decides='length'),
@@ -151,6 +152,14 @@ def names(**wanted) -> tuple:
     return tuple(
         name for name, row in ARGUMENTS.items() if all(getattr(row, key) == value for key, value in wanted.items())
     )
+
+
+FORMER = {'average': 'ema_decay'}  # names of the last release, still taken
+
+
+def renamed(options) -> dict:
+    """The options under the names of today: runs and models of before hold the former ones."""
+    return {FORMER.get(name, name): value for name, value in options.items()}
 
 
 def select(options, **wanted) -> dict:

@@ -93,7 +93,7 @@ def grouped(runs):
     groups = {}
     for run in runs:
         skip = {*schema.names(decides='nothing'), 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
-        options = {key: value for key, value in run['config'].items() if key not in skip}
+        options = {key: value for key, value in schema.renamed(run['config']).items() if key not in skip}
         groups.setdefault(json.dumps(options, sort_keys=True), []).append(run)
     options = [json.loads(key) for key in groups]
     names = [group[0]['run']['name'] for group in groups.values()]

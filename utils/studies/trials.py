@@ -46,7 +46,7 @@ class Specification:
         A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest.
         """
         skip = {*schema.names(decides='nothing'), 'network', *(('dataset',) if content_digest else ())}
-        saved = {**self.defaults, **saved}
+        saved = {**self.defaults, **schema.renamed(saved)}
         return (
             content_digest in (None, self.content_digest)
             and (None in (source, self.network_source) or source == self.network_source)

@@ -169,8 +169,8 @@ class Functions:
         trainable, gradients = self._gradients(cost, logits)
         changes, state = self.settings.optimiser(gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
-        if self.settings.average:
-            outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.average)
+        if self.settings.ema_decay:
+            outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.ema_decay)
             state = {**state, **more}
         return [*inputs, weights], outputs, changes, state
 

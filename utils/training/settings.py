@@ -30,7 +30,7 @@ class Settings:
         Of convolutions and products, see `utils.backend.mode`.
     label_smoothing : float in [0, 1)
         See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
-    average : float in [0, 1)
+    ema_decay : float in [0, 1)
         Decay of the moving average of the trained parameters that the network is, see
         `utils.training.optimisers.averaged`; 0: the network is what is trained.
     seed : int
@@ -61,7 +61,7 @@ class Settings:
     augment: Augment | None = None
     precision: str = 'float32'
     label_smoothing: float = 0.0
-    average: float = 0.0
+    ema_decay: float = 0.0
     seed: int = 0
     val: bool = True
     rule: str = 'entropy'
