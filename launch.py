@@ -37,7 +37,7 @@ keep_compiled()
 import cnn
 import loaders
 import mlp
-from loaders.sample import write_csv
+from loaders.synthetic.sample import write_csv
 from utils.experiment import evaluation, prediction, saved
 from utils.experiment.arguments import explicit
 from utils.experiment.context import Context
@@ -278,7 +278,7 @@ def sample_set(folder='datasets', say=write_line):
     """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
 
     FER2013 may not be redistributed. These faces are drawn from the facial action units of each emotion, see
-    `loaders.sample`; figures on them say nothing about photographs.
+    `loaders.synthetic.sample`; figures on them say nothing about photographs.
     """
     path = Path(folder) / 'sample_set2.h5'
     if not path.exists():

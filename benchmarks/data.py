@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from loaders import build, load, read, views
-from loaders.audit import audit
+from loaders.audit.findings import audit
 from utils.training.settings import Settings
 
 BATCH = 128  # images of a minibatch

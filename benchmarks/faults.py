@@ -31,7 +31,7 @@ import numpy as np
 
 import launch
 import loaders.__main__
-from loaders.sample import write_csv
+from loaders.synthetic.sample import write_csv
 from utils.files import models
 from utils.record.table import TABLE, read_table
 from utils.training.trainer import STAGES as TRAINING

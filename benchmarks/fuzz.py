@@ -41,7 +41,7 @@ import h5py
 import numpy as np
 
 import loaders
-from loaders.sample import draw_faces, write_rows
+from loaders.synthetic.sample import draw_faces, write_rows
 from utils.files import models
 
 SECONDS, MEMORY = 5, 1 << 30  # of the processor, so that a busy machine changes nothing

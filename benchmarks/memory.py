@@ -33,7 +33,7 @@ def memory(what='VmRSS'):
 
 def small_set(folder):
     import loaders
-    from loaders.sample import write_csv
+    from loaders.synthetic.sample import write_csv
 
     return loaders.build(
         write_csv(Path(folder) / 'small.csv', 400, 30, 30), (1,), folder, validation=100, log=lambda line: None
@@ -100,7 +100,7 @@ def many_runs(runs, say=print):
 
 def large_set(path, n):
     """A set of n grey training images of 48x48 that takes no disk space, and 60 test images."""
-    from loaders import hdf5
+    from loaders.sets import hdf5
 
     classes = ('a', 'b', 'c')
     with h5py.File(path, 'w', libver=hdf5.CHECKSUMMED) as file:

@@ -25,8 +25,8 @@ import cnn
 import launch
 import loaders
 import mlp
-from loaders.sample import draw_faces
-from loaders.splits import draw
+from loaders.sets.splits import draw
+from loaders.synthetic.sample import draw_faces
 from utils import rna
 from utils.files.atomic import atomic_write, write_json
 from utils.files.folders import numbered_folder

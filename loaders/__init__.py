@@ -3,19 +3,19 @@
 build(source, sets)     make HDF5 sets 1 to 4 of the thesis, or one's own
 load(path)              open one: Dataset with its Subsets
 read(source)            the images of a source as they are: Originals
-Recipe, transform       what a set of one's own consists of (see `loaders.transforms`)
+Recipe, transform       what a set of one's own consists of (see `loaders.sets.transforms`)
 views(images, names, size)      the views of images by name
 DataError               what every bad input ends in
 
 From a shell: `python -m loaders --help`.
 """
 
-from .building import build
-from .dataset import Dataset, Subset, load
-from .errors import DataError
-from .originals import Originals
-from .reading import read
-from .recipes import Recipe
-from .transforms import transform, views
+from loaders.errors import DataError
+from loaders.sets.building import build
+from loaders.sets.dataset import Dataset, Subset, load
+from loaders.sets.recipes import Recipe
+from loaders.sets.transforms import transform, views
+from loaders.sources.originals import Originals
+from loaders.sources.reading import read
 
 __all__ = ['DataError', 'Dataset', 'Originals', 'Recipe', 'Subset', 'build', 'load', 'read', 'transform', 'views']

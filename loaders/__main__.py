@@ -5,13 +5,13 @@ import os
 import signal
 import sys
 
-from . import fer2013
-from .audit import audit, report, write_list
-from .building import build
-from .dataset import load
-from .errors import DataError, visible
-from .reading import read
-from .show import show
+from loaders import fer2013
+from loaders.audit.findings import audit, report, write_list
+from loaders.audit.show import show
+from loaders.errors import DataError, visible
+from loaders.sets.building import build
+from loaders.sets.dataset import load
+from loaders.sources.reading import read
 
 USAGE = """\
 python -m loaders SOURCE [--sets 1 2 3 4] [-o FOLDER] ...      make data sets

@@ -12,7 +12,7 @@ import pytest
 
 import launch
 import loaders
-from loaders.sample import draw_faces
+from loaders.synthetic.sample import draw_faces
 from utils.experiment.arguments import NETWORK_OPTIONS
 
 FOLDER = Path(__file__).parent.parent / 'examples'

@@ -16,7 +16,8 @@ import pytest
 
 import launch
 import mlp
-from loaders import DataError, build, hdf5, load
+from loaders import DataError, build, load
+from loaders.sets import hdf5
 from utils.experiment import memory, signals
 from utils.files import locks, models
 from utils.training import engine, reporter, trainer

@@ -10,9 +10,9 @@ from loaders_data import fer2013_sized, originals, write_folders, write_table
 
 from loaders import DataError, build, load
 from loaders.__main__ import main
-from loaders.audit import audit, figures, near_pairs, report, write_list
-from loaders.show import sheet, show
-from loaders.transforms import mirror
+from loaders.audit.findings import audit, figures, near_pairs, report, write_list
+from loaders.audit.show import sheet, show
+from loaders.sets.transforms import mirror
 
 
 def with_findings():
@@ -71,7 +71,7 @@ def test_contradicting_groups_are_counted():
 def test_near_twins_do_not_depend_on_the_blocks(monkeypatch):
     images = with_findings().images
     pairs, r = near_pairs(images, 0.9)
-    monkeypatch.setattr('loaders.audit.BLOCK', 17)
+    monkeypatch.setattr('loaders.audit.findings.BLOCK', 17)
     other, s = near_pairs(images, 0.9)
     order, other_order = np.lexsort(pairs.T), np.lexsort(other.T)
     np.testing.assert_array_equal(pairs[order], other[other_order])

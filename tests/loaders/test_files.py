@@ -235,8 +235,8 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, 
         raise error
 
     before = open(path, 'rb').read()
-    monkeypatch.setattr('loaders.building.BLOCK', 4)
-    monkeypatch.setattr('loaders.building.views', interrupt)
+    monkeypatch.setattr('loaders.sets.building.BLOCK', 4)
+    monkeypatch.setattr('loaders.sets.building.views', interrupt)
     with pytest.raises(error):
         build(originals(), (2,), tmp_path, log=lambda line: None)
     assert [file.name for file in tmp_path.iterdir()] == ['set2.h5']

@@ -8,7 +8,7 @@ import pytest
 from loaders_data import real_data
 
 from loaders import build, load, read
-from loaders.audit import audit, figures
+from loaders.audit.findings import audit, figures
 from loaders.fer2013 import is_fer2013
 
 pytestmark = pytest.mark.skipif(real_data() is None, reason='FER2013 is not here')

@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from loaders.faces.action_units import ACTION_UNITS, PROTOTYPES, express
-from loaders.faces.people import Person, draw_person, half_face, landmarks
-from loaders.sample import EMOTIONS, FREQUENCIES, draw_face, draw_faces, early_classes, write_csv
+from loaders.synthetic.faces.action_units import ACTION_UNITS, PROTOTYPES, express
+from loaders.synthetic.faces.people import Person, draw_person, half_face, landmarks
+from loaders.synthetic.sample import EMOTIONS, FREQUENCIES, draw_face, draw_faces, early_classes, write_csv
 
 
 @pytest.fixture(scope='module')

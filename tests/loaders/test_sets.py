@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from loaders_data import fer2013_sized, originals, write_table
 
-from loaders import DataError, Recipe, build, load, transform, transforms, views
+from loaders import DataError, Recipe, build, load, transform, views
+from loaders.audit.duplicates import twins_in_training
 from loaders.fer2013 import COUNTS
-from loaders.splits import shares
-from loaders.twins import twins_in_training
+from loaders.sets import transforms
+from loaders.sets.splits import shares
 
 
 def quiet(line):

@@ -15,7 +15,7 @@ import pytest
 from loaders_data import ROOT, originals, same, table_lines, write_folders, write_table
 
 from loaders import DataError, build, load, read
-from loaders.pictures import declared_pixels, decode
+from loaders.sources.pictures import declared_pixels, decode
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_number_of_pixels_is_known_before_decoding(suffix, monkeypatch):
     data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if colour else image)[1].tobytes()
     assert declared_pixels(data) == 600
     np.testing.assert_array_equal(decode(data, 'a'), image)
-    monkeypatch.setattr('loaders.pictures.MAX_PIXELS', 599)
+    monkeypatch.setattr('loaders.sources.pictures.MAX_PIXELS', 599)
     with pytest.raises(DataError, match='^a: an image of 600 pixels, at most 599 are read'):
         decode(data, 'a')
 
@@ -483,7 +483,7 @@ def test_damaged_image_in_a_zip_is_named(tmp_path, data):
 
 
 def test_expansion_without_bound_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr('loaders.archives.SLACK', 1 << 20)
+    monkeypatch.setattr('loaders.sources.archives.SLACK', 1 << 20)
     bomb = b'emotion,pixels,Usage\n' + b'\n' * (4 << 20)
     path = tmp_path / 'fer2013.csv.gz'
     path.write_bytes(gzip.compress(bomb))

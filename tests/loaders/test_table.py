@@ -7,7 +7,7 @@ import pytest
 from loaders_data import originals, same, table_lines, write_table
 
 from loaders import DataError, read
-from loaders.table import parse_pixels, read_table
+from loaders.sources.table import parse_pixels, read_table
 
 
 def read_lines(lines, **options):
@@ -181,7 +181,7 @@ def test_tables_that_are_none(tmp_path, text, message):
 
 
 def test_a_line_without_end_is_not_kept_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr('loaders.table.BLOCK', 1 << 10)
+    monkeypatch.setattr('loaders.sources.table.BLOCK', 1 << 10)
     path = tmp_path / 'fer2013.csv'
     path.write_bytes(b'emotion,pixels,Usage\n' + b'0' * 100_000)
     with pytest.raises(DataError, match='a line of more than 16384 bytes'):

@@ -81,7 +81,7 @@ def data(
         Leave bad rows and images out, and list them.
     """
     arguments = dict(locals())
-    from loaders.building import build
+    from loaders.sets.building import build
 
     build(**arguments)
 
@@ -123,8 +123,8 @@ def data_show(set: SET, *, out: FOLDER = '.', per_class: Whole() = 100, image: W
     seed : int
         Of the choice.
     """
-    from loaders.dataset import load
-    from loaders.show import show
+    from loaders.audit.show import show
+    from loaders.sets.dataset import load
 
     with load(set) as opened:
         print(*show(opened, out, per_class=per_class, image=image, seed=seed), sep='\n')

@@ -9,8 +9,8 @@ from math import prod
 
 import numpy as np
 
-from . import fer2013
-from .errors import DataError, NoLabels
+from loaders import fer2013
+from loaders.errors import DataError, NoLabels
 
 BLOCK = 1 << 22  # bytes read at a time
 MAX_HEADER = 1 << 16  # bytes of the line with the column names

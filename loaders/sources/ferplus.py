@@ -10,9 +10,9 @@ import csv
 
 import numpy as np
 
-from . import fer2013
-from .errors import DataError
-from .originals import Originals
+from loaders import fer2013
+from loaders.errors import DataError
+from loaders.sources.originals import Originals
 
 # FER2013's order, so that labels of both agree, and contempt behind it
 CLASSES = (*fer2013.CLASSES, 'contempt')

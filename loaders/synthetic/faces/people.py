@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from .action_units import ACTION_UNITS, FOLDS, HALF_FACE, LIPS
+from loaders.synthetic.faces.action_units import ACTION_UNITS, FOLDS, HALF_FACE, LIPS
 
 
 @dataclass

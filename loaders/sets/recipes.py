@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from .errors import DataError
-from .fer2013 import N_TRAINING
+from loaders.errors import DataError
+from loaders.fer2013 import N_TRAINING
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Recipe:
     name : str
         'set 2' is written to set2.h5.
     views : tuple of str
-        Views stored of each training image, see `loaders.transforms`. The test images are
+        Views stored of each training image, see `loaders.sets.transforms`. The test images are
         stored in the first of them, which should be the plainest; if there are several,
         all of them make up the special test.
     size : (int, int) or None

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from .brushes import OVERSAMPLING, SIDE, fill, stroke
-from .people import spline
+from loaders.synthetic.faces.brushes import OVERSAMPLING, SIDE, fill, stroke
+from loaders.synthetic.faces.people import spline
 
 
 def occlude(image, pose, person, rng):

@@ -11,8 +11,9 @@ import zlib
 import h5py
 import numpy as np
 
-from . import fer2013, hdf5
-from .errors import DataError
+from loaders import fer2013
+from loaders.errors import DataError
+from loaders.sets import hdf5
 
 
 class Subset:
@@ -25,7 +26,7 @@ class Subset:
     x_shape : (int, int)
         Height and width.
     transforms : tuple of str
-        Names of the views, see `loaders.transforms`.
+        Names of the views, see `loaders.sets.transforms`.
     y, source, usage, view, twin : arrays (n,)
         Class (uint8); number of the original image in the source (int32); 0 Training,
         1 PublicTest, 2 PrivateTest (uint8); index into `transforms` (uint8); whether the

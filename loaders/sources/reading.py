@@ -5,15 +5,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from . import fer2013
-from .archives import Folder, Zip, is_table, table_stream
-from .dataset import load
-from .errors import DataError, NoLabels
-from .ferplus import with_votes
-from .originals import Originals
-from .pictures import is_hidden, is_image, read_pictures, unread
-from .splits import draw, number_of
-from .table import read_table
+from loaders import fer2013
+from loaders.errors import DataError, NoLabels
+from loaders.sets.dataset import load
+from loaders.sets.splits import draw, number_of
+from loaders.sources.archives import Folder, Zip, is_table, table_stream
+from loaders.sources.ferplus import with_votes
+from loaders.sources.originals import Originals
+from loaders.sources.pictures import is_hidden, is_image, read_pictures, unread
+from loaders.sources.table import read_table
 
 # tables of the challenge that hold everything, the best first
 WHOLE = ('fer2013.csv', 'icml_face_data.csv', 'fer2013', 'fer2013.csv.gz', 'fer2013.tar.gz')
@@ -44,7 +44,7 @@ def read(source, *, size=None, classes=None, test=None, votes=None, seed=0, skip
         <class>/<image>; otherwise it has to be given. Such images get the usage 2.
     votes : path, optional
         fer2013new.csv of FER+, for the challenge's table: the majority of the votes gives
-        the labels, see `loaders.ferplus`.
+        the labels, see `loaders.sources.ferplus`.
     seed : int
         Seed of the choice of test images.
     skip_bad : bool

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .errors import DataError
+from loaders.errors import DataError
 
 GAP = 4  # pixels between images
 INK, PAPER = 20, 225  # grey levels of text and background

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import DataError
-from .fer2013 import USAGES
-from .transforms import mirror
-from .twins import groups, twins_in_training
+from loaders.audit.duplicates import groups, twins_in_training
+from loaders.errors import DataError
+from loaders.fer2013 import USAGES
+from loaders.sets.transforms import mirror
 
 BLOCK = 2048  # images correlated with as many others at a time
 THRESHOLDS = (0.98, 0.95, 0.90)

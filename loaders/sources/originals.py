@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import fer2013
-from .errors import DataError, check_class_names
+from loaders import fer2013
+from loaders.errors import DataError, check_class_names
 
 
 @dataclass

@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 import cv2
 import numpy as np
 
-from . import fer2013
-from .errors import DataError, check_class_names, visible
+from loaders import fer2013
+from loaders.errors import DataError, check_class_names, visible
 
 SUFFIXES = (
     '.jpg',

@@ -15,7 +15,7 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from .errors import DataError
+from loaders.errors import DataError
 
 MAX_BYTES = 8 << 30  # an archive may expand to this many bytes,
 MAX_RATIO = 100  # and to this many times its own size

@@ -21,7 +21,7 @@ A set of one's own takes a few lines:
 import cv2
 import numpy as np
 
-from .errors import DataError
+from loaders.errors import DataError
 
 TRANSFORMS = {}
 

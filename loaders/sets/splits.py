@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .errors import DataError
+from loaders.errors import DataError
 
 
 def number_of(part, n):

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from . import fer2013, hdf5
-from .errors import DataError, visible
-from .originals import Originals
-from .reading import read
-from .recipes import Recipe, thesis_set
-from .splits import choose_validation, number_of
-from .transforms import views
-from .twins import twins_in_training
+from loaders import fer2013
+from loaders.audit.duplicates import twins_in_training
+from loaders.errors import DataError, visible
+from loaders.sets import hdf5
+from loaders.sets.recipes import Recipe, thesis_set
+from loaders.sets.splits import choose_validation, number_of
+from loaders.sets.transforms import views
+from loaders.sources.originals import Originals
+from loaders.sources.reading import read
 
 BLOCK = 1024  # originals of which the views are made at a time
 
@@ -121,7 +122,7 @@ def write_set(path, originals, recipe, held_out, twins, fingerprint, log):
     held_out : int array
         Rows in `originals` of the validation images.
     twins : bool array (n,)
-        See `loaders.twins.twins_in_training`.
+        See `loaders.audit.duplicates.twins_in_training`.
     log : function
         Gets a line where there was a file of that name.
     """

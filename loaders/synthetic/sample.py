@@ -1,7 +1,7 @@
 """Drawn faces in the layout of FER2013, for when FER2013 itself is not there.
 
 FER2013 may not be redistributed. This module makes sets of small grey
-portraits instead; `loaders.faces` draws them.
+portraits instead; `loaders.synthetic.faces` draws them.
 
 References
 ----------
@@ -13,11 +13,11 @@ import os
 
 import numpy as np
 
-from .faces.action_units import express
-from .faces.brushes import OVERSAMPLING, SIDE
-from .faces.painting import draw_pose, paint
-from .faces.people import draw_person
-from .faces.snapshots import occlude, snapshot
+from loaders.synthetic.faces.action_units import express
+from loaders.synthetic.faces.brushes import OVERSAMPLING, SIDE
+from loaders.synthetic.faces.painting import draw_pose, paint
+from loaders.synthetic.faces.people import draw_person
+from loaders.synthetic.faces.snapshots import occlude, snapshot
 
 EMOTIONS = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
 USAGES = ('Training', 'PublicTest', 'PrivateTest')

@@ -5,7 +5,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from .brushes import OVERSAMPLING, circle, disc, fill, mix, stroke
+from loaders.synthetic.faces.brushes import OVERSAMPLING, circle, disc, fill, mix, stroke
 
 
 def relief(curves, folds, person, pose, light, side):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .brushes import OVERSAMPLING, blend, circle, disc, fill, mix, stroke
-from .light import lighting, relief
-from .people import landmarks, spline
+from loaders.synthetic.faces.brushes import OVERSAMPLING, blend, circle, disc, fill, mix, stroke
+from loaders.synthetic.faces.light import lighting, relief
+from loaders.synthetic.faces.people import landmarks, spline
 
 
 @dataclass

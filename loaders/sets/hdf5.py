@@ -27,7 +27,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .errors import DataError
+from loaders.errors import DataError
 
 FORMAT, VERSION = 'symfer data set', 1
 MAX_ITEM = 1 << 16  # bytes of an attribute that are read

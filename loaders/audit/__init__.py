@@ -1,0 +1,1 @@
+"""What a careful reader of results has to know of a data set."""

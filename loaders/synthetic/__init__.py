@@ -1,0 +1,1 @@
+"""Drawn faces, for when there is no data set."""
