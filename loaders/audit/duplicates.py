@@ -12,8 +12,8 @@ def groups(images):
     return np.array([number.setdefault(image.tobytes(), len(number)) for image in images])
 
 
-def twins_in_training(images, usage):
-    """True where an image has an exact twin, other than itself, among the training images."""
+def duplicates_in_training(images, usage):
+    """True where an image has an exact duplicate, other than itself, among the training images."""
     group = groups(images)
     in_training = np.bincount(group[usage == 0], minlength=group.max() + 1)
     return in_training[group] > (usage == 0)

@@ -2,10 +2,11 @@
 
 import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from loaders.audit.duplicates import groups, twins_in_training
+from loaders.audit.duplicates import duplicates_in_training, groups
 from loaders.errors import DataError
 from loaders.fer2013 import USAGES
 from loaders.sets.transforms import mirror
@@ -23,7 +24,7 @@ class Audit:
     group : int64 array (n,)
         Number of the group of images with exactly the same pixels.
     twin : bool array (n,)
-        Exact twin, other than itself, among the training originals.
+        Exact duplicate, other than itself, among the training originals.
     constant : bool array (n,)
         All pixels equal.
     pairs : int32 array (m, 2)
@@ -44,13 +45,13 @@ class Audit:
 
 
 def audit(originals, near=0.9):
-    """Find exact twins, near twins and constant images.
+    """Find exact duplicates, near duplicates and constant images.
 
     Parameters
     ----------
     originals : Originals
     near : float or None
-        Correlation of two images from which they count as near twins; None for not
+        Correlation of two images from which they count as near duplicates; None for not
         looking for them, which takes most of the time.
 
     Returns
@@ -69,7 +70,7 @@ def audit(originals, near=0.9):
         other = group[pairs[:, 0]] != group[pairs[:, 1]]
         pairs, correlation = pairs[other], correlation[other]
         mirrored = near_mirrors(images, usage, near)
-    return Audit(group, twins_in_training(images, usage), constant, pairs, correlation, mirrored)
+    return Audit(group, duplicates_in_training(images, usage), constant, pairs, correlation, mirrored)
 
 
 def normalized(images):
@@ -163,29 +164,32 @@ def report(originals, found, near):
     f = figures(originals, found)
     public, private = ((originals.usage == u).sum() for u in (1, 2))
     lines = [
-        f'exact twins: {f["surplus"]} surplus copies, {f["groups"]} groups of {f["grouped"]} images',
+        f'exact duplicates: {f["surplus"]} surplus copies, {f["groups"]} groups of {f["grouped"]} images',
         f'contradicting labels: {f["contradicting"]} groups of {f["contradicting_images"]} images',
-        f'test images with an exact twin in training: public {f["leaked"][0]} of {public}, '
+        f'test images with an exact duplicate in training: public {f["leaked"][0]} of {public}, '
         f'private {f["leaked"][1]} of {private}',
         f'constant images: {f["constant"]}',
     ]
     if near is not None:
-        lines.append(f'near twins: {len(found.pairs)} pairs with a correlation of {near:g} or more, not exactly equal')
+        lines.append(
+            f'near duplicates: {len(found.pairs)} pairs with a correlation of {near:g} or more, not exactly equal'
+        )
         for t in THRESHOLDS:
             if t >= near:
                 lines.append(
-                    f'test images with a twin in training, exact or correlated by '
+                    f'test images with a duplicate in training, exact or correlated by '
                     f'{t:.2f}: public {f["near"][t][0]}, private {f["near"][t][1]}; '
                     f'mirrored: {f["mirrored"][t][0]}, {f["mirrored"][t][1]}'
                 )
     return lines
 
 
-def write_list(path, originals, found):
+def write_list(path, originals, found, overwrite=False):
     """Write every finding as a row of a CSV table.
 
     Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class
-    of the image; source, usage and class of the other; correlation.
+    of the image; source, usage and class of the other; correlation. A file that is there is left alone unless
+    `overwrite` is given.
     """
 
     def image(row):
@@ -201,7 +205,7 @@ def write_list(path, originals, found):
     size = np.bincount(found.group)
     in_groups = np.flatnonzero(size[found.group] > 1)
     try:
-        with open(path, 'w', newline='', encoding='utf-8') as file:
+        with open(path, 'w' if overwrite else 'x', newline='', encoding='utf-8') as file:
             out = csv.writer(file)
             out.writerow(
                 (
@@ -223,5 +227,8 @@ def write_list(path, originals, found):
             for kind, (pairs, r) in (('near', (found.pairs, found.correlation)), ('mirrored', found.mirrored)):
                 for (a, b), value in zip(pairs, r):
                     out.writerow((kind, '', *image(a), *image(b), f'{value:.4f}'))
+    except FileExistsError:
+        what = 'is there already: give another name, or --overwrite' if Path(path).is_file() else 'cannot be written'
+        raise DataError(f'{path}: {what}') from None
     except OSError as error:
         raise DataError(f'{path}: cannot be written: {error.strerror}') from error

@@ -58,7 +58,7 @@ def write(picture, line, left, top):
     cv2.putText(picture, line, (left, top + TEXT_HEIGHT - 7), color=INK, lineType=cv2.LINE_AA, **FONT)
 
 
-def show(data, out, *, per_class=100, image=None, seed=0):
+def show(data, out, *, per_class=100, image=None, seed=0, overwrite=False):
     """Write a contact sheet of each class and one of all views of a training image.
 
     Parameters
@@ -71,6 +71,8 @@ def show(data, out, *, per_class=100, image=None, seed=0):
     image : int, optional
         Number in the source of the image of which all views are shown; chosen by seed by
         default.
+    overwrite : bool
+        Write over PNG files that are there already.
 
     Returns
     -------
@@ -96,7 +98,11 @@ def show(data, out, *, per_class=100, image=None, seed=0):
     pictures[f'{name}-views'] = sheet(
         training.images(rows), 20, title, [training.transforms[v] for v in training.view[rows]], scale=3
     )
-    return [save(Path(out) / f'{key}.png', picture) for key, picture in pictures.items()]
+    paths = {Path(out) / f'{key}.png': picture for key, picture in pictures.items()}
+    there = [path for path in paths if path.exists() and not overwrite]
+    if there:
+        raise DataError(f'{there[0]}: is there already: give another folder, or --overwrite')
+    return [save(path, picture) for path, picture in paths.items()]
 
 
 def file_name(class_name):

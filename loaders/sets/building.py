@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from loaders import fer2013
-from loaders.audit.duplicates import twins_in_training
+from loaders.audit.duplicates import duplicates_in_training
 from loaders.errors import DataError, visible
 from loaders.sets import hdf5
 from loaders.sets.recipes import Recipe, thesis_set
@@ -28,7 +29,7 @@ def build(
     prefix='',
     validation=None,
     stratify=False,
-    no_twins=False,
+    no_duplicates=False,
     seed=0,
     log=print,
     **reading,
@@ -51,7 +52,7 @@ def build(
         3,000 in set 3 and 2,870 in set 4; as large a part of other sources.
     stratify : bool
         Hold out equal parts of each class.
-    no_twins : bool
+    no_duplicates : bool
         Hold out only images of which no exact copy stays in training.
     seed : int
         Seed of the choice. With the same seed, the smaller of two validation sets is a
@@ -71,6 +72,9 @@ def build(
     DataError
         Bad source, or a file that cannot be written. Files that were there stay as they were.
     """
+    if 'no_twins' in reading:
+        warnings.warn('no_twins is now no_duplicates', FutureWarning, stacklevel=2)
+        no_duplicates = reading.pop('no_twins')
     originals = read(source, seed=seed, **reading)
     if len(originals.classes) == 1:
         where = '' if isinstance(source, Originals) else f'{source}: '
@@ -87,15 +91,17 @@ def build(
         *fer2013.compare(originals.classes, originals.counts),
     ):
         log(line)
-    twins = twins_in_training(originals.images, originals.usage)
+    duplicates = duplicates_in_training(originals.images, originals.usage)
     fingerprint = originals.fingerprint()
     n_training = int((originals.usage == 0).sum())
     paths = []
     for recipe in recipes:
         k = number_of(recipe.held_out if validation is None and recipe.held_out else validation or 0, n_training)
-        held_out = choose_validation(originals, k, twins, seed=seed, stratify=stratify, no_twins=no_twins)
+        held_out = choose_validation(
+            originals, k, duplicates, seed=seed, stratify=stratify, no_duplicates=no_duplicates
+        )
         path = Path(out) / f'{prefix}{recipe.name.replace(" ", "")}.h5'
-        write_set(path, originals, recipe, held_out, twins, fingerprint, log)
+        write_set(path, originals, recipe, held_out, duplicates, fingerprint, log)
         paths.append(str(path))
         log(describe(path, recipe, originals, k))
     return paths
@@ -114,15 +120,15 @@ def describe(path, recipe, originals, k):
     return line + f'; {os.path.getsize(path) / 2**20:.0f} MiB'
 
 
-def write_set(path, originals, recipe, held_out, twins, fingerprint, log):
+def write_set(path, originals, recipe, held_out, duplicates, fingerprint, log):
     """Write one set.
 
     Parameters
     ----------
     held_out : int array
         Rows in `originals` of the validation images.
-    twins : bool array (n,)
-        See `loaders.audit.duplicates.twins_in_training`.
+    duplicates : bool array (n,)
+        See `loaders.audit.duplicates.duplicates_in_training`.
     log : function
         Gets a line where there was a file of that name.
     """
@@ -141,10 +147,10 @@ def write_set(path, originals, recipe, held_out, twins, fingerprint, log):
         file.attrs.update(
             {name: hdf5.encode(text) for name, text in texts.items()}, version=hdf5.VERSION, number=recipe.number or 0
         )
-        write_subset(file, 'training', originals, training, recipe.views, size, twins)
-        write_subset(file, 'test', originals, test, recipe.views[:1], size, twins)
+        write_subset(file, 'training', originals, training, recipe.views, size, duplicates)
+        write_subset(file, 'test', originals, test, recipe.views[:1], size, duplicates)
         if len(recipe.views) > 1:
-            write_subset(file, 'special_test', originals, test, recipe.views, size, twins)
+            write_subset(file, 'special_test', originals, test, recipe.views, size, duplicates)
         if len(held_out):
             out = np.repeat(np.isin(training, held_out), len(recipe.views))
             for name, rows in (('validation', out), ('reduced_training', ~out)):
@@ -160,7 +166,7 @@ def check_space(path, n_bytes):
         )
 
 
-def write_subset(file, name, originals, rows, names, size, twins):
+def write_subset(file, name, originals, rows, names, size, duplicates):
     """Write the views of some originals, all views of one in consecutive rows."""
     group = file.create_group(name)
     group.attrs['transforms'] = hdf5.encode(names)
@@ -169,7 +175,7 @@ def write_subset(file, name, originals, rows, names, size, twins):
         'y': originals.labels[rows],
         'source': originals.ids[rows],
         'usage': originals.usage[rows],
-        'twin': twins[rows],
+        'twin': duplicates[rows],
     }
     for column, values in columns.items():
         write_column(group, column, np.repeat(values, n).astype(hdf5.COLUMNS[column]))

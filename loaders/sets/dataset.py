@@ -30,7 +30,7 @@ class Subset:
     y, source, usage, view, twin : arrays (n,)
         Class (uint8); number of the original image in the source (int32); 0 Training,
         1 PublicTest, 2 PrivateTest (uint8); index into `transforms` (uint8); whether the
-        original has an exact twin, other than itself, among the training originals (bool).
+        original has an exact duplicate, other than itself, among the training originals (bool).
     base : Subset
         The stored subset that this one selects from; itself if it is stored.
     rows : int32 array (n,)

@@ -7,7 +7,7 @@ One group for each stored subset (training, test, special_test) holds, row by ro
     source  int32 (n,)      number of the original image in the source
     usage   uint8 (n,)      0 Training, 1 PublicTest, 2 PrivateTest
     view    uint8 (n,)      index into the group's attribute `transforms`
-    twin    uint8 (n,)      1 where the original has an exact twin among the training originals
+    twin    uint8 (n,)      1 where the original has an exact duplicate among the training originals
 
 with all views of an original in consecutive rows. The groups reduced_training and validation
 hold `rows` int32 (n,), ascending: their rows in training. Attributes of the file: format,

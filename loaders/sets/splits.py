@@ -45,18 +45,18 @@ def draw(candidates, labels, k, seed, stratify=False):
     return np.sort(candidates[np.concatenate(chosen)])
 
 
-def choose_validation(originals, k, twins, *, seed=0, stratify=False, no_twins=False):
+def choose_validation(originals, k, duplicates, *, seed=0, stratify=False, no_duplicates=False):
     """Rows of the k training originals held out for validation, ascending.
 
     Parameters
     ----------
-    twins : bool array (n,)
-        True where an original has an exact twin among the training originals.
-    no_twins : bool
-        Choose among the images without a twin in training only.
+    duplicates : bool array (n,)
+        True where an original has an exact duplicate among the training originals.
+    no_duplicates : bool
+        Choose among the images without an exact duplicate in training only.
     """
     training = originals.usage == 0
-    candidates = np.flatnonzero(training & ~twins if no_twins else training)
+    candidates = np.flatnonzero(training & ~duplicates if no_duplicates else training)
     if k > len(candidates):
-        raise DataError(f'cannot hold out {k} training images without a twin: there are {len(candidates)}')
+        raise DataError(f'cannot hold out {k} training images without an exact duplicate: there are {len(candidates)}')
     return draw(candidates, originals.labels[candidates], k, seed, stratify)

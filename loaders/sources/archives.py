@@ -22,6 +22,7 @@ MAX_RATIO = 100  # and to this many times its own size
 MAX_IMAGE = 64 << 20  # bytes of one image file
 SLACK = 64 << 20  # below which the ratio does not matter
 MAX_NAMES = 1_000_000  # files in an archive
+NOT_DATA = ('__MACOSX', '__pycache__')  # folders that programs put beside the user's own
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes to decompress
 
 
@@ -40,6 +41,11 @@ def check_regular(path):
         )
 
 
+def unreadable(error):
+    """Raise DataError for a folder that cannot be listed: its images would be left out without a word."""
+    raise DataError(f'{error.filename}: cannot be read: {error.strerror}') from error
+
+
 class Folder:
     """The files below a folder. Names are relative, with `/`."""
 
@@ -56,7 +62,7 @@ class Folder:
     def names(self):
         """Names of all files, and of all folders with `/` behind them."""
         found = []
-        for folder, folders, files in os.walk(self.path):
+        for folder, folders, files in os.walk(self.path, onerror=unreadable):
             base = Path(folder).relative_to(self.path)
             found += [(base / name).as_posix() for name in files]
             found += [(base / name).as_posix() + '/' for name in folders]
@@ -193,11 +199,16 @@ def table_stream(stream, compressed, name):
         return
     with damage(name):
         archive = tarfile.open(fileobj=stream, mode='r|', bufsize=1 << 20)
-        member = next((m for m in archive if m.isfile() and is_table(m.name)), None)
+        member = next((m for m in archive if m.isfile() and is_table(m.name) and not is_hidden(m.name)), None)
     if member is None:
         raise DataError(f'{name}: no table (.csv) in the archive; images are read from a folder or a zip archive')
     with archive, damage(name):
         yield archive.extractfile(member), f'{kind} in a tar archive'.replace('gzipped ', '')
+
+
+def is_hidden(name):
+    """True for what lies in, or is, a hidden file or folder, as `.ipynb_checkpoints` or macOS's `._fer2013.csv`."""
+    return any(part in NOT_DATA or part.startswith('.') and part != '..' for part in PurePosixPath(name).parts)
 
 
 def is_table(name):

@@ -15,6 +15,7 @@ import numpy as np
 
 from loaders import fer2013
 from loaders.errors import DataError, check_class_names, visible
+from loaders.sources.archives import is_hidden
 
 SUFFIXES = (
     '.jpg',
@@ -34,7 +35,6 @@ SUFFIXES = (
     '.pnm',
 )
 KINDS = 'JPEG, PNG, BMP, GIF, WebP, TIFF or PNM'
-NOT_DATA = ('__MACOSX', '__pycache__')  # folders that programs put beside the user's own
 MAX_PIXELS = 1 << 24  # of an image file, so that a small one cannot fill the memory
 MAX_BYTES = 1 << 29  # of all images at the size of the first, if none was asked for
 SPLITS = {
@@ -49,11 +49,6 @@ SPLITS = {
     'privatetest': 2,
 }
 FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
-
-
-def is_hidden(name):
-    """True for what lies in, or is, a hidden file or folder, as `.ipynb_checkpoints`."""
-    return any(part in NOT_DATA or part.startswith('.') and part != '..' for part in PurePosixPath(name).parts)
 
 
 def is_image(name):
@@ -106,6 +101,7 @@ def list_images(container, classes=None):
         for name in every
         if name.endswith('/') and PurePosixPath(name).parent in beside and not is_hidden(name)
     }
+    check_spelling(folders, container.name)
     found = {folder.name.lower() for folder in folders}
     if found <= SPLITS.keys():
         raise DataError(
@@ -121,7 +117,8 @@ def list_images(container, classes=None):
     elif found == set(fer2013.CLASSES) or (named and found < set(fer2013.CLASSES)):
         classes = fer2013.CLASSES
     else:
-        classes = tuple(sorted({folder.name for folder in folders}))
+        spelled = sorted({folder.name for folder in folders}, reverse=True)  # one class may be Calm here, calm there
+        classes = tuple(sorted({name.lower(): name for name in spelled}.values()))
     label = {name.lower(): k for k, name in enumerate(classes)}
     whole = sorted(folder for folder in folders if folder.parent.name.lower() not in SPLITS)
     split = not whole
@@ -147,6 +144,15 @@ def list_images(container, classes=None):
         else 'folder of <class>/<image>'
     )
     return classes, sorted(entries), layout
+
+
+def check_spelling(folders, source):
+    """Raise DataError for two class folders side by side that differ in case alone."""
+    seen = {}
+    for folder in sorted(folders):
+        other = seen.setdefault((folder.parent, folder.name.lower()), folder)
+        if other != folder:
+            raise DataError(f'{source}: class folders {other} and {folder} differ in case alone: rename or join them')
 
 
 def declared_pixels(data):
@@ -236,10 +242,13 @@ def decode(data, name):
     n_pixels = declared_pixels(data)
     if n_pixels > MAX_PIXELS:
         raise DataError(f'{name}: an image of {n_pixels} pixels, at most {MAX_PIXELS} are read')
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors name the file
     try:
         image = n_pixels and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error as error:
         raise DataError(f'{name}: cannot be decoded: {str(error).strip()[-80:]}') from error
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if not isinstance(image, np.ndarray) or image.ndim != 2 or image.dtype != np.uint8:
         raise DataError(f'{name}: not a {KINDS} image that can be decoded')
     return image

@@ -9,10 +9,10 @@ from loaders import fer2013
 from loaders.errors import DataError, NoLabels
 from loaders.sets.dataset import load
 from loaders.sets.splits import draw, number_of
-from loaders.sources.archives import Folder, Zip, is_table, table_stream
+from loaders.sources.archives import Folder, Zip, is_hidden, is_table, table_stream
 from loaders.sources.ferplus import with_votes
 from loaders.sources.originals import Originals
-from loaders.sources.pictures import is_hidden, is_image, read_pictures, unread
+from loaders.sources.pictures import is_image, read_pictures, unread
 from loaders.sources.table import read_table
 
 # tables of the challenge that hold everything, the best first

@@ -174,16 +174,22 @@ def test_command_recognises_the_counts_of_fer2013(tmp_path, monkeypatch, capsys)
 def test_command_that_audits(tmp_path, monkeypatch, capsys):
     source = write_table(tmp_path / 'fer2013.csv', with_findings())
     status, out, _ = run(monkeypatch, capsys, 'audit', source, '--list', tmp_path / 'list.csv')
-    assert status == 0 and 'exact twins: 10 surplus copies, 8 groups of 18 images' in out
-    assert 'near twins: ' in out and (tmp_path / 'list.csv').exists()
+    assert status == 0 and 'exact duplicates: 10 surplus copies, 8 groups of 18 images' in out
+    assert 'near duplicates: ' in out and (tmp_path / 'list.csv').exists()
+    status, _, err = run(monkeypatch, capsys, 'audit', source, '--exact', '--list', tmp_path / 'list.csv')
+    assert status == 2 and 'list.csv: is there already' in err
+    assert run(monkeypatch, capsys, 'audit', source, '--exact', '--list', tmp_path / 'list.csv', '--overwrite')[0] == 0
     status, out, _ = run(monkeypatch, capsys, 'audit', source, '--exact')
-    assert status == 0 and 'near twins: ' not in out
+    assert status == 0 and 'near duplicates: ' not in out
 
 
 def test_command_that_shows(tmp_path, monkeypatch, capsys):
     build(originals(), (1,), tmp_path, log=lambda line: None)
     status, out, _ = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
     assert status == 0 and len(out.splitlines()) == 8
+    status, _, err = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
+    assert status == 2 and 'png: is there already' in err
+    assert run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path, '--overwrite')[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_exact_twins_and_constant_images(data):
 
 
 def test_set_2(data, tmp_path):
-    (path,) = build(data, (2,), tmp_path, no_twins=True, log=lambda line: None)
+    (path,) = build(data, (2,), tmp_path, no_duplicates=True, log=lambda line: None)
     with load(path) as found:
         assert found.is_fer2013
         assert len(found.validation) == 7418 and len(found.reduced_training) == 50000

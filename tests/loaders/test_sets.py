@@ -11,7 +11,7 @@ import pytest
 from loaders_data import fer2013_sized, originals, write_table
 
 from loaders import DataError, Recipe, build, load, transform, views
-from loaders.audit.duplicates import twins_in_training
+from loaders.audit.duplicates import duplicates_in_training
 from loaders.fer2013 import COUNTS
 from loaders.sets import transforms
 from loaders.sets.splits import shares
@@ -216,7 +216,7 @@ def test_all_views_of_an_image_are_in_consecutive_rows(tmp_path):
     [
         {},
         dict(stratify=True),
-        dict(no_twins=True),
+        dict(no_duplicates=True),
         dict(seed=5),
         dict(validation=0.3),
         dict(validation=9, stratify=True),
@@ -296,24 +296,24 @@ def test_twin_flags_equal_a_search_of_all_pairs():
         if (data.images[a] == data.images[b]).all():
             expected[a] |= data.usage[b] == 0
             expected[b] |= data.usage[a] == 0
-    np.testing.assert_array_equal(twins_in_training(data.images, data.usage), expected)
+    np.testing.assert_array_equal(duplicates_in_training(data.images, data.usage), expected)
     assert 0 < expected[data.usage > 0].sum() < (data.usage > 0).sum()
 
 
 def test_twin_flags_are_in_every_row(tmp_path):
     source = with_twins()
-    expected = twins_in_training(source.images, source.usage)
+    expected = duplicates_in_training(source.images, source.usage)
     for subset in built(tmp_path, source, 3).subsets():
         np.testing.assert_array_equal(subset.twin, expected[subset.source], subset.name)
 
 
 def test_validation_without_twins_has_none_in_reduced_training(tmp_path):
-    data = built(tmp_path, with_twins(), 1, validation=9, no_twins=True)
+    data = built(tmp_path, with_twins(), 1, validation=9, no_duplicates=True)
     assert len(data.validation) == 9
     rest = {image.tobytes() for image in data.reduced_training.images()}
     assert not any(image.tobytes() in rest for image in data.validation.images())
-    with pytest.raises(DataError, match='cannot hold out 55 training images without a twin'):
-        build(with_twins(), (1,), tmp_path, validation=55, no_twins=True, log=quiet)
+    with pytest.raises(DataError, match='cannot hold out 55 training images without an exact duplicate'):
+        build(with_twins(), (1,), tmp_path, validation=55, no_duplicates=True, log=quiet)
 
 
 def test_a_set_of_ones_own(tmp_path):

@@ -1,4 +1,10 @@
-"""The sub-commands of ``symfer data``, as those of commands.py."""
+"""The sub-commands of ``symfer data``, as those of commands.py; ``python -m loaders`` is the same."""
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
 
 from utils.cli.registry import command
 from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several, Text, Whole, is_number
@@ -40,7 +46,7 @@ def data(
     prefix: Text() = '',
     validation: Part() = None,
     stratify: Flag() = False,
-    no_twins: Flag() = False,
+    no_duplicates: Flag() = False,
     test: Part() = None,
     size: Size() = None,
     classes: Several(Text('NAME'), 'names') = None,
@@ -65,7 +71,7 @@ def data(
         Number or fraction of the original training images held out for validation; by default as in the thesis.
     stratify : bool
         Hold out equal parts of each class.
-    no_twins : bool
+    no_duplicates : bool
         Hold out only images of which no exact copy stays in training.
     test : number, optional
         Number or fraction of the images held out for testing where the source has no test images.
@@ -76,38 +82,61 @@ def data(
     votes : path, optional
         fer2013new.csv of FER+: labels by majority of votes.
     seed : int
-        Of all choices.
+        Seed of all choices.
     skip_bad : bool
         Leave bad rows and images out, and list them.
     """
     arguments = dict(locals())
-    from loaders.sets.building import build
+    from loaders import build
 
-    build(**arguments)
+    with tidily():
+        build(**arguments)
 
 
 @command('data audit')
-def data_audit(set: SET, *, near: Number(least=0) = 0.9, exact: Flag() = False, list: FILE = None):
-    """Find exact and near twins, contradicting labels and constant images.
+def data_audit(
+    set: SET, *, near: Number(least=0) = 0.9, exact: Flag() = False, list: FILE = None, overwrite: Flag() = False
+):
+    """Find exact and near duplicates, contradicting labels and constant images.
 
     Parameters
     ----------
     set : path
         Set 1 or 2, or any source.
     near : float
-        Correlation from which images are near twins.
+        Correlation from which images are near duplicates.
     exact : bool
-        Exact twins only: much faster.
+        Exact duplicates only: much faster.
     list : path, optional
         Write all findings as a CSV table.
+    overwrite : bool
+        Write over a table that is there already.
     """
-    from loaders.__main__ import run
+    from loaders import fer2013, read
+    from loaders.audit.findings import audit, report, write_list
 
-    run(['audit', set, '--near', str(near), *(['--exact'] if exact else []), *(['--list', list] if list else [])])
+    near = None if exact else near
+    with tidily():
+        originals = read(set)
+        print(f'{set}: {originals.layout}')
+        print(*fer2013.compare(originals.classes, originals.counts), sep='\n')
+        found = audit(originals, near)
+        print(*report(originals, found, near), sep='\n')
+        if list:
+            write_list(list, originals, found, overwrite)
+            print(list)
 
 
 @command('data show')
-def data_show(set: SET, *, out: FOLDER = '.', per_class: Whole() = 100, image: Whole() = None, seed: Whole() = 0):
+def data_show(
+    set: SET,
+    *,
+    out: FOLDER = '.',
+    per_class: Whole() = 100,
+    image: Whole() = None,
+    seed: Whole() = 0,
+    overwrite: Flag() = False,
+):
     """Draw contact sheets: one of each class, one with all views of an image.
 
     Parameters
@@ -121,13 +150,15 @@ def data_show(set: SET, *, out: FOLDER = '.', per_class: Whole() = 100, image: W
     image : int, optional
         Number in the source of the image of which all views are shown.
     seed : int
-        Of the choice.
+        Seed of the choice.
+    overwrite : bool
+        Write over files that are there already.
     """
+    from loaders import load
     from loaders.audit.show import show
-    from loaders.sets.dataset import load
 
     with load(set) as opened:
-        print(*show(opened, out, per_class=per_class, image=image, seed=seed), sep='\n')
+        print(*show(opened, out, per_class=per_class, image=image, seed=seed, overwrite=overwrite), sep='\n')
 
 
 @command('data check')
@@ -139,6 +170,40 @@ def data_check(sets: Several(SET, 'data sets')):
     sets : list of path
         HDF5 sets.
     """
-    from loaders.__main__ import run
+    from loaders import load
 
-    run(['check', *sets])
+    for path in sets:
+        with load(path) as data:
+            whole = data.verify()
+        print(f'{path}: ' + ('whole' if whole else 'made before there were checksums; it does not contradict itself'))
+
+
+@contextmanager
+def tidily():
+    """SIGTERM ends the work by an exception, so that no file is left half-written; decoders of images are silent.
+
+    What libpng and libjpeg write to standard error names no file; the errors of loaders do.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)) if main else None
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    interrupted = False
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    except MemoryError:
+        raise MemoryError(
+            'the memory is used up: make fewer --sets in one command, or smaller images with --size'
+        ) from None
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        if main:
+            signal.signal(signal.SIGTERM, before)
+        if interrupted:
+            print('error: interrupted; no file was left half-written', file=sys.stderr)

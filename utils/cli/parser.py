@@ -17,6 +17,8 @@ from utils.experiment.kinds import Flag, Location, Several, Table, Unfit
 from utils.experiment.suggestions import did_you_mean
 
 LAUNCH = Path(__file__).parents[2] / 'launch.py'
+FORMER = {**schema.FORMER, 'no_twins': 'no_duplicates'}  # options of the last release
+SHORT = {'out': '-o'}
 CONFIG_HELP = 'YAML file of options, as the config.yaml of a run; options given beside it replace its own'
 
 
@@ -56,7 +58,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):
         forms = {option.replace('-', '_'): option for option in self._option_string_actions}
         words = []
-        for former, name in schema.FORMER.items():
+        for former, name in FORMER.items():
             if f'__{former}' not in forms and f'__{name}' in forms:
                 forms[f'__{former}'] = f'--{name}'
         for word in args:
@@ -136,7 +138,8 @@ def _add(parser, name, kind, parameter):
         kwargs = {'type': _typed(kind), 'nargs': kind.count, 'metavar': kind.metavar}
         if isinstance(kind, Several) and kind.single == 'stays':
             kwargs['action'] = Single
-    parser.add_argument(f'--{name}', help=text, **kwargs).completions = kind.choices
+    short = [SHORT[name]] if name in SHORT else []
+    parser.add_argument(*short, f'--{name}', help=text, **kwargs).completions = kind.choices
 
 
 def _typed(kind):

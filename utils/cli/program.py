@@ -1,5 +1,6 @@
 """From the words of a command line to a command; errors in one line."""
 
+import os
 import signal
 import sys
 import threading
@@ -24,7 +25,8 @@ symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
 
 
 def main(words=None):
-    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C."""
+    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C,
+    141 where nobody reads the output."""
     words = list(sys.argv[1:] if words is None else words)
     if sys.stdout is not None and hasattr(sys.stdout, 'reconfigure'):
         sys.stdout.reconfigure(errors='backslashreplace')  # an encoding without our letters stops nothing
@@ -44,6 +46,9 @@ def main(words=None):
             if name not in LIGHT:
                 _import_launch()
             COMMANDS[name](**arguments)
+    except BrokenPipeError:  # the reader of the output, head for one, has gone: as a program that SIGPIPE ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError, FloatingPointError, MemoryError) as error:
         print(f'error: {visible(error)}', file=sys.stderr)
         return 2

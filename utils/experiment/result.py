@@ -30,7 +30,8 @@ class Result:
     test_error, special_test_error : float or None
         On the whole test set, from the images as they are and from all views of each (None if the set has none).
     errors : dict
-        'plain' and 'special': by half, with and without training twins, see `utils.training.inference.test_errors`.
+        'plain' and 'special': by half, with and without exact duplicates of training images, see
+        `utils.training.inference.test_errors`.
     rank : int
         Place in the 2013 competition of the better founded of the two errors: special if there is one.
     history : list of dict
@@ -152,7 +153,7 @@ def _say_errors(console, errors, scores, label, data):
                 ''
                 if e['images_without_twins'] in (0, e['images'])
                 else f', {e["error_without_twins"]:.2f} % without the '
-                f'{e["images"] - e["images_without_twins"]} images that have a twin in the training set'
+                f'{e["images"] - e["images_without_twins"]} images that have an exact duplicate in the training set'
             )
             console.say(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
     console.say('\n'.join(summary.summary_lines(scores)))

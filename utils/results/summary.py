@@ -20,8 +20,8 @@ def error_lines(evaluation):
             if 'without_twins' in e:
                 clean = e['without_twins']
                 line += (
-                    f', {clean["error"]:.2f} % without the {e["images"] - clean["images"]} images that have a '
-                    'twin in the training set'
+                    f', {clean["error"]:.2f} % without the {e["images"] - clean["images"]} images that have an '
+                    'exact duplicate in the training set'
                 )
             lines.append(line)
     return lines

@@ -6,7 +6,7 @@
 `linear_outputs`      linear outputs for every image
 `sum_over_views`      the special test: sums of linear outputs over the views of each image
 `test_outputs`        linear outputs on the test images, plain and special
-`test_errors`         errors on public half, private half and whole, with and without twins
+`test_errors`         errors on public half, private half and whole, with and without duplicates
 ====================  =========================================================================
 """
 
@@ -123,7 +123,7 @@ def test_errors(logits, subset):
     -------
     dict of dict
         For 'whole', 'public' and 'private' (where the set has these halves): 'error', 'images' and the same
-        for the images without an exact twin in the training set, 'error_without_twins',
+        for the images without an exact duplicate in the training set, 'error_without_twins',
         'images_without_twins'.
     """
     wrong = np.argmax(logits, axis=1) != subset.y
