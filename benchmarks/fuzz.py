@@ -355,21 +355,7 @@ def good_models(folder, suffix):
 
         flat = read_pickle(path)
         return [path.read_bytes(), *(pickle.dumps(flat, protocol) for protocol in (2, 3, 4, 5))]
-    with h5py.File(path.with_name('old.h5'), 'w') as file:  # version 1
-        state, config = model_state()
-        file.attrs['format'], file.attrs['version'] = models.FORMAT, 1
-        for name, value in {
-            **state['arrays'],
-            'config': json.dumps(config),
-            'progress': json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')}),
-        }.items():
-            file.create_dataset(name, data=value, track_times=False)
-    return [
-        path.read_bytes(),
-        path.with_name('old.h5').read_bytes(),
-        resaved(path, ('earliest', 'v108')),
-        resaved(path, ('latest', 'latest')),
-    ]
+    return [path.read_bytes(), resaved(path, ('earliest', 'v108')), resaved(path, ('latest', 'latest'))]
 
 
 # ------------------------------------------------------------------------------- hostile from scratch

@@ -1,5 +1,6 @@
 """Model files: what goes in comes out, nothing is half-written, nothing in a file can run."""
 
+import json
 import os
 import pickle
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from utils.files import atomic, models
+from utils.files.checksums import checksums
 
 STATE = {
     'arrays': {
@@ -80,6 +82,11 @@ def test_a_cut_file_is_refused(model, keep):
         models.load(model)
 
 
+def with_checksums(flat):
+    """What a pickle of a model holds, whose entries are these."""
+    return {'format': models.FORMAT, 'version': 2, **flat, 'checksums': json.dumps(checksums(flat))}
+
+
 class Evil:
     def __init__(self, path):
         self.path = path
@@ -92,7 +99,7 @@ class Evil:
     'wrap',
     [
         lambda e: e,
-        lambda e: {'format': models.FORMAT, 'version': 1, 'config': e},
+        lambda e: {'format': models.FORMAT, 'version': 2, 'config': e},
         lambda e: np.array([e], dtype=object),
     ],
 )
@@ -127,16 +134,13 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
         ({'format': 'another'}, 'not a symfer model'),
         ({'format': models.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
         (
-            {
-                'format': models.FORMAT,
-                'version': 1,
-                'config': '{}',
-                'progress': '{"stage": "train", "epoch": 0, "history": []}',
-                'parameters/x': 'text',
-            },
+            with_checksums(
+                {'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}', 'parameters/x': 'text'}
+            ),
             "'parameters/x' is not an array of numbers",
         ),
-        ({'format': models.FORMAT, 'version': 1, 'config': 'no json'}, 'damaged'),
+        (with_checksums({'config': 'no json'}), 'damaged'),
+        ({'format': models.FORMAT, 'version': 1, 'config': '{}'}, 'of version 1, this symfer reads version 2'),
     ],
 )
 def test_other_pickles_are_refused(tmp_path, content, message):

@@ -4,7 +4,6 @@ Reading takes no more memory than a small multiple of the file's size.
 """
 
 import math
-import struct
 from pathlib import Path
 
 import h5py
@@ -41,7 +40,7 @@ def read_hdf5(path):
             room -= _check_within(name, item, size)
             if room < 0:
                 raise ModelError(f'its data sets together are larger than the file, from {name!r} on')
-            flat[name] = _text(path, name, item, size) if item.dtype.kind in 'SO' else item[()]
+            flat[name] = item[()].decode() if item.dtype.kind == 'S' else item[()]
     return attributes, flat
 
 
@@ -52,8 +51,6 @@ def _attribute(file, name):
             return int(file.attrs[name])
         if declared.dtype.kind == 'S':
             return file.attrs[name].decode('ascii', 'replace')
-        if declared.dtype.kind == 'O':  # of version 1: text of variable length, which is left where it is
-            return None
     raise ModelError(f'its attribute {name!r} is neither a short text nor a number')
 
 
@@ -82,9 +79,9 @@ def _data_sets(file):
 
 def _check_within(name, item, size):
     """Bytes of a data set, if it is stored in one piece within the file."""
-    if item.dtype.kind not in 'fiuSO' or (item.dtype.kind in 'fiu' and item.dtype.itemsize > 8):
+    if item.dtype.kind not in 'fiuS' or (item.dtype.kind in 'fiu' and item.dtype.itemsize > 8):
         raise ModelError(f'data set {name!r} has type {item.dtype}, numbers expected')
-    if item.dtype.kind in 'SO' and item.shape != ():
+    if item.dtype.kind == 'S' and item.shape != ():
         raise ModelError(f'data set {name!r} has type {item.dtype}, numbers expected')
     if item.is_virtual or item.external or item.chunks:
         raise ModelError(f'data set {name!r} is not stored in one piece within the file')
@@ -93,31 +90,3 @@ def _check_within(name, item, size):
     if start is None or item.shape is None or start + n_bytes > size:
         raise ModelError(f'data set {name!r} is declared as {item.dtype} {item.shape}, and the file has no room for it')
     return n_bytes
-
-
-def _text(path, name, item, size):
-    if item.dtype.kind == 'S':
-        return item[()].decode()
-    info = h5py.check_string_dtype(item.dtype)
-    if info is None or info.length is not None:
-        raise ModelError(f'data set {name!r} has type {item.dtype}, numbers expected')
-    # Text of variable length (version 1) lies in a heap that HDF5 has no checksum for: read here, by the format's
-    # specification (global heap, section III.E), and not by the library.
-    with open(path, 'rb') as file:
-        file.seek(item.id.get_offset())
-        length, address, number = struct.unpack('<IQI', file.read(16))
-        file.seek(address)
-        magic, heap_size = struct.unpack('<8sQ', file.read(16))
-        if magic != b'GCOL\1\0\0\0' or not 16 < heap_size <= size - address:
-            raise ModelError(f'the text {name!r} is damaged')
-        heap, at = file.read(heap_size - 16), 0
-    while at + 16 <= len(heap):
-        index, n_bytes = struct.unpack('<H6xQ', heap[at : at + 16])
-        if index == number and number:
-            if length > n_bytes or at + 16 + length > len(heap):
-                break
-            return heap[at + 16 : at + 16 + length].decode()
-        if index == 0:
-            break
-        at += 16 + -(-n_bytes // 8) * 8
-    raise ModelError(f'the text {name!r} is damaged')

@@ -23,7 +23,6 @@ from utils.files.hdf5 import read_hdf5
 from utils.files.pickles import read_pickle
 
 FORMAT, VERSION = 'symfer model', 2
-READABLE = (1, 2)  # version 1 had no checksums
 CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its own tables
 
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
@@ -192,18 +191,17 @@ def _entries(path):
     else:
         attributes, flat = read_hdf5(path)
         version = attributes.get('version')
-        if attributes.get('format', '') not in (FORMAT, None) or 'config' not in flat:
+        if attributes.get('format') != FORMAT or 'config' not in flat:
             raise ModelError(f'it is an HDF5 file, but not a {FORMAT}')
-    if version not in READABLE:
+    if version != VERSION:
         raise ModelError(f'it is of version {version}, this symfer reads version {VERSION}')
-    if version > 1:
-        saved, found = json.loads(flat.pop('checksums')), checksums(flat)
-        wrong = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
-        if wrong:
-            raise ModelError(
-                f'its checksums do not fit {", ".join(map(repr, wrong[:3]))}: it was damaged or changed '
-                'after it was written; take an earlier copy of it'
-            )
+    saved, found = json.loads(flat.pop('checksums')), checksums(flat)
+    wrong = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
+    if wrong:
+        raise ModelError(
+            f'its checksums do not fit {", ".join(map(repr, wrong[:3]))}: it was damaged or changed '
+            'after it was written; take an earlier copy of it'
+        )
     return flat
 
 
