@@ -58,17 +58,6 @@ def python(code, **kwargs):
     )
 
 
-def test_killed_processes_lose_nothing():
-    """The short form of benchmarks/faults.py: one process that makes data sets and five that train."""
-    process = python(
-        "import sys\nfrom benchmarks import faults\nfound = faults.run(6, suffixes=('.h5',))\n"
-        'print(found.table())\nsys.exit(bool(found.problems) or sum(found.kills.values()) != 6)'
-    )
-    out, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, out
-    assert 'other problems: 0' in out
-
-
 # ---------------------------------------------------------------------------------------- signals
 
 

@@ -4,8 +4,6 @@ import contextlib
 import io
 import os
 import pickle
-import subprocess
-import sys
 import time
 import tracemalloc
 from pathlib import Path
@@ -547,16 +545,3 @@ def test_links_pipes_and_devices_in_a_folder_are_refused(tmp_path):
     os.mkfifo(tmp_path / 'pipe.csv')
     with pytest.raises(loaders.DataError, match='a pipe or a device'):
         loaders.read(tmp_path / 'pipe.csv')
-
-
-def test_mutated_files_of_every_kind(tmp_path):
-    """The short form of benchmarks/fuzz.py."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.fuzz', '--files', '150', '--findings', tmp_path],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(done.stdout.strip().splitlines()) == 7, done.stdout

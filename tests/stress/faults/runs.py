@@ -1,129 +1,19 @@
-"""Processes killed at random moments, and what is left of their work: `python -m benchmarks.faults [--kills N]`.
-
-Makes data sets and trains a tiny network through all stages, again and again, and ends the process each time: by
-kill -9, by SIGTERM, or by Ctrl-C twice; at a random moment, after a random number of epochs, or just when a file is
-being written. After each, every file must be whole: data sets are to the byte the old or the new ones, the model loads
-and has lost no epoch that it had, the table of experiments can be read. Then the work goes on, and in the end it must
-have come to what an undisturbed process came to, to the bit.
-"""
-
-# ruff: noqa: E402
-import argparse
-import os
-import sys
-import tempfile
-
-os.environ |= {'JAX_PLATFORMS': 'cpu', 'OPENBLAS_NUM_THREADS': '1', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
-CACHE = tempfile.TemporaryDirectory(prefix='symfer-faults-')
-os.environ['JAX_COMPILATION_CACHE_DIR'] = CACHE.name  # all processes compile the same few functions
+"""Kills at random moments, and what every file must be afterwards."""
 
 import json
 import random
-import re
 import shutil
-import signal
+import tempfile
 import time
-import warnings
 from collections import Counter
 from pathlib import Path
-
-import numpy as np
 
 import launch
 import loaders.__main__
 from loaders.synthetic.sample import write_csv
+from tests.stress.faults.processes import ARGUMENTS, ENDS, STAGES, begin, sets_in, stage_of, strike, wait
 from utils.files import models
 from utils.record.table import TABLE, read_table
-from utils.training.trainer import STAGES as TRAINING
-
-ARGUMENTS = [
-    '--network',
-    'MLP',
-    '--n_hidden',
-    '8',
-    '--batch_size',
-    '40',
-    '--statistics_images',
-    '80',
-    '--n_epochs',
-    '24',
-    '--anneal_epochs',
-    '8',
-    '--momentum',
-    '0.9',
-    '--learning_rate',
-    '0.02',
-    '--no-report',
-]
-ENDS = {'kill -9': (signal.SIGKILL,), 'SIGTERM': (signal.SIGTERM,), 'Ctrl-C twice': (signal.SIGINT, signal.SIGINT)}
-STAGES = ('data', 'start', 'train', 'retrain', 'anneal', 'test and report')
-warnings.filterwarnings('ignore', 'os.fork')  # no thread of JAX runs before the fork
-
-
-def begin(main, arguments, log):
-    """A child process that does what a command line asks for; its process number."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        sys.argv = ['', *map(str, arguments)]
-        status = main()
-    except SystemExit as error:
-        status = error.code
-    except KeyboardInterrupt:
-        status = 130
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
-
-
-def wait(child, seconds=None, until=lambda: False):
-    """Exit status of a child (negative: a signal), or None where it still runs after some time or an event."""
-    end = None if seconds is None else time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if (end is not None and time.monotonic() > end) or until():
-            return None
-        time.sleep(0.0005)
-
-
-def strike(child, end):
-    """End a child; its exit status."""
-    for number in ENDS[end]:
-        try:
-            os.kill(child, number)
-        except ProcessLookupError:
-            break
-        time.sleep(0.002)
-    return wait(child)
-
-
-def stage_of(log):
-    """Which part of a run a child was in, by what it has printed."""
-    text = log.read_text(errors='replace') if log.exists() else ''
-    if 'test error, whole' in text or 'drawing' in text:
-        return 'test and report'
-    found = re.findall(rf'^({"|".join(TRAINING)}) epoch \d+/\d+, ', text, re.M)
-    if not found:
-        return 'start'
-    return 'retrain' if found[-1] == 'train' and 'entropy point' in text else found[-1]
-
-
-def sets_in(folder):
-    """Content of the sets in a folder by name, without those that were renamed to make way for new ones."""
-    return {path.name: path.read_bytes() for path in sorted(folder.glob('set?.h5'))}
 
 
 class Faults:
@@ -307,13 +197,12 @@ class Faults:
 
 
 def run(kills, seed=0, folder=None, say=print, suffixes=('.h5', '.pkl')):
-    """Kill `kills` processes, a fifth of them making data sets; a `Faults` with what was found."""
+    """Kill `kills` processes, a fifth of them, one at least, making data sets; a `Faults` with what was found."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         faults = Faults(temporary, seed, say)
-        n_data = kills // 5
-        if n_data:
-            faults.data(n_data)
+        n_data = max(1, kills // 5)
+        faults.data(n_data)
         for k, suffix in enumerate(suffixes):
             part = (kills - n_data) // len(suffixes) + ((kills - n_data) % len(suffixes) if k == 0 else 0)
             if part:
@@ -322,19 +211,3 @@ def run(kills, seed=0, folder=None, say=print, suffixes=('.h5', '.pkl')):
                 faults.training(part, suffix)
     faults.seconds = time.monotonic() - start
     return faults
-
-
-def main():
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.faults', description=__doc__.split('\n')[0])
-    parser.add_argument('--kills', type=int, default=200)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--folder', help="where to work (default: the system's folder for temporary files)")
-    args = parser.parse_args()
-    faults = run(args.kills, args.seed, args.folder)
-    print(faults.table())
-    print(f'{faults.seconds:.0f} s, seed {args.seed}, NumPy {np.__version__}')
-    return bool(faults.problems)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
