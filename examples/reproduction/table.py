@@ -1,0 +1,113 @@
+"""The table of results in a page."""
+
+import csv
+import json
+
+import numpy as np
+
+from reproduction.experiments import ENTRIES, SMALL
+from utils.files.atomic import atomic_write
+from utils.results.metrics import final_kind
+
+HEADER = (
+    'experiment',
+    'table',
+    'thesis',
+    'ours',
+    'plain test',
+    'public',
+    'private',
+    'without twins',
+    'seeds',
+    'kept epoch',
+    'cross-entropy train / validation',
+    'training',
+    'images/s',
+    'device',
+)
+
+
+def table(results):
+    """What is in `results` as a Markdown table; errors in %, mean ± standard deviation (n - 1) over the seeds."""
+    lines = ['| ' + ' | '.join(HEADER) + ' |', '|' + '---|' * len(HEADER)]
+    for name, entry in ENTRIES.items():
+        rows = [_row(path) for path in sorted((results / name).glob('seed-*/result.json'))]
+        cells = _cells(rows) if rows else ['not yet run'] + [''] * 10
+        if rows or name not in SMALL:
+            lines.append('| ' + ' | '.join([entry.title, entry.table, entry.thesis, *cells]) + ' |')
+    path = results / 'ensemble' / 'evaluation.json'
+    if path.is_file():
+        saved = json.loads(path.read_text(encoding='utf-8'))
+        row = _errors(saved['evaluation'])
+        cells = [_mean([row[key]]) for key in ERRORS] + [f'members: {len(saved["members"])}'] + [''] * 5
+    else:
+        cells = ['not yet run'] + [''] * 10
+    return '\n'.join([*lines, '| ' + ' | '.join(['ensemble of the recipes', '', '', *cells]) + ' |']) + '\n'
+
+
+ERRORS = ('whole', 'plain', 'public', 'private', 'clean')
+
+
+def _errors(scores):
+    final = scores[final_kind(scores)]
+    return {
+        'whole': final['whole']['error'],
+        'plain': scores['plain']['whole']['error'],
+        **{half: final[half]['error'] if half in final else None for half in ('public', 'private')},
+        'clean': final['whole'].get('without_twins', final['whole'])['error'],
+    }
+
+
+def _row(path):
+    result = json.loads(path.read_text(encoding='utf-8'))
+    with open(path.with_name('history.csv'), newline='', encoding='utf-8') as file:
+        history = list(csv.DictReader(file))
+    kept = [row for row in history if row['stage'] == 'train' and int(row['epoch']) == result['epoch']][0]
+    return {
+        **_errors(result['evaluation']),
+        'epoch': result['epoch'],
+        'train': float(kept['train_cross_entropy']),
+        'validation': float(kept['validation_cross_entropy']),
+        'minutes': sum(float(row['seconds']) for row in history) / 60,
+        'speed': float(np.median([float(row['images_per_second']) for row in history])),
+        'device': result['about']['device'],
+    }
+
+
+def _cells(rows):
+    cells = [_mean([row[key] for row in rows]) for key in ERRORS]
+    epochs = ', '.join(str(row['epoch']) for row in rows)
+    entropies = ' / '.join(f'{np.mean([row[key] for row in rows]):.3f}' for key in ('train', 'validation'))
+    return [
+        *cells,
+        str(len(rows)),
+        epochs,
+        entropies,
+        f'{np.mean([row["minutes"] for row in rows]):.1f} min',
+        f'{np.mean([row["speed"] for row in rows]):.0f}',
+        ', '.join(sorted({row['device'] for row in rows})),
+    ]
+
+
+def _mean(values):
+    values = [value for value in values if value is not None]
+    if not values:
+        return ''
+    spread = f' ± {np.std(values, ddof=1):.2f}' if len(values) > 1 else ''
+    return f'{np.mean(values):.2f}{spread}'
+
+
+def write_table(results, page, scale):
+    """Put the table between the marks of a page; of a rehearsal make the page."""
+    begin, end = '<!-- table -->\n', '<!-- end of table -->'
+    if scale < 1:
+        text = (
+            f'# A rehearsal at scale {scale:g}\n\nFew images, few epochs, narrow networks: **these figures mean '
+            f'nothing**; they show that every stage works.\n\n{begin}{end}\n'
+        )
+    else:
+        text = page.read_text(encoding='utf-8')
+    before, _, rest = text.partition(begin)
+    with atomic_write(page) as temporary:
+        temporary.write_text(before + begin + table(results) + end + rest.partition(end)[2], encoding='utf-8')
+    print(f"\n{table(results)}\ntable in '{page}'")
