@@ -1,0 +1,12 @@
+"""Sets of drawn images that tests of sets read."""
+
+from loaders import build, load
+
+
+def quiet(line):
+    """Takes the place of print."""
+
+
+def built(tmp_path, data, number, **options):
+    (path,) = build(data, (number,), tmp_path, log=quiet, **options)
+    return load(path)
