@@ -1,5 +1,6 @@
 """Rewritten graphs compute what the plain ones compute, share what they are to share, and can be turned off."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -248,6 +249,7 @@ class Smooth(layer.Layer):
         return self.fc(self.conv3(self.conv2(self.conv1(x, phase), phase), phase), phase)
 
 
+@functools.cache
 def gradients_of_network(mode, dtype):
     """Gradient of a cost by parameter name, parameters and computation in `dtype`."""
     images = np.random.default_rng(5).integers(0, 256, (6, 20, 20)).astype('uint8')

@@ -324,6 +324,11 @@ def test_nothing_is_said_about_a_missing_compiler(tiny_set):
         50,
         '--savename',
         'm.h5',
+        '--no-report',
+        '--n_hidden',
+        4,
+        '--anneal_epochs',
+        1,
         env={'PATH': '/nowhere', 'HOME': '/nowhere'},
     )
     assert done.returncode == 0, done.stderr

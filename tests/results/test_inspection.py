@@ -21,7 +21,7 @@ def images(rng):
 
 
 def test_saliency_is_the_change_of_the_score_with_each_pixel(images, rng):
-    net = mlp.MLP(SIDE, 3, [5], rna.tanh(), batch_norm=False, p_drop=0.0, rng=rng)
+    net = mlp.MLP(SIDE, 3, [5], activation=rna.tanh(), batch_norm=False, p_drop=0.0, rng=rng)
     inspector, y = inspection.Inspector(net, SIDE, 4), np.array([0, 1, 2, 1])
     saliency, cam = inspector.saliency(images, y)
     assert cam is None and inspector.layers == () and inspector.feature_maps(images) == {}

@@ -7,13 +7,14 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
-import cnn
 import launch
 import loaders
+from cnn.layers import Conv, MaxPool
 from mlp import MLP
+from mlp.layers import FullyConnected
 from utils import backend, ops
 from utils.files import models
-from utils.layer import Phase, parameters
+from utils.layer import Layer, Phase, n_features, parameters
 from utils.training.augmentation import _COLUMNS, Augment, partner
 from utils.training.functions import Functions
 from utils.training.inference import linear_outputs
@@ -240,7 +241,9 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 # ------------------------------------------------------------------------------------- in test()
 
-SMALL = dict(network=MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=3, verbose=0)
+SMALL = dict(
+    network=MLP, n_hidden=[8], batch_size=50, statistics_images=50, anneal_epochs=1, n_epochs=3, verbose=0, report=False
+)
 
 
 def test_augmented_training_is_resumable_to_the_last_bit_and_the_same_streamed(tiny_set, tmp_path, monkeypatch):
@@ -311,9 +314,18 @@ def test_a_cropped_network_is_tested_on_middle_and_corners(rng, crop, corners):
     )
 
 
+class OneConvolution(Layer):
+    def __init__(self, im_dim, n_classes, n_hidden=(6,), *, rng):
+        self.conv = Conv(1, 4, pool=MaxPool(2), rng=rng)
+        self.fc = FullyConnected(n_features(self.conv, im_dim), n_classes, n_hidden, rng=rng)
+
+    def __call__(self, x, phase):
+        return self.fc(self.conv(x, phase), phase)
+
+
 def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    options = {**SMALL, 'network': cnn.A, 'n_hidden': [6], 'network_args': {'width': 1 / 16}}
+    options = {**SMALL, 'network': OneConvolution, 'n_hidden': [6]}
     launch.test(**{**options, 'verbose': 1}, dataset=tiny_set, augment={'crop': 10}, savename='whole.h5')
     assert 'hidden layers [6], for crops of 10x10 pixels, on' in capsys.readouterr().out
 
@@ -323,17 +335,21 @@ def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
 
     with pytest.raises(KeyboardInterrupt):
         launch.test(**options, dataset=tiny_set, augment={'crop': [10, 10]}, savename='cut.h5', on_epoch=stop)
-    launch.test(resume='cut.h5', verbose=0)
+    launch.test(resume='cut.h5', network=OneConvolution, verbose=0)
     (whole, config), (cut, _) = models.load('whole.h5'), models.load('cut.h5')
     assert all(np.array_equal(whole['arrays'][k], cut['arrays'][k]) for k in whole['arrays'])
     assert config['options']['augment']['crop'] == [10, 10] and config['im_dim'] == [12, 12]
     with loaders.load(tiny_set) as data:
         images = data.test.images()
-    p = launch.predict('whole.h5', images)
+    p = launch.predict('whole.h5', images, network=OneConvolution)
     edges = images.copy()
     edges[:, 1:-1, 1:-1] = 0
-    np.testing.assert_allclose(launch.predict('whole.h5', images - edges), p, rtol=1e-5)  # the edge is not seen
-    scores, folder = launch.evaluate('whole.h5', tiny_set, folder='again', say=lambda line: None)
+    np.testing.assert_allclose(
+        launch.predict('whole.h5', images - edges, network=OneConvolution), p, rtol=1e-5
+    )  # the edge is not seen
+    scores, folder = launch.evaluate(
+        'whole.h5', tiny_set, network=OneConvolution, folder='again', say=lambda line: None
+    )
     assert abs(100 * (p.argmax(axis=1) != data.test.y).mean() - scores['plain']['whole']['error']) < 1e-9
     assert (folder / 'figures' / 'saliency.png').is_file() and (folder / 'figures' / 'filters.png').is_file()
 
