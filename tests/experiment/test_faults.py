@@ -1,49 +1,21 @@
-"""What ends a run from outside, and what is left of it: signals, errors, a full disk, another run, used-up memory."""
+"""Errors of the user's network, full disks, costs that are not finite, two runs on one model."""
 
-import gc
-import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
-import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fault_data import ROOT, small
 
-import launch
 import mlp
 from loaders import DataError, build, load
 from loaders.sets import hdf5
-from utils.experiment import memory, signals
 from utils.files import locks, models
-from utils.training import engine, reporter, trainer
-from utils.training.functions import Functions
+from utils.training import reporter, trainer
 from utils.training.settings import Settings
-
-ROOT = Path(__file__).parents[2]
-SMALL = dict(
-    network=mlp.MLP,
-    n_hidden=[8],
-    batch_size=50,
-    statistics_images=50,
-    anneal_epochs=1,
-    n_epochs=3,
-    verbose=0,
-    report=False,
-    savename='models/m.h5',
-)
-
-
-def small(tiny_set, **options):
-    return launch.test(**{**SMALL, 'dataset': tiny_set, **options})
-
-
-def arrays(path):
-    return models.load(path)[0]['arrays']
 
 
 def python(code, **kwargs):
@@ -56,91 +28,6 @@ def python(code, **kwargs):
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
         **kwargs,
     )
-
-
-# ---------------------------------------------------------------------------------------- signals
-
-
-def test_sigterm_saves_the_last_epoch_and_ends_with_143_and_the_run_goes_on_exactly(tiny_set):
-    small(tiny_set, savename='whole.h5', n_epochs=2)
-    before = [signal.getsignal(number) for number in signals.NUMBERS]
-    with pytest.raises(signals.Terminated) as stop:
-        small(tiny_set, n_epochs=2, save_every=100, on_epoch=lambda row: os.kill(os.getpid(), signal.SIGTERM))
-    assert stop.value.code == 143
-    assert [signal.getsignal(number) for number in signals.NUMBERS] == before
-    assert len(models.load('models/m.h5')[0]['history']) == 1
-    assert json.loads(Path('models/m/run-001/result.json').read_text())['status'] == 'interrupted'
-    launch.test(resume='models/m.h5', verbose=0)
-    assert all(np.array_equal(value, arrays('models/m.h5')[name]) for name, value in arrays('whole.h5').items())
-
-
-def test_ctrl_c_again_while_saving_leaves_a_whole_file(tiny_set, monkeypatch):
-    original, calls = models.save, []
-
-    def save(*args):
-        calls.append(1)
-        os.kill(os.getpid(), signal.SIGINT)
-        original(*args)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(models, 'save', save)
-    with pytest.raises(KeyboardInterrupt):
-        small(tiny_set)
-    assert len(calls) == 1  # the second signal changed nothing, the state was written already
-    assert len(models.load('models/m.h5')[0]['history']) == 1
-    assert not list(Path('models').glob('.*.part'))
-
-
-def test_a_signal_waits_while_something_is_saved():
-    stops, seen = signals.SignalHandler(), []
-    with pytest.raises(signals.Terminated), stops:
-        with stops.deferred():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.01)
-            seen.append('saved')
-        seen.append('not reached')
-    assert seen == ['saved']
-
-
-def test_a_signal_whose_exception_is_swallowed_is_raised_again():
-    stops = signals.SignalHandler()
-    with pytest.raises(KeyboardInterrupt), stops:
-        try:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
-        except KeyboardInterrupt:
-            pass
-        stops.check()
-
-
-def test_only_the_third_signal_breaks_off_the_saving_at_the_end(capfd):
-    stops = signals.SignalHandler()
-    with pytest.raises(KeyboardInterrupt), stops:
-        stops.end()
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
-        assert capfd.readouterr().err.count('one moment') == 2
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
-
-
-def test_handlers_of_the_user_and_other_threads_are_left_alone():
-    mine = lambda *_: None  # noqa: E731
-    before = signal.signal(signal.SIGTERM, mine)
-    try:
-        with signals.SignalHandler():
-            assert signal.getsignal(signal.SIGTERM) is mine
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(signals.SignalHandler().__enter__().before))
-    thread.start()
-    thread.join()
-    assert seen == [{}]
-
-
-# ----------------------------------------------------------------------------------------- errors
 
 
 def test_an_error_in_the_users_network_reaches_the_user_and_the_epochs_before_are_saved(tiny_set):
@@ -203,9 +90,6 @@ def test_a_read_only_folder_is_told_before_training(tiny_set):
         small(tiny_set)
 
 
-# --------------------------------------------------------------------------------------- divergence
-
-
 def divergent(data, reporter=None, **settings):
     make = lambda rng: mlp.MLP((12, 12), 3, n_hidden=[8], batch_norm=False, p_drop=0.0, rng=rng)  # noqa: E731
     return trainer.Trainer(
@@ -245,9 +129,6 @@ def test_infinite_parameters_and_validation_are_noticed_before_they_are_kept(tin
         with pytest.raises(FloatingPointError, match='fc.softmax.W is not finite since minibatch 20 of epoch'):
             trainer._epoch(data.reduced_training, 0.1, 2)
         assert trainer.last is good
-
-
-# -------------------------------------------------------------------------------------- two at once
 
 
 def test_a_second_run_on_a_model_gets_a_clear_error(tiny_set):
@@ -323,92 +204,3 @@ def test_two_processes_that_make_one_set_leave_a_whole_one(tiny_originals, tmp_p
     for name in ('set2.h5', 'set4.h5'):
         with load(name) as data:
             assert data.verify()
-
-
-# ------------------------------------------------------------------------------------------ memory
-
-
-class JaxRuntimeError(RuntimeError):
-    pass
-
-
-@pytest.mark.parametrize(
-    'error', [JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nx'), MemoryError()]
-)
-def test_used_up_memory_is_told_with_what_needs_less(error):
-    with pytest.raises(
-        MemoryError,
-        match=r'the memory of NVIDIA H200 is used up: pass trainShared=False, .* or a batch_size '
-        'below 100',
-    ) as told:
-        with (
-            memory.explain_out_of_memory('NVIDIA H200', 100, True),
-            memory.explain_out_of_memory('NVIDIA H200', 100, True),
-        ):
-            raise error
-    assert told.value.__cause__ is error
-    with pytest.raises(MemoryError, match='^the memory of cpu is used up: pass a batch_size below 7'):
-        with memory.explain_out_of_memory('cpu', 7, False):
-            raise error
-
-
-def test_used_up_memory_of_a_saved_model_asks_for_a_smaller_minibatch(tiny_set, monkeypatch):
-    launch.test(**{**SMALL, 'n_epochs': 1}, dataset=tiny_set)
-
-    def used_up(functions):
-        raise JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory')
-
-    monkeypatch.setattr(Functions, 'test', property(used_up))
-    for use in (
-        lambda: launch.predict('models/m.h5', np.zeros((40, 12, 12), np.uint8)),
-        lambda: launch.evaluate('models/m.h5', tiny_set, batch_size=40, say=print),
-    ):
-        with pytest.raises(MemoryError, match=r'is used up: pass a batch_size below 40 \(RESOURCE'):
-            use()
-
-
-def test_other_errors_are_left_as_they_are():
-    for error in (JaxRuntimeError('INVALID_ARGUMENT: x'), ValueError('out of memory')):
-        with pytest.raises(type(error), match=str(error)), memory.explain_out_of_memory('cpu', 7, True):
-            raise error
-
-
-def test_an_experiment_leaves_nothing_on_the_device(tiny_set, monkeypatch):
-    import jax
-
-    made = []
-    original = engine.Functions.__init__
-
-    def init(self, *args, **kwargs):
-        made.append(weakref.ref(self))
-        original(self, *args, **kwargs)
-
-    monkeypatch.setattr(engine.Functions, '__init__', init)
-    gc.collect()
-    before = sum(array.nbytes for array in jax.live_arrays())
-    result = small(tiny_set, n_epochs=1)
-    with pytest.raises(ZeroDivisionError):
-        small(tiny_set, n_epochs=1, savename='failed.h5', on_epoch=lambda row: 1 / 0)
-    gc.collect()
-    assert sum(array.nbytes for array in jax.live_arrays()) <= before
-    assert len(made) == 2 and made[0]() is None
-    assert result.test_error is not None
-
-
-@pytest.mark.slow
-def test_a_set_larger_than_memory_trains_from_its_file():
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import memory
-
-    out = memory.larger_than_memory(300_000, 400, say=lambda line: None)
-    assert out[False].startswith('trained')
-    assert 'pass trainShared=False' in out[True]
-
-
-@pytest.mark.slow
-def test_memory_is_flat_over_many_epochs():
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import memory
-
-    seen = memory.long_run(400, 20, say=lambda line: None)
-    assert seen[-1][1] - seen[len(seen) // 4][1] < 20

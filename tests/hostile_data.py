@@ -1,0 +1,29 @@
+"""A good model file, for tests that damage it."""
+
+import pickle
+
+import h5py
+import numpy as np
+
+from utils.files.pickles import read_pickle
+
+
+def change(path, name, value):
+    """Another value for an entry, everything else as it was."""
+    if path.suffix == '.pkl':
+        flat = read_pickle(path)
+        if value is None:
+            del flat[name]
+        else:
+            flat[name] = value
+        path.write_bytes(pickle.dumps(flat, 4))
+        return
+    with h5py.File(path, 'r+') as file:
+        if name in file:
+            del file[name]
+        if value is not None:
+            file[name] = (
+                value
+                if not isinstance(value, str)
+                else np.array(value.encode(), h5py.string_dtype('utf-8', len(value)))
+            )
