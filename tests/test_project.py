@@ -173,3 +173,12 @@ def test_the_floors_of_utils_know_only_what_is_below_them():
 def test_settings_are_readable():
     with open(ROOT / 'pyproject.toml', 'rb') as file:
         assert 'slow' in tomllib.load(file)['tool']['pytest']['ini_options']['markers'][0]
+
+
+def test_no_file_of_code_is_over_300_lines():
+    files = subprocess.run(['git', 'ls-files', '*.py'], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    files = files or [
+        path.relative_to(ROOT) for package in (*PACKAGES, 'tests') for path in ROOT.glob(f'{package}/**/*.py')
+    ]
+    long = {name: n for name in files if (n := len((ROOT / name).read_text(encoding='utf-8').splitlines())) > 300}
+    assert len(files) > 200 and not long

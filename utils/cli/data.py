@@ -7,7 +7,8 @@ import threading
 from contextlib import contextmanager
 
 from utils.cli.registry import command
-from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several, Text, Whole, is_number
+from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several, Text, Whole
+from utils.experiment.values import is_number
 
 SET, SOURCE, FOLDER, FILE = (Location(metavar) for metavar in ('SET', 'SOURCE', 'FOLDER', 'FILE'))
 

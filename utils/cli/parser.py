@@ -13,8 +13,9 @@ from pathlib import Path
 from utils.cli.registry import COMMANDS
 from utils.cli.source import described
 from utils.experiment import schema
-from utils.experiment.kinds import Flag, Location, Several, Table, Unfit
+from utils.experiment.kinds import Flag, Location, Several, Table
 from utils.experiment.suggestions import did_you_mean
+from utils.experiment.values import Unfit
 
 LAUNCH = Path(__file__).parents[2] / 'launch.py'
 FORMER = {**schema.FORMER, 'no_twins': 'no_duplicates'}  # options of the last release

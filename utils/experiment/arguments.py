@@ -19,9 +19,9 @@ import warnings
 from pathlib import Path
 
 from utils import rna
-from utils.experiment.kinds import shortened
 from utils.experiment.schema import ARGUMENTS, FORMER, names, renamed
 from utils.experiment.suggestions import did_you_mean
+from utils.experiment.values import shortened
 from utils.layer import Layer
 from utils.record import trackers
 from utils.training import optimisers, schedules

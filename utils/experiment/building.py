@@ -9,8 +9,8 @@ import typing
 from utils import rna
 from utils.experiment import schema
 from utils.experiment.arguments import NETWORK_OPTIONS, class_name, named, network_option
-from utils.experiment.kinds import shortened
 from utils.experiment.suggestions import did_you_mean
+from utils.experiment.values import shortened
 from utils.files.bounded import BoundedGenerator
 from utils.files.checksums import ModelError
 from utils.layers import LayerOptions

@@ -17,8 +17,8 @@ from utils import rna
 from utils.experiment import resuming, schema
 from utils.experiment.arguments import FUNCTIONS, NETWORK_OPTIONS, as_json, make_augment, named, validate_arguments
 from utils.experiment.building import arguments_of_file, make_network, with_class_defaults, without_idle
-from utils.experiment.kinds import shortened
 from utils.experiment.suggestions import did_you_mean
+from utils.experiment.values import shortened
 from utils.files import models
 from utils.layer import parameters
 from utils.record import reading

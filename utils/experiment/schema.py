@@ -15,21 +15,8 @@ there, in the docstring, and in a row of this table.
 
 from dataclasses import dataclass
 
-from utils.experiment.kinds import (
-    Choice,
-    Flag,
-    Function,
-    Kind,
-    Location,
-    Number,
-    Own,
-    Several,
-    Table,
-    Text,
-    Unfit,
-    Whole,
-    shortened,
-)
+from utils.experiment.kinds import Choice, Flag, Function, Kind, Location, Number, Own, Several, Table, Text, Whole
+from utils.experiment.values import Unfit, shortened
 
 GROUPS = ('data', 'network', 'regularisation', 'optimisation', 'methodology', 'output')
 PROBABILITIES = Several(Number(least=0, below=1), 'probabilities of dropping in [0, 1)', single='stays')

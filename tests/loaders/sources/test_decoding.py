@@ -8,7 +8,8 @@ import pytest
 from sources_data import own_images
 
 from loaders import DataError, read
-from loaders.sources.pictures import declared_pixels, decode
+from loaders.sources.headers import declared_pixels
+from loaders.sources.pictures import decode
 
 
 @pytest.mark.parametrize('content', [b'', b'not an image', None])
