@@ -43,6 +43,7 @@ from utils.experiment.arguments import explicit
 from utils.experiment.context import Context
 from utils.experiment.experiment import Experiment
 from utils.experiment.result import Result
+from utils.export import exporting
 from utils.files.locks import lock
 from utils.files.terminal import write_line
 from utils.studies import lr_finder, search as searches, sweeps
@@ -50,6 +51,7 @@ from utils.studies import lr_finder, search as searches, sweeps
 __all__ = [
     'Result',
     'evaluate',
+    'export',
     'open_model',
     'predict',
     'rate_range',
@@ -251,6 +253,7 @@ def sample_set(folder='datasets', say=write_line):
 
 CONTEXT = Context(test, NETWORKS, _load, sample_set)  # what utils may not import is handed down in this
 evaluate = CONTEXT.bind(evaluation.evaluate)
+export = CONTEXT.bind(exporting.export)
 open_model = CONTEXT.bind(saved.open_model)
 predict = CONTEXT.bind(prediction.predict)
 read_config = CONTEXT.bind(saved.read_config)

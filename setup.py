@@ -36,6 +36,7 @@ setup(
         'cuda12': ['jax[cuda12]>=0.10'],
         'cuda13': ['jax[cuda13]>=0.10'],
         'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6', 'setuptools>=77'],
+        'export': ['onnx>=1.17', 'safetensors>=0.5'],
         'fuzz': ['atheris>=3'],
         'search': ['optuna>=4'],
         'ray': ['ray>=2.30'],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from utils.results import metrics, summary
+from utils.results.temperature import LEAST, MOST, fit_temperature
 
 CLASSES = ('a', 'b', 'c')
 
@@ -100,3 +101,23 @@ def test_without_twins_or_halves_they_are_left_out():
     assert set(got['rank']) == {'whole'}
     assert 'macro-F1 1.000' in summary.summary_lines(got)[0]
     assert summary.class_table(got['plain']['whole']).count('\n') == 3
+
+
+def test_the_temperature_is_that_of_least_cross_entropy(rng):
+    y = rng.integers(0, 7, 3000)
+    logits = rng.normal(0, 1, (3000, 7))
+    logits[np.arange(3000), y] += 1.5
+    true = logits / 1  # drawn so that these are about right after a scaling
+    found = fit_temperature(3.0 * true, y)
+    grid = np.exp(np.linspace(-2, 3, 2001))
+    costs = [metrics.cross_entropy(metrics.probabilities(3.0 * true / t), y) for t in grid]
+    assert abs(np.log(found) - np.log(grid[np.argmin(costs)])) < 0.003
+    assert fit_temperature(true, y) == pytest.approx(found / 3, rel=1e-3)
+    got = metrics.scores(3.0 * true, y, tuple('abcdefg'), found)
+    assert got['scaled']['ece'] < got['ece'] and got['scaled']['cross_entropy'] < got['cross_entropy']
+    assert 'scaled' not in metrics.scores(true, y, tuple('abcdefg'))
+
+
+def test_answers_that_are_all_right_have_a_temperature_within_bounds():
+    assert LEAST <= fit_temperature(np.eye(3) * 100, np.arange(3)) <= MOST
+    assert LEAST <= fit_temperature(-np.eye(3) * 100, np.arange(3)) <= MOST

@@ -97,6 +97,36 @@ def evaluate(
 # ------------------------------------------------------------------------------------- many runs
 
 
+@command('export')
+def export(
+    model: MODEL,
+    *,
+    format: Choice('h5', 'safetensors') = None,
+    out: FILE = None,
+    network: NETWORK = None,
+    overwrite: Flag() = False,
+):
+    """Write a saved model in a format for use.
+
+    Parameters
+    ----------
+    model : path
+        A model file.
+    format : str, optional
+        h5: a model file without what only training needs; safetensors. By default that of the ending of the file.
+    out : path, optional
+        The file to write; by default beside the model, with the ending of the format.
+    network : class, optional
+        The network's class, where it is one of your own: script.py:Class.
+    overwrite : bool
+        Write over a file that is there already.
+    """
+    import launch
+
+    path = launch.export(model, out, format=format, network=network, overwrite=overwrite)
+    print(f"'{path}', {path.stat().st_size / 2**20:.1f} MiB")
+
+
 @command('sweep')
 def sweep(
     values: Several(VALUES, 'values of arguments') = (),

@@ -85,7 +85,7 @@ def evaluate(
         )
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
-        scores = metrics.evaluate(outputs, data.test, data.classes)
+        scores = metrics.evaluate(outputs, data.test, data.classes, config.get('temperature'))
         folder = _evaluation_folder(folder, model)
         title = f'{options.get("name") or options["network"]} on {data.name}'
         known = config['fingerprint'] == data.fingerprint

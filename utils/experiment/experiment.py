@@ -159,4 +159,5 @@ class Experiment(ExitStack):
             'data': data.name,
             'network_arguments': arguments_used(options),
             'network_source': resuming.network_source(options['network'], saved, bundled),
+            'temperature': (self._saved or {}).get('temperature'),
         }

@@ -6,11 +6,12 @@ from utils import backend
 from utils.experiment import schema
 from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.saved import open_model
+from utils.results.metrics import probabilities
 from utils.training.functions import Functions
 from utils.training.settings import Settings
 
 
-def predict(context, model, images, *, network=None, batch_size=100):
+def predict(context, model, images, *, network=None, batch_size=100, raw=False):
     """Probabilities of the classes for images, from a saved model.
 
     Parameters
@@ -23,6 +24,8 @@ def predict(context, model, images, *, network=None, batch_size=100):
         The network's class, where it is one of your own.
     batch_size : int
         Images per call of the device.
+    raw : bool
+        Leave out the temperature that the model holds, see `utils.results.temperature`.
 
     Returns
     -------
@@ -54,5 +57,9 @@ def predict(context, model, images, *, network=None, batch_size=100):
         logits = np.concatenate(
             [np.asarray(f.test(part), dtype=float) for part in padded.reshape(-1, batch_size, height, width)]
         )[: len(images)]
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
+    return probabilities(logits if raw else logits / temperature_of(config))
+
+
+def temperature_of(config) -> float:
+    """The temperature of a saved model by its configuration; 1 where it has none."""
+    return config.get('temperature') or 1.0

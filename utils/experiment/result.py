@@ -13,6 +13,7 @@ from utils.layer import parameters
 from utils.results import competition, metrics, plots, summary
 from utils.results import report as reports
 from utils.results.predictions import write_outputs
+from utils.results.temperature import fit_temperature
 
 
 @dataclass
@@ -80,9 +81,11 @@ def finish(experiment, errors) -> Result:
     folder, best, label = record.folder, trainer.best, label_of(experiment.options, experiment.data)
     console.close()
     record.epoch(trainer)  # a model resumed for nothing had no epoch of its own
-    scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes)
+    kept = trainer.kept_outputs()
+    temperature = _fitted_temperature(experiment, kept)
+    scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes, temperature)
     _say_errors(console, errors, scores, label, data)
-    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, trainer.kept_outputs())
+    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, kept)
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
     values = dict(
         name=label,
@@ -139,6 +142,21 @@ def finish(experiment, errors) -> Result:
         config=experiment.config,
         folder=folder,
     )
+
+
+def _fitted_temperature(experiment, kept):
+    """The temperature of the kept epoch's answers to the validation images, from here on in the model file.
+
+    The test images have no part in it. A model trained without validation images has none.
+    """
+    if kept is None:
+        return None
+    temperature = fit_temperature(kept[2], kept[1])
+    if experiment.config.get('temperature') != temperature:
+        experiment.config['temperature'] = temperature
+        with experiment.signals.deferred():
+            experiment.checkpoint.write(experiment.trainer.last)
+    return temperature
 
 
 def _final(errors):

@@ -22,6 +22,7 @@ from utils.experiment.values import shortened
 from utils.files import models
 from utils.layer import parameters
 from utils.record import reading
+from utils.results.temperature import is_temperature
 from utils.training.state import check_state, without_aliases
 from utils.training.trainer import DONE, STAGES
 
@@ -36,6 +37,8 @@ def load_model(context, path):
         for key in ('content_digest', 'network_source')  # early versions had none
         if not isinstance(config.get(key), (str, type(None)))
     ]
+    if not is_temperature(config.get('temperature') or 1):
+        wrong.append('temperature')
     if (
         wrong
         or not config['classes']
@@ -123,6 +126,11 @@ def with_resumed(context, options, given):
     if options['resume'] is None:
         return options, None, None
     state, config = load_model(context, options['resume'])
+    if 'exported' in config:
+        raise ValueError(
+            f"'{options['resume']}' was exported for use: it holds parameters, and not what training needs. `evaluate` "
+            'and `predict` take it; to train on, resume the model that it was exported from'
+        )
     saved, now = config['options'], as_json(options)
     changed = [
         f'{key}={saved[key]!r}, not {now[key]!r}'

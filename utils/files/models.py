@@ -19,8 +19,10 @@ import numpy as np
 
 from utils.files.atomic import atomic_write
 from utils.files.checksums import ModelError, checksums
+from utils.files.extras import MissingExtra
 from utils.files.hdf5 import read_hdf5
 from utils.files.pickles import read_pickle
+from utils.files.safetensors_ import read_safetensors, write_safetensors
 
 FORMAT, VERSION = 'symfer model', 2
 CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its own tables
@@ -91,6 +93,13 @@ def save(path, state, config):
     config : dict
         Made of what JSON knows.
     """
+    content = encode(state, config, Path(path).suffix)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def encode(state, config, suffix='.h5'):
+    """The contents of a model file: arguments as of `save`, and the ending of its name."""
     flat = dict(state['arrays'])
     for group in ('kept', 'trained'):
         if state[group] is not None:
@@ -98,13 +107,9 @@ def save(path, state, config):
     flat['config'] = json.dumps(config)
     flat['progress'] = json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')})
     flat['checksums'] = json.dumps(checksums(flat))
-    content = (
-        _hdf5(flat)
-        if Path(path).suffix != '.pkl'
-        else pickle.dumps({'format': FORMAT, 'version': VERSION, **flat}, protocol=4)
-    )
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+    if suffix == '.pkl':
+        return pickle.dumps({'format': FORMAT, 'version': VERSION, **flat}, protocol=4)
+    return write_safetensors(flat, FORMAT, VERSION) if suffix == '.safetensors' else _hdf5(flat)
 
 
 def _hdf5(flat):
@@ -150,7 +155,7 @@ def load(path):
             target[rest if group in ('kept', 'trained') else name] = np.asarray(value)
     except ModelError as error:
         raise ModelError(f"'{path}' cannot be loaded: {error}") from None
-    except MemoryError:
+    except (MemoryError, MissingExtra):
         raise
     except Exception as error:  # h5py, pickletools and json each have their own words for a damaged file
         raise ModelError(
@@ -183,10 +188,10 @@ def check_values(path, state):
 
 def _entries(path):
     """Texts and arrays of a model file by name, checksums verified."""
-    if path.suffix == '.pkl':
-        flat = read_pickle(path)
+    if path.suffix in ('.pkl', '.safetensors'):
+        flat = read_pickle(path) if path.suffix == '.pkl' else read_safetensors(path)
         if flat.pop('format', None) != FORMAT:
-            raise ModelError(f'it is a pickle, but not a {FORMAT}')
+            raise ModelError(f'it is a file of type {path.suffix[1:]}, but not a {FORMAT}')
         version = flat.pop('version')
     else:
         attributes, flat = read_hdf5(path)

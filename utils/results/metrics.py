@@ -72,7 +72,12 @@ def calibration(p, y, bins=15):
     }
 
 
-def scores(logits, y, classes):
+def cross_entropy(p, y) -> float:
+    """Mean cross-entropy in nats of probabilities (n, n_classes) with labels (n,)."""
+    return float(-np.log(np.clip(p[np.arange(len(y)), y], np.finfo(float).tiny, None)).mean())
+
+
+def scores(logits, y, classes, temperature=None):
     """The figures of one group of images.
 
     Parameters
@@ -80,13 +85,16 @@ def scores(logits, y, classes):
     logits : array (n, n_classes)
     y : int array (n,)
     classes : sequence of str
+    temperature : float, optional
+        Of `utils.results.temperature`.
 
     Returns
     -------
     dict
         images, error, interval (95 %), top2_error, cross_entropy, ece, macro_f1, per_class (precision, recall,
         f1 and images of each, in the order of `classes`), confusion (rows: truth), calibration. The mean of
-        macro_f1 is over the classes that occur, as label or as answer.
+        macro_f1 is over the classes that occur, as label or as answer. With a temperature also 'scaled':
+        cross_entropy, ece and calibration of the probabilities that it gives.
     """
     from sklearn import metrics  # as above
 
@@ -98,13 +106,12 @@ def scores(logits, y, classes):
     occurs = np.union1d(y, answer)
     curve = calibration(p, y)
     top2 = metrics.top_k_accuracy_score(y, p, k=2, labels=labels) if len(classes) > 2 else 1.0
-    own = np.clip(p[np.arange(len(y)), y], np.finfo(float).tiny, None)
-    return {
+    out = {
         'images': len(y),
         'error': 100 * wrong / len(y),
         'interval': interval(wrong, len(y)),
         'top2_error': 100 * (1 - float(top2)),
-        'cross_entropy': float(-np.log(own).mean()),
+        'cross_entropy': cross_entropy(p, y),
         'ece': curve['ece'],
         'macro_f1': float(f1[occurs].mean()),
         'per_class': {
@@ -119,9 +126,14 @@ def scores(logits, y, classes):
         'confusion': metrics.confusion_matrix(y, answer, labels=labels).tolist(),
         'calibration': curve,
     }
+    if temperature is not None:
+        p = probabilities(np.asarray(logits, dtype=float) / temperature)
+        curve = calibration(p, y)
+        out['scaled'] = {'cross_entropy': cross_entropy(p, y), 'ece': curve['ece'], 'calibration': curve}
+    return out
 
 
-def evaluate(logits, subset, classes):
+def evaluate(logits, subset, classes, temperature=None):
     """All figures of linear outputs on the test images.
 
     Parameters
@@ -132,13 +144,15 @@ def evaluate(logits, subset, classes):
     subset : loaders.Subset
         The test images.
     classes : sequence of str
+    temperature : float, optional
+        Of `utils.results.temperature`, fitted on validation images.
 
     Returns
     -------
     dict
-        ``[kind][half]``: `scores` with, where some image has an exact twin in the training set, 'without_twins':
+        ``[kind][half]``: `scores` with, where some image has an exact duplicate in the training set, 'without_twins':
         images, error and interval. 'rank': places in the 2013 competition by the whole and by the private
-        error, of 'special' if there is one.
+        error, of 'special' if there is one. 'temperature', where one is given.
     """
     out = {}
     for kind, values in logits.items():
@@ -147,7 +161,7 @@ def evaluate(logits, subset, classes):
             mask = np.ones(len(subset), bool) if usage is None else subset.usage == usage
             if not mask.any():
                 continue
-            entry = scores(values[mask], subset.y[mask], classes)
+            entry = scores(values[mask], subset.y[mask], classes, temperature)
             clean = mask & ~subset.twin
             if 0 < clean.sum() < mask.sum():
                 wrong = int((values[clean].argmax(axis=1) != subset.y[clean]).sum())
@@ -159,6 +173,8 @@ def evaluate(logits, subset, classes):
             out[kind][half] = entry
     final = out.get('special') or out['plain']
     out['rank'] = {half: competition.rank(final[half]['error'], half) for half in ('whole', 'private') if half in final}
+    if temperature is not None:
+        out['temperature'] = temperature
     return out
 
 

@@ -36,8 +36,15 @@ def summary_lines(evaluation):
     return [
         f'{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole["macro_f1"]:.3f}, wrong in the '
         f'best two {whole["top2_error"]:.2f} %, cross-entropy {whole["cross_entropy"]:.4f}, calibration error '
-        f'{whole["ece"]:.3f}'
+        f'{whole["ece"]:.3f}' + _scaled(evaluation, whole)
     ]
+
+
+def _scaled(evaluation, whole):
+    """What the temperature makes of it, where there is one."""
+    if 'scaled' not in whole:
+        return ''
+    return f' ({whole["scaled"]["ece"]:.3f} with temperature {evaluation["temperature"]:.2f})'
 
 
 def class_table(entry):

@@ -83,27 +83,38 @@ def worst_mistakes(images, truth, p, classes, n=12):
     return drawing
 
 
-@figure('Calibration', 'Of the answers given with a probability of 80 %, 80 % should be right.')
+@figure(
+    'Calibration',
+    'Of the answers given with a probability of 80 %, 80 % should be right. '
+    'The temperature comes from validation images.',
+)
 def calibration(subject):
-    return calibration_curve(subject.whole['calibration'], subject.test)
+    curves = {'this model': subject.whole['calibration']}
+    if 'scaled' in subject.whole:
+        name = f'with temperature {subject.scores["temperature"]:.2f}'
+        curves = {'as trained': subject.whole['calibration'], name: subject.whole['scaled']['calibration']}
+    return calibration_curve(curves, subject.test)
 
 
-def calibration_curve(calibration, title=''):
-    """Draw accuracy against confidence, from `utils.results.metrics.calibration`, with the images of each bin below."""
+def calibration_curve(curves, title=''):
+    """Draw accuracy against confidence, with the images of each bin below.
+
+    Parameters
+    ----------
+    curves : dict of str to dict
+        From `utils.results.metrics.calibration`, by name; the last is the one that counts.
+    title : str
+    """
     drawing = blank(5.4, 5.6)
     axes, counts = drawing.subplots(2, height_ratios=(3, 1), sharex=True)
     axes.plot([0, 100], [0, 100], color='0.6', linewidth=1, linestyle='--', label='calibrated')
-    confidence, accuracy = (100 * np.array(calibration[key]) for key in ('confidence', 'accuracy'))
-    axes.plot(
-        confidence,
-        accuracy,
-        'o-',
-        color='tab:blue',
-        label=f'this model (expected calibration error {100 * calibration["ece"]:.1f} %)',
-    )
+    for (name, curve), colour in zip(curves.items(), ('0.5', 'tab:blue')[-len(curves) :]):
+        confidence, accuracy = (100 * np.array(curve[key]) for key in ('confidence', 'accuracy'))
+        label = f'{name} (expected calibration error {100 * curve["ece"]:.1f} %)'
+        axes.plot(confidence, accuracy, 'o-', color=colour, label=label)
     axes.set(ylabel='right answers (%)', xlim=(0, 100), ylim=(0, 100), title=title)
     axes.legend(loc='lower right', fontsize=8)
     axes.grid(alpha=0.3)
-    counts.bar(confidence, calibration['images'], width=3, color='tab:blue')
+    counts.bar(confidence, curve['images'], width=3, color='tab:blue')
     counts.set(xlabel='probability of the answer (%)', ylabel='images')
     return drawing

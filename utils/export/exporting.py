@@ -1,0 +1,68 @@
+"""`export`: a saved model into a file for use."""
+
+from pathlib import Path
+
+from utils import __version__
+from utils.experiment.saved import open_model
+from utils.export import parameters  # noqa: F401  (its functions enter FORMATS)
+from utils.export.formats import Exported, format_of
+from utils.files.atomic import atomic_write
+from utils.layer import parameters as parameters_of
+
+# What of a configuration is of training alone, or of this machine.
+OF_TRAINING = ('dataset', 'savename', 'track', 'trainShared', 'save_every', 'show_test', 'report', 'name')
+
+
+def export(context, model, out=None, *, format=None, network=None, overwrite=False) -> Path:
+    """Write a saved model in a format for use: it can be tested and asked, and not be gone on with.
+
+    Parameters
+    ----------
+    model : path
+        Written by `test`.
+    out : path, optional
+        The file to write; by default beside the model, with the ending of the format.
+    format : {'h5', 'safetensors'}, optional
+        By default that of the ending of `out`. 'h5' is a model file without what only training needs: the state of
+        the optimiser, the kept and the trained parameters, the history.
+    network : class, optional
+        The network's class, where it is one of your own.
+    overwrite : bool
+        Write over a file that is there already.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        No model, a network class that does not fit, no such format.
+    FileExistsError
+        The file is there already.
+    ModuleNotFoundError
+        The format needs a library that is not installed; says how to install it.
+    OSError
+        The file cannot be written; nothing is left of it.
+    """
+    kind = format_of(format, out)
+    net, config = open_model(context, model, network)
+    model = Path(model)
+    path = Path(out) if out is not None else model.with_suffix(kind.suffix)
+    if path.exists() and path.samefile(model):
+        raise ValueError(f"'{path}' is the model itself: give another file, --out FILE")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"'{path}' is there already: give another name, or --overwrite")
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder: give a file")
+    config = {**config, 'options': {k: v for k, v in config['options'].items() if k not in OF_TRAINING}}
+    config = {key: value for key, value in config.items() if value is not None} | {'exported': {'symfer': __version__}}
+    for name in ('on_epoch', 'resume', 'accept_changed_network', 'verbose', 'given'):
+        config['options'].pop(name, None)
+    arrays = {name: p.get_value() for name, p in parameters_of(net).items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = kind.encode(Exported(net, arrays, config))
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return path

@@ -1,0 +1,20 @@
+"""Parameters under their names: .h5, the model file without what only training needs, and .safetensors."""
+
+from utils.export.formats import Exported, format
+from utils.files import models
+
+
+def _state(exported: Exported) -> dict:
+    """What a model file holds, without what only training needs."""
+    arrays = {f'parameters/{name}': value for name, value in exported.arrays.items()}
+    return {'arrays': arrays, 'kept': None, 'trained': None, 'stage': 'done', 'epoch': 0, 'history': []}
+
+
+@format('h5', '.h5')
+def hdf5(exported: Exported) -> bytes:
+    return bytes(models.encode(_state(exported), exported.config, '.h5'))
+
+
+@format('safetensors', '.safetensors')
+def safetensors(exported: Exported) -> bytes:
+    return models.encode(_state(exported), exported.config, '.safetensors')
