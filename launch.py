@@ -46,6 +46,7 @@ from utils.experiment.result import Result
 from utils.export import exporting
 from utils.files.locks import lock
 from utils.files.terminal import write_line
+from utils.recognition import recognise as recognition
 from utils.studies import lr_finder, search as searches, sweeps
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     'predict',
     'rate_range',
     'read_config',
+    'recognise',
     'run_point',
     'sample_set',
     'search',
@@ -259,6 +261,7 @@ predict = CONTEXT.bind(prediction.predict)
 read_config = CONTEXT.bind(saved.read_config)
 configured = CONTEXT.bind(saved.configured)
 rate_range = CONTEXT.bind(lr_finder.rate_range)
+recognise = CONTEXT.bind(recognition.recognise)
 run_point = CONTEXT.bind(sweeps.run_point)
 run_point_of_input = CONTEXT.bind(sweeps.run_point_of_input)
 search = CONTEXT.bind(searches.search)

@@ -1,5 +1,8 @@
-"""Convolutional networks. To edit one, edit its class; to add one, write a class like them and pass it to
-``launch.test(network=...)``, from here or from a script of your own."""
+"""Convolutional networks.
+
+To edit one, edit its class; to add one, write a class like them and pass it to ``launch.test(network=...)``, from here
+or from a script of your own.
+"""
 
 # ruff: noqa: E402, I001
 from importlib.util import find_spec

@@ -10,7 +10,7 @@ class NoLabels(DataError):
 
 
 def visible(text):
-    """Text with its control characters and what else cannot be printed as escapes, as `\\x1b`."""
+    r"""Text with its control characters and what else cannot be printed as escapes, as `\x1b`."""
     return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -160,7 +160,19 @@ def test_only_the_backend_imports_jax():
 
 
 # From the top of the house down; a folder of utils imports nothing that stands before it.
-FLOORS = ('cli', 'studies', 'export', 'experiment', 'record', 'results', 'training', 'files', 'backend', 'ops')
+FLOORS = (
+    'cli',
+    'studies',
+    'recognition',
+    'export',
+    'experiment',
+    'record',
+    'results',
+    'training',
+    'files',
+    'backend',
+    'ops',
+)
 
 
 def test_the_floors_of_utils_know_only_what_is_below_them():

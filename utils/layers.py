@@ -42,6 +42,7 @@ class LayerOptions(TypedDict, total=False):
 
 
 def probability(p, name):
+    """The probability of dropping as a float; ValueError, which names the argument, for what is none."""
     try:
         ok = 0 <= p < 1
     except TypeError:

@@ -50,6 +50,7 @@ FONT = dict(fontFace=cv2.FONT_HERSHEY_SIMPLEX, fontScale=0.45, thickness=1)
 
 
 def text_width(line):
+    """Width in pixels of a line in the font of the sheets."""
     return cv2.getTextSize(line, **FONT)[0][0]
 
 

@@ -175,6 +175,7 @@ def attribute(node, name, path, shape):
 
 
 def text(node, name, path):
+    """An attribute that must be a text."""
     return decode(attribute(node, name, path, ()), name, path)
 
 
@@ -203,6 +204,7 @@ def encode(value):
 
 
 def number(node, name, path):
+    """An attribute that must be a whole number."""
     value = attribute(node, name, path, ())
     if not isinstance(value, np.integer):
         raise DataError(f'{path}: attribute {name!r} is not a whole number')

@@ -15,7 +15,7 @@ def number_of(part, n):
 
 
 def shares(counts, k):
-    """k divided in proportion to counts: whole numbers, largest remainders rounded up."""
+    """Divide k in proportion to counts: whole numbers, largest remainders rounded up."""
     exact = k * counts / counts.sum()
     whole = np.floor(exact).astype(int)
     rest = np.argsort(whole - exact, kind='stable')[: k - whole.sum()]
@@ -24,7 +24,7 @@ def shares(counts, k):
 
 
 def draw(candidates, labels, k, seed, stratify=False):
-    """k of the candidates, by seed, ascending.
+    """Choose k of the candidates, by seed, ascending.
 
     With the same seed, fewer images are a part of more (but for the rounding of strata).
 

@@ -73,11 +73,13 @@ def margins(images, size):
 
 @transform
 def identity(images, size):
+    """The images as they are."""
     return images
 
 
 @transform
 def mirror(images, size):
+    """The images mirrored, left to right."""
     n, h, w = images.shape
     # all images under one another are mirrored in one call
     return cv2.flip(np.ascontiguousarray(images).reshape(n * h, w), 1).reshape(n, h, w)
@@ -85,27 +87,32 @@ def mirror(images, size):
 
 @transform
 def centre(images, size):
+    """The middle of each image."""
     down, right = margins(images, size)
     return crop(images, size, down // 2, right // 2)
 
 
 @transform
 def top_left(images, size):
+    """The top left corner of each image."""
     return crop(images, size, 0, 0)
 
 
 @transform
 def top_right(images, size):
+    """The top right corner of each image."""
     return crop(images, size, 0, margins(images, size)[1])
 
 
 @transform
 def bottom_left(images, size):
+    """The bottom left corner of each image."""
     return crop(images, size, margins(images, size)[0], 0)
 
 
 @transform
 def bottom_right(images, size):
+    """The bottom right corner of each image."""
     return crop(images, size, *margins(images, size))
 
 
@@ -134,6 +141,7 @@ def rotate(images, angle):
 
 @transform
 def rotate45(images, size):
+    """The middle of each image, turned by 45 degrees."""
     return centre(rotate(images, 45), size)
 
 

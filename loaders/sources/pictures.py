@@ -52,6 +52,7 @@ FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
 
 
 def is_image(name):
+    """True for the name of an image file that is read."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 

@@ -1,4 +1,4 @@
-"""Odd paths, a reader of the output that goes away, encodings, interrupts: the run goes on, or one line says why not."""
+"""Odd paths, a reader of the output that goes away, encodings, interrupts: the run goes on, or says why not."""
 
 import os
 import signal

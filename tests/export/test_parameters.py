@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing_behind(trained, tmp_path, monkeypatch):
 def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'safetensors', None)
     monkeypatch.setitem(sys.modules, 'safetensors.numpy', None)
-    with pytest.raises(MissingExtra, match=r'safetensors is needed to write safetensors .*pip install "symfer\[export'):
+    with pytest.raises(MissingExtra, match=r'safetensors is needed to write safetensors .*pip install -e "\.\[export'):
         launch.export(trained, tmp_path / 'x.safetensors')
     assert not list(tmp_path.iterdir())
 

@@ -13,6 +13,7 @@ LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
 def correlate(x, W, pad):
+    """Cross-correlation of padded images (n, h, w, c) with filters (kh, kw, c, o)."""
     (ph, pw) = pad
     return lax.conv_general_dilated(x, W, (1, 1), ((ph, ph), (pw, pw)), dimension_numbers=LAYOUT)
 

@@ -25,8 +25,10 @@ symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
 
 
 def main(words=None):
-    """The command line. Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C,
-    141 where nobody reads the output."""
+    """The command line.
+
+    Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C, 141 where nobody reads the output.
+    """
     words = list(sys.argv[1:] if words is None else words)
     if sys.stdout is not None and hasattr(sys.stdout, 'reconfigure'):
         sys.stdout.reconfigure(errors='backslashreplace')  # an encoding without our letters stops nothing
@@ -112,6 +114,7 @@ def _renamed(former, name):
 
 
 def top_help():
+    """The help of `symfer` itself."""
     return USAGE.format(
         commands='\n'.join(
             f'  {name:10} {describe(function).summary}' for name, function in COMMANDS.items() if ' ' not in name

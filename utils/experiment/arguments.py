@@ -244,4 +244,5 @@ def as_json(options):
 
 
 def class_name(network):
+    """Name of a class, or of that of a partial one."""
     return getattr(network, '__name__', type(network).__name__)

@@ -221,6 +221,7 @@ def arguments_of_file(path, options):
 
 
 def make_optimiser(options):
+    """The optimiser of an experiment with its arguments bound: momentum, decay and clipping included."""
     further, decay = options['optimiser_args'], options['weight_decay']
     optimiser = options['optimiser']
     if options['momentum']:
@@ -234,6 +235,7 @@ def make_optimiser(options):
 
 
 def make_schedule(options):
+    """The schedule of an experiment with its arguments bound."""
     return functools.partial(options['schedule'], **options['schedule_args'])
 
 

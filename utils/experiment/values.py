@@ -29,6 +29,7 @@ def plain(value):
 
 
 def is_number(value):
+    """Whether a value is a finite number; True and False are none."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     try:

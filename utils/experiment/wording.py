@@ -16,6 +16,7 @@ def label(options, data):
 
 
 def announce(console, options, data, path):
+    """Say what is trained, on what, and where the model goes."""
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
     width = options['network_args'].get('width')
     narrowed = ' (narrowed)' if isinstance(width, (int, float)) and width < 1 else ''
@@ -45,6 +46,7 @@ def announce(console, options, data, path):
 
 
 def kept_line(trainer, options):
+    """Which epoch is kept, and what follows."""
     best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
@@ -62,6 +64,7 @@ def kept_line(trainer, options):
 
 
 def data_note(data):
+    """A caveat for images that are not FER2013."""
     return '' if data.is_fer2013 else 'These images are not FER2013: the place in the table is for show.'
 
 

@@ -12,9 +12,11 @@ def _state(exported: Exported) -> dict:
 
 @format('h5', '.h5')
 def hdf5(exported: Exported) -> bytes:
+    """A model file without what only training needs."""
     return bytes(models.encode(_state(exported), exported.config, '.h5'))
 
 
 @format('safetensors', '.safetensors')
 def safetensors(exported: Exported) -> bytes:
+    """The same as safetensors, the configuration in the header."""
     return models.encode(_state(exported), exported.config, '.safetensors')

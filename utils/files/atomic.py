@@ -86,5 +86,6 @@ def rotate(path):
 
 
 def write_json(path, value):
+    """Write a value as JSON, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')

@@ -27,6 +27,6 @@ def need(module: str, extra: str, purpose: str):
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f'{error.name.partition(".")[0]} is needed {purpose} and is not installed: pip install "symfer[{extra}]", or '
+            f'{error.name.partition(".")[0]} is needed {purpose} and is not installed: '
             f'pip install -e ".[{extra}]" in symfer\'s folder'
         ) from None

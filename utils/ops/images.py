@@ -13,6 +13,7 @@ def pair(value, name, least=1):
 
 
 def as_images(x, name='images'):
+    """A tensor of 4 dimensions, (n, height, width, channels); ValueError for another."""
     x = pt.as_tensor_variable(x)
     if x.ndim != 4:
         raise ValueError(f'{name} must have 4 dimensions (n, height, width, channels), got {x.ndim}')

@@ -16,12 +16,14 @@ def as_text(head, rows):
 
 
 def as_csv(head, rows):
+    """A table as CSV."""
     out = io.StringIO()
     csv.writer(out, lineterminator='\n').writerows([[cell(value) for value in row] for row in [head, *rows]])
     return out.getvalue()
 
 
 def as_markdown(head, rows):
+    """A table as Markdown."""
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *rows]
     return ''.join('| ' + ' | '.join(cell.replace('|', r'\|') for cell in line) + ' |\n' for line in lines)
 

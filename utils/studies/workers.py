@@ -73,8 +73,9 @@ def in_processes(all_options, command, workers, say):
 
 
 def worker_command(module, name):
-    """A command for `in_processes`: a fresh interpreter that calls a function with its input, and exits with what
-    it returns.
+    """A command for `in_processes`.
+
+    A fresh interpreter that calls a function with its input, and exits with what it returns.
     """
     return [
         sys.executable,

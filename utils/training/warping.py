@@ -1,5 +1,7 @@
-"""Pixels moved inside the graph: `warp`, for augmentation and for the views of the special test; `Cropped`, a network
-that is given the middle of its images.
+"""Pixels moved inside the graph.
+
+`warp` is for augmentation and for the views of the special test; `Cropped` is a network that is given the middle of its
+images.
 """
 
 import numpy as np

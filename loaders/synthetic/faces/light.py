@@ -75,7 +75,7 @@ def draw_folds(image, c, folds, age, s):
 
 @cache
 def pixel_grid(side):
-    """x and y of the pixel centres, (side, side) float32 each."""
+    """The x and y of the pixel centres, (side, side) float32 each."""
     y, x = np.mgrid[:side, :side].astype(np.float32)
     return x, y
 

@@ -7,6 +7,7 @@ from utils.results.plots.drawing import blank, figure, without_axes
 
 @figure('Confusion matrix', 'Share of each true class that got each answer, and number of images.')
 def confusion(subject):
+    """The confusion matrix of the test."""
     return confusion_matrix(
         subject.whole['confusion'],
         subject.classes,
@@ -42,6 +43,7 @@ def confusion_matrix(confusion, classes, title=''):
 
 @figure('Worst mistakes', 'Probabilities of all classes beside each face: red the answer, green the truth.')
 def mistakes(subject):
+    """Images that were wrong with the greatest confidence."""
     return worst_mistakes(subject.subset.images, subject.subset.y, subject.probabilities, subject.classes)
 
 
@@ -89,6 +91,7 @@ def worst_mistakes(images, truth, p, classes, n=12):
     'The temperature comes from validation images.',
 )
 def calibration(subject):
+    """Accuracy against confidence, with the temperature and without."""
     curves = {'this model': subject.whole['calibration']}
     if 'scaled' in subject.whole:
         name = f'with temperature {subject.scores["temperature"]:.2f}'

@@ -9,6 +9,7 @@ from utils.training.trainer import STAGES
 
 @figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
 def curves(subject):
+    """Curves of training and validation."""
     return plot_curves(subject.history, subject.best, subject.title, subject.rule) if subject.history else None
 
 

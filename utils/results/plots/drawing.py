@@ -175,6 +175,7 @@ def save(figure, path, dpi=120):
 
 
 def without_axes(axes):
+    """Take ticks and frame away."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_frame_on(False)

@@ -7,11 +7,13 @@ from utils.results.plots.drawing import blank, figure
 
 @figure('Weights by epoch', 'Colour is the square root of the share of the values.')
 def weights(subject):
+    """Weights of each layer over the epochs."""
     return histograms(subject.histograms, 'weights', 'Weights')
 
 
 @figure('Outputs of layers by epoch', 'For one fixed batch of training images.')
 def activations(subject):
+    """Outputs of each layer over the epochs."""
     return histograms(subject.histograms, 'activations', 'Outputs of layers')
 
 

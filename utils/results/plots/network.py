@@ -8,6 +8,7 @@ from utils.results.plots.drawing import blank, figure, without_axes
 
 @figure('First-layer filters')
 def filters(subject):
+    """Filters of the first layer."""
     network, im_dim = subject.bare_network
     first = next((p for name, p in parameters(network).items() if name.rpartition('.')[2] == 'W'), None)
     return first_layer_filters(first.get_value(), im_dim) if first is not None else None
@@ -42,6 +43,7 @@ def first_layer_filters(W, im_dim, most=64):
 
 @figure('Feature maps', 'The maps that vary most, of each convolutional layer, for one face.')
 def features(subject):
+    """Feature maps of one face."""
     maps = {layer: value[0] for layer, value in subject.inspector.feature_maps(subject.faces).items()}
     return feature_maps(subject.faces[0], maps, f'A face taken for {subject.captions[0]}')
 
@@ -78,6 +80,7 @@ def feature_maps(image, maps, title='', most=12):
     'convolutional layer sees evidence for it.',
 )
 def saliency(subject):
+    """Saliency of some faces."""
     answers = subject.probabilities[subject.examples].argmax(axis=1)
     return saliency_maps(subject.faces, *subject.inspector.saliency(subject.faces, answers), subject.captions)
 

@@ -1,0 +1,79 @@
+"""A saved model as a function of faces: one compiled function for each size of batch."""
+
+import numpy as np
+
+from utils import backend
+from utils.experiment.memory import explain_out_of_memory
+from utils.experiment.prediction import temperature_of
+from utils.experiment.saved import open_model
+from utils.results.metrics import probabilities
+from utils.training.functions import Functions
+from utils.training.settings import Settings
+
+SIZES = (1, 2, 8, 32)
+VIEWS = ('none', 'mirror')
+
+
+class Classifier:
+    """Probabilities of the classes for faces.
+
+    Parameters
+    ----------
+    context : Context
+    model : path
+        Written by `test`, or exported.
+    network : class, optional
+        The network's class, where it is one of your own.
+    raw : bool
+        Leave out the temperature that the model holds.
+    views : {'none', 'mirror'}
+        The mean over the logits of a face and its mirror image, or the face alone.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    size : (int, int)
+        Height and width of the faces that the network takes.
+
+    Raises
+    ------
+    ValueError
+        A file that is no model, a network class that does not fit.
+    """
+
+    def __init__(self, context, model, *, network=None, raw: bool = False, views: str = 'mirror'):
+        if views not in VIEWS:
+            raise ValueError(f'views must be one of {", ".join(map(repr, VIEWS))}, got {views!r}')
+        self.network, self.config = open_model(context, model, network)
+        self.model, self.classes = str(model), tuple(self.config['classes'])
+        self.size = tuple(self.config['im_dim'])
+        self.temperature = 1.0 if raw else temperature_of(self.config)
+        self.views, self._functions = views, {}
+
+    def __call__(self, faces: np.ndarray) -> np.ndarray:
+        """Probabilities (n, n_classes) of faces (n, height, width) uint8."""
+        faces = np.asarray(faces)
+        if not len(faces):
+            return np.empty((0, len(self.classes)))
+        logits = self.logits(faces)
+        if self.views == 'mirror':
+            logits = (logits + self.logits(np.ascontiguousarray(faces[:, :, ::-1]))) / 2
+        return probabilities(logits / self.temperature)
+
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        """Logits (n, n_classes) float64 of faces (n, height, width) uint8, without temperature and views."""
+        parts = []
+        for start in range(0, len(faces), SIZES[-1]):
+            part = faces[start : start + SIZES[-1]]
+            size = next(size for size in SIZES if size >= len(part))
+            padded = np.resize(part, (size, *self.size))
+            with explain_out_of_memory(backend.device_name(), size):
+                parts.append(np.asarray(self._function(size)(padded), dtype=float)[: len(part)])
+        return np.concatenate(parts)
+
+    def _function(self, size):
+        """The compiled function of this batch size."""
+        if size not in self._functions:
+            settings = Settings(size, precision=self.config['options'].get('precision', 'float32'))
+            self._functions[size] = Functions(self.network, self.size, settings, n_classes=len(self.classes)).test
+        return self._functions[size]

@@ -1,0 +1,165 @@
+"""Where frames come from: pictures, folders, videos, cameras, arrays. Generators: memory does not grow with length."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from utils.recognition import images
+
+VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.mjpeg', '.mjpg', '.ogv', '.ts')
+THREADS, AHEAD = 2, 6  # of decoding pictures; pictures that are decoded before they are asked for
+MOST_SIDE = 8192  # pixels of a side of a video's frame
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A picture with where it comes from; attributes as of `utils.recognition.results.Recognition`."""
+
+    file: str
+    frame: int | None
+    time: float | None
+    picture: np.ndarray
+
+
+class SourceError(ValueError):
+    """A source that gives no frames; the message names it and says why."""
+
+
+def frames_of(source, problems: list[str] | None = None, every: int = 1) -> Iterator[Frame]:
+    """The frames of a source.
+
+    Parameters
+    ----------
+    source : path, int, array or iterable
+        A picture, a folder (with what lies in its folders), a video, the number of a camera, a picture as an array
+        (see `utils.recognition.images.of_array`), or several of these.
+    problems : list, optional
+        Is given a line for each file of a folder or list that cannot be read; without it the first one is an error.
+    every : int
+        Only every such frame of a video or camera.
+
+    Raises
+    ------
+    SourceError, PictureError, OSError
+        Nothing is there, or nothing can be read.
+    """
+    if every < 1:
+        raise ValueError(f'every must be a whole number >= 1, got {every!r}')
+    if isinstance(source, (bool, type(None))):
+        raise SourceError(f'a source is a file, a folder, the number of a camera or an array, got {source!r}')
+    if isinstance(source, int):
+        yield from _camera(source, every)
+    elif isinstance(source, np.ndarray):
+        yield Frame('array', None, None, images.of_array(source))
+    elif isinstance(source, (str, Path)):
+        yield from _path(Path(source), problems, every)
+    elif isinstance(source, Iterable):
+        for one in source:
+            try:
+                yield from frames_of(one, problems, every)
+            except (SourceError, images.PictureError, OSError) as error:
+                _note(problems, error)
+    else:
+        raise SourceError(f'a source is a file, a folder, the number of a camera or an array, got {type(source)}')
+
+
+def _note(problems, error):
+    if problems is None:
+        raise error
+    problems.append(str(error))
+
+
+def _path(path, problems, every):
+    if path.is_dir():
+        yield from _folder(path, problems, every)
+    elif not path.exists():
+        raise SourceError(f"there is no '{path}'")
+    elif not path.is_file():
+        raise SourceError(f"'{path}' is neither a file nor a folder")
+    elif path.suffix.lower() in VIDEOS:
+        yield from _video(path, every)
+    else:
+        yield Frame(str(path), None, None, images.read(path))
+
+
+def _folder(folder, problems, every):
+    """Pictures and videos below a folder, in the order of their names; pictures are decoded in threads."""
+    files = sorted(p for p in folder.rglob('*') if p.suffix.lower() in (*images.SUFFIXES, *VIDEOS) and p.is_file())
+    files = [path for path in files if not any(part.startswith('.') for part in path.relative_to(folder).parts)]
+    if not files:
+        raise SourceError(f"folder '{folder}' has no pictures and no videos")
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting, rest = deque(), iter(files)
+
+        def refill():
+            while len(waiting) < AHEAD and (path := next(rest, None)) is not None:
+                still = path.suffix.lower() in images.SUFFIXES
+                waiting.append((path, pool.submit(images.read, path) if still else None))
+
+        refill()
+        while waiting:
+            path, read = waiting.popleft()
+            try:
+                if read is None:
+                    yield from _video(path, every)
+                else:
+                    yield Frame(str(path), None, None, read.result())
+            except (SourceError, images.PictureError, OSError) as error:
+                _note(problems, error)
+            refill()
+
+
+def _video(path, every):
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened():
+            raise SourceError(f"'{path}' is no video that can be read")
+        yield from _captured(capture, str(path), every, f"'{path}' is a video without frames, or a damaged one")
+    finally:
+        capture.release()
+
+
+def _camera(number, every):
+    capture = cv2.VideoCapture(number)
+    try:
+        if not capture.isOpened():
+            raise SourceError(f'there is no camera {number}, or another program has it')
+        yield from _captured(capture, f'camera {number}', every, f'camera {number} gives no pictures', live=True)
+    finally:
+        capture.release()
+
+
+def _captured(capture, name, every, nothing, live=False):
+    """Frames as long as there are any: what was read of a video that is cut off in the middle counts."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    rate = rate if 0 < rate < 1000 else 25.0
+    start, number = cv2.getTickCount(), 0
+    while capture.grab():
+        if number % every == 0:
+            good, picture = capture.retrieve()
+            if not good or picture is None:
+                break
+            if max(picture.shape[:2]) > MOST_SIDE:
+                raise SourceError(f"'{name}' has frames of {picture.shape[1]}x{picture.shape[0]} pixels: too large")
+            time = (cv2.getTickCount() - start) / cv2.getTickFrequency() if live else number / rate
+            yield Frame(name, number, time, images.of_array(picture))
+        number += 1
+    if not number:
+        raise SourceError(nothing)
+
+
+def length_of(source) -> int | None:
+    """How many frames a source has, where that can be told at once."""
+    if isinstance(source, (str, Path)) and Path(source).suffix.lower() in VIDEOS and Path(source).is_file():
+        capture = cv2.VideoCapture(str(source))
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        return count if count > 0 else None
+    if isinstance(source, (str, Path)) and Path(source).is_dir():
+        return sum(p.suffix.lower() in images.SUFFIXES for p in Path(source).rglob('*')) or None
+    return 1 if isinstance(source, (str, Path, np.ndarray)) else None
