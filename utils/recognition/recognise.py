@@ -133,10 +133,10 @@ def recognise(
     """
     classifier = Classifier(context, model or shipped_model(), network=network, raw=raw, views=views)
     recogniser = Recogniser(classifier, detector, level=level, min_probability=min_probability)
-    return _recognised(recogniser, frames_of(source, problems, every))
+    return recognised(recogniser, frames_of(source, problems, every))
 
 
-def _recognised(recogniser, frames):
+def recognised(recogniser, frames):
     """The generator of `recognise`, whose arguments are checked before it is asked for anything."""
     tracker, file = Tracker(), None
     for frame in frames:

@@ -136,8 +136,7 @@ def _camera(number, every):
 
 def _captured(capture, name, every, nothing, live=False):
     """Frames as long as there are any: what was read of a video that is cut off in the middle counts."""
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    rate = rate if 0 < rate < 1000 else 25.0
+    rate = _sound(capture.get(cv2.CAP_PROP_FPS))
     start, number = cv2.getTickCount(), 0
     while capture.grab():
         if number % every == 0:
@@ -163,3 +162,16 @@ def length_of(source) -> int | None:
     if isinstance(source, (str, Path)) and Path(source).is_dir():
         return sum(p.suffix.lower() in images.SUFFIXES for p in Path(source).rglob('*')) or None
     return 1 if isinstance(source, (str, Path, np.ndarray)) else None
+
+
+def rate_of(file) -> float:
+    """Frames a second of a video; 25 where it does not tell, as of a camera."""
+    capture = cv2.VideoCapture(str(file)) if Path(file).is_file() else None
+    rate = capture.get(cv2.CAP_PROP_FPS) if capture else 0.0
+    if capture:
+        capture.release()
+    return _sound(rate)
+
+
+def _sound(rate):
+    return rate if 0 < rate < 1000 else 25.0

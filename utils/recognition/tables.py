@@ -1,0 +1,107 @@
+"""Results as tables: for the terminal, as JSON in the shape of Microsoft's Emotion API, as CSV with a row per face.
+
+Files are written as results come and hold whole rows at any time.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+from utils.files.terminal import cell, visible
+from utils.recognition.results import Recognition
+
+
+def lines_of(one: Recognition) -> list[str]:
+    """A result as lines of text."""
+    where = one.file if one.frame is None else f'{one.file}, {one.time:.2f} s'
+    if not one.faces:
+        return [f'{where}: no face']
+    lines = []
+    for k, face in enumerate(one.faces, start=1):
+        best = sorted(face.probabilities.items(), key=lambda entry: -entry[1])[:3]
+        person = f'person {face.person}' if face.person is not None else f'face {k}'
+        place = f'{face.width}x{face.height} at {face.left}, {face.top}'
+        shares = ', '.join(f'{name} {100 * p:.0f} %' for name, p in best)
+        lines.append(f'{where}: {person} ({place}): {face.answer}  ({shares})')
+    return [visible(line) for line in lines]
+
+
+def as_json(one: Recognition) -> dict:
+    """A result in the shape of the Emotion API: `faceRectangle` and `scores` of each face, the largest first."""
+    faces = [
+        {
+            'faceRectangle': {'left': face.left, 'top': face.top, 'width': face.width, 'height': face.height},
+            'scores': face.probabilities,
+            'answer': face.answer,
+            'detection': round(face.detection, 4),
+            'landmarks': [[round(x, 1), round(y, 1)] for x, y in face.landmarks],
+            **({} if face.person is None else {'person': face.person}),
+        }
+        for face in one.faces
+    ]
+    where = {'file': one.file, 'width': one.width, 'height': one.height}
+    if one.frame is not None:
+        where |= {'frame': one.frame, 'time': round(one.time or 0.0, 4)}
+    return {**where, 'faces': faces}
+
+
+class JsonFile:
+    """A JSON array, written entry by entry; closed, it is whole, after an interruption too."""
+
+    def __init__(self, file):
+        self.file, self.first = file, True
+        self.file.write('[')
+
+    def add(self, one: Recognition) -> None:
+        """Write a result."""
+        self.file.write(('\n' if self.first else ',\n') + json.dumps(as_json(one), ensure_ascii=False))
+        self.first = False
+
+    def close(self) -> None:
+        """End the array."""
+        self.file.write('\n]\n')
+        self.file.flush()
+
+
+class CsvFile:
+    """A CSV table with a row for each face; a picture without one has a row without one."""
+
+    BEGINNING = ('file', 'frame', 'time', 'person', 'left', 'top', 'width', 'height', 'detection', 'answer')
+
+    def __init__(self, file, classes):
+        self.file, self.classes = file, tuple(classes)
+        self.writer = csv.writer(file)
+        self.writer.writerow([*self.BEGINNING, *(f'p_{name}' for name in self.classes)])
+
+    def add(self, one: Recognition) -> None:
+        """Write the rows of a result."""
+        where = [cell(one.file), '' if one.frame is None else one.frame, '' if one.time is None else f'{one.time:.3f}']
+        for face in one.faces:
+            box = [face.left, face.top, face.width, face.height, f'{face.detection:.3f}', cell(face.answer)]
+            shares = [f'{face.probabilities[name]:.5f}' for name in self.classes]
+            self.writer.writerow([*where, '' if face.person is None else face.person, *box, *shares])
+        if not one.faces:
+            self.writer.writerow([*where, *[''] * (7 + len(self.classes))])
+        self.file.flush()
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+def check_output(path, overwrite: bool = False) -> Path:
+    """A path that can be written; its folder is made.
+
+    Raises
+    ------
+    FileExistsError
+        A file is there already, and is not to be written over.
+    ValueError
+        It is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder: give a file")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"'{path}' is there already: give another name, or --overwrite")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

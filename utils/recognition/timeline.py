@@ -1,0 +1,85 @@
+"""The classes over time, one row of the figure for each person of a video."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from utils.files.atomic import atomic_write
+from utils.recognition.drawing import COLOURS
+from utils.recognition.results import Recognition
+from utils.recognition.tracks import changes, smoothed
+
+MOST_PERSONS = 8
+
+
+class Timeline:
+    """Collects the probabilities of each person over time: some numbers a face, not the frames.
+
+    Parameters
+    ----------
+    classes : sequence of str
+    seconds : float
+        Standard deviation of the weights of the smoothing.
+    """
+
+    def __init__(self, classes, seconds: float = 0.5):
+        self.classes, self.seconds = tuple(classes), seconds
+        self.times: dict[int, list] = defaultdict(list)
+        self.values: dict[int, list] = defaultdict(list)
+
+    def add(self, one: Recognition) -> None:
+        """Take the faces of a frame."""
+        for face in one.faces:
+            if face.person is not None and one.time is not None:
+                self.times[face.person].append(one.time)
+                self.values[face.person].append([np.float32(face.probabilities[name]) for name in self.classes])
+
+    def persons(self) -> list[int]:
+        """Those seen longest, at most `MOST_PERSONS`, by number."""
+        longest = sorted(self.times, key=lambda person: -len(self.times[person]))[:MOST_PERSONS]
+        return sorted(person for person in longest if len(self.times[person]) > 1)
+
+    def changes(self) -> dict[int, list[tuple[float, str]]]:
+        """Of each person the moments at which another class becomes the most probable one, and which."""
+        return {
+            person: [(time, self.classes[k]) for time, k in changes(times, smoothed(times, values, self.seconds))]
+            for person, times, values in ((p, self.times[p], self.values[p]) for p in self.persons())
+        }
+
+    def draw(self, path, title: str = '') -> None:
+        """Write the figure: smoothed lines, raw values thin behind them, moments of change as dotted lines.
+
+        Raises
+        ------
+        ValueError
+            No person is seen in two frames.
+        """
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        persons = self.persons()
+        if not persons:
+            raise ValueError('a timeline needs a face that is seen in two frames at least, and there is none')
+        figure = Figure(figsize=(9, 0.7 + 2.1 * len(persons)), layout='constrained')
+        FigureCanvasAgg(figure)
+        rows = figure.subplots(len(persons), 1, sharex=True, squeeze=False)[:, 0]
+        moments = self.changes()
+        for axes, person in zip(rows, persons):
+            times, raw = np.array(self.times[person]), np.array(self.values[person])
+            lines = smoothed(times, raw, self.seconds)
+            for k, name in enumerate(self.classes):
+                blue, green, red = COLOURS[k % len(COLOURS)]
+                colour = (red / 255, green / 255, blue / 255)
+                axes.plot(times, 100 * raw[:, k], color=colour, linewidth=0.5, alpha=0.45)
+                axes.plot(times, 100 * lines[:, k], color=colour, linewidth=1.8, label=name)
+            for time, name in moments[person][1:]:
+                axes.axvline(time, color='0.5', linewidth=0.8, linestyle=':')
+                axes.annotate(name, (time, 101), fontsize=7, annotation_clip=False)
+            axes.set(ylabel=f'person {person}\n%', ylim=(0, 100))
+            axes.grid(alpha=0.25)
+        rows[-1].set_xlabel('seconds')
+        figure.legend(*rows[0].get_legend_handles_labels(), loc='outside upper center', ncols=7, fontsize=8)
+        if title:
+            figure.suptitle(title)
+        with atomic_write(path) as temporary, open(temporary, 'wb') as file:
+            figure.savefig(file, format='png', dpi=120)
