@@ -9,6 +9,7 @@ from utils.cli import commands, data, predict, shells  # noqa: F401  (their func
 from utils.cli.parser import describe, parser_of
 from utils.cli.registry import COMMANDS
 from utils.experiment.suggestions import did_you_mean
+from utils.files.extras import MissingExtra
 from utils.files.terminal import visible
 
 USAGE = """\
@@ -51,7 +52,7 @@ def main(words=None):
     except BrokenPipeError:  # the reader of the output, head for one, has gone: as a program that SIGPIPE ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (ValueError, OSError, FloatingPointError, MemoryError) as error:
+    except (ValueError, OSError, FloatingPointError, MemoryError, MissingExtra) as error:
         print(f'error: {visible(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -9,17 +9,17 @@ from utils.files.atomic import atomic_write
 from utils.recognition.results import UNSURE, Face, Recognition
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
-# Blue, green, red: Paul Tol's bright scheme, which people with colour-blindness tell apart.
+# Blue, green, red: Paul Tol's bright scheme, which people with colour-blindness tell apart. In FER2013's order.
 COLOURS = (
     (119, 102, 238),
     (51, 136, 34),
-    (238, 119, 170),
-    (187, 187, 68),
-    (187, 170, 102),
-    (51, 119, 238),
+    (119, 51, 170),
+    (68, 187, 204),
     (170, 119, 68),
+    (238, 204, 102),
+    (187, 187, 187),
 )
-GREY = (160, 160, 160)
+GREY = (110, 110, 110)
 
 
 def colour_of(name: str, classes) -> tuple[int, int, int]:

@@ -54,8 +54,8 @@ def decode(data: bytes, name: str = 'the picture', most_pixels: int = MOST_PIXEL
         raise
     except Image.UnidentifiedImageError:
         raise PictureError(f'{name} is no {", ".join(FORMATS[:-1])} or {FORMATS[-1]} picture') from None
-    except Image.DecompressionBombError as error:
-        raise PictureError(f'{name} is refused: {error}') from None
+    except Image.DecompressionBombError:
+        raise PictureError(f'{name} has far too many pixels; at most {most_pixels} are read') from None
     except DAMAGED as error:
         raise PictureError(f'{name} is damaged or cut off ({str(error)[:100]})') from None
 

@@ -10,6 +10,7 @@ from utils.recognition.results import Recognition
 from utils.recognition.tracks import changes, smoothed
 
 MOST_PERSONS = 8
+LONG_GAP = 0.5  # seconds
 
 
 class Timeline:
@@ -67,6 +68,8 @@ class Timeline:
         for axes, person in zip(rows, persons):
             times, raw = np.array(self.times[person]), np.array(self.values[person])
             lines = smoothed(times, raw, self.seconds)
+            gaps = 1 + np.flatnonzero(np.diff(times) > LONG_GAP)  # out of sight: the lines are broken there
+            times, raw, lines = (np.insert(a, gaps, np.nan, axis=0) for a in (times, raw, lines))
             for k, name in enumerate(self.classes):
                 blue, green, red = COLOURS[k % len(COLOURS)]
                 colour = (red / 255, green / 255, blue / 255)
@@ -78,8 +81,8 @@ class Timeline:
             axes.set(ylabel=f'person {person}\n%', ylim=(0, 100))
             axes.grid(alpha=0.25)
         rows[-1].set_xlabel('seconds')
-        figure.legend(*rows[0].get_legend_handles_labels(), loc='outside upper center', ncols=7, fontsize=8)
+        figure.legend(*rows[0].get_legend_handles_labels(), loc='outside lower center', ncols=7, fontsize=8)
         if title:
-            figure.suptitle(title)
+            figure.suptitle(title, fontsize=10)
         with atomic_write(path) as temporary, open(temporary, 'wb') as file:
             figure.savefig(file, format='png', dpi=120)
