@@ -135,3 +135,13 @@ def test_the_command(trained, tmp_path, capsys):
     assert "y.safetensors', 0.0 MiB" in capsys.readouterr().out
     assert launch.main(['export', str(trained), '--format', 'safetensors', '-o', str(tmp_path / 'y.safetensors')]) == 2
     assert 'is there already' in capsys.readouterr().err
+
+
+def test_the_kept_epoch_can_be_exported(trained, images, tmp_path):
+    path = launch.export(trained, tmp_path / 'kept.h5', kept=True)
+    saved, state = models.load(path)[0]['arrays'], models.load(trained)[0]
+    for name, value in saved.items():
+        np.testing.assert_array_equal(value, state['kept'][name])
+    assert abs(launch.predict(path, images) - launch.predict(trained, images)).max() > 0
+    with pytest.raises(ValueError, match='holds no kept epoch'):
+        launch.export(path, tmp_path / 'again.h5', kept=True)

@@ -104,6 +104,7 @@ def export(
     format: Choice('h5', 'safetensors') = None,
     out: FILE = None,
     network: NETWORK = None,
+    kept: Flag() = False,
     overwrite: Flag() = False,
 ):
     """Write a saved model in a format for use.
@@ -118,12 +119,14 @@ def export(
         The file to write; by default beside the model, with the ending of the format.
     network : class, optional
         The network's class, where it is one of your own: script.py:Class.
+    kept : bool
+        The parameters of the kept epoch, which never saw the validation images, in place of the last ones.
     overwrite : bool
         Write over a file that is there already.
     """
     import launch
 
-    path = launch.export(model, out, format=format, network=network, overwrite=overwrite)
+    path = launch.export(model, out, format=format, network=network, kept=kept, overwrite=overwrite)
     print(f"'{path}', {path.stat().st_size / 2**20:.1f} MiB")
 
 

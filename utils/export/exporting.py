@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from utils import __version__
-from utils.experiment.saved import open_model
+from utils.experiment.saved import load_model, open_model
 from utils.export import parameters  # noqa: F401  (its functions enter FORMATS)
 from utils.export.formats import Exported, format_of
 from utils.files.atomic import atomic_write
 from utils.layer import parameters as parameters_of
+from utils.training.state import without_aliases
 
 # What of a configuration is of training alone, or of this machine.
 OF_TRAINING = ('dataset', 'savename', 'track', 'trainShared', 'save_every', 'show_test', 'report', 'name')
 
 
-def export(context, model, out=None, *, format=None, network=None, overwrite=False) -> Path:
+def export(context, model, out=None, *, format=None, network=None, kept=False, overwrite=False) -> Path:
     """Write a saved model in a format for use: it can be tested and asked, and not be gone on with.
 
     Parameters
@@ -27,6 +28,8 @@ def export(context, model, out=None, *, format=None, network=None, overwrite=Fal
         the optimiser, the kept and the trained parameters, the history.
     network : class, optional
         The network's class, where it is one of your own.
+    kept : bool
+        The parameters of the kept epoch, which never saw the validation images, in place of the last ones.
     overwrite : bool
         Write over a file that is there already.
 
@@ -60,9 +63,23 @@ def export(context, model, out=None, *, format=None, network=None, overwrite=Fal
     config = {key: value for key, value in config.items() if value is not None} | {'exported': {'symfer': __version__}}
     for name in ('on_epoch', 'resume', 'accept_changed_network', 'verbose', 'given'):
         config['options'].pop(name, None)
+    if kept:
+        _put_back_kept(context, model, net)
     arrays = {name: p.get_value() for name, p in parameters_of(net).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     content = kind.encode(Exported(net, arrays, config))
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return path
+
+
+def _put_back_kept(context, model, net):
+    """Give a network the parameters of the kept epoch, out of the model's file."""
+    state, _ = load_model(context, model)
+    targets = parameters_of(net)
+    if not state['kept']:
+        raise ValueError(f"'{model}' holds no kept epoch: it was trained without validation, or exported before")
+    saved = {name.removeprefix('parameters/'): value for name, value in state['kept'].items()}
+    saved = without_aliases(saved, {name: p.type.shape for name, p in targets.items()}, net)
+    for name, p in targets.items():
+        p.set_value(saved[name])

@@ -1,0 +1,100 @@
+"""How wrong a model becomes as its faces are framed otherwise: `python -m benchmarks.framing MODEL SET`.
+
+The validation images of a set stand for faces whose frame is known to be right. Each is shifted by up to 20 % of its
+side and scaled by 0.7 to 1.4 as a detector would that frames faces otherwise; what lies beyond the edge is its mirror
+image. Test images have no part in it. The model should be one that never saw the validation images: symfer export
+MODEL --kept.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import launch
+import loaders
+from utils.recognition.classifier import Classifier
+from utils.recognition.crops import crop
+from utils.recognition.detection import Detection
+
+SHIFTS = (-0.2, -0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)
+SCALES = (0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3, 1.4)
+
+
+def framed(images, shift=(0.0, 0.0), scale=1.0):
+    """Images (n, h, w) uint8 cut out anew with another frame."""
+    height, width = images.shape[1:]
+    face = Detection(0, 0, width, height)
+    return np.stack([crop(image, face, (height, width), shift=shift, scale=scale) for image in images])
+
+
+def errors(classifier, images, y):
+    """Error in % of each way to frame the images: a dict from ('right' | 'down' | 'scale', value)."""
+    out = {}
+    for axis, values in (('right', SHIFTS), ('down', SHIFTS), ('scale', SCALES)):
+        for value in values:
+            shift = {'right': (value, 0.0), 'down': (0.0, value)}.get(axis, (0.0, 0.0))
+            scale = value if axis == 'scale' else 1.0
+            p = classifier(framed(images, shift, scale))
+            out[axis, value] = 100 * float((p.argmax(axis=1) != y).mean())
+    return out
+
+
+def draw(path, found, title):
+    """The figure: error over shift and over scale."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout='constrained')
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for views, values in found.items():
+        style = '-' if views == 'mirror' else '--'
+        for axis, colour in (('right', 'tab:blue'), ('down', 'tab:orange')):
+            line = [values[axis, shift] for shift in SHIFTS]
+            left.plot([100 * shift for shift in SHIFTS], line, style, color=colour, label=f'{axis}, views: {views}')
+        right.plot(
+            SCALES, [values['scale', scale] for scale in SCALES], style, color='tab:green', label=f'views: {views}'
+        )
+    left.set(xlabel='shift of the frame (% of its side)', ylabel='error on validation images (%)')
+    right.set(xlabel='side of the frame (1: as FER2013 has it)')
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.framing', description=__doc__.split('\n')[0])
+    parser.add_argument('model')
+    parser.add_argument('set')
+    parser.add_argument('--images', type=int, default=2000, help='validation images (default: 2000)')
+    parser.add_argument('--out', type=Path, default=Path('docs/bench'), help='folder of framing.json and framing.png')
+    args = parser.parse_args()
+    with loaders.load(args.set) as data:
+        rows = np.flatnonzero(data.validation.view == 0)[: args.images]
+        images, y = data.validation.images(rows), data.validation.y[rows]
+    found = {}
+    for views in ('none', 'mirror'):
+        found[views] = errors(Classifier(launch.CONTEXT, args.model, views=views), images, y)
+        print(f'views: {views}, {len(y)} validation images')
+        for (axis, value), error in found[views].items():
+            print(f'  {axis:6} {value:6.2f}  {error:6.2f} %')
+    args.out.mkdir(parents=True, exist_ok=True)
+    table = {v: {f'{axis} {value:g}': error for (axis, value), error in e.items()} for v, e in found.items()}
+    about = {
+        'model': Path(args.model).name,
+        'set': Path(args.set).name,
+        'images': len(y),
+        'machine': platform.processor(),
+    }
+    (args.out / 'framing.json').write_text(json.dumps({**about, 'errors': table}, indent=1) + '\n')
+    draw(args.out / 'framing.png', found, f'{Path(args.model).stem} on {len(y)} validation images')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
