@@ -6,6 +6,8 @@ set; `sweep` and `search` run many experiments, `rate_range` looks for a learnin
 """
 
 # ruff: noqa: E402, I001
+from __future__ import annotations
+
 if __name__ == '__main__':  # before all that is imported below, which help and errors do without
     import sys
 
@@ -17,8 +19,10 @@ if __name__ == '__main__':  # before all that is imported below, which help and 
         status = 130
     sys.exit(status)
 
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 for _name in ('cnn', 'loaders', 'mlp', 'utils'):  # a file of the same name may come first in sys.path
     _spec = find_spec(_name)
@@ -49,6 +53,11 @@ from utils.files.terminal import write_line
 from utils.recognition import recognise as recognition
 from utils.studies import lr_finder, search as searches, sweeps
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+    from utils.rna import Activation
+    from utils.training.augmentation import Augment
+
 __all__ = [
     'Result',
     'evaluate',
@@ -69,14 +78,23 @@ NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in p
 
 
 @explicit
-def test(learning_rate=0.1, L1_reg=0.0, L2_reg=0.0, n_epochs=10, dataset=None, batch_size=100, n_hidden=None,
-         activation=None, batch_norm=None, p_drop=None, p_dropConv=None, gaussian_std=None, val=True,
-         trainShared=True, im_dim=None, savename=None, *, network=cnn.A, network_args=None, seed=0,
-         rule='entropy', patience=0, retrain=True, anneal_epochs=10, optimiser='sgd', optimiser_args=None,
-         momentum=0.0, nesterov=False, weight_decay=0.0, clip_norm=0.0, schedule='constant', schedule_args=None,
-         ema_decay=0.0, label_smoothing=0.0, augment=None, statistics_images=5000, precision='float32',
-         special_test=True, show_test=False, resume=None, accept_changed_network=False, save_every=1,
-         name=None, on_epoch=None, verbose=1, report=True, track=None, given=frozenset()):  # fmt: skip
+def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n_epochs: int = 10,
+         dataset: StrPath | None = None, batch_size: int = 100, n_hidden: Sequence[int] | None = None,
+         activation: Activation | None = None, batch_norm: bool | None = None,
+         p_drop: float | Sequence[float] | None = None, p_dropConv: Sequence[float] | None = None,
+         gaussian_std: float | None = None, val: bool = True, trainShared: bool = True,
+         im_dim: tuple[int, int] | None = None, savename: StrPath | None = None, *, network: type | str = cnn.A,
+         network_args: dict[str, Any] | None = None, seed: int = 0, rule: str = 'entropy', patience: int = 0,
+         retrain: bool = True, anneal_epochs: int = 10, optimiser: str | Callable[..., Any] = 'sgd',
+         optimiser_args: dict[str, Any] | None = None, momentum: float = 0.0, nesterov: bool = False,
+         weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
+         schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, label_smoothing: float = 0.0,
+         augment: Augment | dict[str, Any] | bool | None = None, statistics_images: int = 5000,
+         precision: str = 'float32', special_test: bool = True, show_test: bool = False,
+         resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
+         name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
+         report: bool = True, track: Sequence[str] | None = None,
+         given: frozenset[str] = frozenset()) -> Result:  # fmt: skip
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
     Those of `n_hidden`, `activation`, `batch_norm`, `p_drop`, `p_dropConv` and `gaussian_std` that are not given are
@@ -222,10 +240,10 @@ def test(learning_rate=0.1, L1_reg=0.0, L2_reg=0.0, n_epochs=10, dataset=None, b
             return experiment.finish(errors)
 
 
-test.__test__ = False  # pytest would run it wherever it is imported
+test.__test__ = False  # type: ignore[attr-defined]  # pytest would run it wherever it is imported
 
 
-def _load(path):
+def _load(path: StrPath) -> loaders.Dataset:
     try:
         return loaders.load(path)
     except loaders.DataError as error:
@@ -236,7 +254,7 @@ def _load(path):
         ) from None
 
 
-def sample_set(folder='datasets', say=write_line):
+def sample_set(folder: StrPath = 'datasets', say: Callable[[str], Any] = write_line) -> Path:
     """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
 
     FER2013 may not be redistributed. These faces are drawn from the facial action units of each emotion, see
@@ -268,7 +286,7 @@ search = CONTEXT.bind(searches.search)
 sweep = CONTEXT.bind(sweeps.sweep)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:  # type: ignore[no-redef]
     """The command line, see `utils.cli`; returns the exit status."""
     from utils.cli import main
 

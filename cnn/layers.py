@@ -12,14 +12,18 @@ Images are (n, height, width, channels) in the graph.
 """
 
 import warnings
+from collections.abc import Sequence
 from types import MethodType
+from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
 
 from utils import ops, rna
-from utils.layer import Layer, attributes, entries, mean, output_shape, parameter, sublayers
+from utils.annotations import Tensor
+from utils.layer import Layer, Phase, attributes, entries, mean, output_shape, parameter, sublayers
 from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise
+from utils.rna import Activation
 
 
 class _Pool(Layer):
@@ -33,7 +37,7 @@ class MaxPool(_Pool):
 
     pool_op = ops.MaxPool
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return ops.max_pool(x, self.window, self.stride, self.ignore_border)
 
 
@@ -42,7 +46,7 @@ class AvgPool(_Pool):
 
     pool_op = ops.AvgPool
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return ops.avg_pool(x, self.window, self.stride, self.ignore_border)
 
 
@@ -54,7 +58,7 @@ class GlobalAvgPool(Layer):
     .. [1] Lin, Chen and Yan (2014), Network In Network, ICLR, arXiv 1312.4400, section 3.2.
     """
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return mean(x, (1, 2))
 
 
@@ -85,18 +89,18 @@ class Conv(Layer):
 
     def __init__(
         self,
-        n_in,
-        n_out,
-        size=3,
-        border='same',
-        pool=None,
-        activation=rna.relu(),
-        batch_norm=False,
-        gaussian_std=0.0,
-        p_drop=0.0,
+        n_in: int,
+        n_out: int,
+        size: int = 3,
+        border: str = 'same',
+        pool: Any = None,
+        activation: Activation = rna.relu(),
+        batch_norm: bool = False,
+        gaussian_std: float = 0.0,
+        p_drop: float = 0.0,
         *,
-        rng,
-    ):
+        rng: np.random.Generator,
+    ) -> None:
         self.size = (size, size) if np.ndim(size) == 0 else tuple(size)
         if any(s < 1 or s % 2 == 0 for s in self.size):
             raise ValueError(f'the sides of filters must be odd, got {size!r}')
@@ -108,7 +112,7 @@ class Conv(Layer):
         self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         x = ops.conv2d(x, self.W, self.border)
         if self.pool:
             x = self.pool(x, phase)
@@ -144,17 +148,17 @@ class Residual(Layer):
 
     def __init__(
         self,
-        n_in,
-        n_out,
-        pool=None,
-        activation=rna.relu(),
-        batch_norm=True,
-        gaussian_std=0.0,
-        p_drop=(0.0, 0.0),
-        projection=False,
+        n_in: int,
+        n_out: int,
+        pool: Any = None,
+        activation: Activation = rna.relu(),
+        batch_norm: bool = True,
+        gaussian_std: float = 0.0,
+        p_drop: Sequence[float] = (0.0, 0.0),
+        projection: bool = False,
         *,
-        rng,
-    ):
+        rng: np.random.Generator,
+    ) -> None:
         if n_out < n_in and not projection:
             raise ValueError(f'a shortcut without parameters cannot narrow {n_in} channels to {n_out}')
         options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
@@ -164,21 +168,21 @@ class Residual(Layer):
         self.more = n_out - n_in
         self.projection = Conv(n_in, n_out, size=1, activation=None, **options) if projection and self.more else None
 
-    def shortcut(self, x, phase):
+    def shortcut(self, x: Tensor, phase: Phase) -> Tensor:
         if self.projection:
             return self.projection(x, phase)
         if not self.more:
             return x
         return pt.concatenate([x, pt.zeros((*x.type.shape[:3], self.more), dtype=x.dtype)], axis=3)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         y = self.conv2(self.conv1(x, phase), phase) + self.shortcut(x, phase)
         if self.pool:
             y = self.pool(y, phase)
         return self.dropout(self.activation(y), phase)
 
 
-def sides_after(network, im_dim):
+def sides_after(network: Any, im_dim: tuple[int, int]) -> Any:
     """Height and width of the images after the layers that `network` has so far.
 
     .. deprecated:: 1.1
@@ -200,7 +204,7 @@ def sides_after(network, im_dim):
     return output_shape(MethodType(so_far, network), im_dim)[:2]
 
 
-def per_convolution(network, p_dropConv, n_convolutions):
+def per_convolution(network: Any, p_dropConv: Sequence[float], n_convolutions: int) -> list[Any]:
     """Check that `p_dropConv` has one probability for each of the convolutions of a network.
 
     Returns
@@ -221,13 +225,13 @@ def per_convolution(network, p_dropConv, n_convolutions):
     return values
 
 
-def thesis_parameter_count(network):
+def thesis_parameter_count(network: Any) -> int:
     """Parameters of the convolutional part as Tables 3 and 5 of the thesis count them.
 
     The pixels of each filter, input channels not counted, and one bias per filter or, with batch norm,
     gamma and beta.
     """
     return sum(
-        conv.W.type.shape[3] * (conv.size[0] * conv.size[1] + (2 if isinstance(conv.norm, BatchNorm) else 1))
+        conv.W.type.shape[3] * (conv.size[0] * conv.size[1] + (2 if isinstance(conv.norm, BatchNorm) else 1))  # type: ignore[attr-defined]
         for conv in sublayers(network, Conv).values()
     )

@@ -5,12 +5,16 @@ All always use batch norm, and pool where [1]_ steps by two.
 .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
 """
 
+from collections.abc import Sequence
 from typing import Unpack
+
+import numpy as np
 
 from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, per_convolution
 from cnn.vgg import filters
 from mlp.layers import FullyConnected
-from utils.layer import Layer, n_features
+from utils.annotations import Tensor
+from utils.layer import Layer, Phase, n_features
 from utils.layers import LayerOptions
 
 
@@ -22,16 +26,16 @@ class C(Layer):
 
     def __init__(
         self,
-        im_dim,
-        n_classes,
-        n_hidden=(1024,),
-        p_drop=0.5,
-        p_dropConv=(0.2, *[0.2] * 4, *[0.3] * 4, *[0.4] * 4),
-        width=1.0,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (1024,),
+        p_drop: float = 0.5,
+        p_dropConv: Sequence[float] = (0.2, *[0.2] * 4, *[0.3] * 4, *[0.4] * 4),
+        width: float = 1.0,
         *,
-        rng,
+        rng: np.random.Generator,
         **options: Unpack[LayerOptions],
-    ):
+    ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         _needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 13)
@@ -45,7 +49,7 @@ class C(Layer):
         self.block6 = Residual(n256, n256, pool=MaxPool(2), p_drop=d[11:13], **options)
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def features(self, x, phase):  # shapes for 48x48 images
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
         x = self.conv(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.block1(x, phase)  # (n, 24, 24,  64)
         x = self.block2(x, phase)  # (n, 12, 12,  64)
@@ -54,7 +58,7 @@ class C(Layer):
         x = self.block5(x, phase)  # (n,  6,  6, 256)
         return self.block6(x, phase)  # (n,  3,  3, 256)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 2304) -> (n, n_classes)
 
 
@@ -66,16 +70,16 @@ class D(Layer):
 
     def __init__(
         self,
-        im_dim,
-        n_classes,
-        n_hidden=(1024,),
-        p_drop=0.5,
-        p_dropConv=(0.2, 0.3, 0.4, 0.5),
-        width=1.0,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (1024,),
+        p_drop: float = 0.5,
+        p_dropConv: Sequence[float] = (0.2, 0.3, 0.4, 0.5),
+        width: float = 1.0,
         *,
-        rng,
+        rng: np.random.Generator,
         **options: Unpack[LayerOptions],
-    ):
+    ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         _needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 4)
@@ -85,12 +89,12 @@ class D(Layer):
         self.block = Residual(n128, n128, pool=MaxPool(2), p_drop=d[2:4], **options)
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def features(self, x, phase):  # shapes for 48x48 images
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
         x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.conv2(x, phase)  # (n, 12, 12, 128)
         return self.block(x, phase)  # (n,  6,  6, 128)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
 
 
@@ -112,17 +116,17 @@ class ResNet18(Layer):
 
     def __init__(
         self,
-        im_dim,
-        n_classes,
-        n_hidden=(),
-        p_drop=0.0,
-        p_dropConv=(0.0,) * 17,
-        width=1.0,
-        projection=True,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (),
+        p_drop: float = 0.0,
+        p_dropConv: Sequence[float] = (0.0,) * 17,
+        width: float = 1.0,
+        projection: bool = True,
         *,
-        rng,
+        rng: np.random.Generator,
         **options: Unpack[LayerOptions],
-    ):
+    ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         _needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 17)
@@ -140,13 +144,13 @@ class ResNet18(Layer):
         self.mean = GlobalAvgPool()
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def features(self, x, phase):  # shapes for 48x48 images
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
         x = self.conv(x, phase)  # (n, 48, 48,   1) -> (n, 48, 48,  64)
         for block in self.blocks:  # -> (n, 48, 48, 64) -> (n, 24, 24, 128)
             x = block(x, phase)  # -> (n, 12, 12, 256) -> (n, 6, 6, 512)
         return self.mean(x, phase)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 512) -> (n, n_classes)
 
 

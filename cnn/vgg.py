@@ -4,12 +4,16 @@
    arXiv 1409.1556.
 """
 
+from collections.abc import Sequence
 from numbers import Real
-from typing import Unpack
+from typing import Any, Unpack
+
+import numpy as np
 
 from cnn.layers import Conv, MaxPool, per_convolution
 from mlp.layers import FullyConnected
-from utils.layer import Layer, n_features
+from utils.annotations import Tensor
+from utils.layer import Layer, Phase, n_features
 from utils.layers import LayerOptions
 
 
@@ -42,16 +46,16 @@ class A(Layer):
 
     def __init__(
         self,
-        im_dim,
-        n_classes,
-        n_hidden=(1024,),
-        p_drop=0.5,
-        p_dropConv=(0.2, 0.3, 0.4, 0.5),
-        width=1.0,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (1024,),
+        p_drop: float = 0.5,
+        p_dropConv: Sequence[float] = (0.2, 0.3, 0.4, 0.5),
+        width: float = 1.0,
         *,
-        rng,
+        rng: np.random.Generator,
         **options: Unpack[LayerOptions],
-    ):
+    ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         d1, d2, d3, d4 = per_convolution(self, p_dropConv, 4)
         n64, n128, n256 = filters(width, 64, 128, 256)
@@ -61,13 +65,13 @@ class A(Layer):
         self.conv4 = Conv(n256, n256, pool=MaxPool(2), p_drop=d4, **options)
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def features(self, x, phase):  # shapes for 48x48 images
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
         x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.conv2(x, phase)  # (n, 12, 12, 128)
         x = self.conv3(x, phase)  # (n, 12, 12, 256)
         return self.conv4(x, phase)  # (n,  6,  6, 256)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 9216) -> (n, n_classes)
 
 
@@ -84,17 +88,17 @@ class B(Layer):
 
     def __init__(
         self,
-        im_dim,
-        n_classes,
-        n_hidden=(1024,),
-        p_drop=0.5,
-        p_dropConv=(0.2, 0.3, 0.4, 0.4, 0.2, 0.2),
-        width=1.0,
-        last_pool=True,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (1024,),
+        p_drop: float = 0.5,
+        p_dropConv: Sequence[float] = (0.2, 0.3, 0.4, 0.4, 0.2, 0.2),
+        width: float = 1.0,
+        last_pool: bool = True,
         *,
-        rng,
+        rng: np.random.Generator,
         **options: Unpack[LayerOptions],
-    ):
+    ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         d1, d2, d3, d4, d5, d6 = per_convolution(self, p_dropConv, 6)
         n64, n128, n256, n512 = filters(width, 64, 128, 256, 512)
@@ -106,7 +110,7 @@ class B(Layer):
         self.conv6 = Conv(n512, n512, pool=MaxPool(2) if last_pool else None, p_drop=d6, **options)
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def features(self, x, phase):  # shapes for 48x48 images
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
         x = self.conv1(x, phase)  # (n, 48, 48,   1) -> (n, 24, 24,  64)
         x = self.conv2(x, phase)  # (n, 12, 12, 128)
         x = self.conv3(x, phase)  # (n, 12, 12, 256)
@@ -114,7 +118,7 @@ class B(Layer):
         x = self.conv5(x, phase)  # (n,  6,  6, 512)
         return self.conv6(x, phase)  # (n,  3,  3, 512)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
 
 
@@ -135,16 +139,16 @@ class VGG(Layer):
 
     def __init__(
         self,
-        im_dim,
-        n_classes,
-        n_hidden=(4096, 4096),
-        p_drop=0.2,
-        p_dropConv=(0.0,) * 8,
-        width=1.0,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (4096, 4096),
+        p_drop: float = 0.2,
+        p_dropConv: Sequence[float] = (0.0,) * 8,
+        width: float = 1.0,
         *,
-        rng,
+        rng: np.random.Generator,
         **options: Unpack[LayerOptions],
-    ):
+    ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         d = per_convolution(self, p_dropConv, 8)
         n = [1, *filters(width, 64, 128, 256, 512)]
@@ -156,16 +160,16 @@ class VGG(Layer):
             ]
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
-    def features(self, x, phase):  # shapes for 48x48 images
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
         for conv in self.conv:  # (n, 48, 48,   1) -> (n, 24, 24,  64) -> (n, 12, 12, 128)
             x = conv(x, phase)  # -> (n, 6, 6, 256) -> (n, 3, 3, 512)
         return x
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
 
 
-def filters(width, *counts):
+def filters(width: float, *counts: Any) -> list[Any]:
     """Numbers of filters times `width`, rounded, at least 1."""
     if not (isinstance(width, Real) and 0 < width < 1e9):
         raise ValueError(f'width must be a factor > 0 on the number of filters, got {width!r}')

@@ -1,5 +1,9 @@
 """The facts of FER2013 by which a source is recognised and checked."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 CLASSES = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
@@ -13,18 +17,18 @@ COUNTS = np.array(
 N_TRAINING = int(COUNTS[0].sum())  # 28,709
 
 
-def count(labels, usage, n_classes):
+def count(labels: np.ndarray, usage: np.ndarray, n_classes: int) -> np.ndarray:
     """Images of each usage and class: array (3, n_classes) from two arrays (n,)."""
     cells = usage.astype(np.int64) * n_classes + labels
     return np.bincount(cells, minlength=3 * n_classes).reshape(3, n_classes)
 
 
-def is_fer2013(classes, counts):
+def is_fer2013(classes: Sequence[str], counts: np.ndarray) -> bool:
     """True where classes and counts (3, n_classes) are those of the challenge."""
     return tuple(classes) == CLASSES and np.array_equal(counts, COUNTS)
 
 
-def table(classes, counts):
+def table(classes: Sequence[str], counts: np.ndarray) -> list[str]:
     """Lines of text: images of each usage (row) and class (column), with totals."""
     width = max(9, *(len(name) + 1 for name in classes))
     rows = [('', 'total', *classes)]
@@ -32,7 +36,7 @@ def table(classes, counts):
     return [f'{row[0]:12s}' + ''.join(f'{cell:>{width}}' for cell in row[1:]) for row in rows]
 
 
-def compare(classes, counts):
+def compare(classes: Sequence[str], counts: np.ndarray) -> list[str]:
     """Lines of text: whether these are FER2013's counts, and if not, where they differ."""
     if is_fer2013(classes, counts):
         return ["these are FER2013's counts"]

@@ -7,12 +7,16 @@
 ==================  ===========================================================================
 """
 
+from typing import Any
+
 import numpy as np
 import pytensor.tensor as pt
 
 from utils import rna
-from utils.layer import Layer, flatten, parameter
+from utils.annotations import Tensor
+from utils.layer import Layer, Phase, flatten, parameter
 from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise, probability
+from utils.rna import Activation
 
 
 class Hidden(Layer):
@@ -31,13 +35,23 @@ class Hidden(Layer):
         Draws the weights W (n_in, n_out).
     """
 
-    def __init__(self, n_in, n_out, activation=rna.relu(), batch_norm=False, gaussian_std=0.0, p_drop=0.0, *, rng):
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        activation: Activation = rna.relu(),
+        batch_norm: bool = False,
+        gaussian_std: float = 0.0,
+        p_drop: float = 0.0,
+        *,
+        rng: np.random.Generator,
+    ) -> None:
         self.W = parameter(rna.glorot(rng, (n_in, n_out), n_in, n_out, activation), regularizable=True)
         self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop)
         self.activation = activation
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         _check_inputs(self, x)
         x = self.noise(self.norm(pt.dot(x, self.W), phase), phase)
         return self.dropout(self.activation(x), phase)
@@ -50,16 +64,16 @@ class Softmax(Layer):
     `utils.training.losses` take; `probabilities` applies the softmax to them.
     """
 
-    def __init__(self, n_in, n_classes, *, rng):
+    def __init__(self, n_in: int, n_classes: int, *, rng: np.random.Generator) -> None:
         self.W = parameter(rna.glorot(rng, (n_in, n_classes), n_in, n_classes), regularizable=True)
         self.b = parameter(np.zeros(n_classes))
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         _check_inputs(self, x)
         return pt.dot(x, self.W) + self.b
 
     @staticmethod
-    def probabilities(logits):
+    def probabilities(logits: np.ndarray) -> Tensor:
         """``exp(a) / sum(exp(a))`` along the classes, (n, n_classes)."""
         return pt.special.softmax(logits, axis=1)
 
@@ -80,7 +94,16 @@ class FullyConnected(Layer):
         Of every `Hidden` layer.
     """
 
-    def __init__(self, n_in, n_classes, n_hidden=(1024,), p_drop=0.0, *, rng, **options):
+    def __init__(
+        self,
+        n_in: int,
+        n_classes: int,
+        n_hidden: Any = (1024,),
+        p_drop: Any = 0.0,
+        *,
+        rng: np.random.Generator,
+        **options: Any,
+    ) -> None:
         n_hidden = [n_hidden] if np.ndim(n_hidden) == 0 else list(n_hidden)
         if any(isinstance(n, bool) or n != int(n) or n < 1 for n in n_hidden):
             raise ValueError(f'n_hidden must be a list of numbers of units >= 1, got {n_hidden!r}')
@@ -95,7 +118,7 @@ class FullyConnected(Layer):
         self.hidden = [Hidden(i, o, p_drop=p, rng=rng, **options) for i, o, p in zip(sizes, sizes[1:], drops)]
         self.softmax = Softmax(sizes[-1], n_classes, rng=rng)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         x = flatten(x)
         for layer in self.hidden:
             x = layer(x, phase)

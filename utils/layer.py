@@ -13,14 +13,22 @@
 ================  =============================================================================
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
 from utils import ops
 
+if TYPE_CHECKING:
+    from utils.annotations import Shared, Tensor
 
-def parameter(value, *, trainable=True, regularizable=False):
+
+def parameter(value: Any, *, trainable: bool = True, regularizable: bool = False) -> Shared:
     """Make a shared variable of static shape.
 
     Parameters
@@ -45,11 +53,11 @@ class Layer:
     compiled function runs goes into ``phase.updates``.
     """
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         raise NotImplementedError(f'{type(self).__name__} must define __call__(self, x, phase)')
 
 
-def attributes(layer):
+def attributes(layer: Layer) -> Iterator[Any]:
     """Names and values of a layer's attributes; those in `__slots__` come first."""
     for cls in reversed(type(layer).__mro__):
         slots = vars(cls).get('__slots__', ())
@@ -61,7 +69,7 @@ def attributes(layer):
     yield from vars(layer).items()
 
 
-def entries(name, value, _within=()):
+def entries(name: str, value: Any, _within: Sequence[Any] = ()) -> Iterator[Any]:
     """Names and entries of a list, tuple or dict and of those inside it; another value is the only entry.
 
     Entries of a list are numbered, ``conv0``, and ``conv0.1`` in a list in it; those of a dict have their key,
@@ -98,7 +106,7 @@ def _walk(layer):
     return found, others
 
 
-def parameters(layer, *, trainable=None, regularizable=None):
+def parameters(layer: Any, *, trainable: Any = None, regularizable: Any = None) -> dict[str, Shared]:
     """All parameters of a layer and the layers inside it, by name.
 
     A name is the path of attributes, ``conv1.norm.gamma``; entries of a list are numbered, ``hidden0.W``, those of a
@@ -134,17 +142,17 @@ def parameters(layer, *, trainable=None, regularizable=None):
     }
 
 
-def sublayers(layer, kind=Layer):
+def sublayers(layer: Layer, kind: Any = Layer) -> dict[str, Layer]:
     """All layers of a class (or classes) inside a layer, by name, each once, in the order of the attributes."""
     return {name: item for name, item in _walk(layer)[0].items() if isinstance(item, Layer) and isinstance(item, kind)}
 
 
-def other_names(layer):
+def other_names(layer: Any) -> dict[Any, Any]:
     """Further names of parameters and layers that are reached in several ways: a dict to their first names."""
     return _walk(layer)[1]
 
 
-def listed(names, most=8):
+def listed(names: Sequence[str], most: int = 8) -> str:
     """Names for an error: all of a few, the first of many."""
     names = list(names)
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
@@ -170,7 +178,9 @@ class Phase:
         For ``pytensor.function(updates=...)``; layers write into it.
     """
 
-    def __init__(self, train=False, *, seed=None, counter=None, share=None):
+    def __init__(
+        self, train: bool = False, *, seed: int | None = None, counter: Shared | None = None, share: Any = None
+    ) -> None:
         if train and share is not None:
             raise ValueError('a pass either trains or measures statistics')
         self.train, self.share, self.streams, self.updates = bool(train), share, 0, {}
@@ -187,16 +197,16 @@ class Phase:
         self.streams += 1
         return draw(x.type.shape, self.seed, self.counter, self.streams).astype(x.dtype)
 
-    def uniform(self, x):
+    def uniform(self, x: Tensor) -> Tensor:
         """Draws from [0, 1) of the shape of `x`, each call its own stream."""
         return self._draw(ops.uniform, x)
 
-    def normal(self, x):
+    def normal(self, x: Tensor) -> Tensor:
         """Draws of mean 0 and variance 1 of the shape of `x`, each call its own stream."""
         return self._draw(ops.normal, x)
 
 
-def output_shape(part, im_dim, n_channels=1):
+def output_shape(part: Callable[..., Any], im_dim: tuple[int, int], n_channels: int = 1) -> tuple[int, ...]:
     """Shape of what a part of a network makes of one image, read from the graph of a dummy input.
 
     Parameters
@@ -230,17 +240,17 @@ def output_shape(part, im_dim, n_channels=1):
         ) from None
 
 
-def n_features(part, im_dim, n_channels=1):
+def n_features(part: Callable[..., Any], im_dim: tuple[int, int], n_channels: int = 1) -> int:
     """How many numbers a part of a network makes of one image; arguments and errors as of `output_shape`."""
     return int(np.prod(output_shape(part, im_dim, n_channels)))
 
 
-def flatten(x):
+def flatten(x: Tensor) -> Tensor:
     """Reshape (n, ...) to (n, product of the rest): from the convolutional part to the connected one."""
     # `x.flatten(2)` would lose the static shape.
     return x.reshape((x.shape[0], int(np.prod(x.type.shape[1:])))) if x.ndim != 2 else x
 
 
-def mean(x, axis):
+def mean(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
     """Mean over `axis`, accumulated in the type of `x` (PyTensor's own asks for float64)."""
     return pt.mean(x, axis=axis, dtype=x.dtype, acc_dtype=x.dtype)

@@ -11,13 +11,19 @@
 Each is called as ``layer(x, phase)``. A layer that has nothing to do returns `x` itself.
 """
 
-from typing import TypedDict
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pytensor.tensor as pt
 
 from utils import rna
 from utils.layer import Layer, mean, parameter
+
+if TYPE_CHECKING:
+    from utils.annotations import Tensor
+    from utils.layer import Phase
 
 
 class LayerOptions(TypedDict, total=False):
@@ -41,7 +47,7 @@ class LayerOptions(TypedDict, total=False):
     gaussian_std: float
 
 
-def probability(p, name):
+def probability(p: Any, name: str) -> float:
     """The probability of dropping as a float; ValueError, which names the argument, for what is none."""
     try:
         ok = 0 <= p < 1
@@ -55,10 +61,10 @@ def probability(p, name):
 class Bias(Layer):
     """Add a bias to each of the `n` units or filters of the last axis; it begins at 0."""
 
-    def __init__(self, n):
+    def __init__(self, n: int) -> None:
         self.b = parameter(np.zeros(n))
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return x + self.b
 
 
@@ -83,13 +89,13 @@ class BatchNorm(Layer):
        Internal Covariate Shift, ICML, Alg. 1 and 2.
     """
 
-    def __init__(self, n, eps=1e-5):
+    def __init__(self, n: int, eps: float = 1e-5) -> None:
         self.gamma, self.beta = parameter(np.ones(n)), parameter(np.zeros(n))
         self.mean = parameter(np.zeros(n), trainable=False)
         self.var = parameter(np.ones(n), trainable=False)
         self.eps = eps
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         m, v = self.mean, self.var
         if phase.train or phase.share is not None:
             axes = tuple(range(x.ndim - 1))
@@ -119,10 +125,10 @@ class Dropout(Layer):
        detectors, arXiv 1207.0580; thesis 3.4.1.
     """
 
-    def __init__(self, p, name='p_drop'):
+    def __init__(self, p: float, name: str = 'p_drop') -> None:
         self.p = probability(p, name)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         if self.p == 0:
             return x
         if phase.train:
@@ -133,12 +139,12 @@ class Dropout(Layer):
 class GaussianNoise(Layer):
     """Add normal noise of standard deviation `std` in training (thesis 3.4.3)."""
 
-    def __init__(self, std):
-        if not (np.isscalar(std) and std >= 0 and np.isfinite(std)):
+    def __init__(self, std: float) -> None:
+        if not (np.isscalar(std) and std >= 0 and np.isfinite(std)):  # type: ignore[operator]
             raise ValueError(f'gaussian_std must be a standard deviation >= 0, got {std!r}')
-        self.std = float(std)
+        self.std = float(std)  # type: ignore[arg-type]
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         if self.std == 0 or not phase.train:
             return x
         return x + np.asarray(self.std, x.dtype) * phase.normal(x)

@@ -7,6 +7,8 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import platform
@@ -29,7 +31,7 @@ SETTINGS = (
 _tuned = False  # whether `tune_malloc` has been at work
 
 
-def tune_malloc():
+def tune_malloc() -> bool:
     """Let glibc's malloc keep the memory that is freed, for the next step to use.
 
     The process keeps what training steps have needed until it ends. ``SYMFER_MALLOC=0`` in the environment leaves
@@ -50,13 +52,13 @@ def tune_malloc():
     return all([libc.mallopt(parameter, value) for parameter, value in SETTINGS])
 
 
-def give_back():
+def give_back() -> None:
     """Give memory that is free back to the system, if `tune_malloc` made malloc keep it: after compilations."""
     if _tuned:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def keep_compiled():
+def keep_compiled() -> Path | None:
     """Let JAX keep compiled functions in the user's cache folder, ``$XDG_CACHE_HOME/symfer`` or ``~/.cache/symfer``.
 
     Compiled code is for one kind of processor, so each kind has a folder of its own; versions are told apart by JAX.

@@ -3,7 +3,17 @@
 The name is the thesis's ("red neuronal artificial").
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import pytensor.tensor as pt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from utils.annotations import Tensor
 
 
 class Activation:
@@ -19,33 +29,33 @@ class Activation:
         Factor on the limits of `glorot`.
     """
 
-    def __init__(self, name, function, gain=1.0):
+    def __init__(self, name: str, function: Callable[..., Any], gain: float = 1.0) -> None:
         self.name, self.function, self.gain = name, function, gain
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Any:
         return self.function(x)
 
     def __repr__(self):
         return f'rna.{self.name}()'
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Activation) and self.name == other.name
 
     def __hash__(self):
         return hash(self.name)
 
 
-def relu():
+def relu() -> Any:
     """Rectifier, ``max(0, a)``; weights as for tanh (thesis 3.2.1)."""
     return Activation('relu', lambda a: pt.maximum(a, 0))
 
 
-def tanh():
+def tanh() -> Any:
     """Hyperbolic tangent; weights uniform in ±sqrt(6 / (n_in + n_out))."""
     return Activation('tanh', pt.tanh)
 
 
-def sigmoid():
+def sigmoid() -> Any:
     """Logistic function ``1 / (1 + exp(-a))``; weights four times as wide as for tanh."""
     return Activation('sigmoid', pt.sigmoid, gain=4.0)
 
@@ -53,7 +63,7 @@ def sigmoid():
 ACTIVATIONS = {'relu': relu, 'sigmoid': sigmoid, 'tanh': tanh}
 
 
-def glorot(rng, shape, n_in, n_out, activation=None):
+def glorot(rng: np.random.Generator, shape: Any, n_in: int, n_out: int, activation: Activation | None = None) -> Any:
     """Draw weights uniformly from ±gain * sqrt(6 / (n_in + n_out)) [1]_.
 
     Parameters

@@ -1,8 +1,11 @@
 """What a careful reader of results has to know of a data set: copies, near copies, blanks."""
 
+from __future__ import annotations
+
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +13,10 @@ from loaders.audit.duplicates import duplicates_in_training, groups
 from loaders.errors import DataError
 from loaders.fer2013 import USAGES
 from loaders.sets.transforms import mirror
+
+if TYPE_CHECKING:
+    from loaders.sources.originals import Originals
+
 
 BLOCK = 2048  # images correlated with as many others at a time
 THRESHOLDS = (0.98, 0.95, 0.90)
@@ -44,7 +51,7 @@ class Audit:
     mirrored: tuple
 
 
-def audit(originals, near=0.9):
+def audit(originals: Originals, near: int | None = 0.9) -> Audit:
     """Find exact duplicates, near duplicates and constant images.
 
     Parameters
@@ -73,7 +80,7 @@ def audit(originals, near=0.9):
     return Audit(group, duplicates_in_training(images, usage), constant, pairs, correlation, mirrored)
 
 
-def normalized(images):
+def normalized(images: np.ndarray) -> np.ndarray:
     """Images less their mean, divided by their norm: uint8 (n, h, w) -> float32 (n, h*w).
 
     The dot product of two of them is their correlation; constant images become 0.
@@ -84,7 +91,7 @@ def normalized(images):
     return np.divide(x, norm, out=x, where=norm > 1e-3)
 
 
-def near_pairs(images, near):
+def near_pairs(images: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of rows, first < second, whose correlation is at least `near`; and these."""
     pairs, correlations = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
     for i in range(0, len(images), BLOCK):
@@ -99,7 +106,7 @@ def near_pairs(images, near):
     return np.concatenate(pairs), np.concatenate(correlations)
 
 
-def near_mirrors(images, usage, near):
+def near_mirrors(images: np.ndarray, usage: np.ndarray, near: Any) -> Any:
     """Test images with the training image most like their mirror image, from `near` on.
 
     Returns
@@ -123,7 +130,7 @@ def near_mirrors(images, usage, near):
     return np.stack([test, nearest], axis=1)[found].astype(np.int32), best[found]
 
 
-def figures(originals, found):
+def figures(originals: Originals, found: Audit) -> dict[str, Any]:
     """The findings as figures by name.
 
     Returns
@@ -137,7 +144,7 @@ def figures(originals, found):
     n_labels = np.bincount(np.unique(np.stack([found.group, originals.labels]), axis=1)[0])
     contradicting = n_labels > 1
     usage = originals.usage
-    result = dict(
+    result: dict[str, Any] = dict(
         surplus=int((size - 1).sum()),
         groups=int((size > 1).sum()),
         grouped=int(size[size > 1].sum()),
@@ -159,7 +166,7 @@ def figures(originals, found):
     return result
 
 
-def report(originals, found, near):
+def report(originals: Originals, found: Audit, near: float | None) -> list[str]:
     """The findings as lines of text."""
     f = figures(originals, found)
     public, private = ((originals.usage == u).sum() for u in (1, 2))
@@ -184,7 +191,7 @@ def report(originals, found, near):
     return lines
 
 
-def write_list(path, originals, found, overwrite=False):
+def write_list(path: Path, originals: Originals, found: Audit, overwrite: bool = False) -> None:
     """Write every finding as a row of a CSV table.
 
     Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class

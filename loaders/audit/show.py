@@ -1,11 +1,19 @@
 """A look at the data: a contact sheet of each class, and all views of an image side by side."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from loaders.errors import DataError
+
+if TYPE_CHECKING:
+    from loaders.sets.dataset import Dataset
+
 
 GAP = 4  # pixels between images
 INK, PAPER = 20, 225  # grey levels of text and background
@@ -13,7 +21,9 @@ TEXT_HEIGHT = 22  # pixels of a line of text
 CAPTION_WIDTH = 136  # pixels that the name of a view may take
 
 
-def sheet(images, columns, title, captions=None, scale=2):
+def sheet(
+    images: np.ndarray, columns: int, title: str, captions: Sequence[str] | None = None, scale: int = 2
+) -> np.ndarray:
     """Images in rows under a title: uint8 (n, h, w) -> one uint8 picture (H, W).
 
     Parameters
@@ -46,20 +56,28 @@ def sheet(images, columns, title, captions=None, scale=2):
     return picture
 
 
-FONT = dict(fontFace=cv2.FONT_HERSHEY_SIMPLEX, fontScale=0.45, thickness=1)
+FONT: dict[str, Any] = dict(fontFace=cv2.FONT_HERSHEY_SIMPLEX, fontScale=0.45, thickness=1)
 
 
-def text_width(line):
+def text_width(line: str) -> int:
     """Width in pixels of a line in the font of the sheets."""
     return cv2.getTextSize(line, **FONT)[0][0]
 
 
-def write(picture, line, left, top):
+def write(picture: np.ndarray, line: str, left: int, top: int) -> None:
     """A line of text with its upper left corner there."""
     cv2.putText(picture, line, (left, top + TEXT_HEIGHT - 7), color=INK, lineType=cv2.LINE_AA, **FONT)
 
 
-def show(data, out, *, per_class=100, image=None, seed=0, overwrite=False):
+def show(
+    data: Dataset,
+    out: str,
+    *,
+    per_class: int = 100,
+    image: np.ndarray | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[str]:
     """Write a contact sheet of each class and one of all views of a training image.
 
     Parameters
@@ -106,12 +124,12 @@ def show(data, out, *, per_class=100, image=None, seed=0, overwrite=False):
     return [save(path, picture) for path, picture in paths.items()]
 
 
-def file_name(class_name):
+def file_name(class_name: str) -> str:
     """A class name fit for a file name, whatever a data set file says."""
     return ''.join(c if c.isalnum() else '_' for c in class_name)[:40]
 
 
-def save(path, picture):
+def save(path: Path, picture: np.ndarray) -> str:
     """Write a PNG file; its path as text."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

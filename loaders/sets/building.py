@@ -1,10 +1,14 @@
 """`build(source, sets)`: the sets of the thesis, or one's own, as HDF5 files."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import warnings
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,18 +26,18 @@ BLOCK = 1024  # originals of which the views are made at a time
 
 
 def build(
-    source,
-    sets=(2,),
-    out='datasets',
+    source: Any,
+    sets: Sequence[Any] = (2,),
+    out: str | os.PathLike[str] = 'datasets',
     *,
-    prefix='',
-    validation=None,
-    stratify=False,
-    no_duplicates=False,
-    seed=0,
-    log=print,
-    **reading,
-):
+    prefix: str = '',
+    validation: Any = None,
+    stratify: bool = False,
+    no_duplicates: bool = False,
+    seed: int = 0,
+    log: Callable[..., Any] = print,
+    **reading: Any,
+) -> list[str]:
     """Write data sets made from a source, each complete or not at all.
 
     Parameters
@@ -107,7 +111,7 @@ def build(
     return paths
 
 
-def describe(path, recipe, originals, k):
+def describe(path: Path, recipe: Recipe, originals: Originals, k: int) -> str:
     """One line on what a file holds."""
     n = int((originals.usage == 0).sum())
     n_test, n_views = len(originals) - n, len(recipe.views)
@@ -120,7 +124,15 @@ def describe(path, recipe, originals, k):
     return line + f'; {os.path.getsize(path) / 2**20:.0f} MiB'
 
 
-def write_set(path, originals, recipe, held_out, duplicates, fingerprint, log):
+def write_set(
+    path: Path,
+    originals: Originals,
+    recipe: Recipe,
+    held_out: np.ndarray,
+    duplicates: np.ndarray,
+    fingerprint: str,
+    log: Callable[..., Any],
+) -> None:
     """Write one set.
 
     Parameters
@@ -157,7 +169,7 @@ def write_set(path, originals, recipe, held_out, duplicates, fingerprint, log):
                 write_column(file.create_group(name), 'rows', np.flatnonzero(rows).astype(np.int32))
 
 
-def check_space(path, n_bytes):
+def check_space(path: Path, n_bytes: int) -> None:
     """Raise DataError where the disk has no room for a file."""
     free = shutil.disk_usage(Path(os.path.realpath(path)).parent).free
     if free < n_bytes:
@@ -166,7 +178,15 @@ def check_space(path, n_bytes):
         )
 
 
-def write_subset(file, name, originals, rows, names, size, duplicates):
+def write_subset(
+    file: Any,
+    name: str,
+    originals: Originals,
+    rows: np.ndarray,
+    names: Sequence[str],
+    size: Any,
+    duplicates: np.ndarray,
+) -> None:
     """Write the views of some originals, all views of one in consecutive rows."""
     group = file.create_group(name)
     group.attrs['transforms'] = hdf5.encode(names)
@@ -189,7 +209,7 @@ def write_subset(file, name, originals, rows, names, size, duplicates):
     hdf5.stamp(x, crc)
 
 
-def write_column(group, name, values):
+def write_column(group: Any, name: str, values: Any) -> None:
     """Write an array with its checksum."""
     group[name] = values
     hdf5.stamp(group[name], zlib.crc32(values))

@@ -4,9 +4,14 @@ The images stay on disk and are read as they are asked for, by way of a memory m
 takes milliseconds whatever the size, and the system's file cache keeps what is used.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
+import os
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import h5py
 import numpy as np
@@ -37,7 +42,9 @@ class Subset:
         Its rows in the base.
     """
 
-    def __init__(self, name, transforms, x, columns):
+    def __init__(
+        self, name: str, transforms: Sequence[str] | Sequence[str], x: np.ndarray, columns: Sequence[np.ndarray]
+    ) -> None:
         self.name, self.transforms = name, transforms
         self.x_shape = x.shape[1:]
         self.y, self.source, self.usage, self.view, self.twin = columns
@@ -45,17 +52,17 @@ class Subset:
         self.rows = np.arange(len(x), dtype=np.int32)
         self._x = x
 
-    def select(self, name, rows):
+    def select(self, name: str, rows: np.ndarray) -> Subset:
         """The subset of these rows, int32 (m,), under another name."""
         columns = (self.y, self.source, self.usage, self.view, self.twin)
         subset = Subset(name, self.transforms, self._x, [column[rows] for column in columns])
         subset.base, subset.rows = self, rows
         return subset
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.y)
 
-    def images(self, rows=None):
+    def images(self, rows: Any = None) -> np.ndarray:
         """Images as a new uint8 array (len(rows), height, width).
 
         Parameters
@@ -97,7 +104,7 @@ class Dataset:
         Parts of `training` without an original in common.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path, self._crc = str(path), {}
         try:
             file = h5py.File(path, 'r')
@@ -171,19 +178,19 @@ class Dataset:
         return self.training.select(name, rows)
 
     @property
-    def counts(self):
+    def counts(self) -> Any:
         """Original images of each usage and class: array (3, n_classes)."""
         return sum(
             fer2013.count(s.y[s.view == 0], s.usage[s.view == 0], len(self.classes)) for s in (self.training, self.test)
         )
 
     @property
-    def is_fer2013(self):
+    def is_fer2013(self) -> bool:
         """True where the counts of each usage and class are FER2013's."""
         return fer2013.is_fer2013(self.classes, self.counts)
 
     @functools.cached_property
-    def content_digest(self):
+    def content_digest(self) -> Any:
         """Hex digest of all that training and testing depend on: the same for sets that are the same.
 
         It covers name and number of the set, classes, the source's fingerprint, views, labels, validation split and,
@@ -206,12 +213,12 @@ class Dataset:
                 digest.update(subset.rows)
         return digest.hexdigest()
 
-    def subsets(self):
+    def subsets(self) -> list[Subset]:
         """The subsets that there are, stored ones first."""
         every = (self.training, self.test, self.special_test, self.reduced_training, self.validation)
         return [subset for subset in every if subset is not None]
 
-    def verify(self):
+    def verify(self) -> bool:
         """Read all images and compare them with their checksums; the rest was compared on opening.
 
         Returns
@@ -228,19 +235,19 @@ class Dataset:
             hdf5.check_crc(getattr(self, name)._x, crc, self.path, f'{name}/x')
         return None not in self._crc.values()
 
-    def close(self):
+    def close(self) -> None:
         """Let the file go; the images cannot be read any more, the rest stays."""
         for subset in self.subsets():
             subset._x = None
 
-    def __enter__(self):
+    def __enter__(self) -> Dataset:
         return self
 
     def __exit__(self, *_):
         self.close()
 
 
-def cannot_open(error):
+def cannot_open(error: Any) -> str:
     """Why h5py could not open a file, in plain words."""
     if isinstance(error, FileNotFoundError):
         return 'no such file'
@@ -253,7 +260,7 @@ def cannot_open(error):
     return 'not an HDF5 file, or damaged'
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Dataset:
     """Open a data set written by `build`, after checking it.
 
     Returns

@@ -15,19 +15,27 @@ version, name, number (0 for a user's own set), classes, fingerprint, layout. Ev
 an attribute crc32 of its bytes (sets made by early versions have none).
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import filecmp
 import io
 import os
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from loaders.errors import DataError
+
+if TYPE_CHECKING:
+    from loaders.sets.dataset import Dataset
+
 
 FORMAT, VERSION = 'symfer data set', 1
 MAX_ITEM = 1 << 16  # bytes of an attribute that are read
@@ -48,11 +56,11 @@ class Output(io.FileIO):
 
     error = None
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, 'r+')
         super().truncate(0)
 
-    def write(self, data):
+    def write(self, data: Any) -> Any:
         rest = memoryview(data).cast('B')
         try:
             while rest and self.error is None:
@@ -61,7 +69,7 @@ class Output(io.FileIO):
             self.error = error
         return len(data)
 
-    def truncate(self, size=None):
+    def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)
         except OSError as error:
@@ -70,7 +78,7 @@ class Output(io.FileIO):
 
 
 @contextmanager
-def new_file(path, log=print):
+def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
     """An HDF5 file to write that appears under its name when it is complete, or not at all.
 
     A file that is there already is renamed, see `make_way`, and `log` gets a line that says so; one that is the same to
@@ -102,7 +110,7 @@ def new_file(path, log=print):
         raise DataError(f'{path}: cannot be written: {error.strerror or error}') from error
 
 
-def make_way(path):
+def make_way(path: Path) -> Path:
     """Give an existing file the next free name, set2.1.h5, set2.2.h5, ..., and return that.
 
     Where the file system has hard links it keeps the old name, too, until another file takes that.
@@ -122,7 +130,7 @@ def make_way(path):
             number += 1
 
 
-def locked(temporary, path):
+def locked(temporary: Path, path: Path) -> int:
     """Descriptor of a temporary file, new or left by a process that was killed, that is this block's alone."""
     while True:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -146,7 +154,7 @@ def locked(temporary, path):
         os.close(descriptor)
 
 
-def check_file(file, path):
+def check_file(file: Any, path: str) -> None:
     """Raise DataError unless an open file is a data set of this format."""
     kind = text(file, 'format', path)
     if kind != FORMAT:
@@ -156,7 +164,7 @@ def check_file(file, path):
         raise DataError(f'{path}: format version {version}, expected {VERSION}; build it again')
 
 
-def attribute(node, name, path, shape):
+def attribute(node: Any, name: str, path: str, shape: Sequence[Any]) -> Any:
     """An attribute, read after its declared shape was found to be as expected."""
     if name not in node.attrs:
         raise DataError(f'{path}: not a symfer data set: no attribute {name!r}')
@@ -174,12 +182,12 @@ def attribute(node, name, path, shape):
         raise DataError(f'{path}: attribute {name!r} cannot be read: {error}') from error
 
 
-def text(node, name, path):
+def text(node: Any, name: str, path: str) -> str:
     """An attribute that must be a text."""
     return decode(attribute(node, name, path, ()), name, path)
 
 
-def texts(node, name, path):
+def texts(node: Any, name: str, path: str) -> tuple[str, ...]:
     """A tuple of at most 256 names."""
     values = attribute(node, name, path, (256,))
     if not len(values):
@@ -187,14 +195,14 @@ def texts(node, name, path):
     return tuple(decode(value, name, path) for value in values)
 
 
-def decode(value, name, path):
+def decode(value: Any, name: str, path: str) -> str:
     """Text from the bytes of an attribute."""
     if not isinstance(value, bytes):
         raise DataError(f'{path}: attribute {name!r} is not text of fixed length')
     return value.decode('utf-8', 'replace')
 
 
-def encode(value):
+def encode(value: Any) -> np.ndarray:
     """A str, or a sequence of them, as an attribute of fixed length.
 
     Texts of variable length would lie in a part of the file without a checksum.
@@ -203,7 +211,7 @@ def encode(value):
     return data.astype(h5py.string_dtype('utf-8', max(1, data.dtype.itemsize)))
 
 
-def number(node, name, path):
+def number(node: Any, name: str, path: str) -> int:
     """An attribute that must be a whole number."""
     value = attribute(node, name, path, ())
     if not isinstance(value, np.integer):
@@ -211,7 +219,7 @@ def number(node, name, path):
     return int(value)
 
 
-def group(file, name, path):
+def group(file: Any, name: str, path: str) -> Any | None:
     """A group of the file itself, or None if there is none."""
     link = file.get(name, getlink=True)  # tells the kind of a link without following it
     if link is None:
@@ -221,7 +229,7 @@ def group(file, name, path):
     return file[name]
 
 
-def dataset(node, name, path, dtype, ndim):
+def dataset(node: Any, name: str, path: str, dtype: str, ndim: int) -> Dataset:
     """A data set stored as one piece within the file, of a shape that the file can hold."""
     where = f'{node.name[1:]}/{name}'
     if not isinstance(node.get(name, getlink=True), h5py.HardLink):
@@ -237,17 +245,17 @@ def dataset(node, name, path, dtype, ndim):
     return data
 
 
-def stamp(data, crc):
+def stamp(data: Any, crc: int) -> None:
     """Write down the CRC-32 of an array's bytes."""
     data.attrs['crc32'] = np.uint32(crc)
 
 
-def stamped(node, name, path):
+def stamped(node: Any, name: str, path: str) -> int | None:
     """The CRC-32 that an array had when it was written; None if it was not written down."""
     return number(node[name], 'crc32', path) if 'crc32' in node[name].attrs else None
 
 
-def check_crc(values, crc, path, where):
+def check_crc(values: Any, crc: int | None, path: str, where: str) -> None:
     """Raise DataError where the bytes of an array are not those that were written."""
     if crc is not None and zlib.crc32(values) != crc:
         raise DataError(

@@ -1,5 +1,8 @@
 """What the sets consist of: the four of the thesis (section 5.2), and the user's own."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loaders.errors import DataError
@@ -27,18 +30,18 @@ class Recipe:
     """
 
     name: str
-    views: tuple = ('identity',)
-    size: tuple = None
+    views: tuple[str, ...] = ('identity',)
+    size: tuple[int, int] | None = None
     held_out: float = 0
-    number: int = None
+    number: int | None = None
 
 
-def with_mirror(names):
+def with_mirror(names: Sequence[str]) -> tuple[str, ...]:
     """Each view, followed by its mirror image."""
     return tuple(view for name in names for view in (name, name + '+mirror'))
 
 
-def thesis_set(number, shape):
+def thesis_set(number: int, shape: tuple[int, int]) -> Recipe:
     """Set 1, 2, 3 or 4 of the thesis for originals of a shape (height, width).
 
     The thesis cuts 4 pixels off 48 in set 3 and 6 in set 4; other sizes lose as many for

@@ -1,11 +1,18 @@
 """Images chosen by seed: for validation, and for testing where a source has no test images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from loaders.errors import DataError
 
+if TYPE_CHECKING:
+    from loaders.sources.originals import Originals
 
-def number_of(part, n):
+
+def number_of(part: float, n: int) -> int:
     """How many of n images: `part` as a number of images, or as a fraction in (0, 1)."""
     if isinstance(part, (int, np.integer)) and 0 <= part < n:
         return int(part)
@@ -14,7 +21,7 @@ def number_of(part, n):
     raise DataError(f'expected a number of images from 0 to {n - 1} or a fraction between 0 and 1, got {part!r}')
 
 
-def shares(counts, k):
+def shares(counts: np.ndarray, k: int) -> np.ndarray:
     """Divide k in proportion to counts: whole numbers, largest remainders rounded up."""
     exact = k * counts / counts.sum()
     whole = np.floor(exact).astype(int)
@@ -23,7 +30,7 @@ def shares(counts, k):
     return whole
 
 
-def draw(candidates, labels, k, seed, stratify=False):
+def draw(candidates: np.ndarray, labels: np.ndarray, k: int, seed: int, stratify: bool = False) -> np.ndarray:
     """Choose k of the candidates, by seed, ascending.
 
     With the same seed, fewer images are a part of more (but for the rounding of strata).
@@ -45,7 +52,15 @@ def draw(candidates, labels, k, seed, stratify=False):
     return np.sort(candidates[np.concatenate(chosen)])
 
 
-def choose_validation(originals, k, duplicates, *, seed=0, stratify=False, no_duplicates=False):
+def choose_validation(
+    originals: Originals,
+    k: int,
+    duplicates: np.ndarray,
+    *,
+    seed: int = 0,
+    stratify: bool = False,
+    no_duplicates: bool = False,
+) -> np.ndarray:
     """Rows of the k training originals held out for validation, ascending.
 
     Parameters

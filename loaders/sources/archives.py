@@ -4,6 +4,8 @@ A name inside an archive is used for recognising a file and for messages only, l
 never followed, and what an archive may expand to is bounded.
 """
 
+from __future__ import annotations
+
 import gzip
 import io
 import os
@@ -12,8 +14,10 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from loaders.errors import DataError
 
@@ -26,13 +30,13 @@ NOT_DATA = ('__MACOSX', '__pycache__')  # folders that programs put beside the u
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes to decompress
 
 
-def check_expansion(n_bytes, compressed, name):
+def check_expansion(n_bytes: int, compressed: int, name: str) -> None:
     """Raise DataError where an archive expands to absurdly much."""
     if n_bytes > MAX_BYTES or n_bytes > max(SLACK, MAX_RATIO * compressed):
         raise DataError(f'{name}: refused: {compressed} bytes expand to {n_bytes} bytes or more')
 
 
-def check_regular(path):
+def check_regular(path: Path) -> None:
     """Raise DataError for a link, a pipe or a device in a folder: it leads out of it, or has no end."""
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise DataError(
@@ -41,7 +45,7 @@ def check_regular(path):
         )
 
 
-def unreadable(error):
+def unreadable(error: Any) -> Any:
     """Raise DataError for a folder that cannot be listed: its images would be left out without a word."""
     raise DataError(f'{error.filename}: cannot be read: {error.strerror}') from error
 
@@ -49,17 +53,17 @@ def unreadable(error):
 class Folder:
     """The files below a folder. Names are relative, with `/`."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.name = str(path)
 
-    def __enter__(self):
+    def __enter__(self) -> Folder:
         return self
 
     def __exit__(self, *_):
         pass
 
-    def names(self):
+    def names(self) -> list[str]:
         """Names of all files, and of all folders with `/` behind them."""
         found = []
         for folder, folders, files in os.walk(self.path, onerror=unreadable):
@@ -68,14 +72,14 @@ class Folder:
             found += [(base / name).as_posix() + '/' for name in folders]
         return found
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         path = self.path / name
         check_regular(path)
         if path.stat().st_size > MAX_IMAGE:
             raise DataError(f'{path}: an image of more than {MAX_IMAGE} bytes')
         return path.read_bytes()
 
-    def open(self, name):
+    def open(self, name: str) -> Any:
         check_regular(self.path / name)
         return open(self.path / name, 'rb')
 
@@ -83,7 +87,7 @@ class Folder:
 class Zip:
     """The files in a zip archive."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.name = str(path)
         try:
             self.zip = zipfile.ZipFile(path)
@@ -96,16 +100,16 @@ class Zip:
             raise DataError(f'{path}: a name stands in the archive twice')
         check_expansion(sum(entry.file_size for entry in entries), os.path.getsize(path), self.name)
 
-    def __enter__(self):
+    def __enter__(self) -> Zip:
         return self
 
     def __exit__(self, *_):
         self.zip.close()
 
-    def names(self):
+    def names(self) -> list[str]:
         return self.zip.namelist()
 
-    def check(self, name):
+    def check(self, name: str) -> None:
         entry = self.zip.getinfo(name)
         method = entry.compress_type
         if entry.compress_size > os.path.getsize(self.name):
@@ -116,21 +120,21 @@ class Zip:
                 'deflate, as every zip program does by default'
             )
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         self.check(name)
         if self.zip.getinfo(name).file_size > MAX_IMAGE:
             raise DataError(f'{self.name}: {name}: an image of more than {MAX_IMAGE} bytes')
         with damage(f'{self.name}: {name}'):
             return self.zip.read(name)  # never more than the size declared
 
-    def open(self, name):
+    def open(self, name: str) -> Any:
         self.check(name)
         with damage(f'{self.name}: {name}'):
             return self.zip.open(name)
 
 
 @contextmanager
-def damage(name):
+def damage(name: str) -> Iterator[None]:
     """Errors of the decompressors as DataError."""
     try:
         yield
@@ -155,13 +159,13 @@ def damage(name):
 class Bounded(io.RawIOBase):
     """A stream of decompressed bytes that refuses to expand without bound."""
 
-    def __init__(self, stream, compressed, name):
+    def __init__(self, stream: Any, compressed: int, name: str) -> None:
         self.stream, self.compressed, self.name, self.n_bytes = stream, compressed, name, 0
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         with damage(self.name):
             block = self.stream.read(len(buffer))
         self.n_bytes += len(block)
@@ -171,7 +175,7 @@ class Bounded(io.RawIOBase):
 
 
 @contextmanager
-def table_stream(stream, compressed, name):
+def table_stream(stream: Any, compressed: int, name: str) -> Iterator[tuple[Any, str]]:
     """The table in a binary stream: as it is, gzipped, in a tar archive, or both.
 
     Parameters
@@ -206,12 +210,12 @@ def table_stream(stream, compressed, name):
         yield archive.extractfile(member), f'{kind} in a tar archive'.replace('gzipped ', '')
 
 
-def is_hidden(name):
+def is_hidden(name: str) -> bool:
     """True for what lies in, or is, a hidden file or folder, as `.ipynb_checkpoints` or macOS's `._fer2013.csv`."""
     return any(part in NOT_DATA or part.startswith('.') and part != '..' for part in PurePosixPath(name).parts)
 
 
-def is_table(name):
+def is_table(name: str) -> bool:
     """True for tables, also where a tool cut off `.csv` from fer2013.csv."""
     path = PurePosixPath(name)
     return path.suffix.lower() == '.csv' or path.name == 'fer2013'

@@ -6,13 +6,20 @@ References
    Crowd-Sourced Label Distribution", ICMI 2016. github.com/microsoft/FERPlus
 """
 
+from __future__ import annotations
+
 import csv
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loaders import fer2013
 from loaders.errors import DataError
 from loaders.sources.originals import Originals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 # FER2013's order, so that labels of both agree, and contempt behind it
 CLASSES = (*fer2013.CLASSES, 'contempt')
@@ -22,7 +29,7 @@ MIN_AGREEMENT = 0.4
 MAX_VOTES = 1000
 
 
-def read_votes(path):
+def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Votes and usage of each row of fer2013new.csv.
 
     Returns
@@ -53,7 +60,7 @@ def read_votes(path):
     return np.array(votes).reshape(len(votes), -1), np.array(usage, np.uint8)
 
 
-def with_votes(originals, path):
+def with_votes(originals: Originals, path: Path) -> Originals:
     """The originals of the challenge's table with the majority of the votes as labels.
 
     The first of the most voted classes in the order of VOTED wins a tie. Images of which

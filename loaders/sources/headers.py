@@ -1,10 +1,12 @@
 """Sizes of images, read from their headers before memory is taken for them."""
 
+from __future__ import annotations
+
 import re
 import struct
 
 
-def declared_pixels(data):
+def declared_pixels(data: bytes) -> int:
     """Pixels that the header of an image file promises, 0 where it cannot be read or is of another kind.
 
     Goes by the contents, whatever the file's name ends in.
@@ -34,7 +36,7 @@ def declared_pixels(data):
 PNM = re.compile(rb'P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})\s')
 
 
-def jpeg_size(data):
+def jpeg_size(data: bytes) -> tuple[int, int]:
     """(width, height) from the frame header in the chain of segments of a JPEG file."""
     at = 2 if data[:2] == b'\xff\xd8' else len(data)
     while at + 9 <= len(data) and data[at] == 0xFF:
@@ -46,7 +48,7 @@ def jpeg_size(data):
     return 0, 0
 
 
-def webp_size(data):
+def webp_size(data: bytes) -> tuple[int, int]:
     """(width, height) of a WebP file: lossy, lossless or, where there is more in it, of the canvas."""
     if data[12:16] == b'VP8 ':
         width, height = struct.unpack_from('<HH', data, 26)
@@ -55,11 +57,11 @@ def webp_size(data):
         (bits,) = struct.unpack_from('<I', data, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if data[12:16] == b'VP8X' and len(data) >= 30:
-        return tuple(int.from_bytes(data[at : at + 3], 'little') + 1 for at in (24, 27))
+        return int.from_bytes(data[24:27], 'little') + 1, int.from_bytes(data[27:30], 'little') + 1
     return 0, 0
 
 
-def tiff_pixels(data):
+def tiff_pixels(data: bytes) -> int:
     """Pixels of the first image of a TIFF file, or of one of its tiles, if these are larger."""
     order = '<' if data[:2] == b'II' else '>'
     (version,) = struct.unpack_from(order + 'H', data, 2)

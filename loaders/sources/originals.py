@@ -1,5 +1,7 @@
 """The images of a source as they are, before anything is made of them."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass, field
 
@@ -39,22 +41,22 @@ class Originals:
     layout: str = 'arrays'
     notes: list = field(default_factory=list)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
     @property
-    def counts(self):
+    def counts(self) -> np.ndarray:
         """Images of each usage and class: array (3, n_classes)."""
         return fer2013.count(self.labels, self.usage, len(self.classes))
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Hex digest of size, classes, pixels, labels and usages, in the source's order."""
         digest = hashlib.sha256(repr((self.images.shape, tuple(self.classes))).encode())
         for array in (self.images, self.labels, self.usage):
             digest.update(np.ascontiguousarray(array, np.uint8))
         return digest.hexdigest()
 
-    def check(self, name):
+    def check(self, name: str) -> None:
         """Raise DataError unless the arrays agree and a set can be made of them."""
         n = len(self.images)
         if self.images.dtype != np.uint8 or self.images.ndim != 3:

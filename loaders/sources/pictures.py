@@ -5,9 +5,13 @@ and PrivateTest_<id>.jpg, tell the public from the private test images. Labels f
 of the classes: FER2013's order where they are FER2013's, the alphabet otherwise.
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,6 +20,10 @@ from loaders import fer2013
 from loaders.errors import DataError, check_class_names, visible
 from loaders.sources.archives import is_hidden
 from loaders.sources.headers import declared_pixels
+
+if TYPE_CHECKING:
+    from loaders.sources.archives import Folder, Zip
+
 
 SUFFIXES = (
     '.jpg',
@@ -51,12 +59,12 @@ SPLITS = {
 FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
 
 
-def is_image(name):
+def is_image(name: str) -> bool:
     """True for the name of an image file that is read."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
-def unread(names):
+def unread(names: Sequence[str]) -> list[Any]:
     """A note on the files among these names that are no images that can be read, as a list of 0 or 1 str."""
     kinds = Counter(
         PurePosixPath(name).suffix.lower() or 'without an ending'
@@ -73,7 +81,7 @@ def unread(names):
     ]
 
 
-def list_images(container, classes=None):
+def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -> Sequence[Any]:
     """What the names in a container tell: (classes, [(usage, id, label, name)], layout).
 
     The list is in the order of the numbers that the images get: by usage, id, label and
@@ -147,7 +155,7 @@ def list_images(container, classes=None):
     return classes, sorted(entries), layout
 
 
-def check_spelling(folders, source):
+def check_spelling(folders: set[Any], source: str) -> None:
     """Raise DataError for two class folders side by side that differ in case alone."""
     seen = {}
     for folder in sorted(folders):
@@ -156,7 +164,7 @@ def check_spelling(folders, source):
             raise DataError(f'{source}: class folders {other} and {folder} differ in case alone: rename or join them')
 
 
-def decode(data, name):
+def decode(data: bytes, name: str) -> np.ndarray:
     """The grey levels of an encoded image: bytes -> uint8 (h, w)."""
     n_pixels = declared_pixels(data)
     if n_pixels > MAX_PIXELS:
@@ -173,14 +181,20 @@ def decode(data, name):
     return image
 
 
-def resize(image, size):
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An image brought to (height, width): averaged if it shrinks, else cubic."""
     height, width = size
     shrinks = image.shape[0] >= height and image.shape[1] >= width
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def read_pictures(container, *, classes=None, size=None, skip_bad=False):
+def read_pictures(
+    container: Zip | Folder,
+    *,
+    classes: Sequence[str] | None = None,
+    size: tuple[int, int] | None = None,
+    skip_bad: bool = False,
+) -> tuple:
     """Images of a container.
 
     Parameters

@@ -1,7 +1,11 @@
 """`read(source)`: any layout in which FER2013 is found, or a data set of one's own."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +26,16 @@ PARTS = (('train.csv', 0), ('val.csv', 1), ('test.csv', 2))
 NO_SPLIT_TEST = 0.2
 
 
-def read(source, *, size=None, classes=None, test=None, votes=None, seed=0, skip_bad=False):
+def read(
+    source: Any,
+    *,
+    size: tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
+    test: float | None = None,
+    votes: Any = None,
+    seed: int = 0,
+    skip_bad: bool = False,
+) -> Originals:
     """The original images of a source in any layout.
 
     Parameters
@@ -81,7 +94,9 @@ def read(source, *, size=None, classes=None, test=None, votes=None, seed=0, skip
     return originals
 
 
-def read_path(path, size, classes, skip_bad):
+def read_path(
+    path: Path, size: tuple[int, int] | None, classes: Sequence[str], skip_bad: bool
+) -> tuple[Originals, bool]:
     """(Originals, whether the source itself tells train from test) of a path."""
     if not (path.is_dir() or path.is_file()) and path.exists():
         raise DataError(f'{path}: a pipe or a device, not a file or a folder')
@@ -101,12 +116,14 @@ def read_path(path, size, classes, skip_bad):
         return tables([(file, os.path.getsize(path), str(path), None)], size, classes, skip_bad)
 
 
-def read_container(container, size, classes, skip_bad):
+def read_container(
+    container: Zip | Folder, size: tuple[int, int] | None, classes: Sequence[str] | None, skip_bad: bool
+) -> tuple[Originals, bool]:
     """(Originals, whether split) of a folder or zip archive."""
     names = [name for name in container.names() if not is_hidden(name)]
     by_name = {PurePosixPath(name).name: name for name in reversed(names)}
     whole = [(by_name[name], None) for name in WHOLE if name in by_name][:1]
-    chosen = whole or [(by_name[name], usage) for name, usage in PARTS if name in by_name]
+    chosen = whole or [(by_name[name], usage) for name, usage in PARTS if name in by_name]  # type: ignore[misc]
     if not chosen and not any(is_image(name) for name in names):
         chosen = [(name, None) for name in names if is_table(name)]
         if len(chosen) != 1:
@@ -128,7 +145,9 @@ def read_container(container, size, classes, skip_bad):
     return (Originals(images, labels, usage, ids, found, layout, notes + left_out(bad)), bool(usage.any()))
 
 
-def tables(streams, size, classes, skip_bad):
+def tables(
+    streams: Sequence[Sequence[Any]], size: tuple[int, int], classes: Sequence[str], skip_bad: bool
+) -> tuple[Originals, bool]:
     """(Originals, whether split) of one table, or of several with one usage each.
 
     Parameters
@@ -158,12 +177,12 @@ def tables(streams, size, classes, skip_bad):
     return (Originals(images, labels, usage, ids, classes, ' and '.join(layouts), notes), bool(usage.any()))
 
 
-def left_out(bad):
+def left_out(bad: Sequence[Any]) -> list[Any]:
     """Notes on what was left out."""
     return [f'left out: {message}' for message in bad]
 
 
-def hold_out_test(originals, part, seed):
+def hold_out_test(originals: Originals, part: float, seed: int) -> None:
     """Make some of the images test images, stratified by class, by seed."""
     k = number_of(part, len(originals))
     rows = draw(np.arange(len(originals)), originals.labels, k, seed, stratify=True)
@@ -173,7 +192,7 @@ def hold_out_test(originals, part, seed):
     )
 
 
-def read_set(path, size=None):
+def read_set(path: Path, size: tuple[int, int] | None = None) -> Originals:
     """Originals of a data set file."""
     with load(path) as data:
         data.verify()

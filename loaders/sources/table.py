@@ -3,9 +3,13 @@
 Column names may have blanks around them and stand in any order; fields may be quoted.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +24,7 @@ SPACE, ZERO = ord(' '), ord('0')
 USAGES = {name.encode(): k for k, name in enumerate(fer2013.USAGES)}
 
 
-def parse_pixels(fields, n_pixels):
+def parse_pixels(fields: Sequence[bytes], n_pixels: int) -> np.ndarray | None:
     """Grey levels of some lines, or None where any of them is not in the plain form.
 
     The plain form is `n_pixels` decimal numbers of at most three digits, 0 to 255, with
@@ -56,7 +60,9 @@ def parse_pixels(fields, n_pixels):
     return (hundreds * np.uint8(100) + tens).reshape(len(fields), n_pixels)
 
 
-def parse_line(line, columns, labels, size):
+def parse_line(
+    line: bytes, columns: Columns, labels: dict[Any, int], size: tuple[int, int]
+) -> tuple[int, int, np.ndarray]:
     """Exact reading of one line: (label, usage, pixels uint8 (n_pixels,)).
 
     Raises
@@ -85,12 +91,12 @@ def parse_line(line, columns, labels, size):
     return labels[label], usage, np.array([int(number) for number in numbers], np.uint8)
 
 
-def unquote(field):
+def unquote(field: bytes) -> bytes:
     """A field without the blanks and quotes around it."""
     return field.strip().strip(b'"').strip()
 
 
-def show(text):
+def show(text: bytes) -> str:
     """Bytes of a file, shortened and quoted for a message."""
     return repr(text[:40].decode('ascii', 'replace')) + ('...' if len(text) > 40 else '')
 
@@ -101,7 +107,7 @@ class Columns:
     `label` and `usage` are None where there is no such column.
     """
 
-    def __init__(self, header, file):
+    def __init__(self, header: bytes, file: str) -> None:
         header = header.removeprefix(b'\xef\xbb\xbf')  # byte order mark
         if len(header) > MAX_HEADER:
             raise DataError(f'{file}: line 1: column names of {len(header)} bytes')
@@ -116,7 +122,7 @@ class Columns:
         self.usage = names.index(b'usage') if b'usage' in names else None
 
 
-def lines(stream, file):
+def lines(stream: Any, file: str) -> Iterator[list[Any]]:
     """Lists of whole lines (bytes, without their ends) from a binary stream."""
     rest = b''
     while block := stream.read(BLOCK):
@@ -130,7 +136,14 @@ def lines(stream, file):
         yield [rest]
 
 
-def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip_bad=False):
+def read_table(
+    stream: Any,
+    file: str,
+    *,
+    classes: Sequence[str] = fer2013.CLASSES,
+    size: tuple[int, int] = fer2013.SIZE,
+    skip_bad: bool = False,
+) -> tuple:
     """Images of a table that is read once from its beginning to its end.
 
     Parameters
@@ -192,7 +205,9 @@ def read_table(stream, file, *, classes=fer2013.CLASSES, size=fer2013.SIZE, skip
     return pixels.reshape(-1, *size), labels, usage, ids, bad
 
 
-def plain_batch(batch, columns, labels, size):
+def plain_batch(
+    batch: Sequence[bytes], columns: Columns, labels: dict[Any, int], size: tuple[int, int]
+) -> tuple[np.ndarray, ...] | None:
     """(pixels, labels, usage, ids) of lines in the plain form; None if any is not."""
     rows = [line.split(b',', columns.n) for line in batch]
     if any(len(row) != columns.n for row in rows):
@@ -208,7 +223,9 @@ def plain_batch(batch, columns, labels, size):
     return (pixels, np.array(label, np.uint8), np.array(usage, np.uint8), np.arange(len(rows), dtype=np.int32))
 
 
-def exact_batch(batch, columns, labels, size, where, number):
+def exact_batch(
+    batch: Sequence[bytes], columns: Columns, labels: dict[Any, int], size: tuple[int, int], where: str, number: int
+) -> tuple[tuple[np.ndarray, ...], list[str]]:
     """(pixels, labels, usage, ids) of the good lines, and a message for each bad one."""
     good, bad, row = [], [], 0
     for k, line in enumerate(batch):

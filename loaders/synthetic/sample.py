@@ -9,7 +9,10 @@ References
    2013: FER2013, its classes, class frequencies and CSV layout.
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -19,6 +22,10 @@ from loaders.synthetic.faces.painting import draw_pose, paint
 from loaders.synthetic.faces.people import draw_person
 from loaders.synthetic.faces.snapshots import occlude, snapshot
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
 EMOTIONS = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
 USAGES = ('Training', 'PublicTest', 'PrivateTest')
 
@@ -26,7 +33,7 @@ USAGES = ('Training', 'PublicTest', 'PrivateTest')
 FREQUENCIES = (3995, 436, 4097, 7215, 4830, 3171, 4965)
 
 
-def draw_face(emotion, rng, size=SIDE):
+def draw_face(emotion: Any, rng: np.random.Generator, size: tuple[int, int] = SIDE) -> Any:
     """A face that shows an emotion, of a person drawn at random.
 
     Parameters
@@ -63,7 +70,7 @@ def draw_face(emotion, rng, size=SIDE):
     return snapshot(image.astype(np.float32), rng)
 
 
-def frequencies(without=None):
+def frequencies(without: Any = None) -> Any:
     """Cumulative class frequencies of FER2013, (7,), the last 1."""
     counts = np.array(FREQUENCIES, float)
     if without is not None:
@@ -71,12 +78,12 @@ def frequencies(without=None):
     return np.cumsum(counts) / counts.sum()
 
 
-def draw_class(cumulative, u):
+def draw_class(cumulative: Any, u: Any) -> Any:
     """The class in whose part of [0, 1) the number u falls."""
     return int(np.searchsorted(cumulative[:-1], u, side='right'))
 
 
-def early_classes(seed, subset):
+def early_classes(seed: int, subset: int) -> dict[int, int]:
     """Places among the first 50 images where every class is met once.
 
     Disgust is so rare (1.5 %) that a small subset could lack it.
@@ -87,7 +94,7 @@ def early_classes(seed, subset):
     return {int(place): label for label, place in enumerate(places)}
 
 
-def draw_labels(rng, planned, wrong_labels):
+def draw_labels(rng: np.random.Generator, planned: Any, wrong_labels: Any) -> Any:
     """The emotion shown and the label given to one image.
 
     A wrong label is drawn from the frequencies of the other classes: one
@@ -101,7 +108,9 @@ def draw_labels(rng, planned, wrong_labels):
     return emotion, emotion
 
 
-def draw_faces(n_training=2000, n_public=300, n_private=300, *, seed=0, wrong_labels=0.08):
+def draw_faces(
+    n_training: int = 2000, n_public: int = 300, n_private: int = 300, *, seed: int = 0, wrong_labels: float = 0.08
+) -> Any:
     """Draw a set of faces with the class frequencies of FER2013.
 
     Every image has its own generator, seeded by (seed, subset, position):
@@ -153,7 +162,15 @@ def draw_faces(n_training=2000, n_public=300, n_private=300, *, seed=0, wrong_la
     return images, labels, usage
 
 
-def write_csv(path, n_training=2000, n_public=300, n_private=300, *, seed=0, wrong_labels=0.08):
+def write_csv(
+    path: Path,
+    n_training: int = 2000,
+    n_public: int = 300,
+    n_private: int = 300,
+    *,
+    seed: int = 0,
+    wrong_labels: float = 0.08,
+) -> Any:
     """Write a drawn set as the challenge's CSV: emotion,pixels,Usage.
 
     Parameters
@@ -195,7 +212,7 @@ def write_csv(path, n_training=2000, n_public=300, n_private=300, *, seed=0, wro
     return path
 
 
-def write_rows(file, images, labels, usage):
+def write_rows(file: TextIO, images: np.ndarray, labels: dict[Any, int], usage: np.ndarray) -> None:
     """Write the header and one row an image, pixels row by row."""
     file.write('emotion,pixels,Usage\n')
     for image, label, part in zip(images, labels, usage):

@@ -7,8 +7,12 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import jax
 import pytensor
@@ -21,9 +25,14 @@ from utils.backend import rewrites
 from utils.backend.platform import platform
 from utils.backend.precision import PRECISIONS, computing_in
 
+if TYPE_CHECKING:
+    from pytensor.graph.fg import FunctionGraph
+
+    from utils.annotations import Tensor
+
 
 @lru_cache
-def compiler_options():
+def compiler_options() -> dict[str, str]:
     """XLA's options for the first device, those of them that the installed XLA knows.
 
     On a CPU, XLA hands convolutions to YNNPACK unless told to keep that library to single matrix
@@ -63,16 +72,16 @@ class Linker(JAXLinker):
         Of convolutions and products, see `mode`.
     """
 
-    def __init__(self, precision='float32', **kwargs):
+    def __init__(self, precision: str = 'float32', **kwargs: Any) -> None:
         self.precision = precision
         self.updated = ()
         super().__init__(**kwargs)
 
-    def fgraph_convert(self, fgraph, *args, **kwargs):
+    def fgraph_convert(self, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         self.updated = tuple(sorted(set(fgraph.update_mapping.values())))
         return super().fgraph_convert(fgraph, *args, **kwargs)
 
-    def jit_compile(self, fn):
+    def jit_compile(self, fn: Callable[..., Any]) -> Any:
         def in_precision(*args):
             with computing_in(self.precision):
                 return fn(*args)
@@ -88,7 +97,7 @@ MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.
 )
 
 
-def mode(precision='float32'):
+def mode(precision: str = 'float32') -> Any:
     """How functions are compiled for a precision of convolutions and products.
 
     Parameters
@@ -106,6 +115,8 @@ def mode(precision='float32'):
     return Mode(Linker(precision), MODE.provided_optimizer).excluding(*exclude)
 
 
-def function(inputs, outputs, precision='float32', **kwargs):
+def function(
+    inputs: Sequence[Tensor], outputs: Sequence[Tensor] | Tensor, precision: str = 'float32', **kwargs: Any
+) -> Any:
     """`pytensor.function`, compiled for the device; `precision` as in `mode`."""
     return pytensor.function(inputs, outputs, mode=mode(precision), **kwargs)

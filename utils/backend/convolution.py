@@ -1,5 +1,9 @@
 """Translation of `utils.ops.convolution`."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -12,18 +16,18 @@ from utils.backend.precision import operands, precision
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
-def correlate(x, W, pad):
+def correlate(x: Any, W: Any, pad: tuple[int, int]) -> Any:
     """Cross-correlation of padded images (n, h, w, c) with filters (kh, kw, c, o)."""
     (ph, pw) = pad
     return lax.conv_general_dilated(x, W, (1, 1), ((ph, ph), (pw, pw)), dimension_numbers=LAYOUT)
 
 
-def direct_is_faster(channels, size):
+def direct_is_faster(channels: int, size: tuple[int, int]) -> bool:
     """Whether a convolution is better written out: XLA's own is slow where it has little to sum over."""
     return channels <= 3 and size[0] * size[1] <= 25 and platform() == 'cpu' and precision() != 'bf16'
 
 
-def patches(x, pad, size):
+def patches(x: Any, pad: tuple[int, int], size: tuple[int, int]) -> list[Any]:
     """The padded images as each pixel of the filters sees them: a list, by rows, of (n, h', w', c)."""
     (ph, pw), (kh, kw) = pad, size
     height, width = x.shape[1] + 2 * ph - kh + 1, x.shape[2] + 2 * pw - kw + 1

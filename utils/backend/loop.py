@@ -1,5 +1,9 @@
 """Many steps of a compiled function in one call of the device."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +26,7 @@ class StepsPerExecution:
         Runs in one call.
     """
 
-    def __init__(self, function, most):
+    def __init__(self, function: Any, most: int) -> None:
         fgraph = function.maker.fgraph
         step, changed = function.vm.jit_fn.__wrapped__, fgraph.update_mapping  # {output: shared input}
         self.most, self.storage = most, function.vm.inputs
@@ -43,7 +47,7 @@ class StepsPerExecution:
 
         self.loop = jax.jit(loop, donate_argnums=2, compiler_options=compiler_options())
 
-    def __call__(self, *given):
+    def __call__(self, *given: Any) -> list[Any]:
         count = len(given[0])
         if not 1 <= count <= self.most:
             raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')

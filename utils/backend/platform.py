@@ -8,9 +8,16 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any
 
 import jax
+
+if TYPE_CHECKING:
+    from utils.annotations import Shared
+
 
 PLATFORMS = ('cpu', 'gpu')
 
@@ -44,7 +51,7 @@ def device_name() -> str:
     return device.device_kind if device.platform != 'cpu' else 'cpu'
 
 
-def to_device(shared, value):
+def to_device(shared: Shared, value: Any) -> None:
     """Put `value` on the device and into a shared variable, without keeping a copy on the host.
 
     `shared.set_value` would bring a device array back to the host (TensorType.filter knows NumPy
@@ -53,6 +60,6 @@ def to_device(shared, value):
     shared.container.storage[0] = jax.device_put(value)
 
 
-def release(shared):
+def release(shared: Shared) -> None:
     """Let go of the array of a shared variable, on the device too; the variable has no value afterwards."""
     shared.container.storage[0] = None

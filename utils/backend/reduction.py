@@ -1,7 +1,10 @@
 """Translation of `utils.ops.reduction`."""
 
+from __future__ import annotations
+
 from functools import reduce
 from math import prod
+from typing import Any
 
 import jax.numpy as jnp
 from pytensor.link.jax.dispatch import jax_funcify
@@ -12,7 +15,7 @@ from utils import ops
 MOST_ROWS = 32
 
 
-def column_sum(*factors):
+def column_sum(*factors: Any) -> Any:
     """Sum over all axes but the last of the product of arrays, which broadcast along the last."""
     rows = prod(factors[0].shape[:-1])
     parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)

@@ -13,8 +13,11 @@ They live in `DATABASE`, which `utils.backend.MODE` uses. Each can be turned off
 ``MODE.excluding('column_sums')`` for one function.
 """
 
+from __future__ import annotations
+
 from functools import reduce
 from operator import mul
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
@@ -29,6 +32,13 @@ from pytensor.tensor.variable import TensorConstant
 from utils import ops
 from utils.backend.platform import platform
 from utils.ops import winograd
+
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.fg import FunctionGraph
+
+    from utils.annotations import Tensor
+
 
 TAG = 'symfer'
 DATABASE = SequenceDB()
@@ -56,7 +66,7 @@ def _register(*tracks):
 LEAST_CHANNELS, LEAST_SIDE, LEAST_PIXELS, LEAST_PIXELS_ALONE = 32, 5, 1024, 8192
 
 
-def tile_of(height, width):
+def tile_of(height: int, width: int) -> tuple[int, ...]:
     """The tile with the fewest products for images of this size: rows and columns, 3 to 5 pixels."""
     return tuple(min((4, 3, 5), key=lambda m: (m + 2) * winograd.tiles(length, m)) for length in (height, width))
 
@@ -95,7 +105,7 @@ def _unflipped(W):
 
 
 @_register(ops.Conv2d, ops.Conv2dFilterGrad)
-def winograd_convolutions(fgraph, node):
+def winograd_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Convolutions of 3x3 'same' filters, input gradients (mirrored filters) and filter gradients."""
     x, other = node.inputs
     if isinstance(node.op, ops.Conv2dFilterGrad):
@@ -130,7 +140,7 @@ def _factor_and_sum(mean):
 
 
 @_register(Sum)
-def centred_sums(fgraph, node):
+def centred_sums(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """``sum(x - mean(x))`` is zero; rounding errors would be summed, in a pass over all of `x`."""
     (centred,) = node.inputs
     if not (centred.owner and centred.owner.op == pt.sub and None not in centred.type.shape):
@@ -168,7 +178,7 @@ def _factors(v, size, alone):
 
 
 @_register(pt.mul, pt.true_div)
-def small_factors(fgraph, node):
+def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
     """Factors with fewer numbers than the product are multiplied, and divided, among themselves first."""
     (out,) = node.outputs
     size = _size(out)
@@ -189,7 +199,7 @@ def small_factors(fgraph, node):
 
 
 @_register(Sum)
-def column_sums(fgraph, node):
+def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
     """Sums over all axes but the last as `ops.ColumnSum`: XLA's own reduction on a CPU does not use its vectors."""
     (x,) = node.inputs
     axes = node.op.axis
@@ -209,7 +219,7 @@ def column_sums(fgraph, node):
 
 
 @_register(pt.ge)
-def dropout_masks(fgraph, node):
+def dropout_masks(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """``uniform >= p`` as `ops.DropoutMask`: the same truth values, without the numbers."""
     draw, p = node.inputs
     p = getattr(p, 'unique_value', None)  # of a constant whose elements are equal

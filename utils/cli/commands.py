@@ -36,7 +36,7 @@ VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
 
 
 @command('train')
-def train(**options: EVERY):
+def train(**options: EVERY) -> None:
     """Run one experiment: train, retrain, anneal, test, save, plot."""
     import launch
 
@@ -44,7 +44,7 @@ def train(**options: EVERY):
 
 
 @command('resume')
-def resume(model: MODEL, **options: ON_RESUMING):
+def resume(model: MODEL, **options: ON_RESUMING) -> None:
     """Go on with an interrupted experiment, or with more epochs.
 
     Parameters
@@ -67,7 +67,7 @@ def evaluate(
     batch_size: Whole(1) = 100,
     special_test: Flag() = True,
     report: Flag() = True,
-):
+) -> None:
     """Test a saved model on the test images of any set.
 
     Parameters
@@ -106,7 +106,7 @@ def export(
     network: NETWORK = None,
     kept: Flag() = False,
     overwrite: Flag() = False,
-):
+) -> None:
     """Write a saved model in a format for use.
 
     Parameters
@@ -138,7 +138,7 @@ def sweep(
     workers: Text('N|ray|ray:N') = 1,
     address: Text('ADDRESS') = None,
     **options: IN_A_STUDY,
-):
+) -> None:
     """Run every combination of values of arguments with every seed.
 
     Parameters
@@ -162,7 +162,7 @@ def sweep(
 
 
 @command('search')
-def search(ranges: Several(RANGE, 'ranges'), *, trials: Whole(1) = 20, **options: IN_A_STUDY):
+def search(ranges: Several(RANGE, 'ranges'), *, trials: Whole(1) = 20, **options: IN_A_STUDY) -> None:
     """Search ranges of arguments with Optuna.
 
     Parameters
@@ -187,7 +187,7 @@ def lr_find(
     steps: Whole(6) = 100,
     figure: FILE = 'rates.png',
     **options: IN_A_STUDY,
-):
+) -> None:
     """Find a learning rate: where the cost falls fastest as it grows.
 
     Parameters
@@ -207,7 +207,7 @@ def lr_find(
 
 
 @command('compare')
-def compare(runs: Several(RUN, 'runs'), *, folder: FOLDER = None):
+def compare(runs: Several(RUN, 'runs'), *, folder: FOLDER = None) -> None:
     """Compare finished runs: means over seeds, paired tests, curves.
 
     Parameters
@@ -230,7 +230,7 @@ def ensemble(
     average: Choice('probabilities', 'linear') = 'probabilities',
     all: Flag() = False,
     folder: FOLDER = None,
-):
+) -> None:
     """Combine finished runs and evaluate what comes out.
 
     Parameters

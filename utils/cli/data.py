@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from utils.cli.registry import command
 from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several, Text, Whole
@@ -18,10 +20,10 @@ class Size(Kind):
 
     wanted, metavar = 'HEIGHTxWIDTH, each from 1 to 4096', 'HxW'
 
-    def fits(self, value):
+    def fits(self, value: Any) -> Any:
         return isinstance(value, tuple) and len(value) == 2 and all(1 <= side <= 4096 for side in value)
 
-    def read(self, word):
+    def read(self, word: str) -> Any:
         height, _, width = word.lower().partition('x')
         return int(height), int(width)
 
@@ -31,10 +33,10 @@ class Part(Kind):
 
     wanted, metavar = 'a number of images, or a fraction between 0 and 1', 'N|FRACTION'
 
-    def fits(self, value):
+    def fits(self, value: Any) -> Any:
         return is_number(value) and (0 < value < 1 if isinstance(value, float) else value >= 0)
 
-    def read(self, word):
+    def read(self, word: str) -> Any:
         return float(word) if '.' in word else int(word)
 
 
@@ -54,7 +56,7 @@ def data(
     votes: FILE = None,
     seed: Whole() = 0,
     skip_bad: Flag() = False,
-):
+) -> None:
     """Make data sets; data audit, data show, data check look at them.
 
     Parameters
@@ -97,7 +99,7 @@ def data(
 @command('data audit')
 def data_audit(
     set: SET, *, near: Number(least=0) = 0.9, exact: Flag() = False, list: FILE = None, overwrite: Flag() = False
-):
+) -> None:
     """Find exact and near duplicates, contradicting labels and constant images.
 
     Parameters
@@ -137,7 +139,7 @@ def data_show(
     image: Whole() = None,
     seed: Whole() = 0,
     overwrite: Flag() = False,
-):
+) -> None:
     """Draw contact sheets: one of each class, one with all views of an image.
 
     Parameters
@@ -163,7 +165,7 @@ def data_show(
 
 
 @command('data check')
-def data_check(sets: Several(SET, 'data sets')):
+def data_check(sets: Several(SET, 'data sets')) -> None:
     """Read whole data sets and compare them with their checksums.
 
     Parameters
@@ -180,7 +182,7 @@ def data_check(sets: Several(SET, 'data sets')):
 
 
 @contextmanager
-def tidily():
+def tidily() -> Iterator[None]:
     """SIGTERM ends the work by an exception, so that no file is left half-written; decoders of images are silent.
 
     What libpng and libjpeg write to standard error names no file; the errors of loaders do.

@@ -3,12 +3,16 @@
 What a parser gives back holds the options that were given and no others; defaults are the functions' own.
 """
 
+from __future__ import annotations
+
 import argparse
 import ast
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from utils.cli.registry import COMMANDS
 from utils.cli.source import described
@@ -16,6 +20,10 @@ from utils.experiment import schema
 from utils.experiment.kinds import Flag, Location, Several, Table
 from utils.experiment.suggestions import did_you_mean
 from utils.experiment.values import Unfit
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
 
 LAUNCH = Path(__file__).parents[2] / 'launch.py'
 FORMER = {**schema.FORMER, 'no_twins': 'no_duplicates'}  # options of the last release
@@ -26,7 +34,7 @@ CONFIG_HELP = 'YAML file of options, as the config.yaml of a run; options given 
 class Formatter(argparse.HelpFormatter):
     """A flag is ``--[no-]val``, and options start far enough to the left."""
 
-    def __init__(self, prog):
+    def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
 
     def _format_action_invocation(self, action):
@@ -38,14 +46,16 @@ class Formatter(argparse.HelpFormatter):
 class Single(argparse.Action):
     """One value of a list is the value itself."""
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
         setattr(namespace, self.dest, values[0] if len(values) == 1 else values)
 
 
 class Parser(argparse.ArgumentParser):
     """Knows ``--n_epochs`` as ``--n-epochs`` too, no abbreviations; a wrong word is a ValueError of one line."""
 
-    def __init__(self, prog, description, **kwargs):
+    def __init__(self, prog: str, description: str, **kwargs: Any) -> None:
         super().__init__(
             prog,
             f'{prog} [OPTIONS]',
@@ -56,7 +66,7 @@ class Parser(argparse.ArgumentParser):
             **kwargs,
         )
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         forms = {option.replace('-', '_'): option for option in self._option_string_actions}
         words = []
         for former, name in FORMER.items():
@@ -67,7 +77,7 @@ class Parser(argparse.ArgumentParser):
             words.append((forms.get(name.replace('-', '_'), name) if name.startswith('--') else name) + equals + value)
         return super().parse_known_args(words, namespace)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         word, _, rest = message.partition(': ')
         if word == 'unrecognized arguments':
             first = rest.split()[0]
@@ -83,20 +93,20 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f'{message} ({self.prog} --help tells of all)')
 
 
-def describe(function):
+def describe(function: Callable[..., Any]) -> Any:
     """Signature and docstring of a command."""
     source = Path(sys.modules[function.__module__].__file__)
     return described(source.read_text(encoding='utf-8'), function.__name__)
 
 
-def parser_of(name):
+def parser_of(name: str) -> Parser:
     """The parser of a command."""
     parser = Parser(f'symfer {name}', '')
     add_arguments(parser, COMMANDS[name])
     return parser
 
 
-def add_arguments(parser, function):
+def add_arguments(parser: Parser, function: Callable[..., Any]) -> None:
     """The arguments of a command as options; its ``**options`` are those of `launch.test`, by group."""
     about = describe(function)
     parser.description = about.summary

@@ -1,6 +1,7 @@
 """The sub-command ``symfer predict``: a model on photographs, folders, videos and cameras."""
 
 import sys
+from typing import Any
 
 from utils.cli.registry import command
 from utils.experiment.kinds import Flag, Location, Number, Own, Several, Text, Whole
@@ -26,7 +27,7 @@ def predict(
     every: Whole(1) = 1,
     network: NETWORK = None,
     overwrite: Flag() = False,
-):
+) -> None:
     """Find the faces of photographs and video, and their emotions.
 
     Parameters
@@ -91,14 +92,14 @@ def predict(
 class display:  # noqa: N801  (used as a function)
     """A bar with frames a second and the time left, on a terminal alone and for more than one picture."""
 
-    def __init__(self, given):
+    def __init__(self, given: Any) -> None:
         from utils.recognition.sources import length_of
 
         lengths = [length_of(one) for one in given]
-        self.total = None if None in lengths else sum(lengths)
-        self.bar = None
+        self.total = None if None in lengths else sum(n for n in lengths if n)
+        self.bar: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         if self.total == 1 or not sys.stderr.isatty():
             return None
         from rich.console import Console
@@ -111,7 +112,7 @@ class display:  # noqa: N801  (used as a function)
         self.bar.start()
         return self.update
 
-    def update(self, n):
+    def update(self, n: int) -> None:
         """Show that so many frames are done."""
         speed = self.bar.tasks[0].speed
         self.bar.update(self.task, completed=n, speed=f'{speed:.1f}' if speed else '')

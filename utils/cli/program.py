@@ -1,9 +1,12 @@
 """From the words of a command line to a command; errors in one line."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 from utils.cli import commands, data, predict, shells  # noqa: F401  (their functions enter COMMANDS)
 from utils.cli.parser import describe, parser_of
@@ -25,7 +28,7 @@ symfer COMMAND --help tells of each; a line of options alone is one of train:
 symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
 
 
-def main(words=None):
+def main(words: Sequence[str] | None = None) -> int:
     """The command line.
 
     Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C, 141 where nobody reads the output.
@@ -65,7 +68,7 @@ FORMER = {'rates': 'lr-find'}  # commands of the last release
 FORMER_OPTIONS = {'--sweep': 'sweep', '--seeds': 'sweep', '--search': 'search'}
 
 
-def found(words):
+def found(words: Sequence[str]) -> tuple[str, Sequence[str]]:
     """The name of the command, of one word or two, and the words that follow it."""
     if words and words[0] in FORMER:
         words = [_renamed(words[0], FORMER[words[0]]), *words[1:]]
@@ -114,7 +117,7 @@ def _renamed(former, name):
     return name
 
 
-def top_help():
+def top_help() -> str:
     """The help of `symfer` itself."""
     return USAGE.format(
         commands='\n'.join(

@@ -1,5 +1,10 @@
 """The main job: a short run on drawn faces, where no data set is named."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
 from utils.files.terminal import write_line
 
 # What `python launch.py` takes when it is given no data set: a short run on the sample faces.
@@ -14,7 +19,7 @@ SAMPLE_RUN = {
 }
 
 
-def with_sample(options, chosen=()):
+def with_sample(options: dict[str, Any], chosen: Collection[str] = ()) -> dict[str, Any]:
     """Defaults for the sample data set, where none is named: its faces are few, and small work.
 
     Parameters

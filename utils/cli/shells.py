@@ -22,7 +22,7 @@ complete -o filenames -F _symfer symfer"""
 
 
 @command('completion')
-def completion(shell: Choice('bash', 'zsh')):
+def completion(shell: Choice('bash', 'zsh')) -> None:
     """Print a script of completions: eval "$(symfer completion bash)".
 
     Parameters
@@ -38,7 +38,7 @@ def completion(shell: Choice('bash', 'zsh')):
         seconds = [second for first, _, second in (one.partition(' ') for one in COMMANDS) if first == name and second]
         options[name] = ' '.join([*seconds, *(option for action in actions for option in action.option_strings)])
         choices |= {
-            option: ' '.join(action.completions)
+            option: ' '.join(action.completions)  # type: ignore[attr-defined]
             for action in actions
             for option in action.option_strings
             if getattr(action, 'completions', ())

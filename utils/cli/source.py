@@ -4,9 +4,12 @@ So the command line need not import PyTensor and JAX to tell what there is, and 
 which throws docstrings away.
 """
 
+from __future__ import annotations
+
 import ast
 import re
 from collections import namedtuple
+from typing import Any
 
 Described = namedtuple('Described', 'summary parameters')
 Described.__doc__ = """First line of a docstring, and name -> `Parameter` in the order of the signature."""
@@ -15,7 +18,7 @@ Parameter.__doc__ = """Default as the help shows it (None: there is none to show
 whether it is given by its place, whether it stands for ``**options``."""
 
 
-def described(source, name):
+def described(source: Any, name: str) -> Any:
     """The function `name` of the text of a module."""
     node = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
     doc = ast.get_docstring(node) or ''
@@ -51,7 +54,7 @@ def _shown(default):
     return None if value is None or value == '' else str(value)
 
 
-def help_texts(doc):
+def help_texts(doc: Any) -> dict[str, Any]:
     """Help of each parameter out of a numpydoc docstring; several may share one, ``L1_reg, L2_reg : float``."""
     _, _, section = doc.partition('Parameters\n----------\n')
     section = re.split(r'\n\n\w+\n-+\n', section)[0]

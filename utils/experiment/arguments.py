@@ -10,13 +10,17 @@
 ========================  =====================================================================
 """
 
+from __future__ import annotations
+
 import functools
 import importlib.util
 import inspect
 import json
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from utils import rna
 from utils.experiment.schema import ARGUMENTS, FORMER, names, renamed
@@ -31,7 +35,7 @@ FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES
 NETWORK_OPTIONS = names(part='network')  # None stands for the default of the network's class
 
 
-def explicit(function):
+def explicit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Pass `function` the names of the arguments that its caller gave, as `given`; refuse unknown names."""
     full = inspect.signature(function)
     public = full.replace(parameters=[p for name, p in full.parameters.items() if name != 'given'])
@@ -49,11 +53,11 @@ def explicit(function):
                 )
         return function(*args, **kwargs, given=frozenset(public.bind(*args, **kwargs).arguments))
 
-    wrapper.__signature__ = public
+    wrapper.__signature__ = public  # type: ignore[attr-defined]
     return wrapper
 
 
-def validate_arguments(options, networks):
+def validate_arguments(options: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
     """The options in their plain form, each in its range; `networks` are the classes known by name.
 
     Raises
@@ -69,7 +73,7 @@ def validate_arguments(options, networks):
     options['network'] = named(options['network'], networks, 'network', 'Class')
     options['augment'] = make_augment(options['augment'])
     for name, known in FUNCTIONS.items():
-        options[name] = named(options[name], known, name, 'function')
+        options[name] = named(options[name], known, name, 'function')  # type: ignore[arg-type]
         _check_further(options, name)
     _check_together(options)
     return options
@@ -92,13 +96,13 @@ def _check_together(options):
         raise ValueError('patience goes by the validation images: val must be True, got False')
 
 
-def demand(good, name, wanted, value):
+def demand(good: bool, name: str, wanted: Any, value: Any) -> None:
     """Raise ValueError unless an argument is good."""
     if not good:
         raise ValueError(f'{name} must be {wanted}, got {shortened(value)}')
 
 
-def network_option(name, value):
+def network_option(name: str, value: Any) -> Any:
     """One of `NETWORK_OPTIONS` in its plain form.
 
     Raises
@@ -160,7 +164,7 @@ def _check_further(options, name):
         raise ValueError(f'{name} {class_name(options[name])!r} needs {missing[0]!r}: give it in {key}')
 
 
-def make_augment(settings):
+def make_augment(settings: dict[str, Any] | None) -> Augment | None:
     """An `Augment`, or None, from what `test` takes."""
     if settings is None or settings is False or isinstance(settings, Augment):
         return settings or None
@@ -176,7 +180,7 @@ def make_augment(settings):
     return Augment(**settings)
 
 
-def named(value, known, what, kind):
+def named(value: Any, known: Mapping[str, Any], what: str, kind: Any) -> Callable[..., Any] | type:
     """A class or function as it is, or by its name: one of `known`, or in a script, ``script.py:name``.
 
     A name may bear that of its package: ``cnn.A``.
@@ -222,7 +226,7 @@ def _fit_for(what, value):
     return value
 
 
-def as_json(options):
+def as_json(options: dict[str, Any]) -> dict[str, Any]:
     """The options as JSON knows them."""
     saved = names(saved=True)
     out = {key: value for key, value in options.items() if key in saved}
@@ -243,6 +247,6 @@ def as_json(options):
     return out
 
 
-def class_name(network):
+def class_name(network: Callable[..., Any] | type) -> str:
     """Name of a class, or of that of a partial one."""
     return getattr(network, '__name__', type(network).__name__)

@@ -1,10 +1,14 @@
 """The parts of an experiment, made from its arguments: network, optimiser, schedule."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 import json
 import re
 import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from utils import rna
 from utils.experiment import schema
@@ -17,6 +21,13 @@ from utils.layers import LayerOptions
 from utils.training import optimisers
 from utils.training.settings import Settings
 from utils.training.warping import Cropped
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from utils.annotations import Dataset, StrPath
+    from utils.training.augmentation import Augment
+
 
 SHARED = tuple(LayerOptions.__annotations__)  # of `test`, for a network that hands on LayerOptions
 # Their values where a class demands an option and the caller gives none. Older configurations hold them for every
@@ -31,7 +42,16 @@ FALLBACK = {
 }
 
 
-def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs):
+def make_network(
+    network: type,
+    im_dim: tuple[int, int],
+    classes: Sequence[str],
+    augment: Augment | None,
+    *,
+    rng: np.random.Generator,
+    saved: tuple[StrPath, dict[str, Any]] | None = None,
+    **kwargs: Any,
+) -> Any:
     """A network for images of `im_dim`, of which augmentation may show it a part only.
 
     Parameters
@@ -61,7 +81,7 @@ def make_network(network, im_dim, classes, augment, *, rng, saved=None, **kwargs
     return made if seen == tuple(im_dim) else Cropped(made, seen)
 
 
-def network_maker(options, data, state=None):
+def network_maker(options: dict[str, Any], data: Dataset, state: dict[str, Any] | None = None) -> Callable[..., Any]:
     """A function that makes the network from a generator; one from a model file cannot be larger than what it holds.
 
     Parameters
@@ -115,7 +135,7 @@ def _own_default(name, p):
     return value if name != 'activation' or value in [make() for make in rna.ACTIVATIONS.values()] else None
 
 
-def with_class_defaults(options, given=()):
+def with_class_defaults(options: dict[str, Any], given: Any = ()) -> dict[str, Any]:
     """The options with those of the network as they are used: given, or what its class has by default.
 
     What the class does not take becomes None; None is also what a class with arguments of another form, or with
@@ -142,7 +162,7 @@ def with_class_defaults(options, given=()):
     return out
 
 
-def without_idle(options, networks, keys=NETWORK_OPTIONS):
+def without_idle(options: dict[str, Any], networks: Mapping[str, Any], keys: Collection[str] = NETWORK_OPTIONS) -> Any:
     """Arguments out of a configuration file, without those of `keys` that the network does not take.
 
     Older files hold all options of networks, whether the class takes them or not; only a value that `test` had by
@@ -164,7 +184,7 @@ def without_idle(options, networks, keys=NETWORK_OPTIONS):
     return {key: value for key, value in options.items() if key not in idle}
 
 
-def network_arguments(options):
+def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments for the network's class, out of options that `with_class_defaults` has gone over.
 
     What equals the default of the class is left to it.
@@ -204,7 +224,7 @@ def network_arguments(options):
     return kwargs | further
 
 
-def arguments_used(options):
+def arguments_used(options: dict[str, Any]) -> dict[str, Any]:
     """Every argument with which the network is made, those that its class has by default among them."""
     used = {name: p.default for name, p in _accepted(options['network'])[0].items() if p.default is not p.empty}
     return json.loads(
@@ -212,7 +232,7 @@ def arguments_used(options):
     )
 
 
-def arguments_of_file(path, options):
+def arguments_of_file(path: StrPath, options: dict[str, Any]) -> dict[str, Any]:
     """`network_arguments` of options that a model file holds; what does not fit the class is the file's fault."""
     try:
         return network_arguments(options)
@@ -220,7 +240,7 @@ def arguments_of_file(path, options):
         raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({error})") from error
 
 
-def make_optimiser(options):
+def make_optimiser(options: dict[str, Any]) -> Any:
     """The optimiser of an experiment with its arguments bound: momentum, decay and clipping included."""
     further, decay = options['optimiser_args'], options['weight_decay']
     optimiser = options['optimiser']
@@ -234,12 +254,12 @@ def make_optimiser(options):
     return optimisers.clipped(optimiser, options['clip_norm']) if options['clip_norm'] else optimiser
 
 
-def make_schedule(options):
+def make_schedule(options: dict[str, Any]) -> Any:
     """The schedule of an experiment with its arguments bound."""
     return functools.partial(options['schedule'], **options['schedule_args'])
 
 
-def training_settings(options) -> Settings:
+def training_settings(options: dict[str, Any]) -> Settings:
     """What training takes of the arguments of an experiment."""
     return Settings(
         optimiser=make_optimiser(options), schedule=make_schedule(options), **schema.select(options, part='trainer')

@@ -1,28 +1,45 @@
 """Writes the model file as training goes on, and when something ends it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils.experiment.signals import Terminated
 from utils.files import atomic, models
+
+if TYPE_CHECKING:
+    from utils.experiment.signals import SignalHandler
+    from utils.training.trainer import Trainer
 
 
 class Checkpoint:
     """Writes the model file as the trainer goes on, and once more if something ends it."""
 
-    def __init__(self, path, config, save_every, signals, replaces, say, recorded):
+    def __init__(
+        self,
+        path: Path,
+        config: dict[str, Any],
+        save_every: int,
+        signals: SignalHandler,
+        replaces: str | None,
+        say: Callable[..., Any],
+        recorded: Callable[..., Any],
+    ) -> None:
         self.path, self.config, self.save_every, self.signals = path, config, save_every, signals
         self.say, self.recorded = say, recorded
         self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
         self.written = None
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: Trainer) -> None:
         with self.signals.deferred():
             if trainer.epoch % self.save_every == 0:
                 self.write(trainer.last)
             self.recorded(trainer)
 
-    def write(self, state):
+    def write(self, state: dict[str, Any]) -> None:
         if not self.replaces:
             other = atomic.rotate(self.path)
             if other:
@@ -32,7 +49,7 @@ class Checkpoint:
         self.written = state
 
     @contextmanager
-    def guard(self, trainer):
+    def guard(self, trainer: Trainer) -> Iterator[None]:
         """A block that trains; whatever ends it, the last epoch that was over is in the model file."""
         try:
             yield

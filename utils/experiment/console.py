@@ -1,14 +1,21 @@
 """What a person sees of an experiment: lines and a progress bar."""
 
+from __future__ import annotations
+
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from utils.files.terminal import visible, write_line
 from utils.training.rules import RULES
+
+if TYPE_CHECKING:
+    from utils.annotations import Row
 
 
 class Console:
@@ -22,25 +29,27 @@ class Console:
         Called with the entry of each epoch when it is over and saved.
     """
 
-    def __init__(self, verbose=1, on_epoch=None):
-        self.verbose, self.on_epoch, self.progress = verbose, on_epoch, None
+    def __init__(self, verbose: int = 1, on_epoch: Callable[..., Any] | None = None) -> None:
+        self.verbose, self.on_epoch = verbose, on_epoch
+        self.progress: Any = None
         self.terminal = Terminal()
-        self.best, self.told, self.log, self.cost = None, [], None, ''
+        self.best, self.told, self.cost = None, [], ''
+        self.log: Path | None = None
         self.rule = RULES['entropy']
         self.n_epochs = None  # of the stage
         self.check = lambda: None  # called at every minibatch
 
-    def write_to(self, path):
+    def write_to(self, path: Path) -> None:
         """Write what was said, and what will be, into a file as well."""
         self.log = Path(path)
         self.log.write_text(''.join(self.told), encoding='utf-8')
 
-    def follow(self, rule, history):
+    def follow(self, rule: str, history: Sequence[Row]) -> None:
         """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
         self.rule = RULES[rule]
         self.best = self.rule.best(row for row in history if row['stage'] == 'train')
 
-    def say(self, text='', level=1):
+    def say(self, text: str = '', level: int = 1) -> None:
         if level <= 1:
             self._write(text)
         if self.verbose < level:
@@ -51,7 +60,7 @@ class Console:
             self.verbose = 0
             self._write('standard output is closed: what follows stands in this log alone')
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """Say something that stands in the log in any case, and on the terminal with `verbose` 2 only."""
         self._write(text)
         self.say(text, level=2)
@@ -68,7 +77,7 @@ class Console:
             print(f"the log '{self.log}' cannot be written: {error.strerror}", file=sys.stderr)
             self.log = None
 
-    def epoch_begins(self, stage, epoch, n_epochs, n_images):
+    def epoch_begins(self, stage: str, epoch: int, n_epochs: int, n_images: int) -> None:
         self.shown, self.n_epochs = time.monotonic(), n_epochs
         if not self.verbose or not self.terminal.is_terminal:
             return
@@ -95,14 +104,14 @@ class Console:
         self.began, self.before = time.monotonic(), self.seen
         self.progress.update(self.task, description=f'{stage} {epoch}/{n_epochs}')
 
-    def compiling(self, what):
+    def compiling(self, what: str) -> None:
         """Say why nothing moves at first."""
         self.say(f'compiling the {what}')
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
         self.say(f'warning: {text}')
 
-    def minibatch(self, count, cost):
+    def minibatch(self, count: int, cost: Any) -> None:
         self.check()
         if not self.progress:
             return
@@ -118,20 +127,20 @@ class Console:
         best = self.best and f'best epoch {self.best["epoch"]}: {self.best["validation_error"]:.2f} %'
         return ', '.join(filter(None, [self.cost, best]))
 
-    def epoch_ends(self, row):
+    def epoch_ends(self, row: dict[str, Any]) -> None:
         self.best = self.rule.best([self.best, row] if self.best else [row])
         self.say(epoch_line(row, self.n_epochs))
         if self.on_epoch:
             self.on_epoch(dict(row))  # which may change it, and the history stays
 
-    def close(self):
+    def close(self) -> None:
         """Take the display away."""
         if self.progress:
             self.progress.stop()
             self.progress = None
 
 
-def epoch_line(row, n_epochs):
+def epoch_line(row: dict[str, Any], n_epochs: int) -> str:
     """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
 
     ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``

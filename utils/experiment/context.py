@@ -1,16 +1,21 @@
 """What lies above utils and is handed down to it: `launch.test`, the networks known by name, the data sets."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from utils.experiment import schema
 from utils.experiment.arguments import as_json, validate_arguments
 from utils.experiment.building import network_arguments, with_class_defaults
 from utils.experiment.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from utils.annotations import Dataset
 
 
 @dataclass(eq=False)
@@ -39,7 +44,7 @@ class Context:
         """Every argument of `test` with its default."""
         return {name: p.default for name, p in inspect.signature(self.test).parameters.items()}
 
-    def bundled(self, network: type) -> bool:
+    def bundled(self, network: Any) -> bool:
         """Whether a network's class is one of symfer's."""
         return network in self.networks.values()
 
@@ -51,7 +56,7 @@ class Context:
             return function(self, *args, **kwargs)
 
         signature = inspect.signature(function)
-        bound.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        bound.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
         return bound
 
     def validate(self, options: dict) -> dict:
@@ -80,7 +85,7 @@ class Context:
         """`validate`, in the form in which a run saves its arguments."""
         return as_json(self.validate(options))
 
-    def open_data(self, options: dict, say: Callable):
+    def open_data(self, options: dict, say: Callable) -> Dataset:
         """The data set of an experiment, open and checked; the sample set where none is named.
 
         Raises

@@ -1,7 +1,11 @@
 """A saved model on the test images of any set."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils import backend
 from utils.experiment import schema
@@ -20,19 +24,23 @@ from utils.training.functions import Functions
 from utils.training.inference import test_outputs
 from utils.training.settings import Settings
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+    from utils.experiment.context import Context
+
 
 def evaluate(
-    context,
-    model,
-    dataset,
+    context: Context,
+    model: StrPath,
+    dataset: str,
     *,
-    network=None,
-    folder=None,
-    batch_size=100,
-    special_test=True,
-    report=True,
-    say=write_line,
-):
+    network: Any = None,
+    folder: Path | None = None,
+    batch_size: int = 100,
+    special_test: bool = True,
+    report: bool = True,
+    say: Callable[..., Any] = write_line,
+) -> tuple[dict[str, Any], Path]:
     """Test a saved model on the test images of any set.
 
     Parameters

@@ -1,9 +1,13 @@
 """One experiment, from the arguments of `launch.test` to its `Result`."""
 
+from __future__ import annotations
+
 import os
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils import backend
 from utils.experiment import resuming
@@ -19,6 +23,11 @@ from utils.experiment.wording import announce, kept_line, label
 from utils.files import locks, models
 from utils.record.writing import Record
 from utils.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from utils.annotations import Dataset
+    from utils.experiment.context import Context
+    from utils.experiment.result import Result
 
 
 class Experiment(ExitStack):
@@ -43,7 +52,7 @@ class Experiment(ExitStack):
         An argument that is wrong, or that does not go with the model to resume.
     """
 
-    def __init__(self, context, arguments, given):
+    def __init__(self, context: Context, arguments: dict[str, Any], given: Any) -> None:
         super().__init__()
         self.start = time.perf_counter()
         self.context, self.console = context, Console(arguments['verbose'], arguments['on_epoch'])
@@ -54,14 +63,14 @@ class Experiment(ExitStack):
         options, self._state, self._saved = with_resumed(context, options, given)
         self.options = with_class_defaults(options, given)
 
-    def load(self):
+    def load(self) -> Dataset:
         """The data set, open until the end of the experiment; that of the model to resume must be the same."""
         self.data = self.enter_context(self.context.open_data(self.options, self.console.say))
         if self._saved:
             resuming.check_data(self.resume, self._saved, self._state['history'], self.data)
         return self.data
 
-    def build(self):
+    def build(self) -> Trainer:
         """The trainer of a new network, or as it was saved; from here on the model file is locked."""
         network = network_maker(self.options, self.data, self._state)
         path = self._target()
@@ -106,16 +115,16 @@ class Experiment(ExitStack):
         return self.trainer
 
     @contextmanager
-    def guarded(self):
+    def guarded(self) -> Iterator[None]:
         """A block that trains: whatever ends it, the last epoch that was over is in the model file and the record."""
         with self.signals, self.record.running(), self.checkpoint.guard(self.trainer), self._explain_out_of_memory():
             yield
 
-    def say_kept(self):
+    def say_kept(self) -> None:
         """Say which epoch is kept, and what follows."""
         self.console.say(kept_line(self.trainer, self.options))
 
-    def finish(self, errors):
+    def finish(self, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
         """The `Result`; tables, figures and the report are written then."""
         return finish(self, errors)
 

@@ -15,8 +15,12 @@
 A kind is a light object: nothing here imports PyTensor, JAX or NumPy, so that the command line answers at once.
 """
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from utils.experiment.values import Unfit, is_number, plain
 
@@ -38,7 +42,7 @@ class Kind:
 
     wanted, metavar, choices, count = 'a value', 'VALUE', (), None
 
-    def check(self, value):
+    def check(self, value: Any) -> Any:
         """The value in its plain form.
 
         Raises
@@ -51,13 +55,13 @@ class Kind:
             raise Unfit
         return self.settled(value)
 
-    def fits(self, value) -> bool:
+    def fits(self, value: Any) -> bool:
         raise NotImplementedError
 
-    def settled(self, value):
+    def settled(self, value: Any) -> Any:
         return value
 
-    def read(self, word):
+    def read(self, word: str) -> Any:
         """The value of one word of a command line; ValueError where it is none."""
         return word
 
@@ -67,7 +71,7 @@ class Number(Kind):
 
     metavar = 'NUMBER'
 
-    def __init__(self, above=None, least=None, below=None):
+    def __init__(self, above: float | None = None, least: float | None = None, below: float | None = None) -> None:
         self.above, self.least, self.below = above, least, below
         self.wanted = (
             'a number'
@@ -79,7 +83,7 @@ class Number(Kind):
             else f'a number in [{least}, {below})'
         )
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return (
             is_number(value)
             and (self.above is None or value > self.above)
@@ -87,7 +91,7 @@ class Number(Kind):
             and (self.below is None or value < self.below)
         )
 
-    def read(self, word):
+    def read(self, word: str) -> float:
         return float(word)
 
 
@@ -96,23 +100,23 @@ class Whole(Kind):
 
     metavar = 'N'
 
-    def __init__(self, least=0, below=None):
+    def __init__(self, least: int = 0, below: int | None = None) -> None:
         self.least, self.below = least, below
         self.wanted = f'a whole number >= {least}'
 
-    def check(self, value):
+    def check(self, value: Any) -> int:
         value = plain(value)
         if self.below is not None and is_number(value) and value >= self.below:
             raise Unfit(f'a whole number below 2**{self.below.bit_length() - 1}')
         return super().check(value)
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return is_number(value) and value == int(value) and value >= self.least
 
-    def settled(self, value):
+    def settled(self, value: Any) -> int:
         return int(value)
 
-    def read(self, word):
+    def read(self, word: str) -> int:
         return int(word)
 
 
@@ -121,25 +125,25 @@ class Flag(Kind):
 
     wanted, metavar = 'True or False', None
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return isinstance(value, bool) or (is_number(value) and value in (0, 1))
 
-    def settled(self, value):
+    def settled(self, value: Any) -> bool:
         return bool(value)
 
 
 class Choice(Kind):
     """One of a few texts or numbers."""
 
-    def __init__(self, *values, wanted=None):
+    def __init__(self, *values: Any, wanted: Any = None) -> None:
         self.values, self.choices = values, tuple(map(str, values))
         self.wanted = wanted or 'one of ' + ', '.join(self.choices)
         self.metavar = '{' + ','.join(self.choices) + '}'
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return any(value == one and type(value) is type(one) for one in self.values)
 
-    def read(self, word):
+    def read(self, word: str) -> str | int:
         return dict(zip(self.choices, self.values)).get(word, word)
 
 
@@ -148,10 +152,10 @@ class Text(Kind):
 
     wanted = 'a text of one line'
 
-    def __init__(self, metavar='TEXT'):
+    def __init__(self, metavar: str = 'TEXT') -> None:
         self.metavar = metavar
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return isinstance(value, str) and value.isprintable() and bool(value.strip())
 
 
@@ -160,13 +164,13 @@ class Location(Kind):
 
     wanted = 'a path'
 
-    def __init__(self, metavar='PATH'):
+    def __init__(self, metavar: str = 'PATH') -> None:
         self.metavar = metavar
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return isinstance(value, (str, os.PathLike)) and bool(str(value)) and '\0' not in str(value)
 
-    def settled(self, value):
+    def settled(self, value: Any) -> str:
         return os.path.expanduser(value) if str(value).startswith('~') else value
 
 
@@ -184,11 +188,11 @@ class Several(Kind):
     most : int
     """
 
-    def __init__(self, kind, wanted, count='*', single='no', most=1000):
+    def __init__(self, kind: Any, wanted: Any, count: int | str = '*', single: str = 'no', most: int = 1000) -> None:
         self.kind, self.wanted, self.count, self.single, self.most = kind, wanted, count, single, most
         self.metavar, self.choices = kind.metavar, kind.choices
 
-    def check(self, value):
+    def check(self, value: Any) -> float | Sequence[Any]:
         value = plain(value)
         if not isinstance(value, (list, tuple)):
             if self.single == 'no':
@@ -204,7 +208,7 @@ class Several(Kind):
         except Unfit:
             raise Unfit from None  # the list is told of, not its entry
 
-    def read(self, word):
+    def read(self, word: str) -> Any:
         return self.kind.read(word)
 
 
@@ -213,10 +217,10 @@ class Table(Kind):
 
     wanted, metavar = 'a dict', 'JSON'
 
-    def fits(self, value):
+    def fits(self, value: Any) -> bool:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
-    def read(self, word):
+    def read(self, word: str) -> Any:
         """What a JSON text holds; a wrong one is quoted where it is wrong."""
 
         def table(pairs):
@@ -240,7 +244,7 @@ class Function(Kind):
 
     wanted = 'a function'
 
-    def check(self, value):
+    def check(self, value: Any) -> Callable[..., Any]:
         if not callable(value):
             raise Unfit
         return value
@@ -260,12 +264,12 @@ class Own(Kind):
         A dict, or True, is taken too.
     """
 
-    def __init__(self, wanted, form='', choices=(), table=False):
+    def __init__(self, wanted: Any, form: str = '', choices: Sequence[str] = (), table: bool = False) -> None:
         self.wanted, self.choices, self.table = wanted, choices, table
         self.metavar = 'JSON' if table else f'NAME|FILE:{form.upper()}' if form else '{' + ','.join(choices) + '}'
 
-    def check(self, value):
+    def check(self, value: Any) -> Any:
         return value  # `utils.experiment.arguments` resolves it, which knows the names
 
-    def read(self, word):
+    def read(self, word: str) -> Any:
         return Table().read(word) if self.table else word

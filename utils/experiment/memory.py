@@ -1,6 +1,10 @@
 """Memory that is used up, the device's or the machine's, explained with what to do about it."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 WORDS = ('RESOURCE_EXHAUSTED', 'Out of memory', 'out of memory', 'failed to allocate', 'Failed to allocate')
 
@@ -9,7 +13,7 @@ class OutOfMemory(MemoryError):
     """Memory is used up; says what to do."""
 
 
-def out_of_memory(error):
+def out_of_memory(error: Any) -> bool:
     """Whether an error says that memory, the device's or the machine's, is used up."""
     return isinstance(error, MemoryError) or (
         type(error).__name__ in ('JaxRuntimeError', 'XlaRuntimeError') and any(word in str(error) for word in WORDS)
@@ -17,7 +21,7 @@ def out_of_memory(error):
 
 
 @contextmanager
-def explain_out_of_memory(device, batch_size, trainShared=None):
+def explain_out_of_memory(device: str, batch_size: int, trainShared: bool | None = None) -> Iterator[None]:
     """A block in which an out-of-memory error becomes a `MemoryError` that says what to do.
 
     `trainShared` is None where a saved model is used and nothing is trained.

@@ -1,5 +1,9 @@
 """A saved model on images of the size that it was trained on."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils import backend
@@ -10,8 +14,13 @@ from utils.results.metrics import probabilities
 from utils.training.functions import Functions
 from utils.training.settings import Settings
 
+if TYPE_CHECKING:
+    from utils.experiment.context import Context
 
-def predict(context, model, images, *, network=None, batch_size=100, raw=False):
+
+def predict(
+    context: Context, model: str, images: np.ndarray, *, network: Any = None, batch_size: int = 100, raw: bool = False
+) -> np.ndarray:
     """Probabilities of the classes for images, from a saved model.
 
     Parameters
@@ -60,6 +69,6 @@ def predict(context, model, images, *, network=None, batch_size=100, raw=False):
     return probabilities(logits if raw else logits / temperature_of(config))
 
 
-def temperature_of(config) -> float:
+def temperature_of(config: dict[str, Any]) -> float:
     """The temperature of a saved model by its configuration; 1 where it has none."""
     return config.get('temperature') or 1.0

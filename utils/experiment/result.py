@@ -1,9 +1,12 @@
 """What comes out of an experiment: the `Result`, its tables, figures and report."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +17,9 @@ from utils.results import competition, metrics, plots, summary
 from utils.results import report as reports
 from utils.results.predictions import write_outputs
 from utils.results.temperature import fit_temperature
+
+if TYPE_CHECKING:
+    from utils.experiment.experiment import Experiment
 
 
 @dataclass
@@ -69,7 +75,7 @@ class Result:
     evaluation: dict
 
 
-def finish(experiment, errors) -> Result:
+def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
     """Say the errors, write the tables, figures and the report, complete the record; make the `Result`."""
     console, options, data, trainer, record = (
         experiment.console,
@@ -87,7 +93,7 @@ def finish(experiment, errors) -> Result:
     _say_errors(console, errors, scores, label, data)
     write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, kept)
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
-    values = dict(
+    values: dict[str, Any] = dict(
         name=label,
         epoch=best and best['epoch'],
         validation_error=best and best['validation_error'],

@@ -8,19 +8,29 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import ast
 import difflib
 import functools
 import inspect
 import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from utils.experiment.arguments import NETWORK_OPTIONS, class_name
 from utils.record.source import class_source
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from utils.annotations import Dataset, Row
+
+
 MOST_LINES = 40  # of a difference that are shown
 
 
-def check_data(model, config, history, data):
+def check_data(model: Any, config: dict[str, Any], history: Sequence[Row], data: Dataset) -> None:
     """Refuse to go on with another data set than the model's.
 
     Parameters
@@ -56,8 +66,8 @@ def check_data(model, config, history, data):
         )
 
 
-def network_source(network, options, bundled):
-    """A network's class without comments, layout and docstrings.
+def network_source(network: Any, options: dict[str, Any], bundled: bool) -> str | None:
+    """A network's class without comments, layout, docstrings and type hints of its functions.
 
     With a class of a script come the definitions, constants and imports of its file that it uses, directly or through
     each other. Defaults of arguments that the experiment gives are left out: they do not count.
@@ -88,12 +98,14 @@ def network_source(network, options, bundled):
     return source_in(text, name, options, bundled)
 
 
-def source_in(text, name, options, bundled):
+def source_in(text: str, name: str, options: dict[str, Any], bundled: bool) -> str | None:
     """`network_source` of the class of this name in the text of a file."""
     try:
         nodes = [one for node in ast.parse(text or '').body for one in _split(node)]
     except (SyntaxError, ValueError):
         return None
+    for node in nodes:
+        _strip_hints(node)
     defined = {bound: node for node in nodes for bound in _bound(node)}
     if not isinstance(defined.get(name), ast.ClassDef):
         return None
@@ -138,6 +150,14 @@ def _strip_docstrings(tree):
             node.body = node.body[1:] or [ast.Pass()]
 
 
+def _strip_hints(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+
+
 def _strip_defaults(cls, settled):
     """Take away the defaults of those arguments of a class that are always given."""
     for method in cls.body:
@@ -154,7 +174,7 @@ def _strip_defaults(cls, settled):
             arguments.args = [one for one in positional if one.arg not in defaults]
 
 
-def changed_lines(saved, now):
+def changed_lines(saved: str, now: str) -> list[str]:
     """Lines of the difference of two sources, '-' before those of the saved one; none where they are the same."""
     if saved == now:
         return []
@@ -163,14 +183,17 @@ def changed_lines(saved, now):
     return lines[:MOST_LINES] + ['...'] * (len(lines) > MOST_LINES)
 
 
-def saved_source(model, config):
+def saved_source(model: Path, config: dict[str, Any]) -> str | None:
     """`network_source` of a model's network as it was; None where it is not known.
 
     Models of early versions do not have it. It is then taken from the last run folder; not so of symfer's own networks,
     which a later version may have changed without changing what they compute.
     """
-    if config.get('network_source') is not None or config['bundled_network']:
-        return config.get('network_source')
+    source, bundled = config.get('network_source'), config['bundled_network']
+    if source is not None:  # may have been saved with hints
+        return source_in(source, class_named(config['options']), config['options'], bundled) or source
+    if bundled:
+        return None
     for folder in sorted(model.with_suffix('').glob('run-*'), reverse=True):
         source = folder_source(folder, config['options'], False)
         if source:
@@ -178,16 +201,21 @@ def saved_source(model, config):
     return None
 
 
-def folder_source(folder, options, bundled):
+def folder_source(folder: Path, options: dict[str, Any], bundled: bool) -> str | None:
     """`network_source` of the network.py of a run folder."""
     try:
         text = (folder / 'network.py').read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError):
         return None
-    return source_in(text, str(options['network']).rpartition(':')[2], options, bundled)
+    return source_in(text, class_named(options), options, bundled)
 
 
-def network_change(model, config, network, bundled):
+def class_named(options: dict[str, Any]) -> Any:
+    """The name of the class in a saved network option: 'B', or of 'module:Name' the latter part."""
+    return str(options['network']).rpartition(':')[2]
+
+
+def network_change(model: Path, config: dict[str, Any], network: type, bundled: bool) -> Any:
     """A text on how a network's class differs from what it was when a model was trained; None where it does not.
 
     Parameters
@@ -208,7 +236,9 @@ def network_change(model, config, network, bundled):
     return f"network {name} is not as it was when '{model}' was trained:\n" + '\n'.join(changed_lines(saved, now))
 
 
-def check_network(model, config, network, bundled, accept, say):
+def check_network(
+    model: Any, config: dict[str, Any], network: Any, bundled: bool, accept: Any, say: Callable[..., Any]
+) -> None:
     """Refuse to go on with a network's class that is not what it was; with `accept`, or without a source, say it only.
 
     Raises

@@ -8,8 +8,12 @@
 ====================  =========================================================================
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +30,12 @@ from utils.results.temperature import is_temperature
 from utils.training.state import check_state, without_aliases
 from utils.training.trainer import DONE, STAGES
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+    from utils.experiment.context import Context
 
-def load_model(context, path):
+
+def load_model(context: Context, path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
     """State and configuration of a saved model, which may come from anybody."""
     state, config = models.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
@@ -121,7 +129,9 @@ def _function(model, what, name, known):
     return known[name]
 
 
-def with_resumed(context, options, given):
+def with_resumed(
+    context: Context, options: dict[str, Any], given: Any
+) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
     """Options completed by those of the experiment to resume, its state and its configuration."""
     if options['resume'] is None:
         return options, None, None
@@ -161,7 +171,7 @@ def with_resumed(context, options, given):
     return options, state, config
 
 
-def open_model(context, model, network=None):
+def open_model(context: Context, model: StrPath, network: Any = None) -> Sequence[Any]:
     """The network of a saved model, with its parameters.
 
     Parameters
@@ -217,7 +227,7 @@ def open_model(context, model, network=None):
     return net, {**config, 'options': options}
 
 
-def read_config(context, path):
+def read_config(context: Context, path: str) -> Any:
     """Arguments of `test` from the config.yaml of a run or one written by hand: ``test(**read_config(path))``.
 
     Parameters
@@ -238,7 +248,7 @@ def read_config(context, path):
     return configured(context, {'config': path})
 
 
-def configured(context, options):
+def configured(context: Context, options: dict[str, Any]) -> dict[str, Any]:
     """Options of the command line, completed by those of the file that --config names."""
     path = options.pop('config', None)
     if path is None:

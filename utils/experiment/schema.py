@@ -13,7 +13,10 @@ repeated: they are those of the signature and the docstring of `launch.test`. A 
 there, in the docstring, and in a row of this table.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 from utils.experiment.kinds import Choice, Flag, Function, Kind, Location, Number, Own, Several, Table, Text, Whole
 from utils.experiment.values import Unfit, shortened
@@ -51,7 +54,7 @@ class Argument:
     saved: bool = True
     absent: object = None
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> Any:
         """The value in its plain form.
 
         Raises
@@ -134,7 +137,7 @@ ARGUMENTS = {
 }
 
 
-def names(**wanted) -> tuple:
+def names(**wanted: Any) -> tuple:
     """The names of the rows whose attributes are as wanted: ``names(part='network')``."""
     return tuple(
         name for name, row in ARGUMENTS.items() if all(getattr(row, key) == value for key, value in wanted.items())
@@ -144,11 +147,11 @@ def names(**wanted) -> tuple:
 FORMER = {'average': 'ema_decay'}  # names of the last release, still taken
 
 
-def renamed(options) -> dict:
+def renamed(options: dict[str, Any]) -> dict:
     """The options under the names of today: runs and models of before hold the former ones."""
     return {FORMER.get(name, name): value for name, value in options.items()}
 
 
-def select(options, **wanted) -> dict:
+def select(options: dict[str, Any], **wanted: Any) -> dict:
     """Those of the options whose rows are as wanted."""
     return {name: options[name] for name in names(**wanted) if name in options}

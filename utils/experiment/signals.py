@@ -6,11 +6,14 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,7 +32,7 @@ class SignalHandler:
     while a run is being ended does end it at once.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.before, self.depth, self.waiting, self.ending = {}, 0, [], False
         self.requested, self.raised, self.hook = None, -AT_ONCE, None
 
@@ -38,7 +41,7 @@ class SignalHandler:
         if not isinstance(unraisable.exc_value, (KeyboardInterrupt, Terminated)):
             self.hook(unraisable)
 
-    def __enter__(self):
+    def __enter__(self) -> SignalHandler:
         if threading.current_thread() is threading.main_thread():
             for number in NUMBERS:
                 if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
@@ -67,7 +70,7 @@ class SignalHandler:
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(128 + number)
 
     @contextmanager
-    def deferred(self):
+    def deferred(self) -> Iterator[None]:
         """A block that no signal breaks off; one that came raises its exception at the end."""
         self.depth += 1
         try:
@@ -77,7 +80,7 @@ class SignalHandler:
         if not self.depth:
             self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Raise what a signal has requested, also where Python has lost it.
 
         An exception that a handler raises while a callback of the garbage collector or a destructor runs goes no
@@ -86,6 +89,6 @@ class SignalHandler:
         if not self.ending and (self.waiting or self.requested):
             self._stop(self.waiting[0] if self.waiting else self.requested)
 
-    def end(self):
+    def end(self) -> None:
         """From here on the run is being ended: further signals change nothing."""
         self.ending, self.waiting = True, []

@@ -1,6 +1,9 @@
 """The name that was meant, in messages about a wrong one."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 # What other libraries call our arguments.
 ALIASES = {
@@ -73,7 +76,7 @@ ALIASES = {
 }
 
 
-def did_you_mean(name, known):
+def did_you_mean(name: str, known: Any) -> str:
     """'; did you mean ...?', where a known name is near or the field has another word for it."""
 
     def plain(text):

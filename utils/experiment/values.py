@@ -1,14 +1,17 @@
 """Values of any origin: made plain, shortened for messages."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from typing import Any
 
 
 class Unfit(ValueError):
     """A value that is not of a kind."""
 
 
-def shortened(value):
+def shortened(value: Any) -> str:
     """The text of a value for a message, which may come from a file and be of any length."""
     try:
         text = repr(value)
@@ -17,7 +20,7 @@ def shortened(value):
     return text if len(text) <= 300 else f'{text[:300]}...'
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """A value without NumPy's types, at any depth of lists and dicts."""
     if hasattr(value, 'tolist') and hasattr(value, 'dtype'):
         value = value.tolist()
@@ -28,7 +31,7 @@ def plain(value):
     return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     """Whether a value is a finite number; True and False are none."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False

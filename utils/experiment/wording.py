@@ -1,13 +1,24 @@
 """What an experiment says of itself: its name, what it begins with, which epoch is kept, what came out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils import backend
 from utils.experiment.arguments import class_name
 from utils.training.rules import RULES
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def label(options, data):
+    from utils.annotations import Dataset
+    from utils.experiment.console import Console
+    from utils.training.trainer import Trainer
+
+
+def label(options: dict[str, Any], data: Dataset) -> str:
     """'A BN-drop (set 2)', in the manner of the thesis's tables."""
     dropped = [p for key in ('p_drop', 'p_dropConv') if options[key] is not None for p in np.ravel(options[key])]
     techniques = (('BN', options['batch_norm']), ('drop', any(dropped)))
@@ -15,7 +26,7 @@ def label(options, data):
     return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, f'({data.name})']))
 
 
-def announce(console, options, data, path):
+def announce(console: Console, options: dict[str, Any], data: Dataset, path: Path) -> None:
     """Say what is trained, on what, and where the model goes."""
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
     width = options['network_args'].get('width')
@@ -45,7 +56,7 @@ def announce(console, options, data, path):
         console.say(f"going on with '{options['resume']}'")
 
 
-def kept_line(trainer, options):
+def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
     """Which epoch is kept, and what follows."""
     best, point = trainer.best, RULES[options['rule']].point
     if best is None:
@@ -63,12 +74,12 @@ def kept_line(trainer, options):
     )
 
 
-def data_note(data):
+def data_note(data: Dataset) -> str:
     """A caveat for images that are not FER2013."""
     return '' if data.is_fer2013 else 'These images are not FER2013: the place in the table is for show.'
 
 
-def lead(values, data):
+def lead(values: dict[str, Any], data: Dataset) -> str:
     """The result in a sentence."""
     kind = 'plain' if values['special_test_error'] is None else 'special'
     whole = values['evaluation'][kind]['whole']

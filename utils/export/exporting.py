@@ -1,6 +1,9 @@
 """`export`: a saved model into a file for use."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils import __version__
 from utils.experiment.saved import load_model, open_model
@@ -10,11 +13,25 @@ from utils.files.atomic import atomic_write
 from utils.layer import parameters as parameters_of
 from utils.training.state import without_aliases
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+    from utils.experiment.context import Context
+
+
 # What of a configuration is of training alone, or of this machine.
 OF_TRAINING = ('dataset', 'savename', 'track', 'trainShared', 'save_every', 'show_test', 'report', 'name')
 
 
-def export(context, model, out=None, *, format=None, network=None, kept=False, overwrite=False) -> Path:
+def export(
+    context: Context,
+    model: StrPath,
+    out: StrPath | None = None,
+    *,
+    format: Any = None,
+    network: Any = None,
+    kept: bool = False,
+    overwrite: bool = False,
+) -> Path:
     """Write a saved model in a format for use: it can be tested and asked, and not be gone on with.
 
     Parameters

@@ -1,10 +1,16 @@
 """The formats that models are exported in, by name: each is a function with the decorator `format`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-FORMATS: dict[str, 'Format'] = {}
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+
+FORMATS: dict[str, Format] = {}
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Format:
 
     name: str
     suffix: str
-    encode: Callable[['Exported'], bytes]
+    encode: Callable[[Exported], bytes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,7 @@ class Exported:
     config: dict
 
 
-def format(name: str, suffix: str):  # noqa: A001  (in this module it is the word)
+def format(name: str, suffix: str) -> Callable[..., Any]:  # noqa: A001  (in this module it is the word)
     """Decorator: the function makes the contents of files of this format."""
 
     def register(encode):
@@ -55,7 +61,7 @@ def format(name: str, suffix: str):  # noqa: A001  (in this module it is the wor
     return register
 
 
-def format_of(name: str | None, out: Path | None) -> Format:
+def format_of(name: str | None, out: StrPath | None) -> Format:
     """The format of a name or, where none is given, of the ending of a file.
 
     Raises

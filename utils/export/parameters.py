@@ -19,4 +19,4 @@ def hdf5(exported: Exported) -> bytes:
 @format('safetensors', '.safetensors')
 def safetensors(exported: Exported) -> bytes:
     """The same as safetensors, the configuration in the header."""
-    return models.encode(_state(exported), exported.config, '.safetensors')
+    return bytes(models.encode(_state(exported), exported.config, '.safetensors'))

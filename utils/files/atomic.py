@@ -7,16 +7,23 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import glob
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
 
 
 @contextmanager
-def atomic_write(path):
+def atomic_write(path: StrPath) -> Iterator[Path]:
     """A temporary file beside `path`, which takes its place when the block ends well; else nothing changes.
 
     Raises
@@ -58,14 +65,14 @@ def _sync(folder):
         pass
 
 
-def remove_partial(path):
+def remove_partial(path: Path) -> None:
     """Remove what runs of this model that were killed while they wrote it have left."""
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f'.{glob.escape(path.name)}.*.part'):
         part.unlink(missing_ok=True)
 
 
-def rotate(path):
+def rotate(path: StrPath) -> Path | None:
     """Rename an existing file to the next free ``name.1.h5``, ``name.2.h5``, ... so that it is not lost.
 
     Returns
@@ -85,7 +92,7 @@ def rotate(path):
     return other
 
 
-def write_json(path, value):
+def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')

@@ -1,6 +1,9 @@
 """A random generator with a bound, for networks whose configuration comes from a file."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +24,7 @@ class BoundedGenerator(np.random.Generator):
         How often it may be asked for numbers.
     """
 
-    def __init__(self, bit_generator, saved, calls=math.inf):
+    def __init__(self, bit_generator: Any, saved: int, calls: float = math.inf) -> None:
         super().__init__(bit_generator)
         self.left, self.calls = 4 * saved + 2**20, calls
 
@@ -34,18 +37,18 @@ class BoundedGenerator(np.random.Generator):
                 'than the parameters in the file'
             )
 
-    def uniform(self, low=0.0, high=1.0, size=None):
+    def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None) -> Any:  # type: ignore[override]
         self._count(size)
         return super().uniform(low, high, size)
 
-    def normal(self, loc=0.0, scale=1.0, size=None):
+    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> Any:  # type: ignore[override]
         self._count(size)
         return super().normal(loc, scale, size)
 
-    def standard_normal(self, size=None, *args, **kwargs):
+    def standard_normal(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
         self._count(size)
         return super().standard_normal(size, *args, **kwargs)
 
-    def random(self, size=None, *args, **kwargs):
+    def random(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
         self._count(size)
         return super().random(size, *args, **kwargs)

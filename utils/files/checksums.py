@@ -1,6 +1,9 @@
 """Checksums of the entries of a model file, and the error that a bad file ends in."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +12,7 @@ class ModelError(ValueError):
     """A model file that is not what it should be."""
 
 
-def checksums(flat):
+def checksums(flat: dict[str, Any]) -> dict[str, str]:
     """SHA-256 in hex of every entry, by name: of texts, and of type, shape and bytes of arrays."""
     out = {}
     for name, value in flat.items():

@@ -1,9 +1,15 @@
 """Folders in which nothing is overwritten: new ones and numbered ones."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
 
 
-def new_folder(path, error=ValueError):
+def new_folder(path: StrPath, error: type = ValueError) -> Path:
     """The folder of this path, made if need be; one that holds anything is refused, for nothing is overwritten."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -12,7 +18,7 @@ def new_folder(path, error=ValueError):
     return path
 
 
-def numbered_folder(parent, word='run', make=True):
+def numbered_folder(parent: Path, word: str = 'run', make: bool = True) -> Path:
     """The next free folder ``parent/word-001``, ``word-002``, ...; no two callers that make it get the same."""
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,11 @@
 Reading takes no more memory than a small multiple of the file's size.
 """
 
+from __future__ import annotations
+
 import math
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -14,7 +17,7 @@ MOST_NAMES = 100_000  # data sets and groups of an HDF5 file
 LONGEST_ATTRIBUTE = 256  # bytes
 
 
-def read_hdf5(path):
+def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Attributes and data sets of an HDF5 file, every one of which lies within the file.
 
     Returns

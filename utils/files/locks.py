@@ -7,19 +7,23 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from utils.files import atomic
 
 
 @contextmanager
-def lock(path):
+def lock(path: Path) -> Iterator[None]:
     """Hold the lock of a file, across processes (and machines, where the file system can)."""
     path = Path(path)
     with open(path.with_name(f'.{path.name}.lock'), 'w') as file:
@@ -27,7 +31,7 @@ def lock(path):
         yield
 
 
-def try_lock(file, wait=True):
+def try_lock(file: Any, wait: bool = True) -> bool:
     """Lock an open file until it is closed; False where another has it and is not waited for.
 
     Where the file system has no locks the answer is always True.
@@ -46,7 +50,7 @@ _THREAD = threading.local()
 
 
 @contextmanager
-def try_model_lock(model):
+def try_model_lock(model: Path) -> Iterator[Any]:
     """Whether this thread may work on a model: nobody else does. The claim ends with the block, or the process.
 
     Where the file system has no locks the answer is always yes.
@@ -78,14 +82,14 @@ def _held_here():
     return _THREAD.claims
 
 
-def lock_file(model):
+def lock_file(model: Path) -> Path:
     """The file by which a model is locked: beside it or, of a link, beside what it leads to."""
     path = Path(os.path.realpath(model))
     return path.with_name(f'.{path.name}.claim')
 
 
 @contextmanager
-def model_lock(model):
+def model_lock(model: Path) -> Iterator[None]:
     """A block in which nobody else works on a model.
 
     Raises

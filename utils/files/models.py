@@ -7,12 +7,15 @@ a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a fi
 `utils.files.pickles`.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import os
 import pickle
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -24,6 +27,10 @@ from utils.files.hdf5 import read_hdf5
 from utils.files.pickles import read_pickle
 from utils.files.safetensors_ import read_safetensors, write_safetensors
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+
+
 FORMAT, VERSION = 'symfer model', 2
 CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its own tables
 
@@ -31,7 +38,7 @@ SUFFIXES = ('.h5', '.hdf5', '.pkl')
 LONGEST_NAME = 230  # bytes; file systems take 255, and names with more in them are written beside it
 
 
-def check_target(path):
+def check_target(path: StrPath) -> Path:
     """Check, before any work is done, that a model can be written to `path`; makes its folder.
 
     Raises
@@ -57,7 +64,7 @@ def check_target(path):
     return path
 
 
-def check_name(path):
+def check_name(path: StrPath) -> Path:
     """The path of a model, if it is one that a model can have.
 
     Raises
@@ -82,7 +89,7 @@ def check_name(path):
     return path
 
 
-def save(path, state, config):
+def save(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
     """Write a model file; an existing one is replaced at once or stays as it was.
 
     Parameters
@@ -98,7 +105,7 @@ def save(path, state, config):
         temporary.write_bytes(content)
 
 
-def encode(state, config, suffix='.h5'):
+def encode(state: dict[str, Any], config: dict[str, Any], suffix: str = '.h5') -> memoryview | bytes:
     """The contents of a model file: arguments as of `save`, and the ending of its name."""
     flat = dict(state['arrays'])
     for group in ('kept', 'trained'):
@@ -124,7 +131,7 @@ def _hdf5(flat):
     return file.getbuffer()
 
 
-def load(path):
+def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a model file; whatever is in it, nothing of it is run.
 
     Returns
@@ -166,7 +173,7 @@ def load(path):
     return state, config
 
 
-def check_values(path, state):
+def check_values(path: StrPath, state: dict[str, Any]) -> None:
     """Check that a network with the arrays of a model file gives numbers.
 
     Training saves finite values alone, so others were put there, or damaged.

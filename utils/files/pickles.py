@@ -3,10 +3,13 @@
 Reading takes no more memory than a small multiple of the file's size.
 """
 
+from __future__ import annotations
+
 import io
 import math
 import pickletools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +58,7 @@ NUMBERS = {'f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8'}
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_TUPLE': ()}
 
 
-def read_pickle(path):
+def read_pickle(path: Path) -> Any:
     """The dict that a pickle of a dict of texts, whole numbers and NumPy arrays holds.
 
     The pickle is parsed opcode by opcode; arrays are made here from their shape, type and bytes, and nothing that it

@@ -1,12 +1,19 @@
 """Models as safetensors: arrays under their names, texts in the metadata of the header. Nothing in them can run."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.files.checksums import ModelError
 from utils.files.extras import need
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def write_safetensors(flat, name, version) -> bytes:
+
+def write_safetensors(flat: dict[str, Any], name: str, version: int) -> bytes:
     """The contents of a file.
 
     Parameters
@@ -21,7 +28,7 @@ def write_safetensors(flat, name, version) -> bytes:
     return library.save(arrays, {'format': name, 'version': str(version), **texts})
 
 
-def read_safetensors(path) -> dict:
+def read_safetensors(path: Path) -> dict:
     """Texts and arrays of a file by name, with 'format' and 'version'.
 
     Raises

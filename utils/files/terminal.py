@@ -7,18 +7,21 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import os
 import sys
+from typing import Any
 
 FORMULA = ('=', '+', '-', '@', '\t', '\r')
 
 
-def visible(text) -> str:
+def visible(text: object) -> str:
     """A text in which what is not printable, line ends excepted, is written out: names in it may come from a file."""
     return ''.join(c if c.isprintable() or c == '\n' else repr(c)[1:-1] for c in str(text))
 
 
-def write_line(text='') -> bool:
+def write_line(text: str = '') -> bool:
     """Print a line at once; what a terminal would obey is written out.
 
     Where the reader of standard output has gone away (``| head``), it is from then on thrown away.
@@ -37,7 +40,7 @@ def write_line(text='') -> bool:
         return False
 
 
-def cell(value):
+def cell(value: Any) -> float | str:
     """A cell of a table, guarded: a text that a spreadsheet would take for a formula gets an apostrophe [1]_.
 
     Numbers, and texts that are numbers, stay as they are.
@@ -55,7 +58,7 @@ def cell(value):
         return f"'{value}"
 
 
-def uncell(text):
+def uncell(text: str) -> str:
     """What `cell` was given."""
     guarded = isinstance(text, str) and text.startswith("'") and text[1:].startswith((*FORMULA, "'"))
     return text[1:] if guarded else text

@@ -1,6 +1,9 @@
 """YAML as people write it: ``1e-3`` is a number, and no key stands twice."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import yaml
 
@@ -34,7 +37,7 @@ class _Loader(yaml.SafeLoader):
 class Dumper(yaml.SafeDumper):
     """Puts quotes around the texts that `_Loader` would take for numbers, and writes no references."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
@@ -44,7 +47,7 @@ for _class in (_Loader, Dumper):
     )
 
 
-def load_yaml(text):
+def load_yaml(text: str) -> float:
     """What a YAML document holds.
 
     Raises

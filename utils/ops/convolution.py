@@ -7,6 +7,11 @@
 ======================  =======================================================================
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph import Apply
@@ -14,6 +19,12 @@ from pytensor.graph.op import Op
 from pytensor.scalar.basic import upcast
 
 from utils.ops.images import as_images, pair, windows_of
+
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Variable
+    from pytensor.graph.fg import FunctionGraph
+
+    from utils.annotations import Shared, Tensor
 
 
 class Conv2d(Op):
@@ -29,13 +40,13 @@ class Conv2d(Op):
 
     __props__ = ('pad',)
 
-    def __init__(self, pad):
+    def __init__(self, pad: int | tuple[int, ...]) -> None:
         self.pad = pair(pad, 'pad', least=0)
 
-    def output_size(self, height, width, kh, kw):
+    def output_size(self, height: Tensor, width: float, kh: Tensor, kw: Tensor) -> tuple[Tensor, Tensor]:
         return height + 2 * self.pad[0] - kh + 1, width + 2 * self.pad[1] - kw + 1
 
-    def make_node(self, x, W):
+    def make_node(self, x: Tensor, W: Tensor | Shared) -> Apply:
         x, W = as_images(x), as_images(W, 'filters')
         n, height, width, channels = x.type.shape
         kh, kw, n_in, n_out = W.type.shape
@@ -50,11 +61,15 @@ class Conv2d(Op):
         out = pt.tensor(dtype=upcast(x.dtype, W.dtype), shape=(n, *sides, n_out))
         return Apply(self, [x, W], [out])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(
+        self, fgraph: FunctionGraph, node: Apply, shapes: Sequence[Sequence[Tensor]]
+    ) -> list[tuple[Tensor, ...]]:
         (n, height, width, _), (kh, kw, _, n_out) = shapes
         return [(n, *self.output_size(height, width, kh, kw), n_out)]
 
-    def pullback(self, inputs, outputs, cotangents):
+    def pullback(
+        self, inputs: Sequence[Any], outputs: Sequence[Tensor], cotangents: Sequence[Variable]
+    ) -> list[Tensor]:
         x, W = inputs
         (g,) = cotangents
         flipped = W[::-1, ::-1].transpose(0, 1, 3, 2)
@@ -66,7 +81,7 @@ class Conv2d(Op):
             Conv2dFilterGrad(self.pad, (kh, kw))(x, g),
         ]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
         x, W = inputs
         ph, pw = self.pad
         x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
@@ -82,25 +97,27 @@ class Conv2dFilterGrad(Op):
 
     __props__ = ('pad', 'size')
 
-    def __init__(self, pad, size):
+    def __init__(self, pad: tuple[int, int], size: tuple[int, int]) -> None:
         self.pad, self.size = pair(pad, 'pad', least=0), pair(size, 'size')
 
-    def make_node(self, x, g):
+    def make_node(self, x: Tensor, g: Tensor) -> Apply:
         x, g = as_images(x), as_images(g, 'gradient')
         shape = (*self.size, x.type.shape[3], g.type.shape[3])
         return Apply(self, [x, g], [pt.tensor(dtype=upcast(x.dtype, g.dtype), shape=shape)])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: Sequence[Sequence[Tensor]]) -> list[Any]:
         return [(*self.size, shapes[0][3], shapes[1][3])]
 
-    def pullback(self, inputs, outputs, cotangents):
+    def pullback(
+        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], cotangents: Sequence[Variable]
+    ) -> list[Tensor]:
         x, g = inputs
         (W,) = cotangents
         flipped = W[::-1, ::-1].transpose(0, 1, 3, 2)
         back = tuple(k - 1 - p for k, p in zip(self.size, self.pad))
         return [Conv2d(back)(g, flipped), Conv2d(self.pad)(x, W)]
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Any) -> None:
         x, g = inputs
         ph, pw = self.pad
         x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
@@ -109,7 +126,7 @@ class Conv2dFilterGrad(Op):
         outputs[0][0] = np.ascontiguousarray(dW.astype(node.outputs[0].dtype, copy=False))
 
 
-def conv2d(x, W, border='same'):
+def conv2d(x: Tensor, W: Shared, border: str = 'same') -> Tensor:
     """Convolve a batch of images with a bank of filters, stride 1.
 
     As in every current library the filters are not mirrored (cross-correlation).

@@ -1,10 +1,17 @@
 """What the Ops on batches of images share: checks of their arguments, windows of a NumPy batch."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytensor.tensor as pt
 
+if TYPE_CHECKING:
+    from utils.annotations import Shared, Tensor
 
-def pair(value, name, least=1):
+
+def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     """`value` or (value, value) as a pair of ints that are at least `least`."""
     pair = (value, value) if np.ndim(value) == 0 else tuple(value)
     if len(pair) != 2 or any(v != int(v) or v < least for v in pair):
@@ -12,7 +19,7 @@ def pair(value, name, least=1):
     return int(pair[0]), int(pair[1])
 
 
-def as_images(x, name='images'):
+def as_images(x: Shared | Tensor, name: str = 'images') -> Shared | Tensor:
     """A tensor of 4 dimensions, (n, height, width, channels); ValueError for another."""
     x = pt.as_tensor_variable(x)
     if x.ndim != 4:
@@ -20,6 +27,6 @@ def as_images(x, name='images'):
     return x
 
 
-def windows_of(x, window):
+def windows_of(x: np.ndarray, window: tuple[int, int]) -> np.ndarray:
     """View of a padded batch (n, h, w, c) as its filter-sized windows (n, h', w', c, kh, kw)."""
     return np.lib.stride_tricks.sliding_window_view(x, window, axis=(1, 2))

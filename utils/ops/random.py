@@ -8,14 +8,25 @@
 ========================  =====================================================================
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph import Apply
 from pytensor.graph.op import Op
 
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Variable
+    from pytensor.graph.fg import FunctionGraph
 
-def threefry2x32(key, counter):
+    from utils.annotations import Tensor
+
+
+def threefry2x32(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
     """Threefry-2x32 block function with 20 rounds [1]_, for NumPy and JAX arrays alike.
 
     Parameters
@@ -61,39 +72,40 @@ class Draw(Op):
     __props__ = ('shape', 'stream')
     dtype = 'float32'
 
-    def __init__(self, shape, stream):
+    def __init__(self, shape: Sequence[int], stream: int) -> None:
         self.shape, self.stream = tuple(int(s) for s in shape), int(stream)
 
-    def make_node(self, seed, counter):
+    def make_node(self, seed: Tensor, counter: Tensor) -> Apply:
         seed, counter = pt.as_tensor_variable(seed), pt.as_tensor_variable(counter)
         for name, v in (('seed', seed), ('counter', counter)):
             if v.ndim or v.dtype != 'uint32':
                 raise ValueError(f'{name} of a draw must be a uint32 scalar, got {v.type}')
         return Apply(self, [seed, counter], [pt.tensor(dtype=self.dtype, shape=self.shape)])
 
-    def infer_shape(self, fgraph, node, shapes):
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: Any) -> list[tuple[Tensor, ...]]:
         return [tuple(pt.constant(s, dtype='int64') for s in self.shape)]
 
-    def pullback(self, inputs, outputs, cotangents):
+    def pullback(self, inputs: Any, outputs: Any, cotangents: Sequence[Variable]) -> list[Any]:
         return [disconnected_type(), disconnected_type()]
 
-    def connection_pattern(self, node):
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False], [False]]
 
-    def words(self, seed, counter, index, xp):
+    def words(self, seed: Any, counter: Any, index: Any, xp: Any) -> Any:
         """The 32-bit words (two arrays) from which elements are made; `index` uint32, their numbers."""
         whole = xp.zeros_like(index)
         return threefry2x32((whole + seed, whole + np.uint32(self.stream)), (whole + counter, index))
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         index = np.arange(np.prod(self.shape), dtype=np.uint32).reshape(self.shape)
-        outputs[0][0] = self.values(*self.words(*inputs, index, np), np)
+        seed, counter = inputs
+        outputs[0][0] = self.values(*self.words(seed, counter, index, np), np)
 
 
 class Uniform(Draw):
     """Uniform in [0, 1), multiples of 2**-24."""
 
-    def values(self, a, b, xp):
+    def values(self, a: Any, b: Any, xp: Any) -> Any:
         return (a >> np.uint32(8)).astype('float32') * np.float32(2**-24)
 
 
@@ -103,28 +115,28 @@ class DropoutMask(Draw):
     __props__ = (*Draw.__props__, 'p')
     dtype = 'bool'
 
-    def __init__(self, shape, stream, p):
+    def __init__(self, shape: Sequence[int], stream: int, p: float) -> None:
         super().__init__(shape, stream)
         self.p = float(np.float32(p))
 
-    def values(self, a, b, xp):
+    def values(self, a: Any, b: Any, xp: Any) -> Any:
         return (a >> np.uint32(8)) >= np.uint32(np.ceil(self.p * 2**24))
 
 
 class Normal(Draw):
     """Normal of mean 0 and variance 1, by the transform of Box and Muller (1958)."""
 
-    def values(self, a, b, xp):
+    def values(self, a: Any, b: Any, xp: Any) -> Any:
         u = ((a >> np.uint32(8)) + np.uint32(1)).astype('float32') * np.float32(2**-24)  # (0, 1]
         angle = (b >> np.uint32(8)).astype('float32') * np.float32(2 * np.pi * 2**-24)
         return xp.sqrt(np.float32(-2) * xp.log(u)) * xp.cos(angle)
 
 
-def uniform(shape, seed, counter, stream=0):
+def uniform(shape: Sequence[int], seed: Tensor, counter: Tensor, stream: int = 0) -> Tensor:
     """Uniform draws in [0, 1) of a given static shape; `seed` and `counter` are uint32 scalars."""
     return Uniform(shape, stream)(seed, counter)
 
 
-def normal(shape, seed, counter, stream=0):
+def normal(shape: Sequence[int], seed: Tensor, counter: Tensor, stream: int = 0) -> Tensor:
     """Normal draws of mean 0 and variance 1; arguments as in `uniform`."""
     return Normal(shape, stream)(seed, counter)

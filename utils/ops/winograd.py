@@ -17,21 +17,29 @@ is the reference of the translation in `utils.backend.winograd`.
 .. [1] Lavin and Gray (2016), Fast Algorithms for Convolutional Neural Networks, CVPR, section 4.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph import Apply
 from pytensor.graph.op import Op
 
+if TYPE_CHECKING:
+    from utils.annotations import Tensor
+
+
 # Points at which polynomials are multiplied, besides infinity: small, so that float32 loses little.
 POINTS = (0, 1, -1, 2, -2, Fraction(1, 2))
 
 
 @lru_cache
-def matrices(m):
+def matrices(m: int) -> tuple[np.ndarray, ...]:
     """B^T (m + 2, m + 2), G (m + 2, 3) and A^T (m, m + 2) of the filtering of m outputs with 3 coefficients.
 
     By Toom and Cook: polynomials of degree m - 1 and 2 are evaluated at m + 1 points and infinity, multiplied
@@ -67,13 +75,13 @@ def _inverse(rows):
     return [row[n:] for row in rows]
 
 
-def tiles(length, m):
+def tiles(length: int, m: int) -> int:
     """Tiles of `m` pixels that cover `length` pixels."""
     return -(-length // m)
 
 
 @lru_cache
-def axis_map(kind, m, length):
+def axis_map(kind: Any, m: int, length: int) -> Any:
     """One axis of a transform as an array (m + 2, tiles, length), zero padding included.
 
     Parameters
@@ -121,12 +129,12 @@ class _Tiled(Op):
 class TileTransform(_Tiled):
     """Images (n, h, w, c) -> for each place of a tile, by rows, a matrix (n * tiles, c)."""
 
-    def make_node(self, x):
+    def make_node(self, x: Tensor) -> Any:
         n, height, width, channels = x.type.shape
         rows = n * prod(self.counts(height, width))
         return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=(rows, channels)) for _ in range(self.places)])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         (x,) = inputs
         rows, columns = self.maps(*x.shape[1:3])
         v = np.einsum('ith,jsw,nhwc->ijntsc', rows, columns, x, optimize=True).astype(x.dtype)
@@ -145,16 +153,16 @@ class InverseTileTransform(_Tiled):
 
     __props__ = ('kind', 'tile', 'image')
 
-    def __init__(self, kind, tile, image):
+    def __init__(self, kind: Any, tile: tuple[int, ...], image: tuple[int, int]) -> None:
         super().__init__(kind, tile)
         self.image = tuple(image)
 
-    def make_node(self, *places):
+    def make_node(self, *places: Any) -> Apply:
         rows, channels = places[0].type.shape
         n = rows // prod(self.counts(*self.image))
         return Apply(self, list(places), [pt.tensor(dtype=places[0].dtype, shape=(n, *self.image, channels))])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         (rows, columns), (th, tw) = self.maps(*self.image), self.counts(*self.image)
         v = np.reshape(inputs, (self.tile[0] + 2, self.tile[1] + 2, -1, th, tw, inputs[0].shape[1]))
         x = np.einsum('ith,jsw,ijntsc->nhwc', rows, columns, v, optimize=True)
@@ -178,10 +186,10 @@ class _Filters(Op):
 class FilterTransform(_Filters):
     """Filters (3, 3, n_in, n_out) -> for each place of a tile, by rows, a matrix (n_in, n_out)."""
 
-    def make_node(self, W):
+    def make_node(self, W: Any) -> Any:
         return Apply(self, [W], [pt.tensor(dtype=W.dtype, shape=W.type.shape[2:]) for _ in range(self.places)])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         (W,) = inputs
         u = np.einsum('ia,jb,abco->ijco', *self.maps(), W).astype(W.dtype)
         for storage, matrix in zip(outputs, u.reshape(self.places, *W.shape[2:])):
@@ -191,10 +199,10 @@ class FilterTransform(_Filters):
 class InverseFilterTransform(_Filters):
     """The transpose of `FilterTransform`."""
 
-    def make_node(self, *places):
+    def make_node(self, *places: Any) -> Any:
         return Apply(self, list(places), [pt.tensor(dtype=places[0].dtype, shape=(3, 3, *places[0].type.shape))])
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         u = np.reshape(inputs, (self.tile[0] + 2, self.tile[1] + 2, *inputs[0].shape))
         W = np.einsum('ia,jb,ijco->abco', *self.maps(), u)
         outputs[0][0] = np.ascontiguousarray(W.astype(inputs[0].dtype))
@@ -211,37 +219,37 @@ class BatchedProducts(Op):
 
     __props__ = ('transposed',)
 
-    def __init__(self, transposed=''):
+    def __init__(self, transposed: str = '') -> None:
         self.transposed = transposed
 
-    def make_node(self, *factors):
+    def make_node(self, *factors: Any) -> Any:
         n = len(factors) // 2
         shape = (factors[0].type.shape[self.transposed == 'a'], factors[n].type.shape[self.transposed != 'b'])
         return Apply(self, list(factors), [pt.tensor(dtype=factors[0].dtype, shape=shape) for _ in range(n)])
 
-    def pairs(self, factors):
+    def pairs(self, factors: Any) -> Iterator[Any]:
         n = len(factors) // 2
         for a, b in zip(factors[:n], factors[n:]):
             yield a.T if self.transposed == 'a' else a, b.T if self.transposed == 'b' else b
 
-    def perform(self, node, inputs, outputs):
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         for storage, (a, b) in zip(outputs, self.pairs(inputs)):
             storage[0] = a @ b
 
 
-def conv(x, W, tile):
+def conv(x: Tensor, W: Any, tile: tuple[int, ...]) -> Any:
     """The 'same' convolution of images (n, h, w, n_in) with filters (3, 3, n_in, n_out)."""
     products = BatchedProducts()(*TileTransform('input', tile)(x), *FilterTransform(tile)(W))
     return InverseTileTransform('output', tile, x.type.shape[1:3])(*products)
 
 
-def input_grad(g, W, tile):
+def input_grad(g: Any, W: Any, tile: tuple[int, ...]) -> Any:
     """Gradient of `conv` with respect to x; g (n, h, w, n_out)."""
     products = BatchedProducts('b')(*TileTransform('output', tile)(g), *FilterTransform(tile)(W))
     return InverseTileTransform('input', tile, g.type.shape[1:3])(*products)
 
 
-def filter_grad(x, g, tile):
+def filter_grad(x: Tensor, g: Any, tile: tuple[int, ...]) -> Any:
     """Gradient of `conv` with respect to W."""
     products = BatchedProducts('a')(*TileTransform('input', tile)(x), *TileTransform('output', tile)(g))
     return InverseFilterTransform(tile)(*products)

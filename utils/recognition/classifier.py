@@ -1,5 +1,9 @@
 """A saved model as a function of faces: one compiled function for each size of batch."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils import backend
@@ -9,6 +13,11 @@ from utils.experiment.saved import open_model
 from utils.results.metrics import probabilities
 from utils.training.functions import Functions
 from utils.training.settings import Settings
+
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+    from utils.experiment.context import Context
+
 
 SIZES = (1, 2, 8, 32)
 VIEWS = ('none', 'mirror')
@@ -41,7 +50,9 @@ class Classifier:
         A file that is no model, a network class that does not fit.
     """
 
-    def __init__(self, context, model, *, network=None, raw: bool = False, views: str = 'mirror'):
+    def __init__(
+        self, context: Context, model: StrPath, *, network: Any = None, raw: bool = False, views: str = 'mirror'
+    ) -> None:
         if views not in VIEWS:
             raise ValueError(f'views must be one of {", ".join(map(repr, VIEWS))}, got {views!r}')
         self.network, self.config = open_model(context, model, network)

@@ -8,6 +8,8 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib.util
 import os
@@ -111,7 +113,7 @@ class YuNet:
     SIDES = (640, 1600)  # longest side of the picture at each look
     SMALL = 48  # pixels of height at the first look under which a second one is worth its time
 
-    def __init__(self, score: float = 0.7, path=None):
+    def __init__(self, score: float = 0.7, path: Path | None = None) -> None:
         self.score = score
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of its own default
         try:
@@ -154,7 +156,7 @@ class YuNet:
         ]
 
 
-def overlap(a, b) -> float:
+def overlap(a: Detection, b: Detection) -> float:
     """Intersection over union of two boxes, 0 to 1."""
     width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
     height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
@@ -171,7 +173,7 @@ def suppressed(found: list[Detection], most: float = 0.3) -> list[Detection]:
     return kept
 
 
-def detector_of(name) -> Detector:
+def detector_of(name: str | Detector) -> Detector:
     """A detector: 'yunet', 'none' (the picture is a face), or a callable of one's own, picture -> list of `Detection`.
 
     Raises

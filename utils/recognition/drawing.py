@@ -1,6 +1,10 @@
 """Boxes, labels and bars on pictures and video, legible at 200 and at 4,000 pixels."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,12 +26,12 @@ COLOURS = (
 GREY = (110, 110, 110)
 
 
-def colour_of(name: str, classes) -> tuple[int, int, int]:
+def colour_of(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
     """The colour of a class, by its place; grey for 'unsure'."""
     return GREY if name == UNSURE else COLOURS[list(classes).index(name) % len(COLOURS)]
 
 
-def annotated(one: Recognition, classes) -> np.ndarray:
+def annotated(one: Recognition, classes: Sequence[str]) -> np.ndarray:
     """The picture of a result with what was found drawn onto it, (height, width, 3) uint8.
 
     The box of each face, its answer above it and, where the face is large enough, a bar for each class beside it.
@@ -101,7 +105,7 @@ def _bars(picture, face, classes, unit):
         )
 
 
-def write_picture(path, picture: np.ndarray) -> None:
+def write_picture(path: Path, picture: np.ndarray) -> None:
     """Write a picture by the ending of its name, whole or not at all.
 
     Raises
@@ -133,8 +137,9 @@ class VideoFile:
 
     CODES = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.avi': 'MJPG', '.mkv': 'MJPG', '.mov': 'mp4v'}
 
-    def __init__(self, path, rate: float):
-        self.path, self.rate, self.writer, self.size = Path(path), rate, None, None
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path, self.rate, self.size = Path(path), rate, None
+        self.writer: Any = None
         if self.path.suffix.lower() not in self.CODES:
             raise ValueError(f"'{path}' must end in {', '.join(self.CODES)}, as a video")
 

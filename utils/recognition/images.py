@@ -4,6 +4,8 @@ Colour, 16 bit, palettes, transparency and CMYK come to one form, blue, green an
 a camera wrote down (EXIF) is respected.
 """
 
+from __future__ import annotations
+
 import io
 import struct
 import warnings
@@ -24,7 +26,7 @@ class PictureError(ValueError):
     """A picture that cannot be used; the message names it and says why."""
 
 
-def read(path, most_pixels: int = MOST_PIXELS) -> np.ndarray:
+def read(path: Path, most_pixels: int = MOST_PIXELS) -> np.ndarray:
     """The picture in a file, (height, width, 3) uint8 in the order blue, green, red.
 
     Raises
@@ -96,7 +98,7 @@ def _turned(picture, original):
     return picture.transpose(turns[orientation]) if orientation in turns else picture
 
 
-def of_array(values, name: str = 'the picture') -> np.ndarray:
+def of_array(values: np.ndarray, name: str = 'the picture') -> np.ndarray:
     """An array as a picture: grey (h, w), or (h, w, 3) blue, green, red, uint8.
 
     Raises

@@ -1,7 +1,10 @@
 """`recognise`: the faces of pictures and videos with the emotions that a model sees in them."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +14,11 @@ from utils.recognition.detection import detector_of
 from utils.recognition.results import Recognition, face_of
 from utils.recognition.sources import frames_of
 from utils.recognition.tracks import Tracker
+
+if TYPE_CHECKING:
+    from utils.experiment.context import Context
+    from utils.recognition.sources import Frame
+
 
 SHIPPED = Path(__file__).parents[2] / 'trained_models' / 'fer2013_B.h5'
 
@@ -48,17 +56,24 @@ class Recogniser:
         A wrong argument; a detector that is not installed.
     """
 
-    def __init__(self, classifier, detector='yunet', *, level: bool = False, min_probability: float = 0.0):
+    def __init__(
+        self,
+        classifier: Classifier,
+        detector: Callable[..., Any] | str = 'yunet',
+        *,
+        level: bool = False,
+        min_probability: float = 0.0,
+    ) -> None:
         if not 0 <= min_probability <= 1:
             raise ValueError(f'min_probability must lie in [0, 1], got {min_probability!r}')
         self.classifier, self.detector = classifier, detector_of(detector)
         self.level, self.min_probability = level, min_probability
 
-    def __call__(self, frame, tracker: Tracker | None = None) -> Recognition:
+    def __call__(self, frame: Frame, tracker: Tracker | None = None) -> Recognition:
         """What a `Frame` shows; a tracker numbers its persons."""
         return self.recognise([frame], tracker)[0]
 
-    def recognise(self, frames, tracker: Tracker | None = None) -> list[Recognition]:
+    def recognise(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> list[Recognition]:
         """What several frames show; their faces go through the network together."""
         found = [sorted(self.detector(frame.picture), key=lambda one: -one.area) for frame in frames]
         size = self.classifier.size
@@ -79,12 +94,12 @@ class Recogniser:
 
 
 def recognise(
-    context,
-    source,
-    model=None,
+    context: Context,
+    source: str | np.ndarray,
+    model: Any = None,
     *,
-    network=None,
-    detector='yunet',
+    network: Any = None,
+    detector: str = 'yunet',
     level: bool = False,
     views: str = 'mirror',
     raw: bool = False,
@@ -136,7 +151,7 @@ def recognise(
     return recognised(recogniser, frames_of(source, problems, every))
 
 
-def recognised(recogniser, frames):
+def recognised(recogniser: Recogniser, frames: Iterator[Any]) -> Iterator[Recognition]:
     """The generator of `recognise`, whose arguments are checked before it is asked for anything."""
     tracker, file = Tracker(), None
     for frame in frames:

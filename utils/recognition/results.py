@@ -1,5 +1,8 @@
 """What is found: a `Face`, and a `Recognition` with the faces of one picture or frame."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,7 +81,13 @@ class Recognition:
     picture: np.ndarray = field(repr=False, compare=False)
 
 
-def face_of(detection: Detection, probabilities, classes, min_probability: float = 0.0, person=None) -> Face:
+def face_of(
+    detection: Detection,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    min_probability: float = 0.0,
+    person: int | None = None,
+) -> Face:
     """A `Face` of a detection and the probabilities of the classes, an array (n_classes,)."""
     values = {name: float(p) for name, p in zip(classes, probabilities, strict=True)}
     answer = max(values, key=values.__getitem__)

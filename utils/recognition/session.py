@@ -1,11 +1,15 @@
 """`symfer predict`: sources in, what is found onto the terminal and into files."""
 
+from __future__ import annotations
+
 import shutil
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +20,10 @@ from utils.recognition.recognise import Recogniser, recognised
 from utils.recognition.results import Recognition
 from utils.recognition.tables import CsvFile, JsonFile, check_output, lines_of
 from utils.recognition.timeline import Timeline
+
+if TYPE_CHECKING:
+    from utils.recognition.classifier import Classifier
+
 
 LEAST_FREE = 16 << 20  # bytes of a disk, below which a video is not written on: OpenCV would lose frames without a word
 
@@ -35,7 +43,7 @@ class Annotator:
     overwrite : bool
     """
 
-    def __init__(self, out, given, classes, overwrite=False, every=1):
+    def __init__(self, out: str, given: Any, classes: Sequence[str], overwrite: bool = False, every: int = 1) -> None:
         self.out, self.classes, self.overwrite, self.every = Path(out), classes, overwrite, every
         suffix = self.out.suffix.lower()
         self.single = suffix in (*images.SUFFIXES, *sources.VIDEOS)
@@ -48,7 +56,8 @@ class Annotator:
             raise ValueError(
                 f"--annotate '{out}' is a file: give a folder, or a name that ends as a picture or a video"
             )
-        self.video, self.file, self.n = None, None, 0
+        self.file, self.n = None, 0
+        self.video: Any = None
 
     def add(self, one: Recognition) -> None:
         """Draw and write a result."""
@@ -89,7 +98,7 @@ class Annotator:
 class Summary:
     """What is said at the end: how many pictures and faces, and of a video each person."""
 
-    def __init__(self, classes):
+    def __init__(self, classes: Sequence[str]) -> None:
         self.classes, self.pictures, self.faces, self.empty, self.videos = tuple(classes), 0, 0, 0, set()
         self.sums, self.counts, self.answers = defaultdict(lambda: 0.0), Counter(), defaultdict(Counter)
 
@@ -122,20 +131,20 @@ class Summary:
 
 
 def predict(
-    classifier,
+    classifier: Classifier,
     given: list,
     *,
-    detector='yunet',
+    detector: str = 'yunet',
     level: bool = False,
     min_probability: float = 0.0,
     every: int = 1,
-    csv=None,
-    json=None,
-    annotate=None,
-    timeline=None,
+    csv: Any = None,
+    json: Any = None,
+    annotate: Any = None,
+    timeline: Any = None,
     overwrite: bool = False,
-    say=write_line,
-    progress=None,
+    say: Callable[..., Any] = write_line,
+    progress: Callable[[int], Any] | None = None,
 ) -> Summary:
     """Recognise the faces of sources; write tables, annotated pictures and a timeline; say what was found.
 
@@ -169,7 +178,7 @@ def predict(
     summary, classes = Summary(classifier.classes), classifier.classes
     quiet = json == '-'
     with ExitStack() as stack:
-        sinks = [summary]
+        sinks: list[Any] = [summary]
         if csv is not None:
             file = stack.enter_context(open(check_output(csv, overwrite), 'w', newline='', encoding='utf-8'))
             sinks.append(CsvFile(file, classes))

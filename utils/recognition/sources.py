@@ -1,10 +1,13 @@
 """Where frames come from: pictures, folders, videos, cameras, arrays. Generators: memory does not grow with length."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +33,7 @@ class SourceError(ValueError):
     """A source that gives no frames; the message names it and says why."""
 
 
-def frames_of(source, problems: list[str] | None = None, every: int = 1) -> Iterator[Frame]:
+def frames_of(source: Any, problems: list[str] | None = None, every: int = 1) -> Iterator[Frame]:
     """The frames of a source.
 
     Parameters
@@ -152,7 +155,7 @@ def _captured(capture, name, every, nothing, live=False):
         raise SourceError(nothing)
 
 
-def length_of(source) -> int | None:
+def length_of(source: str) -> int | None:
     """How many frames a source has, where that can be told at once."""
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() in VIDEOS and Path(source).is_file():
         capture = cv2.VideoCapture(str(source))
@@ -164,7 +167,7 @@ def length_of(source) -> int | None:
     return 1 if isinstance(source, (str, Path, np.ndarray)) else None
 
 
-def rate_of(file) -> float:
+def rate_of(file: str) -> float:
     """Frames a second of a video; 25 where it does not tell, as of a camera."""
     capture = cv2.VideoCapture(str(file)) if Path(file).is_file() else None
     rate = capture.get(cv2.CAP_PROP_FPS) if capture else 0.0

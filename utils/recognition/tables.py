@@ -3,12 +3,19 @@
 Files are written as results come and hold whole rows at any time.
 """
 
+from __future__ import annotations
+
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from utils.files.terminal import cell, visible
 from utils.recognition.results import Recognition
+
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
 
 
 def lines_of(one: Recognition) -> list[str]:
@@ -48,7 +55,7 @@ def as_json(one: Recognition) -> dict:
 class JsonFile:
     """A JSON array, written entry by entry; closed, it is whole, after an interruption too."""
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO) -> None:
         self.file, self.first = file, True
         self.file.write('[')
 
@@ -68,7 +75,7 @@ class CsvFile:
 
     BEGINNING = ('file', 'frame', 'time', 'person', 'left', 'top', 'width', 'height', 'detection', 'answer')
 
-    def __init__(self, file, classes):
+    def __init__(self, file: TextIO, classes: Sequence[str]) -> None:
         self.file, self.classes = file, tuple(classes)
         self.writer = csv.writer(file)
         self.writer.writerow([*self.BEGINNING, *(f'p_{name}' for name in self.classes)])
@@ -88,7 +95,7 @@ class CsvFile:
         """Nothing is left to write."""
 
 
-def check_output(path, overwrite: bool = False) -> Path:
+def check_output(path: StrPath, overwrite: bool = False) -> Path:
     """A path that can be written; its folder is made.
 
     Raises

@@ -1,6 +1,10 @@
 """The classes over time, one row of the figure for each person of a video."""
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +12,10 @@ from utils.files.atomic import atomic_write
 from utils.recognition.drawing import COLOURS
 from utils.recognition.results import Recognition
 from utils.recognition.tracks import changes, smoothed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 MOST_PERSONS = 8
 LONG_GAP = 0.5  # seconds
@@ -23,7 +31,7 @@ class Timeline:
         Standard deviation of the weights of the smoothing.
     """
 
-    def __init__(self, classes, seconds: float = 0.5):
+    def __init__(self, classes: Sequence[str], seconds: float = 0.5) -> None:
         self.classes, self.seconds = tuple(classes), seconds
         self.times: dict[int, list] = defaultdict(list)
         self.values: dict[int, list] = defaultdict(list)
@@ -47,7 +55,7 @@ class Timeline:
             for person, times, values in ((p, self.times[p], self.values[p]) for p in self.persons())
         }
 
-    def draw(self, path, title: str = '') -> None:
+    def draw(self, path: Path, title: str = '') -> None:
         """Write the figure: smoothed lines, raw values thin behind them, moments of change as dotted lines.
 
         Raises

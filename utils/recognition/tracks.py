@@ -1,5 +1,10 @@
 """Faces of consecutive frames, linked to persons by overlap; their probabilities, smoothed over time."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from utils.recognition.detection import Detection, overlap
@@ -16,7 +21,7 @@ class Tracker:
         Seconds for which a person who is out of sight keeps a number.
     """
 
-    def __init__(self, least: float = 0.3, patience: float = 1.0):
+    def __init__(self, least: float = 0.3, patience: float = 1.0) -> None:
         self.least, self.patience, self._next = least, patience, 1
         self._last: dict[int, tuple[Detection, float]] = {}
 
@@ -38,7 +43,7 @@ class Tracker:
         return [numbers[i] for i in range(len(found))]
 
 
-def smoothed(times, values, seconds: float = 0.5) -> np.ndarray:
+def smoothed(times: Any, values: Any, seconds: float = 0.5) -> np.ndarray:
     """Mean of values over time with Gaussian weights; the times need not be evenly apart.
 
     Parameters
@@ -61,7 +66,7 @@ def smoothed(times, values, seconds: float = 0.5) -> np.ndarray:
     return out
 
 
-def changes(times, values, least_seconds: float = 0.3) -> list[tuple[float, int]]:
+def changes(times: Sequence[Any], values: np.ndarray, least_seconds: float = 0.3) -> list[tuple[float, int]]:
     """Moments at which another class becomes the most probable one and stays so for a while.
 
     Returns

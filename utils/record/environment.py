@@ -1,5 +1,7 @@
 """What a run depends on besides its arguments: versions, device, code revision."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import os
 import platform
@@ -7,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from utils import __version__, backend
 
@@ -21,7 +24,7 @@ def _git(*arguments):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def environment():
+def environment() -> dict[str, Any]:
     """What a run depends on besides its arguments: a dict of versions, device and code revision."""
     revision = _git('rev-parse', 'HEAD')
     if revision and _git('status', '--porcelain', '--untracked-files=no'):

@@ -1,11 +1,20 @@
 """The history of a run: one CSV row per epoch."""
 
+from __future__ import annotations
+
 import csv
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from utils.files.atomic import atomic_write
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def write_history(history, path):
+    from utils.annotations import Row
+
+
+def write_history(history: Sequence[Row], path: Path) -> None:
     """Write one CSV row per epoch."""
     history = [{**row, 'images_per_second': round(row['images'] / row['seconds'], 1)} for row in history]
     with atomic_write(path) as temporary, open(temporary, 'w', newline='') as file:

@@ -1,8 +1,12 @@
 """Run folders, read back."""
 
+from __future__ import annotations
+
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -10,10 +14,14 @@ from utils.files.folders import numbered_folder
 from utils.files.yaml_ import load_yaml
 from utils.results.predictions import RunError
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
+
+
 FORMAT, VERSION = 'symfer run', 1
 
 
-def read_run(folder, need=()):
+def read_run(folder: StrPath, need: tuple | Sequence[str] = ()) -> dict[str, Any]:
     """Read a run folder.
 
     Parameters
@@ -81,21 +89,23 @@ def read_run(folder, need=()):
         ('result.json', result, {'evaluation': dict, 'test_error': (int, float)}),
     ):
         wrong = [
-            key for key, kind in kinds.items() if not isinstance(table, dict) or not isinstance(table.get(key), kind)
+            key
+            for key, kind in kinds.items()
+            if not isinstance(table, dict) or not isinstance(table.get(key), kind)  # type: ignore[arg-type]
         ]
         if wrong:
             raise RunError(f"'{folder / name}' is damaged: it has no proper {', '.join(wrong)}")
     return {'folder': folder, 'config': config, 'run': run, 'result': result, 'history': history}
 
 
-def same_data(a, b):
+def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two runs, from `read_run`, had the same data set; of early versions source and name are compared."""
     a, b = a['run'], b['run']
     known = a.get('content_digest') and b.get('content_digest')
     return all(a.get(key) == b.get(key) for key in ('fingerprint', 'data_name', *(['content_digest'] if known else [])))
 
 
-def status_of(folder):
+def status_of(folder: Path) -> str:
     """'finished', 'running', ... of a run folder; 'unknown' where result.json cannot be read."""
     try:
         return _read(Path(folder) / 'result.json').get('status', 'unknown')
@@ -118,7 +128,7 @@ def _read(path):
         raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
 
 
-def read_config(path):
+def read_config(path: StrPath) -> Any:
     """Arguments of `launch.test` from a config.yaml, of a run (whose folder will do) or written by hand.
 
     A network ``file.py:Class`` is looked for beside the file.
@@ -139,6 +149,6 @@ def read_config(path):
     return options
 
 
-def beside(run, word):
+def beside(run: str, word: str) -> Path:
     """The next free folder ``word-001``, ... beside the model of a run; it is not made."""
     return numbered_folder(read_run(run)['folder'].parent.parent, word, make=False)

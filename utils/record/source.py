@@ -1,11 +1,13 @@
 """The source of a network's class, as a file that can be imported."""
 
+from __future__ import annotations
+
 import ast
 import inspect
 from pathlib import Path
 
 
-def class_source(cls):
+def class_source(cls) -> str | None:
     """The imports, definitions and constants of the file that defines a class, without what the file does.
 
     A script that trains a network when it is run can so be imported for the network alone.

@@ -1,11 +1,18 @@
 """The table of all runs, experiments.csv."""
 
+from __future__ import annotations
+
 import csv
 import os
 import socket
+from typing import TYPE_CHECKING
 
 from utils.files.terminal import uncell
 from utils.results.predictions import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 TABLE = 'experiments.csv'
 COLUMNS = (
@@ -46,7 +53,7 @@ def _marked_if_dead(row):
     return row
 
 
-def read_table(path):
+def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of experiments.csv, a list of dict of text.
 
     Raises

@@ -10,13 +10,17 @@
 A tracker has ``epoch(row)`` and ``end(status, result)``.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 MEASURES = ('rate', 'train_cost', 'train_cross_entropy', 'validation_error', 'validation_cross_entropy', 'test_error')
 RESULTS = ('validation_error', 'validation_cross_entropy', 'test_error', 'special_test_error')
 
 
-def needed(module, extra):
+def needed(module: str, extra: Any) -> Any:
     """Import an optional library, or say how to install it."""
     try:
         return __import__(module)
@@ -33,7 +37,7 @@ class TensorBoard:
         The run's folder.
     """
 
-    def __init__(self, folder, options, name):
+    def __init__(self, folder: Path, options: dict[str, Any], name: str) -> None:
         needed('tensorboardX', 'tensorboard')
         from tensorboardX import SummaryWriter
 
@@ -41,13 +45,13 @@ class TensorBoard:
         self.writer = SummaryWriter(str(self.folder / 'tensorboard'))
         self.writer.add_text('arguments', '\n'.join(f'    {key}: {value}' for key, value in options.items()))
 
-    def epoch(self, row):
+    def epoch(self, row: dict[str, Any]) -> None:
         for key in MEASURES:
             if row[key] is not None:
                 self.writer.add_scalar(f'{row["stage"]}/{key}', row[key], row['epoch'])
         self.writer.flush()
 
-    def end(self, status, result):
+    def end(self, status: str, result: dict[str, Any]) -> None:
         for key in RESULTS:
             if result.get(key) is not None:
                 self.writer.add_scalar(f'result/{key}', result[key])
@@ -57,7 +61,7 @@ class TensorBoard:
 class MLflow:
     """A run of the experiment 'symfer', where ``MLFLOW_TRACKING_URI`` says or in a database beside the models."""
 
-    def __init__(self, folder, options, name):
+    def __init__(self, folder: Path, options: dict[str, Any], name: str) -> None:
         self.mlflow = needed('mlflow', 'mlflow')
         from mlflow.tracking import MlflowClient
 
@@ -70,13 +74,13 @@ class MLflow:
         for key, value in options.items():
             self.client.log_param(self.run, key, str(value)[:500])
 
-    def epoch(self, row):
+    def epoch(self, row: dict[str, Any]) -> None:
         self.epochs += 1
         for key in MEASURES:
             if row[key] is not None:
                 self.client.log_metric(self.run, f'{row["stage"]}.{key}', row[key], step=row['epoch'])
 
-    def end(self, status, result):
+    def end(self, status: str, result: dict[str, Any]) -> None:
         for key in RESULTS:
             if result.get(key) is not None:
                 self.client.log_metric(self.run, key, result[key])
@@ -89,7 +93,7 @@ TRACKERS = {'tensorboard': TensorBoard, 'mlflow': MLflow}
 LIBRARIES = {'tensorboard': 'tensorboardX', 'mlflow': 'mlflow'}
 
 
-def check(names):
+def check(names: Sequence[str]) -> list[Any]:
     """Raise ValueError for an unknown tracker or one whose library is not installed; returns a list of names."""
     names = [names] if isinstance(names, str) else list(names)
     for name in names:

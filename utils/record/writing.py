@@ -20,14 +20,18 @@ Nothing in it is overwritten by another run. ``trained_models/experiments.csv`` 
 when it starts and completed when it ends.
 """
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -46,6 +50,11 @@ from utils.record.table import COLUMNS, TABLE, _marked_if_dead, read_table
 from utils.record.trackers import TRACKERS
 from utils.results.inspection import Activations, weight_histograms
 from utils.training import optimisers, schedules
+
+if TYPE_CHECKING:
+    from utils.annotations import Dataset
+    from utils.training.trainer import Trainer
+
 
 # Arguments that may be functions of the user's own; those of symfer are found by their names.
 KNOWN = {'activation': [*rna.ACTIVATIONS], 'optimiser': [*optimisers.OPTIMISERS], 'schedule': [*schedules.SCHEDULES]}
@@ -83,11 +92,21 @@ class Record:
         Of weights and outputs of layers, one per epoch, see `utils.results.plots.histograms`.
     """
 
-    def __init__(self, model, config, network, name, data, resumed=None, done=0):
+    def __init__(
+        self,
+        model: Path,
+        config: dict[str, Any],
+        network: type,
+        name: str,
+        data: Dataset,
+        resumed: Any = None,
+        done: int = 0,
+    ) -> None:
         self.model, self.options, self.start = Path(model), config['options'], time.perf_counter()
         self.folder = numbered_folder(self.model.with_suffix(''))
         self.log, self.ended = self.folder / 'log.txt', False
-        self.epochs, self.histograms, self.activations = done, [], None
+        self.epochs, self.histograms = done, []
+        self.activations: Any = None
         (self.folder / 'figures').mkdir()
         source = class_source(network)
         if source:
@@ -175,7 +194,7 @@ class Record:
                 writer.writeheader()
                 writer.writerows([{name: cell(value) for name, value in row.items()} for row in others])
 
-    def epoch(self, trainer):
+    def epoch(self, trainer: Trainer) -> None:
         """Write down the epochs that a trainer has had so far; with 'report', weights and outputs of layers too."""
         history.write_history(trainer.history, self.folder / 'history.csv')
         if len(trainer.history) == self.epochs:
@@ -208,7 +227,7 @@ class Record:
                     file.write(f'tracker {type(tracker).__name__} is left: {error}\n')
 
     @contextmanager
-    def running(self):
+    def running(self) -> Iterator[Record]:
         """A block in which the run goes on; what ends it goes into result.json and the table."""
         try:
             yield self
@@ -222,7 +241,7 @@ class Record:
                 error.add_note(f'The record could not be completed: {failure}')
             raise
 
-    def end(self, status, result):
+    def end(self, status: str, result: dict[str, Any]) -> None:
         """Write result.json and complete the row of the table.
 
         Parameters
@@ -256,7 +275,7 @@ class Record:
             },
         )
 
-    def link_model(self):
+    def link_model(self) -> None:
         """Put the model, as it is now, into the folder."""
         mine = self.folder / f'model{self.model.suffix}'
         if not self.model.exists() or mine.exists():

@@ -7,9 +7,13 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 # Team, mean error of public and private test (thesis Table 1), error on the private test, which decided
 # (Kaggle, Challenges in Representation Learning: Facial Expression Recognition Challenge, 2013; 56 teams).
-COMPETITION = (
+COMPETITION: tuple[tuple[Any, ...], ...] = (
     ('RBM', 29.53, 28.84),
     ('Unsupervised', 30.83, 30.73),
     ('Maxim Milakov', 31.15, 31.18),
@@ -24,7 +28,7 @@ COMPETITION = (
 TEAMS = 56
 
 
-def rank(error, half='whole'):
+def rank(error: float, half: str = 'whole') -> int:
     """Place that a test error would have had in the 2013 competition.
 
     Parameters
@@ -43,7 +47,7 @@ def rank(error, half='whole'):
     return 1 + sum(bool(row[column] < error) for row in COMPETITION if row[column] is not None)
 
 
-def places(results, half='whole'):
+def places(results: dict[str, float], half: str = 'whole') -> list[tuple[int, str, float, bool]]:
     """Teams and own results in the order of their error.
 
     Parameters
@@ -63,7 +67,7 @@ def places(results, half='whole'):
     return [(place, name, error, own) for place, (error, own, name) in enumerate(rows, start=1)]
 
 
-def ranking(results, half='whole'):
+def ranking(results: dict[str, float], half: str = 'whole') -> str:
     """The competition's table with results ranked in it, as Tables 6-12 of the thesis.
 
     Parameters

@@ -9,8 +9,12 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
@@ -20,11 +24,15 @@ from utils import backend
 from utils.layer import Phase, sublayers
 from utils.training.functions import pixels
 
+if TYPE_CHECKING:
+    from utils.annotations import Tensor
+
+
 BINS, MOST = 60, 200_000
 
 
 @contextmanager
-def watch(network):
+def watch(network: Any) -> Iterator[dict[Any, Any]]:
     """While the block runs, the outputs of the network's layers are written down as they are called.
 
     Yields
@@ -53,7 +61,7 @@ def watch(network):
             layer.__class__ = cls
 
 
-def outputs_of_layers(network, x, phase=None):
+def outputs_of_layers(network: Any, x: Tensor, phase: Phase | None = None) -> tuple[Tensor, dict[str, Tensor]]:
     """Linear outputs of a network, by default in use, for images x, and the output of every layer by name."""
     with watch(network) as seen:
         logits = network(x, phase or Phase())
@@ -64,7 +72,7 @@ def _has_weights(layer):
     return hasattr(layer, 'W')
 
 
-def image_layers(network, seen):
+def image_layers(network: Any, seen: dict[str, Tensor]) -> dict[str, Tensor]:
     """The watched outputs (n, h, w, channels) of convolutions and of layers made of them, in order."""
     layers = sublayers(network)
     return {
@@ -91,7 +99,7 @@ class Inspector:
         Names of the layers of which there are feature maps; empty for a network without convolutions.
     """
 
-    def __init__(self, network, im_dim, n):
+    def __init__(self, network: Any | Any, im_dim: tuple[int, int], n: int) -> None:
         self.n = n
         self._x = pt.tensor('x', dtype='uint8', shape=(n, *im_dim))
         self._y = pt.tensor('y', dtype='int32', shape=(n,))
@@ -104,7 +112,7 @@ class Inspector:
     def _features(self):
         return backend.function([self._x], list(self._maps.values()), name='feature maps')
 
-    def feature_maps(self, x):
+    def feature_maps(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs of the layers, a dict of arrays (n, h, w, channels), for images x (n, height, width) uint8."""
         return dict(zip(self.layers, map(np.asarray, self._features(x)))) if self.layers else {}
 
@@ -122,7 +130,7 @@ class Inspector:
             outputs.append(pt.maximum((importance * last).sum(axis=3), np.float32(0)))
         return backend.function([self._x, self._y], outputs, name='saliency')
 
-    def saliency(self, x, y):
+    def saliency(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """How much the score of a class changes with each pixel [1]_, and where the last convolution sees it [2]_.
 
         Parameters
@@ -148,7 +156,7 @@ class Inspector:
         return values[0], values[1] if len(values) > 1 else None
 
 
-def histogram(values):
+def histogram(values: Any) -> dict[str, Any]:
     """Counts of values in `BINS` bins of equal width: a dict 'counts', 'low', 'high', made of lists and floats.
 
     Of more than `MOST` values as many are drawn, always the same: an epoch should not wait for its histograms.
@@ -169,7 +177,7 @@ class Activations:
     images : uint8 array (n, height, width)
     """
 
-    def __init__(self, network, images):
+    def __init__(self, network: Any, images: np.ndarray) -> None:
         self.images = images
         x = pt.tensor('x', dtype='uint8', shape=images.shape)
         layers = sublayers(network)
@@ -179,11 +187,11 @@ class Activations:
         self.names = tuple(seen)
         self._function = backend.function([x], list(seen.values()), name='activations')
 
-    def __call__(self):
+    def __call__(self) -> dict[str, dict[str, Any]]:
         return {name: histogram(y) for name, y in zip(self.names, self._function(self.images))}
 
 
-def weight_histograms(arrays):
+def weight_histograms(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Histograms of the weights, by name, in what `utils.training.trainer.Trainer.arrays` gives."""
     return {
         path.removeprefix('parameters/'): histogram(value)

@@ -11,20 +11,29 @@
 Figures of classes come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy.special import softmax
 
 from utils.results import competition
 
+if TYPE_CHECKING:
+    from utils.annotations import Subset
+
+
 HALVES = {'whole': None, 'public': 1, 'private': 2}
 
 
-def probabilities(logits):
+def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax of linear outputs (n, n_classes), in float64."""
     return softmax(np.asarray(logits, dtype=float), axis=1)
 
 
-def interval(wrong, n, level=0.95):
+def interval(wrong: int, n: int, level: float = 0.95) -> list[float]:
     """Wilson's interval [1]_ of an error in %, from `wrong` wrong answers of `n`: (low, high).
 
     References
@@ -37,7 +46,7 @@ def interval(wrong, n, level=0.95):
     return [100 * float(ci.low), 100 * float(ci.high)]
 
 
-def calibration(p, y, bins=15):
+def calibration(p: np.ndarray, y: np.ndarray, bins: int = 15) -> dict[str, Any]:
     """Compare confidence with accuracy in bins of equal width [1]_.
 
     Parameters
@@ -72,12 +81,14 @@ def calibration(p, y, bins=15):
     }
 
 
-def cross_entropy(p, y) -> float:
+def cross_entropy(p: np.ndarray, y: np.ndarray) -> float:
     """Mean cross-entropy in nats of probabilities (n, n_classes) with labels (n,)."""
     return float(-np.log(np.clip(p[np.arange(len(y)), y], np.finfo(float).tiny, None)).mean())
 
 
-def scores(logits, y, classes, temperature=None):
+def scores(
+    logits: np.ndarray, y: Sequence[int] | np.ndarray, classes: Sequence[str], temperature: float | None = None
+) -> dict[str, Any]:
     """The figures of one group of images.
 
     Parameters
@@ -133,7 +144,9 @@ def scores(logits, y, classes, temperature=None):
     return out
 
 
-def evaluate(logits, subset, classes, temperature=None):
+def evaluate(
+    logits: dict[str, np.ndarray], subset: Subset, classes: Sequence[str], temperature: float | None = None
+) -> dict[str, Any]:
     """All figures of linear outputs on the test images.
 
     Parameters
@@ -178,6 +191,6 @@ def evaluate(logits, subset, classes, temperature=None):
     return out
 
 
-def final_kind(evaluation):
+def final_kind(evaluation: dict[str, Any]) -> str:
     """'special' where there is a special test, else 'plain'."""
     return 'special' if 'special' in evaluation else 'plain'

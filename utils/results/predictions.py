@@ -9,10 +9,14 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import csv
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +24,17 @@ from utils.files.atomic import atomic_write
 from utils.files.terminal import cell
 from utils.results import metrics
 
+if TYPE_CHECKING:
+    from utils.annotations import Subset
+
 
 class RunError(ValueError):
     """A run folder, or a file in it, that is not what it should be."""
 
 
-def save_logits(path, subset, logits, validation=None):
+def save_logits(
+    path: Path, subset: Subset, logits: dict[str, np.ndarray], validation: Sequence[np.ndarray] | None = None
+) -> None:
     """Write linear outputs with what is needed to compare and combine them.
 
     Parameters
@@ -49,10 +58,10 @@ def save_logits(path, subset, logits, validation=None):
         for name, value in zip(('validation_source', 'validation_y', 'validation'), validation):
             arrays[name] = np.asarray(value, dtype=np.float32) if name == 'validation' else value
     with atomic_write(path) as temporary, open(temporary, 'wb') as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def write_confusion(path, confusion, classes):
+def write_confusion(path: Path, confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
     """Write a confusion matrix as CSV; a row for each true class, a column for each answer."""
     with atomic_write(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
@@ -60,7 +69,7 @@ def write_confusion(path, confusion, classes):
         writer.writerows([cell(name), *row] for name, row in zip(classes, confusion))
 
 
-def read_logits(folder):
+def read_logits(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of logits.npz as a dict; see `save_logits`."""
     path = Path(folder) / 'logits.npz'
     try:
@@ -79,7 +88,9 @@ def read_logits(folder):
         raise RunError(f"'{path}' cannot be read: {error}") from None
 
 
-def write_predictions(path, subset, classes, probabilities, special=None):
+def write_predictions(
+    path: Path, subset: Subset, classes: Sequence[str], probabilities: np.ndarray, special: np.ndarray | None = None
+) -> None:
     """Write one CSV row per test image: what it is, what it was taken for, the probabilities.
 
     Parameters
@@ -124,7 +135,14 @@ def write_predictions(path, subset, classes, probabilities, special=None):
             )
 
 
-def write_outputs(folder, subset, classes, outputs, scores, validation=None):
+def write_outputs(
+    folder: Path,
+    subset: Subset,
+    classes: Sequence[str],
+    outputs: dict[str, np.ndarray],
+    scores: dict[str, Any],
+    validation: Sequence[np.ndarray] | None = None,
+) -> None:
     """Write logits.npz, predictions.csv and confusion.csv of a test into a folder.
 
     Parameters

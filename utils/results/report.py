@@ -6,14 +6,22 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils.files.atomic import atomic_write
 from utils.results import competition, metrics
 from utils.results.plots import FIGURES
 from utils.training.rules import RULES
+
+if TYPE_CHECKING:
+    from utils.annotations import Row
+
 
 EPOCH_COLUMNS = (
     'stage',
@@ -87,7 +95,18 @@ def _cell(value):
     return f'{value:.4g}' if isinstance(value, float) else '' if value is None else value
 
 
-def write_report(path, title, scores, figure_folder, *, lead='', history=(), texts=None, note='', rule='entropy'):
+def write_report(
+    path: Path,
+    title: str,
+    scores: dict[str, Any],
+    figure_folder: Path,
+    *,
+    lead: str = '',
+    history: Sequence[Row] = (),
+    texts: dict[str, str] | None = None,
+    note: str = '',
+    rule: str = 'entropy',
+) -> None:
     """Write one HTML file in which everything is contained.
 
     Parameters
@@ -131,7 +150,7 @@ def write_report(path, title, scores, figure_folder, *, lead='', history=(), tex
         temporary.write_text(text, encoding='utf-8')
 
 
-def texts_of(folder):
+def texts_of(folder: Path) -> dict[str, Any]:
     """Configuration, environment and log of a run folder, for `write_report`."""
     folder = Path(folder)
     run = json.loads((folder / 'run.json').read_text(encoding='utf-8'))

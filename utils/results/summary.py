@@ -7,10 +7,14 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from utils.results.metrics import final_kind
 
 
-def error_lines(evaluation):
+def error_lines(evaluation: dict[str, Any]) -> list[str]:
     """Errors of every kind and half with their intervals, a list of str."""
     lines = []
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
@@ -27,7 +31,7 @@ def error_lines(evaluation):
     return lines
 
 
-def summary_lines(evaluation):
+def summary_lines(evaluation: dict[str, Any]) -> list[str]:
     """What is worth a line on the terminal, a list of str."""
     kind = final_kind(evaluation)
     whole = evaluation[kind]['whole']
@@ -47,7 +51,7 @@ def _scaled(evaluation, whole):
     return f' ({whole["scaled"]["ece"]:.3f} with temperature {evaluation["temperature"]:.2f})'
 
 
-def class_table(entry):
+def class_table(entry: dict[str, Any]) -> str:
     """Per-class figures of a `scores` entry as aligned text."""
     width = max(len(name) for name in [*entry['per_class'], 'class'])
     lines = [f'{"class":{width}}  images  precision  recall     F1']

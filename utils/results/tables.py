@@ -1,12 +1,16 @@
 """A table of texts for the terminal, and as CSV, Markdown and LaTeX."""
 
+from __future__ import annotations
+
 import csv
 import io
+from collections.abc import Sequence
+from typing import Any
 
 from utils.files.terminal import cell
 
 
-def as_text(head, rows):
+def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table aligned for a terminal."""
     widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
     return '\n'.join(
@@ -15,20 +19,20 @@ def as_text(head, rows):
     )
 
 
-def as_csv(head, rows):
+def as_csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as CSV."""
     out = io.StringIO()
     csv.writer(out, lineterminator='\n').writerows([[cell(value) for value in row] for row in [head, *rows]])
     return out.getvalue()
 
 
-def as_markdown(head, rows):
+def as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as Markdown."""
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *rows]
     return ''.join('| ' + ' | '.join(cell.replace('|', r'\|') for cell in line) + ' |\n' for line in lines)
 
 
-def as_latex(head, rows):
+def as_latex(head: Sequence[str], rows: Any) -> Any:
     """A tabular with the rules of booktabs."""
     special = {c: f'\\{c}' for c in '&%$#_{}'} | {
         '±': r'$\pm$',

@@ -7,7 +7,10 @@ References
 .. [1] Guo, Pleiss, Sun and Weinberger (2017), On Calibration of Modern Neural Networks, ICML, section 4.2.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -15,7 +18,7 @@ from scipy.special import logsumexp
 LEAST, MOST = 0.05, 20.0
 
 
-def fit_temperature(logits, y) -> float:
+def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
     """The temperature of least cross-entropy on images that the network was not trained on.
 
     Parameters
@@ -44,6 +47,6 @@ def fit_temperature(logits, y) -> float:
     return math.exp(found.x)
 
 
-def is_temperature(value) -> bool:
+def is_temperature(value: Any) -> bool:
     """Whether a value out of a file is a temperature."""
     return type(value) in (int, float) and LEAST / 2 <= value <= 2 * MOST

@@ -7,22 +7,27 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from utils.annotations import StrPath
 from utils.experiment import schema
 from utils.files.atomic import atomic_write
 from utils.files.folders import new_folder
 from utils.files.terminal import write_line
 from utils.record.reading import read_run, same_data
-from utils.results import competition, plots
-from utils.results.metrics import final_kind
+from utils.results import competition, metrics, plots
 from utils.results.predictions import read_logits
 from utils.results.tables import as_csv, as_latex, as_markdown, as_text
-from utils.training.rules import common_rule, rule_of
+from utils.training.rules import Rule, common_rule, rule_of
 
 # Column of the table, where it is found; errors are in %.
 MEASURES = {
@@ -54,18 +59,18 @@ class Group:
     name: str
     runs: list
 
-    def values(self, measure):
+    def values(self, measure: str) -> np.ndarray:
         """A measure of each run, array (n,), without the runs that do not have it."""
         found = [_value(run['result'], MEASURES[measure]) for run in self.runs]
         return np.array([value for value in found if value is not None], dtype=float)
 
     @property
-    def rule(self):
+    def rule(self) -> Rule:
         """The rule by which its runs kept their epochs."""
         return rule_of(self.runs[0]['config'])
 
     @property
-    def chosen(self):
+    def chosen(self) -> dict[str, Any]:
         """The run that is best on the validation images by its rule, the first where none was validated."""
         figures = [run['result'][self.rule.key] for run in self.runs]
         return self.runs[0 if None in figures else int(np.argmin(figures))]
@@ -73,7 +78,7 @@ class Group:
 
 def _value(result, path):
     if '*' in path:
-        path = [final_kind(result['evaluation']) if key == '*' else key for key in path]
+        path = [metrics.final_kind(result['evaluation']) if key == '*' else key for key in path]
     for key in path:
         if result is None or key not in result:
             return None
@@ -81,7 +86,7 @@ def _value(result, path):
     return result
 
 
-def grouped(runs):
+def grouped(runs: Sequence[dict[str, Any]]) -> list[Group]:
     """Put runs together that differ in their seed alone, in the order in which they come.
 
     Where groups bear the same name, the arguments in which they differ are added to it.
@@ -95,8 +100,7 @@ def grouped(runs):
         skip = {*schema.names(decides='nothing'), 'seed', *(('dataset',) if run['run'].get('content_digest') else ())}
         options = {key: value for key, value in schema.renamed(run['config']).items() if key not in skip}
         groups.setdefault(json.dumps(options, sort_keys=True), []).append(run)
-    options = [json.loads(key) for key in groups]
-    names = [group[0]['run']['name'] for group in groups.values()]
+    options, names = [json.loads(key) for key in groups], [group[0]['run']['name'] for group in groups.values()]
     every = list(dict.fromkeys(key for one in options for key in one))
     differing = [
         key
@@ -111,7 +115,7 @@ def grouped(runs):
     return out
 
 
-def mcnemar(right_a, right_b):
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, float]:
     """Exact McNemar test of two classifiers on the same images [1]_.
 
     Parameters
@@ -139,7 +143,7 @@ def mcnemar(right_a, right_b):
 
 def _right(run):
     logits = read_logits(run['folder'])
-    return logits['source'], logits[final_kind(run['result']['evaluation'])].argmax(axis=1) == logits['y']
+    return logits['source'], logits[metrics.final_kind(run['result']['evaluation'])].argmax(axis=1) == logits['y']
 
 
 def _read(paths):
@@ -170,7 +174,7 @@ def _cell(values, digits):
     return f'{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}'
 
 
-def summary(groups):
+def summary(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table of groups: mean ± standard deviation (n - 1) over the seeds."""
     digits = {'macro-F1': 3, 'validation cross-entropy': 4}
     measures = [m for m in MEASURES if any(len(group.values(m)) for group in groups)]
@@ -181,7 +185,7 @@ def summary(groups):
     return ['network', 'runs', *measures], rows
 
 
-def paired(groups):
+def paired(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the paired tests: of each two groups' chosen runs, or of each two runs of one group."""
     members = (
         [(group.name, group.chosen) for group in groups]
@@ -213,7 +217,7 @@ def _figure(groups):
     return ' or '.join(dict.fromkeys(group.rule.label for group in groups))
 
 
-def by_mean(groups):
+def by_mean(groups: Sequence[Group]) -> tuple[list[Group], Rule]:
     """The groups that were validated, the smallest mean of their rule's figure first, and that rule.
 
     Groups of different rules are ordered by the cross-entropy.
@@ -223,7 +227,7 @@ def by_mean(groups):
     return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
 
 
-def compare(paths, folder=None, say=write_line):
+def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[..., Any] = write_line) -> list[Group]:
     """Compare runs of one data set.
 
     Parameters

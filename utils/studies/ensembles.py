@@ -7,7 +7,11 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,10 +23,14 @@ from utils.results import competition, metrics, predictions, summary
 from utils.results.predictions import RunError, read_logits
 from utils.training.rules import common_rule, rule_of
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
 AVERAGES = ('probabilities', 'linear')
 
 
-def combine(logits, average='probabilities'):
+def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.ndarray:
     """Linear outputs of an ensemble.
 
     Parameters
@@ -41,12 +49,14 @@ def combine(logits, average='probabilities'):
         raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
     logits = np.asarray(logits, dtype=float)
     if average == 'linear':
-        return logits.mean(axis=0)
+        return np.mean(logits, axis=0)
     mean = np.mean([metrics.probabilities(one) for one in logits], axis=0)
     return np.log(np.maximum(mean, np.finfo(float).tiny))
 
 
-def choose(logits, y, average='probabilities', rule='entropy'):
+def choose(
+    logits: Sequence[np.ndarray], y: np.ndarray, average: str = 'probabilities', rule: str = 'entropy'
+) -> list[int]:
     """Choose members greedily on validation images: as long as one more lowers the figure of a rule [1]_.
 
     Parameters
@@ -83,7 +93,13 @@ def choose(logits, y, average='probabilities', rule='entropy'):
     return taken
 
 
-def ensemble(paths, average='probabilities', chosen=True, folder=None, say=write_line):
+def ensemble(
+    paths: Sequence[Path],
+    average: str = 'probabilities',
+    chosen: bool = True,
+    folder: Path | None = None,
+    say: Callable[..., Any] = write_line,
+) -> Any:
     """Combine finished runs of one data set and evaluate what comes out.
 
     Parameters
@@ -160,7 +176,7 @@ def ensemble(paths, average='probabilities', chosen=True, folder=None, say=write
 class Images(SimpleNamespace):
     """What is known of test images without the images themselves: y, source, usage, twin."""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.y)
 
 

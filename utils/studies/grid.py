@@ -1,14 +1,21 @@
 """The points of a sweep: every combination of a grid and seeds, with a name each."""
 
+from __future__ import annotations
+
 import itertools
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from utils.files import yaml_
 
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
 
-def parse_grid(texts):
+
+def parse_grid(texts: Sequence[str]) -> dict[str, list[float]]:
     """Lists of values from texts ``name=value,value``; commas inside brackets belong to the value.
 
     Values are read as YAML: numbers, true and false, lists, else texts.
@@ -28,7 +35,7 @@ def parse_grid(texts):
     return grid
 
 
-def point_name(options):
+def point_name(options: dict[str, Any]) -> str:
     """A name for file and table: ``learning_rate=0.05_n_hidden=8-8_seed=1``."""
 
     def short(value):
@@ -42,7 +49,7 @@ def point_name(options):
     return re.sub(r'[^\w=.+-]', '-', text)
 
 
-def points(grid, seeds, prefix):
+def points(grid: dict[str, Any], seeds: Sequence[int], prefix: StrPath) -> list[dict[str, Any]]:
     """Every combination of a grid with every seed.
 
     Parameters

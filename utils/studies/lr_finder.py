@@ -1,5 +1,10 @@
 """The learning-rate range test."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.experiment.building import network_maker, training_settings
@@ -8,8 +13,23 @@ from utils.results import plots
 from utils.training.batches import minibatches
 from utils.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def rate_range(context, *, lowest=1e-4, highest=10.0, steps=100, figure='rates.png', verbose=1, **options):
+    from utils.annotations import StrPath
+    from utils.experiment.context import Context
+
+
+def rate_range(
+    context: Context,
+    *,
+    lowest: float = 1e-4,
+    highest: float = 10.0,
+    steps: int = 100,
+    figure: StrPath = 'rates.png',
+    verbose: int = 1,
+    **options: Any,
+) -> Figure:
     """Learning-rate range test: train a fresh network while the rate grows, see where the cost falls fastest.
 
     Parameters
@@ -60,7 +80,15 @@ def rate_range(context, *, lowest=1e-4, highest=10.0, steps=100, figure='rates.p
     return out
 
 
-def raise_rate(train, batches, set_rate, lowest=1e-4, highest=10.0, steps=100, smoothing=0.9):
+def raise_rate(
+    train: Callable[[Any], Any],
+    batches: Any,
+    set_rate: Any,
+    lowest: float = 1e-4,
+    highest: float = 10.0,
+    steps: int = 100,
+    smoothing: float = 0.9,
+) -> Any:
     """Raise the learning rate from minibatch to minibatch until the cost explodes [1]_.
 
     Parameters

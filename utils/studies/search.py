@@ -1,8 +1,12 @@
 """Search of arguments with Optuna."""
 
+from __future__ import annotations
+
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,8 +18,20 @@ from utils.studies.grid import parse_grid, point_name
 from utils.studies.sweeps import run_point
 from utils.training.rules import RULES
 
+if TYPE_CHECKING:
+    from utils.experiment.context import Context
 
-def search(context, space, n_trials=20, *, savename='trained_models/search.h5', seed=0, verbose=1, **options):
+
+def search(
+    context: Context,
+    space: dict[str, Any],
+    n_trials: int = 20,
+    *,
+    savename: str = 'trained_models/search.h5',
+    seed: int = 0,
+    verbose: int = 1,
+    **options: Any,
+) -> Any:
     """Search arguments for the smallest validation figure with Optuna; the same call again goes on with it.
 
     The figure is that by which epochs are kept (`rule`): the cross-entropy or the error.
@@ -71,7 +87,7 @@ def search(context, space, n_trials=20, *, savename='trained_models/search.h5', 
     return study
 
 
-def parse_space(texts):
+def parse_space(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """Ranges and choices from texts: ``learning_rate=log:0.01..0.3``, ``p_drop=0.2..0.7``, ``n_hidden=[8],[8,8]``.
 
     Returns
@@ -106,7 +122,16 @@ def _draw(trial, name, what):
     return (trial.suggest_int if kind == 'int' else trial.suggest_float)(name, low, high, log=log)
 
 
-def run_study(space, n_trials, prefix, work, say, seed=0, pruner=None, rule='entropy'):
+def run_study(
+    space: dict[str, Sequence[Any]],
+    n_trials: int,
+    prefix: Path,
+    work: Callable[..., Any],
+    say: Callable[..., Any],
+    seed: int = 0,
+    pruner: Any = None,
+    rule: str = 'entropy',
+) -> Any:
     """Search with Optuna's TPE [1]_ for the smallest figure of a rule; hopeless runs are pruned.
 
     The study is kept in ``<prefix>.study.log``. A search that was interrupted goes on, its broken trial first.

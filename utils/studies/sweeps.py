@@ -1,8 +1,12 @@
 """Many experiments by one call: all points of a grid, trials of a search."""
 
+from __future__ import annotations
+
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from utils.experiment import resuming
 from utils.experiment.arguments import FUNCTIONS, class_name, named
@@ -13,8 +17,11 @@ from utils.studies import comparison, trials
 from utils.studies.grid import points
 from utils.studies.workers import in_processes, in_turn, on_ray, worker_command
 
+if TYPE_CHECKING:
+    from utils.experiment.context import Context
 
-def specification(context, options) -> trials.Specification:
+
+def specification(context: Context, options: dict[str, Any]) -> trials.Specification:
     """What a trial is to be.
 
     Raises
@@ -29,14 +36,14 @@ def specification(context, options) -> trials.Specification:
         return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled)
 
 
-def run_point(context, options, **arguments) -> str:
+def run_point(context: Context, options: dict[str, Any], **arguments: Any) -> str:
     """Run one trial of a sweep unless it is done, see `utils.studies.trials.run_point`."""
     return trials.run_point(
         options, context.test, lambda options: specification(context, options), **{'verbose': 0, **arguments}
     )
 
 
-def run_point_of_input(context, file) -> int:
+def run_point_of_input(context: Context, file: TextIO) -> int:
     """`run_point` with arguments as JSON from a file; the exit status of a worker."""
     try:
         run_point(context, json.load(file))
@@ -47,8 +54,16 @@ def run_point_of_input(context, file) -> int:
 
 
 def sweep(
-    context, grid=None, seeds=(0,), *, savename='trained_models/sweep.h5', workers=1, address=None, verbose=1, **options
-):
+    context: Context,
+    grid: dict[str, Any] | None = None,
+    seeds: Sequence[int] = (0,),
+    *,
+    savename: str = 'trained_models/sweep.h5',
+    workers: int = 1,
+    address: Any = None,
+    verbose: int = 1,
+    **options: Any,
+) -> list[Path]:
     """Run an experiment for every combination of a grid and every seed; the same call again goes on with it.
 
     Parameters

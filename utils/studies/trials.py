@@ -4,9 +4,13 @@ A trial is a plain run: a model file of its own, with its run folder. What is do
 was interrupted is given the same command again. Nothing is chosen on the test images.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils.experiment import schema
 from utils.experiment.arguments import NETWORK_OPTIONS
@@ -14,6 +18,9 @@ from utils.experiment.resuming import folder_source, saved_source
 from utils.files import models, yaml_
 from utils.files.locks import try_model_lock
 from utils.record import reading
+
+if TYPE_CHECKING:
+    from utils.annotations import StrPath
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Specification:
     network_source: str | None
     bundled: bool
 
-    def is_that_of(self, saved, content_digest, source):
+    def is_that_of(self, saved: dict[str, Any], content_digest: str, source: str) -> bool:
         """Whether a run with these arguments, digest of its set and source of its network was the same experiment.
 
         A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest.
@@ -58,7 +65,7 @@ class Specification:
         )
 
 
-def finished_run(model, wanted):
+def finished_run(model: StrPath, wanted: Any) -> Path | None:
     """The last finished run of a model file that was this `Specification`, or None."""
     return _last_run(model, wanted, 'finished')
 
@@ -75,7 +82,7 @@ def _last_run(model, wanted, status):
     return None
 
 
-def run_point(options, test, specify, **arguments):
+def run_point(options: dict[str, Any], test: Callable[..., Any], specify: Callable[..., Any], **arguments: Any) -> str:
     """Run one point, unless it is done or another process is at it; go on with it where it was interrupted.
 
     Parameters

@@ -1,19 +1,23 @@
 """Ways to work through all trials: in turn, in several processes, on a Ray cluster."""
 
+from __future__ import annotations
+
 import importlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from utils.record.trackers import needed
 
 RETRIES = 3  # of a point whose worker died
 
 
-def in_turn(all_options, work, say):
+def in_turn(all_options: Sequence[dict[str, Any]], work: Callable[..., Any], say: Callable[..., Any]) -> dict[Any, Any]:
     """Work through the points in this process; a point that fails is told of and left."""
     failures = {}
     for k, options in enumerate(all_options, start=1):
@@ -26,7 +30,9 @@ def in_turn(all_options, work, say):
     return failures
 
 
-def in_processes(all_options, command, workers, say):
+def in_processes(
+    all_options: Sequence[dict[str, Any]], command: Sequence[str], workers: int, say: Callable[..., Any]
+) -> Any:
     """Work through the points with several processes of this machine; one that dies is started again.
 
     Parameters
@@ -72,7 +78,7 @@ def in_processes(all_options, command, workers, say):
     return failures
 
 
-def worker_command(module, name):
+def worker_command(module: str, name: str) -> list[str]:
     """A command for `in_processes`.
 
     A fresh interpreter that calls a function with its input, and exits with what it returns.
@@ -85,7 +91,9 @@ def worker_command(module, name):
     ]
 
 
-def on_ray(all_options, function, address, cpus, say):
+def on_ray(
+    all_options: Sequence[dict[str, Any]], function: str, address: Any, cpus: Any, say: Callable[..., Any]
+) -> Any:
     """Work through the points as tasks of a Ray cluster; a task whose worker dies is retried.
 
     Parameters

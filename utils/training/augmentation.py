@@ -5,7 +5,11 @@ when training is resumed, and is not there outside training. `utils.training.war
 the views of the special test alike. Where `Augment` crops, `Cropped` gives the network the middle of every other image.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,6 +17,11 @@ from scipy.special import betaincinv
 
 from utils.layer import Layer, mean
 from utils.training.warping import warp
+
+if TYPE_CHECKING:
+    from utils.annotations import Tensor
+    from utils.layer import Phase
+
 
 # Keep in step with `Augment.__init__`: the columns of its uniform draws.
 _COLUMNS = (
@@ -71,18 +80,27 @@ class Augment(Layer):
        NIPS, section 4.1.
     """
 
+    mirror: float
+    shift: float
+    rotation: float
+    zoom: float
+    brightness: float
+    contrast: float
+    erase: float
+    mixup: float
+
     def __init__(
         self,
-        mirror=0.5,
-        shift=0.08,
-        rotation=10.0,
-        zoom=0.1,
-        brightness=0.0,
-        contrast=0.0,
-        erase=0.0,
-        mixup=0.0,
-        crop=None,
-    ):
+        mirror: float = 0.5,
+        shift: float = 0.08,
+        rotation: float = 10.0,
+        zoom: float = 0.1,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        erase: float = 0.0,
+        mixup: float = 0.0,
+        crop: int | Sequence[int] | None = None,
+    ) -> None:
         ranges = {
             'mirror': 1,
             'shift': np.nextafter(1, 0),
@@ -128,7 +146,7 @@ class Augment(Layer):
         return tuple(map(int, sides))
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """The arguments, as a dict."""
         return {
             name: getattr(self, name)
@@ -139,7 +157,7 @@ class Augment(Layer):
         values = {k: f'{v:g}' if isinstance(v, float) else repr(v) for k, v in self.settings.items()}
         return f'Augment({", ".join(f"{k}={v}" for k, v in values.items())})'
 
-    def seen(self, im_dim):
+    def seen(self, im_dim: tuple[int, ...]) -> tuple[int, ...]:
         """Height and width of what a network is given of images of `im_dim`.
 
         Raises
@@ -153,10 +171,10 @@ class Augment(Layer):
             )
         return self.crop or tuple(im_dim)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.mixed(x, phase)[0]
 
-    def mixed(self, x, phase):
+    def mixed(self, x: Tensor, phase: Phase) -> Sequence[Any]:
         """Augmented images and, with mixup in a training pass, the share of the image itself.
 
         Returns
@@ -240,7 +258,7 @@ class Augment(Layer):
         table = pt.as_tensor_variable(self.quantiles)
         return table[below] + (table[below + 1] - table[below]) * (place - below.astype('float32'))
 
-    def views(self, im_dim=None):
+    def views(self, im_dim: tuple[int, ...] | None = None) -> list[dict[str, float]]:
         """The fixed views of the special test: keyword arguments of `warp`, shifts as parts of the sides.
 
         The image itself, half of the largest shift in each direction, half of the largest rotation to each side
@@ -267,6 +285,6 @@ class Augment(Layer):
         return views + [{**view, 'mirror': -1.0, 'right': -view.get('right', 0.0)} for view in views if self.mirror]
 
 
-def partner(values):
+def partner(values: Tensor) -> Tensor:
     """The next image's values, for each image of a minibatch: what `Augment` mixes it with."""
     return pt.concatenate([values[1:], values[:1]], axis=0)

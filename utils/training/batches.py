@@ -6,14 +6,20 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytensor
 
 from utils import backend
+
+if TYPE_CHECKING:
+    from utils.annotations import Subset
 
 
 class DeviceData(NamedTuple):
@@ -24,16 +30,18 @@ class DeviceData(NamedTuple):
     subset: Any
 
 
-def to_device(subset):
+def to_device(subset: Subset) -> DeviceData:
     """Put images and labels of a stored subset on the device; returns a `DeviceData`."""
     arrays = []
     for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
         arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
         backend.to_device(arrays[-1], value)
-    return DeviceData(*arrays, subset)
+    return DeviceData(arrays[0], arrays[1], subset)
 
 
-def minibatches(subset, order, batch_size, resident=False):
+def minibatches(
+    subset: Subset, order: np.ndarray, batch_size: int, resident: bool = False
+) -> Iterator[tuple[list[np.ndarray], np.ndarray, int]]:
     """Cut rows of a subset into minibatches of one size.
 
     The last minibatch is filled up with the first rows of `order`, whose weight is 0 there, so that every

@@ -1,7 +1,11 @@
 """Epochs: a network trained on subsets of a data set, its state saved and restored."""
 
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -15,6 +19,10 @@ from utils.training.rules import RULES
 from utils.training.settings import Settings
 from utils.training.stages import DONE, STAGES, after
 from utils.training.state import check_state, without_aliases
+
+if TYPE_CHECKING:
+    from utils.annotations import Dataset
+
 
 CALL_SECONDS = 1.0  # of training in one call, between movements of the progress bar
 
@@ -35,7 +43,15 @@ class Engine:
         'seconds',
     )
 
-    def __init__(self, make_network, data, settings=None, *, reporter=None, checkpoint=None):
+    def __init__(
+        self,
+        make_network: Callable[..., Any],
+        data: Dataset,
+        settings: Settings | None = None,
+        *,
+        reporter: Any = None,
+        checkpoint: Any = None,
+    ) -> None:
         self.data, self.settings = data, settings or Settings()
         self.reporter, self.checkpoint = reporter or NullReporter(), checkpoint
         self._check_data()
@@ -72,7 +88,7 @@ class Engine:
 
     # ------------------------------------------------------------------ what is saved and restored
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """Parameters, optimiser state and draw counter by path, as NumPy arrays of their own."""
         return {path: np.array(p.get_value(borrow=True)) for path, p in self._targets().items()}
 
@@ -81,14 +97,14 @@ class Engine:
         out = {f'parameters/{name}': p for name, p in f.parameters.items()}
         return {**out, **{f'optimiser/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
 
-    def set_arrays(self, arrays):
+    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Put back what `arrays` gave."""
         targets = self._targets()
         check_state(arrays, {path: p.type.shape for path, p in targets.items()})
         for path, p in targets.items():
             backend.to_device(p, np.array(arrays[path], dtype=p.dtype))
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""
         return {
             'arrays': self.arrays(),
@@ -99,7 +115,7 @@ class Engine:
             'history': [dict(row) for row in self.history],
         }
 
-    def restore(self, state):
+    def restore(self, state: dict[str, Any]) -> None:
         """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
         shapes = {path: p.type.shape for path, p in self._targets().items()}
         dtypes = {path: p.dtype for path, p in self._targets().items()}
@@ -129,11 +145,11 @@ class Engine:
         self._measured = False
         self.last = self.state()
 
-    def release(self):
+    def release(self) -> None:
         """Give back what is held on the device: images, parameters and compiled functions. This is its end."""
         self.functions.release()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_):

@@ -1,6 +1,9 @@
 """The compiled functions of a network: train, validate, test, test_view and statistics."""
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
@@ -14,10 +17,15 @@ from utils.training.augmentation import partner
 from utils.training.settings import Settings
 from utils.training.warping import Cropped, warp
 
+if TYPE_CHECKING:
+    from utils.annotations import Shared, Subset, Tensor
+    from utils.training.batches import DeviceData
+
+
 MOST_STEPS = 256  # of one call of `train_many`
 
 
-def pixels(x):
+def pixels(x: Tensor) -> Tensor:
     """Images as networks take them: (n, h, w) uint8 -> (n, h, w, 1) float32 in [0, 1]."""
     return (x.astype('float32') * np.float32(1 / 255)).dimshuffle(0, 1, 2, 'x')
 
@@ -53,7 +61,15 @@ class Functions:
         that are no parameters of the network, trainable parameters that training does not use.
     """
 
-    def __init__(self, network, im_dim, settings=None, *, resident=None, n_classes=None):
+    def __init__(
+        self,
+        network: Any,
+        im_dim: tuple[int, int],
+        settings: Settings | None = None,
+        *,
+        resident: DeviceData | None = None,
+        n_classes: int | None = None,
+    ) -> None:
         self.settings = settings or Settings()
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
         self.resident, self.n_classes = resident, n_classes
@@ -75,7 +91,7 @@ class Functions:
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
         return [x, y], x, y
 
-    def check(self):
+    def check(self) -> None:
         """Build the graphs of training and testing; nothing is compiled."""
         self._training, self._testing  # noqa: B018
 
@@ -84,7 +100,7 @@ class Functions:
         network = self.network.network if isinstance(self.network, Cropped) else self.network
         return f'network {type(network).__name__}'
 
-    def check_outputs(self, kind, shape, dtype):
+    def check_outputs(self, kind: Any, shape: tuple[int, int], dtype: str) -> None:
         """Refuse outputs of the network that are not (batch_size, n_classes); a side of None may be any."""
         wanted = (self.batch_size, self.n_classes)
         if (
@@ -175,10 +191,10 @@ class Functions:
         return [*inputs, weights], outputs, changes, state
 
     @property
-    def state(self):
+    def state(self) -> dict[str, Shared]:
         return self._training[3]
 
-    def takes_rows_of(self, subset):
+    def takes_rows_of(self, subset: Subset) -> bool:
         """Whether `train`, `validate` and `statistics` take rows of the subset's base, or its images.
 
         Raises
@@ -193,7 +209,7 @@ class Functions:
             )
         return self.resident is not None
 
-    def release(self):
+    def release(self) -> None:
         """Give back the device's memory: resident images, parameters, optimiser state, compiled functions."""
         shared = [*self.parameters.values(), self.rate, self.seed, self.counter, *(self.resident or ())[:2]]
         if '_training' in self.__dict__:
@@ -208,18 +224,18 @@ class Functions:
         return backend.function(inputs, outputs, self.settings.precision, **kwargs)
 
     @cached_property
-    def train(self):
+    def train(self) -> Any:
         """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
         inputs, outputs, changes, _ = self._training
         return self._function(inputs, outputs, updates=changes, name='train')
 
     @cached_property
-    def train_many(self):
+    def train_many(self) -> Any:
         """(rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,); k steps in one call."""
         return backend.StepsPerExecution(self.train, MOST_STEPS)
 
     @cached_property
-    def validate(self):
+    def validate(self) -> Any:
         """(rows or (images, labels), weights) -> sum of cross-entropies, number of errors."""
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
@@ -236,13 +252,13 @@ class Functions:
         return x, self._logits(pixels(x), Phase())
 
     @cached_property
-    def test(self):
+    def test(self) -> Any:
         """Images (batch_size, h, w) uint8 -> linear outputs (batch_size, n_classes)."""
         x, logits = self._testing
         return self._function([x], logits, name='test')
 
     @cached_property
-    def test_view(self):
+    def test_view(self) -> Any:
         """(images, mirror, down, right, angle, zoom) -> linear outputs for that view of the images, see `warp`.
 
         Shifts are parts of the height and the width.
@@ -254,7 +270,7 @@ class Functions:
         return self._function([x, *view], self._logits(moved, Phase()), name='test_view')
 
     @cached_property
-    def statistics(self):
+    def statistics(self) -> Any:
         """(rows or images, 1 / number of the minibatch): one minibatch of batch norm's population pass.
 
         None where the network has no statistics to measure.

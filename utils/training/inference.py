@@ -10,12 +10,20 @@
 ====================  =========================================================================
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.training.batches import minibatches
 
+if TYPE_CHECKING:
+    from utils.annotations import Dataset, Subset
+    from utils.training.functions import Functions
 
-def validate(functions, subset):
+
+def validate(functions: Functions, subset: Subset) -> tuple[float, float]:
     """Error in % and mean cross-entropy in nats of a network on a subset, every image once."""
     entropy = errors = 0.0
     rows = functions.takes_rows_of(subset)
@@ -25,7 +33,7 @@ def validate(functions, subset):
     return 100 * errors / len(subset), entropy / len(subset)
 
 
-def measure_statistics(functions, subset, n_images=5000, seed=0):
+def measure_statistics(functions: Functions, subset: Subset, n_images: int = 5000, seed: int = 0) -> None:
     """Measure batch norm's population statistics with the current weights (thesis 3.4.2).
 
     Parameters
@@ -45,7 +53,7 @@ def measure_statistics(functions, subset, n_images=5000, seed=0):
         functions.statistics(inputs[0], np.float32(1 / k))
 
 
-def linear_outputs(functions, subset, view=None):
+def linear_outputs(functions: Functions, subset: Subset, view: Any = None) -> np.ndarray:
     """Linear outputs of the network, (n, n_classes) float32, for every image of a subset.
 
     Parameters
@@ -68,7 +76,7 @@ def linear_outputs(functions, subset, view=None):
     return np.concatenate(parts)
 
 
-def sum_over_views(logits, source, images):
+def sum_over_views(logits: np.ndarray, source: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Sum linear outputs over the views of each image: the special test of thesis 3.4.4.
 
     Parameters
@@ -92,7 +100,7 @@ def sum_over_views(logits, source, images):
     return sums
 
 
-def test_outputs(functions, data, special_test=True):
+def test_outputs(functions: Functions, data: Dataset, special_test: bool = True) -> dict[str, np.ndarray]:
     """Linear outputs on the test images: a dict of arrays (n, n_classes).
 
     Returns
@@ -113,10 +121,10 @@ def test_outputs(functions, data, special_test=True):
     return out
 
 
-test_outputs.__test__ = False  # not a test for pytest
+test_outputs.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest
 
 
-def test_errors(logits, subset):
+def test_errors(logits: np.ndarray, subset: Subset) -> dict[str, dict[str, float]]:
     """Errors in % of linear outputs (n, n_classes) on the test images.
 
     Returns
@@ -141,4 +149,4 @@ def test_errors(logits, subset):
     return out
 
 
-test_errors.__test__ = False  # not a test for pytest
+test_errors.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest

@@ -15,19 +15,31 @@ returns ``(updates, state)``: a dict for ``pytensor.function(updates=...)`` and 
 variables by name, which are saved with the model. `decayed` and `clipped` make an optimiser of an optimiser.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
 from utils.layer import parameter
 
+if TYPE_CHECKING:
+    from utils.annotations import Shared, Tensor
 
-def sgd(gradients, parameters, rate):
+
+def sgd(
+    gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Shared
+) -> tuple[dict[Any, Tensor], dict[Any, Any]]:
     """Minibatch stochastic gradient descent, ``p := p - rate * gradient`` (thesis eq. 6)."""
     return {p: p - rate * gradients[name] for name, p in parameters.items()}, {}
 
 
-def momentum(gradients, parameters, rate, mu=0.9, nesterov=False):
+def momentum(
+    gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Any, mu: float = 0.9, nesterov: bool = False
+) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
     """Gradient descent with momentum.
 
     ``v := mu * v - rate * gradient``, then ``p := p + v`` (Polyak 1964) or, with `nesterov`,
@@ -47,7 +59,9 @@ def momentum(gradients, parameters, rate, mu=0.9, nesterov=False):
     return updates, state
 
 
-def rmsprop(gradients, parameters, rate, rho=0.99, epsilon=1e-8):
+def rmsprop(
+    gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Tensor, rho: float = 0.99, epsilon: float = 1e-8
+) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
     """RMSprop, ``s := rho * s + (1 - rho) * gradient**2``, ``p := p - rate * gradient / (sqrt(s) + epsilon)`` [1]_.
 
     Parameters
@@ -68,7 +82,14 @@ def rmsprop(gradients, parameters, rate, rho=0.99, epsilon=1e-8):
     return updates, state
 
 
-def adam(gradients, parameters, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adam(
+    gradients: dict[str, Tensor],
+    parameters: dict[str, Shared],
+    rate: Shared,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
     """Adam [1]_, Algorithm 1.
 
     ``m := beta1 * m + (1 - beta1) * gradient``, ``v := beta2 * v + (1 - beta2) * gradient**2``,
@@ -99,7 +120,15 @@ def adam(gradients, parameters, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
     return updates, state
 
 
-def adamw(gradients, parameters, rate, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.01):
+def adamw(
+    gradients: dict[str, Tensor],
+    parameters: dict[str, Shared],
+    rate: Tensor | Shared,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    decay: float = 0.01,
+) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
     """Adam with decoupled weight decay [1]_, Algorithm 2: weights also shrink by ``rate * decay`` of themselves.
 
     Parameters
@@ -121,7 +150,7 @@ def adamw(gradients, parameters, rate, beta1=0.9, beta2=0.999, epsilon=1e-8, dec
 OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw}
 
 
-def decayed(optimiser, decay):
+def decayed(optimiser: Callable[..., Any], decay: float) -> Callable[..., Any]:
     """An optimiser that is given ``gradient + decay * W`` of weights W; biases, gamma and beta do not decay."""
 
     def optimise(gradients, parameters, rate):
@@ -137,7 +166,7 @@ def decayed(optimiser, decay):
     return optimise
 
 
-def clipped(optimiser, norm):
+def clipped(optimiser: Any, norm: float) -> Callable[..., Any]:
     """An optimiser that is given all gradients times ``norm / max(norm, norm of all gradients together)`` [1]_.
 
     References
@@ -154,7 +183,9 @@ def clipped(optimiser, norm):
     return optimise
 
 
-def averaged(outputs, updates, parameters, decay):
+def averaged(
+    outputs: Sequence[Tensor], updates: dict[Any, Tensor], parameters: dict[str, Shared], decay: float
+) -> tuple[Sequence[Tensor], dict[Any, Tensor], dict[str, Shared]]:
     """A training step that leaves in the network the moving average of the parameters it trains.
 
     Those that are trained, r, become state of their own; the network's own are their average,

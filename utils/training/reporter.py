@@ -1,20 +1,27 @@
 """The default reporter of a `Trainer`."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class NullReporter:
     """Does nothing. A reporter is called at every epoch and minibatch, see `utils.experiment.console.Console`."""
 
-    def epoch_begins(self, stage, epoch, n_epochs, n_images):
+    def epoch_begins(self, stage: str, epoch: int, n_epochs: int, n_images: int) -> None:
         pass
 
-    def compiling(self, what):
+    def compiling(self, what: str) -> None:
         pass
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
         pass
 
-    def minibatch(self, count, cost):
+    def minibatch(self, count: int, cost: Any) -> None:
         pass
 
-    def epoch_ends(self, row):
+    def epoch_ends(self, row: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
         pass

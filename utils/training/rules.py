@@ -1,6 +1,13 @@
 """Rules: by which figure on the validation images epochs, runs and members of an ensemble are chosen."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from utils.annotations import Row
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,11 @@ class Rule:
     point: str
     form: str
 
-    def best(self, rows):
+    def best(self, rows: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
         """The row of the smallest figure, of equals the first; None where no row has one."""
         return min((row for row in rows if row[self.key] is not None), key=lambda row: row[self.key], default=None)
 
-    def text(self, row):
+    def text(self, row: dict[str, Any]) -> str:
         """The figure of a row, for a person."""
         return self.form.format(row[self.key])
 
@@ -45,18 +52,18 @@ RULES = {
 }
 
 
-def rule_of(options):
+def rule_of(options: dict[str, Any]) -> Rule:
     """The rule in the arguments of a run; those of early versions have none."""
     return RULES[options.get('rule', 'entropy')]
 
 
-def common_rule(rules):
+def common_rule(rules: Iterable[Rule]) -> Rule:
     """The rule that all have; where they differ, 'entropy'."""
     rules = set(rules)
     return rules.pop() if len(rules) == 1 else RULES['entropy']
 
 
-def best_epoch(history, rule='entropy'):
+def best_epoch(history: Sequence[Row], rule: str = 'entropy') -> dict[str, Any]:
     """The epoch at which training without the validation images was best.
 
     Parameters

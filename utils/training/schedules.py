@@ -13,15 +13,21 @@ figure of each epoch done, by which epochs are kept (an empty list without valid
 learning rate in the next epoch. There is no state, so a resumed run has the rates of an undisturbed one.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 
-def constant(epoch, n_epochs, figures):
+def constant(epoch: int, n_epochs: int, figures: Sequence[Any]) -> float:
     """Always 1."""
     return 1.0
 
 
-def step(epoch, n_epochs, figures, every=30, factor=0.1, after=0):
+def step(
+    epoch: int, n_epochs: int, figures: Sequence[Any], every: int = 30, factor: float = 0.1, after: int = 0
+) -> float:
     """Times `factor` every `every` epochs, counted from epoch `after` on.
 
     Parameters
@@ -33,7 +39,7 @@ def step(epoch, n_epochs, figures, every=30, factor=0.1, after=0):
     return float(factor ** (max(0, epoch - after) // every))
 
 
-def cosine(epoch, n_epochs, figures, warmup=0, least=0.0):
+def cosine(epoch: int, n_epochs: int, figures: Sequence[Any], warmup: int = 0, least: float = 0.0) -> float:
     """From 1 to `least` along half a period of the cosine [1]_; before that, linearly up to 1 [2]_.
 
     Parameters
@@ -55,7 +61,9 @@ def cosine(epoch, n_epochs, figures, warmup=0, least=0.0):
     return _along_cosine(1.0, least, (epoch - warmup) / max(1, n_epochs - warmup))
 
 
-def one_cycle(epoch, n_epochs, figures, rise=0.3, first=0.04, last=4e-6):
+def one_cycle(
+    epoch: int, n_epochs: int, figures: Sequence[Any], rise: float = 0.3, first: float = 0.04, last: float = 4e-6
+) -> float:
     """From `first` up to 1 in the part `rise` of the epochs, then down to `last`, both along a cosine [1]_.
 
     Parameters
@@ -74,7 +82,15 @@ def one_cycle(epoch, n_epochs, figures, rise=0.3, first=0.04, last=4e-6):
     return _along_cosine(1.0, last, (epoch - top) / (end - top))
 
 
-def plateau(epoch, n_epochs, figures, factor=0.5, patience=5, threshold=1e-4, least=0.0):
+def plateau(
+    epoch: int,
+    n_epochs: int,
+    figures: Sequence[int],
+    factor: float = 0.5,
+    patience: int = 5,
+    threshold: float = 1e-4,
+    least: float = 0.0,
+) -> float:
     """Times `factor` whenever validation has got no better for more than `patience` epochs.
 
     Parameters

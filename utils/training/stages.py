@@ -1,6 +1,10 @@
 """The stages of the methodology, registered where they are written, in their order."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ STAGES: dict[str, Stage] = {}
 DONE = 'done'  # after the last stage
 
 
-def stage(order_seed: int, label: str, follows: bool = False):
+def stage(order_seed: int, label: str, follows: bool = False) -> Callable[..., Any]:
     """Decorator: a method is the next stage."""
 
     def enter(method):

@@ -1,13 +1,16 @@
 """Checks of saved arrays against the network that they are for."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import numpy as np
 
 from utils.layer import other_names
 
 
-def without_aliases(arrays, shapes, network):
+def without_aliases(arrays: dict[str, np.ndarray], shapes: dict[str, Any], network: Any) -> dict[str, np.ndarray]:
     """Saved arrays without those that earlier versions saved again under other names of a layer or parameter.
 
     Parameters
@@ -20,13 +23,13 @@ def without_aliases(arrays, shapes, network):
     others, out = other_names(network), dict(arrays)
     for path in [path for path in arrays if path not in shapes]:
         for other, first in others.items():
-            again = re.sub(rf'(?<![^/.]){re.escape(other)}(?![^.])', lambda _, first=first: first, path, count=1)
+            again = re.sub(rf'(?<![^/.]){re.escape(other)}(?![^.])', lambda _, first=first: first, path, count=1)  # type: ignore[misc]
             if again != path and again in shapes and again in arrays and np.array_equal(arrays[path], arrays[again]):
                 out.pop(path, None)
     return out
 
 
-def check_state(arrays, shapes, dtypes=None):
+def check_state(arrays: dict[str, np.ndarray], shapes: dict[str, Any], dtypes: dict[str, str] | None = None) -> None:
     """Check that saved arrays fit the parameters they are for.
 
     Parameters

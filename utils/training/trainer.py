@@ -3,7 +3,10 @@
 The test images choose nothing: no epoch, no rate, no network.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +52,7 @@ class Trainer(Engine):
     """
 
     @stage(0, 'training')
-    def train(self, n_epochs, patience=0):
+    def train(self, n_epochs: int, patience: int = 0) -> None:
         """Stage train: `n_epochs` epochs, with `val` on the reduced training set and validated.
 
         Asked of a trainer that is past this stage for more epochs than it has had, it goes back to the end of
@@ -89,7 +92,7 @@ class Trainer(Engine):
         self.trained = self.arrays()
         self._end_stage()
 
-    def out_of_patience(self, patience):
+    def out_of_patience(self, patience: int) -> bool:
         """Whether the rule's figure has had no new minimum for `patience` epochs of stage train; 0: never."""
         if not patience:
             return False
@@ -98,7 +101,7 @@ class Trainer(Engine):
         done = len(self._trained_rows())
         return done > 0 and done - self.best['epoch'] >= patience
 
-    def check_epochs(self, n_epochs, anneal_epochs=math.inf, patience=0):
+    def check_epochs(self, n_epochs: int, anneal_epochs: float = math.inf, patience: int = 0) -> None:
         """Refuse to go on for fewer epochs than are done, or where the schedule would then have had other rates.
 
         Raises
@@ -122,12 +125,12 @@ class Trainer(Engine):
             )
 
     @property
-    def best(self):
+    def best(self) -> dict[str, Any]:
         """Entry of the kept epoch in the history; None without validation."""
         return best_epoch(self.history, self.settings.rule) if self.settings.val else None
 
     @stage(1, 'training, with validation images')
-    def retrain(self, retrain=True):
+    def retrain(self, retrain: bool = True) -> None:
         """Stage retrain: from the same initialisation, on all training images, for as many epochs as were best.
 
         Without validation there is nothing to do; with ``retrain=False`` the parameters of the kept epoch are
@@ -147,7 +150,7 @@ class Trainer(Engine):
         self._end_stage()
 
     @stage(2, 'annealing', follows=True)
-    def anneal(self, n_epochs=10, factor=0.1, retrained=True):
+    def anneal(self, n_epochs: int = 10, factor: float = 0.1, retrained: bool = True) -> None:
         """Stage anneal: a few epochs at `factor` times the rate of the kept epoch, or of the last (thesis 5.5).
 
         Parameters
@@ -171,7 +174,7 @@ class Trainer(Engine):
         self._measure(subset)
         self._end_stage()
 
-    def test(self, special_test=True):
+    def test(self, special_test: bool = True) -> dict[str, dict[str, dict[str, float]]]:
         """Errors on the test images and, on all views of each, of the special test.
 
         The views are those of the set or, where it has none and training images are augmented, those of
@@ -189,7 +192,7 @@ class Trainer(Engine):
             **{kind: test_errors(logits, self.data.test) for kind, logits in self.test_outputs.items()},
         }
 
-    def kept_outputs(self):
+    def kept_outputs(self) -> tuple[np.ndarray, ...] | None:
         """Linear outputs on the validation images with the parameters of the kept epoch, which never saw them.
 
         Returns

@@ -4,13 +4,31 @@
 images.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytensor.tensor as pt
 
 from utils.layer import Layer
 
+if TYPE_CHECKING:
+    from utils.annotations import Tensor
+    from utils.layer import Phase
 
-def warp(x, mirror=1.0, down=0.0, right=0.0, angle=0.0, zoom=1.0, size=None, top=None, left=None):
+
+def warp(
+    x: Tensor,
+    mirror: float | Tensor = 1.0,
+    down: float | Tensor = 0.0,
+    right: float | Tensor = 0.0,
+    angle: float | Tensor = 0.0,
+    zoom: float | Tensor = 1.0,
+    size: tuple[int, int] | None = None,
+    top: Tensor | None = None,
+    left: Tensor | None = None,
+) -> Tensor:
     """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
 
     Pixels from outside the image take the value of the nearest pixel of its border.
@@ -70,7 +88,7 @@ def warp(x, mirror=1.0, down=0.0, right=0.0, angle=0.0, zoom=1.0, size=None, top
     return (upper + (lower - upper) * below).dimshuffle(0, 1, 2, 'x')
 
 
-def centre(x, size):
+def centre(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """The middle of images (n, height, width, ...), an array or tensor; of two middles the upper and the left one."""
     top, left = _first_of_middle(getattr(x, 'type', x).shape[1:3], size)
     return x[:, top : top + size[0], left : left + size[1]]
@@ -90,8 +108,8 @@ class Cropped(Layer):
         Height and width of the images that `network` takes.
     """
 
-    def __init__(self, network, size):
+    def __init__(self, network: Any, size: tuple[int, ...]) -> None:
         self.network, self.size = network, tuple(size)
 
-    def __call__(self, x, phase):
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.network(x if x.type.shape[1:3] == self.size else centre(x, self.size), phase)

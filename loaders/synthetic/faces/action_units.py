@@ -6,6 +6,10 @@ References
    2nd edition, 2002; the investigator's guide lists the EMFACS prototypes.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 # Action units of each emotion [1].
@@ -49,34 +53,34 @@ LIPS = ('upper_lip', 'upper_inner_lip', 'lower_inner_lip', 'lower_lip')
 FOLDS = ('forehead', 'glabella', 'crow', 'nose', 'nasolabial', 'cheek', 'chin', 'socket')
 
 
-def shift(curve, amount, dx, dy):
+def shift(curve: Any, amount: Any, dx: Any, dy: Any) -> None:
     """Move the points (k, 2) by amount * (dx, dy), k values each."""
     curve[:, 0] += amount * np.asarray(dx)
     curve[:, 1] += amount * np.asarray(dy)
 
 
-def move_corner(points, amount, dx, dy):
+def move_corner(points: Any, amount: Any, dx: Any, dy: Any) -> None:
     """Move the lip corner by amount * (dx, dy), the lips beside it less."""
     reach = np.array([0, 0.06, 0.42, 1])
     for name in LIPS:
         shift(points[name], amount, dx * reach, dy * reach)
 
 
-def inner_brow_raiser(points, folds, a):
+def inner_brow_raiser(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 1: the inner brow goes up, wrinkling the middle of the forehead."""
     shift(points['brow'], a, 0, [-0.24, -0.16, -0.06, 0, 0])
     shift(points['upper_lid'], a, 0, [0, -0.025, -0.015, 0, 0])
     folds['forehead'] += 0.5 * a
 
 
-def outer_brow_raiser(points, folds, a):
+def outer_brow_raiser(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 2: the outer brow goes up and arches."""
     shift(points['brow'], a, 0, [0, -0.05, -0.13, -0.18, -0.15])
     shift(points['upper_lid'], a, 0, [0, 0, -0.01, -0.02, 0])
     folds['forehead'] += 0.5 * a
 
 
-def brow_lowerer(points, folds, a):
+def brow_lowerer(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 4: brows come down and together, with furrows between them."""
     shift(points['brow'], a, [-0.09, -0.07, -0.05, -0.02, 0], [0.13, 0.11, 0.08, 0.04, 0.01])
     shift(points['upper_lid'], a, 0, [0, 0.02, 0.015, 0.005, 0])
@@ -84,12 +88,12 @@ def brow_lowerer(points, folds, a):
     folds['socket'] += 0.5 * a
 
 
-def upper_lid_raiser(points, folds, a):
+def upper_lid_raiser(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 5: the upper lid opens, white shows above the iris."""
     shift(points['upper_lid'], a, 0, [0, -0.06, -0.085, -0.07, -0.01])
 
 
-def cheek_raiser(points, folds, a):
+def cheek_raiser(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 6: cheeks push the lower lid up; crow's feet."""
     shift(points['lower_lid'], a, 0, [0, -0.025, -0.04, -0.03, 0])
     shift(points['upper_lid'], a, 0, [0, 0.01, 0.025, 0.025, 0.01])
@@ -98,14 +102,14 @@ def cheek_raiser(points, folds, a):
     folds['cheek'] += 0.6 * a
 
 
-def lid_tightener(points, folds, a):
+def lid_tightener(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 7: both lids narrow the eye, the lower becomes straight."""
     shift(points['lower_lid'], a, 0, [0, -0.035, -0.05, -0.03, 0])
     shift(points['upper_lid'], a, 0, [0, 0.015, 0.03, 0.02, 0])
     folds['socket'] += 0.3 * a
 
 
-def nose_wrinkler(points, folds, a):
+def nose_wrinkler(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 9: nose wings and upper lip go up, the inner brow down."""
     shift(points['nose'], a, [0, 0.01, 0.03, 0.03, 0.01, 0], [0, -0.02, -0.08, -0.09, -0.06, -0.05])
     shift(points['brow'], a, [-0.04, -0.02, 0, 0, 0], [0.11, 0.07, 0.03, 0, 0])
@@ -118,7 +122,7 @@ def nose_wrinkler(points, folds, a):
     folds['nasolabial'] += 0.7 * a
 
 
-def lip_corner_puller(points, folds, a):
+def lip_corner_puller(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 12: lip corners go out and up, lips flatten, cheeks round."""
     move_corner(points, a, 0.15, -0.17)
     shift(points['lower_lip'], a, 0, [0.02, 0.01, -0.02, 0])
@@ -130,14 +134,14 @@ def lip_corner_puller(points, folds, a):
     folds['cheek'] += 0.6 * a
 
 
-def lip_corner_depressor(points, folds, a):
+def lip_corner_depressor(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 15: lip corners go down."""
     move_corner(points, a, 0.01, 0.15)
     shift(points['nasolabial'], a, [0, 0, 0.01, 0.02], [0, 0.01, 0.03, 0.06])
     folds['nasolabial'] += 0.2 * a
 
 
-def chin_raiser(points, folds, a):
+def chin_raiser(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 17: the chin boss pushes the lower lip up, the mouth arches."""
     shift(points['lower_lip'], a, 0, [-0.05, -0.05, -0.03, 0.02])
     shift(points['lower_inner_lip'], a, 0, [-0.06, -0.06, -0.02, 0.02])
@@ -147,7 +151,7 @@ def chin_raiser(points, folds, a):
     folds['chin'] += a
 
 
-def lip_stretcher(points, folds, a):
+def lip_stretcher(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 20: lip corners are pulled straight out, the mouth is a slot."""
     move_corner(points, a, 0.16, 0.05)
     shift(points['lower_lip'], a, 0, [-0.02, -0.02, 0.02, 0])
@@ -155,7 +159,7 @@ def lip_stretcher(points, folds, a):
     folds['nasolabial'] += 0.3 * a
 
 
-def lip_tightener(points, folds, a):
+def lip_tightener(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 23: the red of the lips is rolled in, the mouth is narrow."""
     line = 0.5 * (points['upper_inner_lip'] + points['lower_inner_lip'])
     for name in LIPS:
@@ -164,7 +168,7 @@ def lip_tightener(points, folds, a):
     folds['chin'] += 0.3 * a
 
 
-def lips_part(points, folds, a):
+def lips_part(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 25: the lips come apart without the jaw."""
     shift(points['upper_inner_lip'], a, 0, [-0.045, -0.045, -0.03, 0])
     shift(points['upper_lip'], a, 0, [-0.035, -0.035, -0.02, 0])
@@ -172,7 +176,7 @@ def lips_part(points, folds, a):
     shift(points['lower_lip'], a, 0, [0.06, 0.06, 0.04, 0])
 
 
-def jaw_drop(points, folds, a):
+def jaw_drop(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 26: the jaw falls, chin and lower lip with it, the mouth opens."""
     shift(points['outline'], a, [0, 0, 0, 0, 0, -0.02, -0.02, 0], [0, 0, 0, 0, 0.02, 0.09, 0.22, 0.27])
     shift(points['lower_lip'], a, 0, [0.27, 0.27, 0.21, 0.06])
@@ -182,7 +186,7 @@ def jaw_drop(points, folds, a):
     move_corner(points, a, -0.05, 0)
 
 
-def eye_closure(points, folds, a):
+def eye_closure(points: Any, folds: dict[str, float], a: Any) -> None:
     """AU 43: the upper lid comes down to the lower one."""
     points['upper_lid'] += a * (points['lower_lid'] - points['upper_lid'])
 
@@ -206,7 +210,7 @@ ACTION_UNITS = {
 }
 
 
-def express(emotion, rng):
+def express(emotion: Any, rng: np.random.Generator) -> Any:
     """Intensities of the action units of a face that shows an emotion.
 
     Nobody shows a prototype: the strength of the whole and of every action

@@ -1,6 +1,10 @@
 """Shapes with soft edges on a canvas, and the size of canvas and image."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,24 +14,26 @@ OVERSAMPLING = 3  # canvas pixels per image pixel while painting
 SUBPIXEL = 4  # fractional bits of the coordinates given to OpenCV
 
 
-def fixed(points):
+def fixed(points: Any) -> np.ndarray:
     """Pixels as OpenCV's integers with SUBPIXEL fractional bits."""
     return np.rint(np.asarray(points) * (1 << SUBPIXEL)).astype(np.int32)
 
 
-def fill(image, points, tone):
+def fill(image: np.ndarray, points: Any, tone: Any) -> None:
     """Fill a polygon (n, 2) with a grey tone."""
     cv2.fillPoly(image, [fixed(points)], float(np.clip(tone, 0, 255)), cv2.LINE_AA, SUBPIXEL)
 
 
-def stroke(image, points, tone, width=1, closed=False):
+def stroke(
+    image: np.ndarray, points: Sequence[np.ndarray] | np.ndarray, tone: Any, width: float = 1, closed: bool = False
+) -> None:
     """Draw a line along points (n, 2) with a grey tone; width in pixels."""
     cv2.polylines(
         image, [fixed(points)], closed, float(np.clip(tone, 0, 255)), max(1, int(round(width))), cv2.LINE_AA, SUBPIXEL
     )
 
 
-def disc(image, centre, radius, tone):
+def disc(image: np.ndarray, centre: Any, radius: float, tone: Any) -> None:
     """Fill a circle; radius in pixels."""
     centre = fixed(centre)
     cv2.circle(
@@ -41,19 +47,19 @@ def disc(image, centre, radius, tone):
     )
 
 
-def mix(first, second, share):
+def mix(first: np.ndarray | float, second: float | np.ndarray, share: float) -> np.ndarray | float:
     """The tone at `share` of the way from the first to the second."""
     return first + share * (second - first)
 
 
-def blend(image, over, mask):
+def blend(image: np.ndarray, over: np.ndarray, mask: np.ndarray) -> None:
     """Put `over` on the image in place where the mask is 255, partly below."""
     weight = mask.astype(np.int32)
     image[:] = (image * (255 - weight) + over * weight + 127) // 255
 
 
 @cache
-def circle(n=20):
+def circle(n: int = 20) -> np.ndarray:
     """Points (n, 2) of the unit circle."""
     t = np.arange(n) * (2 * np.pi / n)
     return np.stack([np.cos(t), np.sin(t)], 1)

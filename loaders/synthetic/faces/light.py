@@ -1,14 +1,23 @@
 """Folds, shading and direction of the light, as factors of the grey levels."""
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from loaders.synthetic.faces.brushes import OVERSAMPLING, circle, disc, fill, mix, stroke
 
+if TYPE_CHECKING:
+    from loaders.synthetic.faces.painting import Pose
+    from loaders.synthetic.faces.people import Person
 
-def relief(curves, folds, person, pose, light, side):
+
+def relief(
+    curves: dict[str, np.ndarray], folds: dict[str, float], person: Person, pose: Pose, light: np.ndarray, side: int
+) -> np.ndarray:
     """Shading of the skin by its form, as a factor: (side, side), 1 is none.
 
     Broad forms are blurred, folds of the skin drawn into them finely.
@@ -40,7 +49,7 @@ def relief(curves, folds, person, pose, light, side):
     return image.astype(np.float32) / np.float32(128)
 
 
-def draw_folds(image, c, folds, age, s):
+def draw_folds(image: np.ndarray, c: dict[str, np.ndarray], folds: dict[str, float], age: float, s: float) -> None:
     """Lines of the expression and of age, dark on the relief of 128.
 
     `c` are the curves and `s` the face unit in pixels of the relief.
@@ -74,13 +83,13 @@ def draw_folds(image, c, folds, age, s):
 
 
 @cache
-def pixel_grid(side):
+def pixel_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """The x and y of the pixel centres, (side, side) float32 each."""
     y, x = np.mgrid[:side, :side].astype(np.float32)
     return x, y
 
 
-def lighting(pose, light, strength, side):
+def lighting(pose: Pose, light: np.ndarray, strength: float, side: int) -> np.ndarray:
     """Light on a head taken as an ellipsoid: factor (side, side), mean near 1.
 
     Lambert's law, `light` a unit vector (3,) towards the lamp (z to the

@@ -1,6 +1,9 @@
 """A head in a pose, painted part by part on a canvas larger than the image."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,7 +35,7 @@ class Pose:
         turn = np.array([[cy, 0, sy], [sp * sy, cp, -sp * cy]])
         self.matrix = self.scale * np.array([[cr, -sr], [sr, cr]]) @ turn
 
-    def __call__(self, points):
+    def __call__(self, points: Any) -> Any:
         """Face coordinates (n, 2) on the skin -> pixels (n, 2).
 
         The head is an ellipsoid with a bump for the nose, seen from afar.
@@ -43,7 +46,7 @@ class Pose:
         return np.stack([x, y, z], 1) @ self.matrix.T + (self.x, self.y)
 
 
-def draw_pose(rng, side):
+def draw_pose(rng: np.random.Generator, side: int) -> Any:
     """A pose drawn at random for a canvas of side x side pixels."""
     yaw, pitch, roll, dx, dy, size = np.clip(rng.standard_normal(6), -2, 2)
     return Pose(
@@ -56,7 +59,7 @@ def draw_pose(rng, side):
     )
 
 
-def paint_background(side, rng):
+def paint_background(side: int, rng: np.random.Generator) -> Any:
     """A wall, a blurred room or a few edges: canvas (side, side), uint8."""
     kind, tone, contrast = rng.random(3)
     tone = np.clip(1.4 * tone - 0.2, 0, 1)  # walls are often black or white
@@ -72,7 +75,7 @@ def paint_background(side, rng):
     return canvas
 
 
-def paint_body(canvas, pose, person, rng):
+def paint_body(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -> None:
     """Neck, and clothes below it."""
     skin, (cloth, collar) = person.skin, rng.random(2)
     wide = 0.62 * person.width * person.jaw
@@ -96,7 +99,7 @@ def paint_body(canvas, pose, person, rng):
     )
 
 
-def paint_hair_behind(canvas, pose, person, rng):
+def paint_hair_behind(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -> None:
     """The hair that a head hides in part."""
     tone = person.hair
     if person.hair_style == 'long':
@@ -115,7 +118,7 @@ def paint_hair_behind(canvas, pose, person, rng):
         fill(canvas, pose(top), tone)
 
 
-def paint_hair_before(canvas, pose, person, rng):
+def paint_hair_before(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -> None:
     """Hairline and fringe, or the rim of a cap, over the forehead."""
     if person.hair_style == 'bald':
         return
@@ -134,7 +137,7 @@ def paint_hair_before(canvas, pose, person, rng):
         stroke(canvas, pose([start, end]), person.hair * (0.7 + 0.8 * strand[2]) + 10 * strand[2], 2)
 
 
-def paint_head(canvas, pose, curves, person):
+def paint_head(canvas: Any, pose: Pose, curves: Any, person: Any) -> None:
     """Ears, skin and beard."""
     ear = circle(12) * (0.14, 0.27) + (1.0 * person.width, 0.22)
     if person.hair_style != 'long':
@@ -154,7 +157,7 @@ def paint_head(canvas, pose, curves, person):
         fill(canvas, np.concatenate([jaw, cheeks]), shade)
 
 
-def paint_mouth(canvas, pose, curves, person):
+def paint_mouth(canvas: Any, pose: Pose, curves: Any, person: Any) -> None:
     """Lips, and teeth, tongue and the dark of an open mouth."""
     upper, lower = curves['upper_lip'], curves['lower_lip']
     inner_up, inner_low = (curves['upper_inner_lip'], curves['lower_inner_lip'])
@@ -183,7 +186,7 @@ def paint_mouth(canvas, pose, curves, person):
         fill(canvas, np.concatenate([upper[2:-2], [mix(upper[16], nose, 0.8), mix(upper[8], nose, 0.8)]]), shade)
 
 
-def paint_nose(canvas, curves, person, pose):
+def paint_nose(canvas: Any, curves: Any, person: Any, pose: Pose) -> None:
     """Wings and nostrils; the bridge is left to the shading."""
     for side in ('_left', '_right'):
         nose = curves['nose' + side]
@@ -192,7 +195,7 @@ def paint_nose(canvas, curves, person, pose):
         fill(canvas, hole + circle(8) * (0.065 * pose.scale, 0.03 * pose.scale), 0.33 * person.skin)
 
 
-def paint_eye(canvas, curves, side, person, pose, gaze):
+def paint_eye(canvas: Any, curves: Any, side: str, person: Any, pose: Pose, gaze: Any) -> None:
     """Eyeball behind the lids, lashes and the fold of the upper lid."""
     upper, lower = curves['upper_lid' + side], curves['lower_lid' + side]
     almond = np.concatenate([upper, lower[-2:0:-1]])
@@ -217,14 +220,14 @@ def paint_eye(canvas, curves, side, person, pose, gaze):
     stroke(canvas, crease, 0.74 * person.skin, 1)
 
 
-def paint_brow(canvas, curve, person, pose):
+def paint_brow(canvas: Any, curve: Any, person: Any, pose: Pose) -> None:
     """A brow, thick at its inner end."""
     thick = np.array([0.8, 1.0, 0.85, 0.6, 0.25]) * 0.045 * person.brow_thickness
     thick = (spline(5) @ thick * pose.scale)[:, None] * (0, 1)
     fill(canvas, np.concatenate([curve - thick, (curve + thick)[::-1]]), mix(person.skin, 0.9 * person.hair, 0.80))
 
 
-def paint_glasses(canvas, pose, person):
+def paint_glasses(canvas: Any, pose: Pose, person: Any) -> None:
     """Frames, from round and thick to angular and thin, or sunglasses."""
     tone = 20 + 110 * person.frame**2
     # between circle and rectangle: |x|**p + |y|**p = 1 with p = 2 .. 4
@@ -239,7 +242,7 @@ def paint_glasses(canvas, pose, person):
     stroke(canvas, pose([(-0.14, 0), (0.14, 0)]), tone, 2)
 
 
-def paint(person, left, right, pose, rng, side):
+def paint(person: Any, left: Any, right: Any, pose: Pose, rng: np.random.Generator, side: int) -> Any:
     """Paint a person under action units; float32 (side, side) in 0..255."""
     curves, folds = landmarks(person, left, right)
     names = list(curves)

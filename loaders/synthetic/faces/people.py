@@ -1,7 +1,11 @@
 """Looks of a person, and the landmarks of that face under action units."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -56,12 +60,12 @@ HAIR_STYLES = ('bald', 'short', 'long', 'curly', 'cap')
 GLASSES = ('none', 'clear', 'dark')
 
 
-def choice(rng, names, weights):
+def choice(rng: np.random.Generator, names: Sequence[str], weights: Any) -> Any:
     """One of the names; the weights sum to 1."""
     return names[int(np.searchsorted(np.cumsum(weights)[:-1], rng.random(), side='right'))]
 
 
-def draw_person(rng):
+def draw_person(rng: np.random.Generator) -> Any:
     """A person drawn at random: numpy.random.Generator -> Person."""
     spread = dict(
         width=0.06,
@@ -111,7 +115,7 @@ def draw_person(rng):
     )
 
 
-def rest(person):
+def rest(person: Any) -> Any:
     """Landmarks of the right half of a face at rest: name to (k, 2)."""
     points = {name: np.array(curve, float) for name, curve in HALF_FACE.items()}
     outline = points['outline']
@@ -143,7 +147,7 @@ def rest(person):
     return points
 
 
-def half_face(person, intensities):
+def half_face(person: Any, intensities: Any) -> Any:
     """Landmarks of the right half of a face under action units.
 
     Parameters
@@ -173,7 +177,7 @@ def half_face(person, intensities):
 
 
 @cache
-def spline(k, closed=False, steps=4):
+def spline(k: int, closed: bool = False, steps: int = 4) -> Any:
     """Matrix (n, k) of a Catmull-Rom curve: k points to n, `steps` a piece."""
     pieces = k if closed else k - 1
     rows = np.zeros((pieces * steps + (not closed), k))
@@ -191,14 +195,14 @@ def spline(k, closed=False, steps=4):
     return rows
 
 
-def join(left, right):
+def join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """One curve (2k - 1, 2) from the mirrored left corner to the right one."""
     left = left * (-1, 1)
     middle = 0.5 * (left[:1] + right[:1])
     return np.concatenate([left[:0:-1], middle, right[1:]])
 
 
-def landmarks(person, left, right):
+def landmarks(person: Any, left: Any, right: Any) -> Any:
     """Smooth curves of a whole face whose halves may differ.
 
     Parameters

@@ -1,13 +1,20 @@
 """What spoils a photograph: things before the face, captions, exposure, blur, noise, JPEG."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import cv2
 import numpy as np
 
 from loaders.synthetic.faces.brushes import OVERSAMPLING, SIDE, fill, stroke
 from loaders.synthetic.faces.people import spline
 
+if TYPE_CHECKING:
+    from loaders.synthetic.faces.painting import Pose
 
-def occlude(image, pose, person, rng):
+
+def occlude(image: np.ndarray, pose: Pose, person: Any, rng: np.random.Generator) -> None:
     """Put a hand, a strand of hair, a scarf or a caption before the face."""
     kind, side, x, y, tone = rng.random(5)
     if kind > 0.20:
@@ -41,7 +48,7 @@ def occlude(image, pose, person, rng):
         caption(image, 0.06 if y < 0.35 else 0.86, 255 * (tone > 0.4), x > 0.6, rng)
 
 
-def caption(image, top, tone, bar, rng):
+def caption(image: np.ndarray, top: float, tone: Any, bar: Any, rng: np.random.Generator) -> None:
     """Write a line of strokes that pass for letters, on a bar if asked.
 
     OpenCV's own text changes its look from one version to the next.
@@ -59,7 +66,7 @@ def caption(image, top, tone, bar, rng):
         x += 0.075 * n
 
 
-def snapshot(image, rng):
+def snapshot(image: np.ndarray, rng: np.random.Generator) -> Any:
     """Contrast, blur, sensor noise and JPEG of a small photograph.
 
     float32 (n, n) -> uint8 (n, n).

@@ -1,12 +1,22 @@
 """Figures of the answers on the test images: confusion, worst mistakes, calibration."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure, without_axes
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from utils.results.plots.drawing import Subject
+
 
 @figure('Confusion matrix', 'Share of each true class that got each answer, and number of images.')
-def confusion(subject):
+def confusion(subject: Subject) -> Any:
     """The confusion matrix of the test."""
     return confusion_matrix(
         subject.whole['confusion'],
@@ -15,7 +25,7 @@ def confusion(subject):
     )
 
 
-def confusion_matrix(confusion, classes, title=''):
+def confusion_matrix(confusion: Any, classes: Sequence[str], title: str = '') -> Figure:
     """Draw counts (rows: truth) with the share of the row as colour and in %."""
     confusion = np.asarray(confusion)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
@@ -42,12 +52,14 @@ def confusion_matrix(confusion, classes, title=''):
 
 
 @figure('Worst mistakes', 'Probabilities of all classes beside each face: red the answer, green the truth.')
-def mistakes(subject):
+def mistakes(subject: Subject) -> Figure:
     """Images that were wrong with the greatest confidence."""
     return worst_mistakes(subject.subset.images, subject.subset.y, subject.probabilities, subject.classes)
 
 
-def worst_mistakes(images, truth, p, classes, n=12):
+def worst_mistakes(
+    images: Callable[[Any], Any], truth: np.ndarray, p: np.ndarray, classes: Sequence[str], n: int = 12
+) -> Figure | None:
     """Draw the wrong answers given with the highest probability; None where all are right.
 
     Parameters
@@ -90,7 +102,7 @@ def worst_mistakes(images, truth, p, classes, n=12):
     'Of the answers given with a probability of 80 %, 80 % should be right. '
     'The temperature comes from validation images.',
 )
-def calibration(subject):
+def calibration(subject: Subject) -> Figure:
     """Accuracy against confidence, with the temperature and without."""
     curves = {'this model': subject.whole['calibration']}
     if 'scaled' in subject.whole:
@@ -99,7 +111,7 @@ def calibration(subject):
     return calibration_curve(curves, subject.test)
 
 
-def calibration_curve(curves, title=''):
+def calibration_curve(curves: dict[str, dict[str, Any]], title: str = '') -> Figure:
     """Draw accuracy against confidence, with the images of each bin below.
 
     Parameters

@@ -1,19 +1,33 @@
 """Curves: cross-entropy by epoch, of one run or several; cost against learning rate."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure
 from utils.training.rules import RULES
 from utils.training.trainer import STAGES
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from utils.annotations import Row
+    from utils.results.plots.drawing import Subject
+    from utils.training.rules import Rule
+
 
 @figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
-def curves(subject):
+def curves(subject: Subject) -> Figure | None:
     """Curves of training and validation."""
     return plot_curves(subject.history, subject.best, subject.title, subject.rule) if subject.history else None
 
 
-def plot_curves(history, best=None, title='', rule='entropy'):
+def plot_curves(
+    history: Sequence[Row], best: dict[str, Any] | None = None, title: str = '', rule: str = 'entropy'
+) -> Figure:
     """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
 
     Parameters
@@ -66,13 +80,13 @@ def plot_curves(history, best=None, title='', rule='entropy'):
             label=f'{RULES[rule].point}: epoch {best["epoch"]}, {RULES[rule].text(best)}',
         )
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     axes.grid(alpha=0.3)
     axes.legend()
     return drawing
 
 
-def curves_of_runs(histories, title='', rules=None):
+def curves_of_runs(histories: Any, title: str = '', rules: dict[str, Rule] | None = None) -> Any:
     """Draw validation and training cross-entropy of several runs in one figure.
 
     Parameters
@@ -125,13 +139,13 @@ def curves_of_runs(histories, title='', rules=None):
         label=' or '.join(dict.fromkeys(rule.point for rule in rules.values())),
     )
     axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title or 'Validation, solid; training, dotted')
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return drawing
 
 
-def rate_range(rates, costs, smooth, suggestion):
+def rate_range(rates: Sequence[float], costs: Sequence[float], smooth: Sequence[float], suggestion: float) -> Figure:
     """Draw the cost of a learning-rate range test against the rate."""
     drawing = blank(7, 4.2)
     axes = drawing.subplots()

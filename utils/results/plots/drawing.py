@@ -9,11 +9,13 @@
 ==================  ===========================================================================
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +24,12 @@ from utils.layer import Layer
 from utils.results import metrics
 from utils.results.inspection import Inspector
 from utils.training.warping import Cropped, centre
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from utils.annotations import StrPath
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ class Subject:
         return np.array(rows)
 
     @cached_property
-    def bare_network(self) -> tuple:
+    def bare_network(self) -> tuple[Any, Any]:
         """The network itself without the crop around it, and the size of the images that it takes."""
         if isinstance(self.network, Cropped):
             return self.network.network, self.network.size
@@ -137,7 +145,8 @@ class Subject:
 
     @cached_property
     def inspector(self) -> Inspector:
-        return Inspector(*self.bare_network, len(self.examples))
+        network, size = self.bare_network
+        return Inspector(network, size, len(self.examples))
 
     @cached_property
     def captions(self) -> list:
@@ -160,7 +169,7 @@ def draw(folder: Path, subject: Subject, only: tuple = ()) -> None:
             save(drawn, Path(folder) / f'{name}.png')
 
 
-def blank(*size):
+def blank(*size: Any) -> Figure:
     """An empty figure of that width and height in inches."""
     # Not at the top: matplotlib takes a third of a second, and not every process draws.
     from matplotlib.figure import Figure
@@ -168,13 +177,13 @@ def blank(*size):
     return Figure(figsize=size, layout='constrained')
 
 
-def save(figure, path, dpi=120):
+def save(figure: Figure, path: StrPath, dpi: int = 120) -> None:
     """Write a figure as .png, .pdf or .svg; a file that is there is replaced at once or stays."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format=Path(path).suffix[1:])
 
 
-def without_axes(axes):
+def without_axes(axes: Axes) -> None:
     """Take ticks and frame away."""
     axes.set_xticks([])
     axes.set_yticks([])

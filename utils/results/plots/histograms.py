@@ -1,23 +1,33 @@
 """Figures of how weights and outputs of layers change from epoch to epoch."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.results.plots.drawing import blank, figure
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from utils.results.plots.drawing import Subject
+
 
 @figure('Weights by epoch', 'Colour is the square root of the share of the values.')
-def weights(subject):
+def weights(subject: Subject) -> Any:
     """Weights of each layer over the epochs."""
     return histograms(subject.histograms, 'weights', 'Weights')
 
 
 @figure('Outputs of layers by epoch', 'For one fixed batch of training images.')
-def activations(subject):
+def activations(subject: Subject) -> Figure:
     """Outputs of each layer over the epochs."""
     return histograms(subject.histograms, 'activations', 'Outputs of layers')
 
 
-def histograms(epochs, key, title):
+def histograms(epochs: Sequence[dict[str, Any]], key: str, title: str) -> Figure | None:
     """Draw a histogram per layer and epoch, as columns of colour.
 
     Parameters

@@ -1,20 +1,30 @@
 """Figures of what a network has learned: filters, feature maps, saliency."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from utils.layer import parameters
 from utils.results.plots.drawing import blank, figure, without_axes
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from utils.results.plots.drawing import Subject
+
 
 @figure('First-layer filters')
-def filters(subject):
+def filters(subject: Subject) -> Figure:
     """Filters of the first layer."""
     network, im_dim = subject.bare_network
     first = next((p for name, p in parameters(network).items() if name.rpartition('.')[2] == 'W'), None)
     return first_layer_filters(first.get_value(), im_dim) if first is not None else None
 
 
-def first_layer_filters(W, im_dim, most=64):
+def first_layer_filters(W: np.ndarray, im_dim: tuple[int, int], most: int = 64) -> Any:
     """Draw the weights of the first layer, convolution (h, w, 1, n) or fully connected (pixels, n), as images."""
     if W.ndim == 4:
         filters = W.mean(axis=2).transpose(2, 0, 1)
@@ -42,13 +52,13 @@ def first_layer_filters(W, im_dim, most=64):
 
 
 @figure('Feature maps', 'The maps that vary most, of each convolutional layer, for one face.')
-def features(subject):
+def features(subject: Subject) -> Figure:
     """Feature maps of one face."""
     maps = {layer: value[0] for layer, value in subject.inspector.feature_maps(subject.faces).items()}
     return feature_maps(subject.faces[0], maps, f'A face taken for {subject.captions[0]}')
 
 
-def feature_maps(image, maps, title='', most=12):
+def feature_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str = '', most: int = 12) -> Figure | None:
     """Draw the strongest feature maps of each layer for one face.
 
     Parameters
@@ -79,13 +89,13 @@ def feature_maps(image, maps, title='', most=12):
     'How much the score of the answer changes with each pixel, and where the last '
     'convolutional layer sees evidence for it.',
 )
-def saliency(subject):
+def saliency(subject: Subject) -> Figure:
     """Saliency of some faces."""
     answers = subject.probabilities[subject.examples].argmax(axis=1)
     return saliency_maps(subject.faces, *subject.inspector.saliency(subject.faces, answers), subject.captions)
 
 
-def saliency_maps(images, saliency, cam, captions):
+def saliency_maps(images: np.ndarray, saliency: np.ndarray, cam: np.ndarray, captions: Sequence[str]) -> Figure:
     """Draw faces, the gradient of a class's score with respect to their pixels, and Grad-CAM over them."""
     lines = ['face', 'saliency'] + (['Grad-CAM'] if cam is not None else [])
     drawing = blank(1.35 * len(images) + 0.7, 1.4 * len(lines) + 0.6)

@@ -1,0 +1,93 @@
+"""What type hints name that has no short name elsewhere.
+
+=========  ================================================================
+`Tensor`   a symbolic array of PyTensor's graph
+`Shared`   a shared variable
+`StrPath`  a path, as text or as an object
+`Row`      the columns of a row of a history or table, by their names
+`Subset`   the images of a data set with what is known of each (`loaders`)
+`Dataset`  an open data set (`loaders`)
+=========  ================================================================
+
+`Subset` and `Dataset` are protocols: utils knows of a data set what is written here, and not where it comes from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pytensor.tensor.sharedvar import TensorSharedVariable
+    from pytensor.tensor.variable import TensorVariable
+
+Tensor: TypeAlias = 'TensorVariable'
+Shared: TypeAlias = 'TensorSharedVariable'
+StrPath: TypeAlias = str | os.PathLike[str]
+Row: TypeAlias = dict[str, Any]
+
+
+class Subset(Protocol):
+    """Some images of a data set; `loaders.Subset` says what each attribute is."""
+
+    name: str
+    x_shape: tuple[int, int]
+    transforms: tuple[str, ...]
+    y: np.ndarray
+    source: np.ndarray
+    usage: np.ndarray
+    view: np.ndarray
+    twin: np.ndarray
+
+    @property
+    def base(self) -> Subset: ...
+
+    def __len__(self) -> int: ...
+
+    def images(self, rows: np.ndarray | slice | None = None) -> np.ndarray: ...
+
+
+class Dataset(Protocol):
+    """An open data set; `loaders.Dataset` says what each attribute is."""
+
+    path: str
+    name: str
+    number: int | None
+    shape: tuple[int, int]
+    classes: tuple[str, ...]
+    transforms: tuple[str, ...]
+    fingerprint: str
+    layout: str
+
+    @property
+    def training(self) -> Subset: ...
+
+    @property
+    def test(self) -> Subset: ...
+
+    @property
+    def special_test(self) -> Subset | None: ...
+
+    @property
+    def reduced_training(self) -> Subset | None: ...
+
+    @property
+    def validation(self) -> Subset | None: ...
+
+    @property
+    def counts(self) -> np.ndarray: ...
+
+    @property
+    def is_fer2013(self) -> bool: ...
+
+    @property
+    def content_digest(self) -> str: ...
+
+    def subsets(self) -> Sequence[Subset]: ...
+
+    def __enter__(self) -> Dataset: ...
+
+    def __exit__(self, *error: Any) -> None: ...
