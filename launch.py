@@ -22,7 +22,7 @@ if __name__ == '__main__':  # before all that is imported below, which help and 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 for _name in ('cnn', 'loaders', 'mlp', 'utils'):  # a file of the same name may come first in sys.path
     _spec = find_spec(_name)
@@ -42,6 +42,7 @@ import cnn
 import loaders
 import mlp
 from loaders.synthetic.sample import write_csv
+from utils.annotations import StrPath
 from utils.experiment import evaluation, prediction, saved
 from utils.experiment.arguments import explicit
 from utils.experiment.context import Context
@@ -51,12 +52,9 @@ from utils.export import exporting
 from utils.files.locks import lock
 from utils.files.terminal import write_line
 from utils.recognition import recognise as recognition
+from utils.rna import Activation
 from utils.studies import lr_finder, search as searches, sweeps
-
-if TYPE_CHECKING:
-    from utils.annotations import StrPath
-    from utils.rna import Activation
-    from utils.training.augmentation import Augment
+from utils.training.augmentation import Augment
 
 __all__ = [
     'Result',
@@ -186,7 +184,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         Of the operands of convolutions and matrix products; sums, parameters and all else are float32. The other
         two are for GPUs.
     special_test : bool
-        Also test on the summed linear outputs over all views of each test image, if the set has views or `augment`
+        Also test on the summed logits over all views of each test image, if the set has views or `augment`
         makes them.
     show_test : bool
         Print the test error after every epoch. It is never used for a choice.
@@ -203,12 +201,12 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     on_epoch : callable, optional
         Called with the entry of each epoch (a dict, see `Result.history`).
     verbose : {1, 0, 2}
-        0 prints nothing, 1 a line per epoch and on a terminal a display of where the run is, 2 also what is done
-        besides.
+        0 prints nothing, 1 a line per epoch and on a terminal a display of where the run is, 2 also what happens
+        between epochs.
     report : bool
         Draw the figures and write the HTML report of the run.
     track : list of {'tensorboard', 'mlflow'}, optional
-        Trackers that are told of the run besides its own record; each needs its library.
+        Trackers that follow the run as well as its own record; each needs its library.
 
     Returns
     -------
@@ -243,17 +241,6 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
 test.__test__ = False  # type: ignore[attr-defined]  # pytest would run it wherever it is imported
 
 
-def _load(path: StrPath) -> loaders.Dataset:
-    try:
-        return loaders.load(path)
-    except loaders.DataError as error:
-        if not Path(path).is_file():
-            raise
-        raise ValueError(
-            f"dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: python -m loaders '{path}'"
-        ) from None
-
-
 def sample_set(folder: StrPath = 'datasets', say: Callable[[str], Any] = write_line) -> Path:
     """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
 
@@ -271,7 +258,7 @@ def sample_set(folder: StrPath = 'datasets', say: Callable[[str], Any] = write_l
     return path
 
 
-CONTEXT = Context(test, NETWORKS, _load, sample_set)  # what utils may not import is handed down in this
+CONTEXT = Context(test, NETWORKS, loaders, sample_set)  # what utils may not import is handed down in this
 evaluate = CONTEXT.bind(evaluation.evaluate)
 export = CONTEXT.bind(exporting.export)
 open_model = CONTEXT.bind(saved.open_model)

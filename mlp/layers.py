@@ -58,9 +58,9 @@ class Hidden(Layer):
 
 
 class Softmax(Layer):
-    """Softmax regression, (n, n_in) -> the linear outputs (n, n_classes).
+    """Softmax regression, (n, n_in) -> logits (n, n_classes).
 
-    The linear outputs, or logits, are what the special test sums over views and what the costs of
+    The logits, outputs before the softmax, are what the special test sums over views and what the costs of
     `utils.training.losses` take; `probabilities` applies the softmax to them.
     """
 
@@ -79,7 +79,7 @@ class Softmax(Layer):
 
 
 class FullyConnected(Layer):
-    """Reshape, hidden layers, softmax: (n, ...) -> linear outputs (n, n_classes).
+    """Reshape, hidden layers, softmax: (n, ...) -> logits (n, n_classes).
 
     Parameters
     ----------

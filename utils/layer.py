@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +169,7 @@ class Phase:
     seed, counter : shared uint32 scalars, optional
         Of the draws of a training pass. The counter grows by one whenever the compiled function runs;
         it is what has to be saved for draws to go on where they stopped.
-    share : float32 scalar expression, optional
+    weight : float32 scalar expression, optional
         Makes this the pass that measures batch norm's population statistics: 1 / k in the k-th
         minibatch, so that the mean over all of them comes out.
 
@@ -179,15 +180,20 @@ class Phase:
     """
 
     def __init__(
-        self, train: bool = False, *, seed: int | None = None, counter: Shared | None = None, share: Any = None
+        self, train: bool = False, *, seed: int | None = None, counter: Shared | None = None, weight: Any = None
     ) -> None:
-        if train and share is not None:
+        if train and weight is not None:
             raise ValueError('a pass either trains or measures statistics')
-        self.train, self.share, self.streams, self.updates = bool(train), share, 0, {}
+        self.train, self.weight, self.streams, self.updates = bool(train), weight, 0, {}
         if train:
             self.seed = pytensor.shared(np.uint32(0)) if seed is None else seed
             self.counter = pytensor.shared(np.uint32(0)) if counter is None else counter
             self.updates[self.counter] = self.counter + np.uint32(1)
+
+    @property
+    def share(self) -> Any:
+        warnings.warn('Phase.share is now Phase.weight', FutureWarning, stacklevel=2)
+        return self.weight
 
     def _draw(self, draw, x):
         if not self.train:

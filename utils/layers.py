@@ -97,17 +97,17 @@ class BatchNorm(Layer):
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         m, v = self.mean, self.var
-        if phase.train or phase.share is not None:
+        if phase.train or phase.weight is not None:
             axes = tuple(range(x.ndim - 1))
             m = mean(x, axes)
             v = mean((x - m) ** 2, axes)
-            if phase.share is not None:
+            if phase.weight is not None:
                 size = int(np.prod(x.type.shape[:-1]))
                 unbiased = v * np.asarray(size / max(size - 1, 1), x.dtype)
-                share = pt.as_tensor(phase.share).astype(x.dtype)
-                rest = np.asarray(1, x.dtype) - share  # a share of 1 leaves nothing of the old value, to the bit
-                phase.updates[self.mean] = rest * self.mean + share * m
-                phase.updates[self.var] = rest * self.var + share * unbiased
+                weight = pt.as_tensor(phase.weight).astype(x.dtype)
+                rest = np.asarray(1, x.dtype) - weight  # a weight of 1 leaves nothing of the old value, to the bit
+                phase.updates[self.mean] = rest * self.mean + weight * m
+                phase.updates[self.var] = rest * self.var + weight * unbiased
         return (x - m) * (self.gamma / pt.sqrt(v + np.asarray(self.eps, x.dtype))) + self.beta
 
 

@@ -61,7 +61,7 @@ def give_back() -> None:
 def keep_compiled() -> Path | None:
     """Let JAX keep compiled functions in the user's cache folder, ``$XDG_CACHE_HOME/symfer`` or ``~/.cache/symfer``.
 
-    Compiled code is for one kind of processor, so each kind has a folder of its own; versions are told apart by JAX.
+    Compiled code is for one kind of processor, so each kind has a folder of its own; JAX distinguishes versions.
     ``SYMFER_CACHE=0`` in the environment turns it off, ``JAX_COMPILATION_CACHE_DIR`` names another folder. Where the
     folder cannot be written nothing is kept.
 

@@ -24,7 +24,7 @@ class Recipe:
     size : (int, int) or None
         Height and width of the stored images; None keeps those of the originals.
     held_out : float
-        Part of the training originals held out for validation where `build` is not told.
+        Part of the training originals held out for validation where `build` is given no number.
     number : int or None
         1 to 4 for the sets of the thesis.
     """

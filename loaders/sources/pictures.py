@@ -146,7 +146,7 @@ def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -
             usage = SPLITS[path.parts[-3].lower()]
         entries.append((usage, number, label[path.parts[-2].lower()], name))
     layout = (
-        'folder edition of FER2013, public and private told apart by file name'
+        'folder edition of FER2013, public and private distinguished by file name'
         if named
         else 'folders train and test of <class>/<image>'
         if split

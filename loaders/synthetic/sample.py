@@ -196,7 +196,7 @@ def write_csv(
         raise IsADirectoryError(f'path must name a file, got folder {os.fspath(path)!r}')
     temporary = f'{os.fspath(path)}.{os.getpid()}.part'
     try:
-        # opened before the drawing: a wrong path is told at once
+        # opened before the drawing: a wrong path fails at once
         file = open(temporary, 'w', encoding='ascii', newline='\n')
     except OSError as error:
         raise type(error)(

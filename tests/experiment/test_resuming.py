@@ -251,7 +251,7 @@ def test_a_network_without_a_source_is_gone_on_with_and_that_is_said(tiny_set, s
     launch.test(**{**SMALL, 'network': script(), 'dataset': tiny_set})
     Path('mine.py').unlink()
     launch.test(resume='models/m.h5', network=type('Mine', (named_again(),), {}), verbose=1)
-    assert 'cannot be told' in capsys.readouterr().out
+    assert 'is not known' in capsys.readouterr().out
 
 
 def named_again():

@@ -142,7 +142,7 @@ class TestLayer:
 
     def test_a_phase_either_trains_or_measures(self):
         with pytest.raises(ValueError, match='either trains or measures'):
-            Phase(train=True, share=pt.scalar())
+            Phase(train=True, weight=pt.scalar())
 
     @pytest.mark.parametrize(
         'make, message',

@@ -22,7 +22,7 @@ class TestDropout:
 
     def test_elsewhere_multiplies_by_the_probability_of_keeping(self, rng):
         x, value = symbol(4, 5), rng.normal(size=(4, 5)).astype('f')
-        for phase in (Phase(), Phase(share=pt.as_tensor(np.float32(1)))):
+        for phase in (Phase(), Phase(weight=pt.as_tensor(np.float32(1)))):
             y = np.asarray(backend.function([x], Dropout(0.3)(x, phase))(value))
             np.testing.assert_allclose(y, value * 0.7, rtol=1e-6)
 
@@ -80,9 +80,9 @@ class TestGaussianNoise:
 
 class TestBatchNormStatistics:
     def test_the_population_pass_averages_the_minibatches(self, rng):
-        layer, share = BatchNorm(3), pt.scalar(dtype='float32')
-        x, phase = symbol(10, 4, 4, 3), Phase(share=share)
-        f = backend.function([x, share], layer(x, phase), updates=phase.updates)
+        layer, weight = BatchNorm(3), pt.scalar(dtype='float32')
+        x, phase = symbol(10, 4, 4, 3), Phase(weight=weight)
+        f = backend.function([x, weight], layer(x, phase), updates=phase.updates)
         batches = [rng.normal(k, 1 + k, size=(10, 4, 4, 3)).astype('f') for k in range(4)]
         for k, batch in enumerate(batches, start=1):
             f(batch, np.float32(1 / k))

@@ -195,7 +195,7 @@ def test_the_cost_with_mixup_shares_the_labels(rng):
 def test_is_not_there_outside_training_or_when_all_is_off(rng):
     x = pt.tensor(dtype='float32', shape=(2, 5, 5, 1))
     assert Augment()(x, Phase()) is x
-    assert Augment()(x, Phase(share=pt.fscalar())) is x
+    assert Augment()(x, Phase(weight=pt.fscalar())) is x
     assert Augment(**OFF)(x, Phase(train=True)) is x
 
 

@@ -13,7 +13,7 @@ from utils.files import models
 from utils.layer import Layer, n_features, parameters
 from utils.training.augmentation import Augment
 from utils.training.functions import Functions
-from utils.training.inference import linear_outputs
+from utils.training.inference import compute_logits
 from utils.training.settings import Settings
 from utils.training.warping import Cropped
 
@@ -138,7 +138,7 @@ def test_a_crop_larger_than_the_images_is_refused(tiny_set):
 def test_a_view_is_what_warp_makes(tiny_set, rng):
     with loaders.load(tiny_set) as data:
         f = Functions(MLP((12, 12), 3, n_hidden=[5], batch_norm=False, p_drop=0.0, rng=rng), (12, 12), Settings(7))
-        got = linear_outputs(f, data.test, {'mirror': -1.0})
+        got = compute_logits(f, data.test, {'mirror': -1.0})
         mirrored = np.ascontiguousarray(data.test.images()[:, :, ::-1])
     expected = np.concatenate(
         [np.asarray(f.test(np.resize(mirrored[k : k + 7], (7, 12, 12)))) for k in range(0, 60, 7)]

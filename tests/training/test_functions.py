@@ -83,7 +83,7 @@ class TestSharedVariablesThatAreNoParametersAreRefused:
 
     def test_in_the_pass_that_measures_statistics(self):
         W = self.outside('W')
-        f = functions(linear, lambda self, x, phase: self.out(x, phase) + (0 if phase.share is None else pt.dot(x, W)))
+        f = functions(linear, lambda self, x, phase: self.out(x, phase) + (0 if phase.weight is None else pt.dot(x, W)))
         f.check()
         with pytest.raises(ValueError, match='not among its parameters'):
             f.statistics  # noqa: B018
@@ -145,7 +145,7 @@ class TestOutputsAreChecked:
         ],
     )
     def test_in_shape_and_type(self, call, told):
-        with pytest.raises(ValueError, match=rf'network Mine must return linear outputs.*{told}'):
+        with pytest.raises(ValueError, match=rf'network Mine must return logits.*{told}'):
             functions(linear, call).check()
 
     def test_for_the_classes_of_the_set(self, data):
@@ -154,7 +154,7 @@ class TestOutputsAreChecked:
             Trainer(lambda rng: make(rng=rng), data, Settings(20))
 
     def test_in_testing_too(self, data):
-        with pytest.raises(ValueError, match=r'must return linear outputs.*\(20, 2\)'):
+        with pytest.raises(ValueError, match=r'must return logits.*\(20, 2\)'):
             trainer(data, linear, lambda self, x, phase: self.out(x, phase)[:, : 3 if phase.train else 2])
 
     def test_before_the_first_step_where_the_graph_does_not_know_the_shape(self, data):
@@ -192,7 +192,7 @@ class TestOutputsThatLookLikeProbabilities:
     )
     def test_are_told_of_once(self, data, call, val):
         (warning,) = self.warned(data, call, val=val)
-        assert 'look like probabilities: return linear outputs' in warning
+        assert 'look like probabilities: return logits' in warning
 
     @pytest.mark.parametrize(
         'call',
@@ -243,6 +243,6 @@ def test_a_run_says_that_outputs_look_like_probabilities_and_refuses_others_befo
     said, logged = capsys.readouterr().out, (result.folder / 'log.txt').read_text()
     assert said.count("warning: the network's outputs look like probabilities") == 1
     assert logged.count("warning: the network's outputs look like probabilities") == 1
-    with pytest.raises(ValueError, match=r'network Fewer must return linear outputs .*\(50, 2\)'):
+    with pytest.raises(ValueError, match=r'network Fewer must return logits .*\(50, 2\)'):
         launch.test(network=Fewer, **{**options, 'savename': 'other.h5'})
     assert not list(tmp_path.glob('other*'))

@@ -9,7 +9,7 @@ from mlp import MLP
 from utils.training import optimisers
 from utils.training.batches import minibatches, to_device
 from utils.training.functions import Functions
-from utils.training.inference import linear_outputs, measure_statistics, sum_over_views, test_errors, validate
+from utils.training.inference import compute_logits, measure_statistics, sum_over_views, test_errors, validate
 from utils.training.settings import Settings
 
 
@@ -57,7 +57,7 @@ class TestTrainFunction:
         before = {n: np.array(p.get_value()) for n, p in f.parameters.items()}
         first = validate(f, data.validation)
         assert validate(f, data.validation) == first
-        linear_outputs(f, data.test)
+        compute_logits(f, data.test)
         assert all(np.array_equal(before[n], p.get_value()) for n, p in f.parameters.items())
         assert f.counter.get_value() == 0
 
@@ -111,7 +111,7 @@ def test_a_reader_that_fails_ends_the_minibatches_with_its_error(data):
 
 def test_validate_agrees_with_numpy_whatever_the_minibatch(data):
     net = network(np.random.default_rng(0))
-    logits = linear_outputs(Functions(net, (12, 12), Settings(60)), data.validation).astype(float)
+    logits = compute_logits(Functions(net, (12, 12), Settings(60)), data.validation).astype(float)
     log_p = reference.log_softmax(logits)
     wrong = 100 * (logits.argmax(axis=1) != data.validation.y).mean()
     for size in (7, 60):
@@ -131,7 +131,7 @@ def test_population_statistics_are_those_of_the_network_in_use(data):
     assert abs(var / linear.var(axis=0) - 1).max() < 0.3
 
 
-def test_the_special_test_sums_linear_outputs_over_views(rng):
+def test_the_special_test_sums_compute_logits_over_views(rng):
     logits, source = rng.normal(size=(9, 4)), np.array([7, 3, 7, 9, 3, 9, 7, 3, 9])
     sums = sum_over_views(logits, source, np.array([9, 3, 7]))
     for row, image in zip(sums, (9, 3, 7)):

@@ -10,7 +10,7 @@ import reference
 from mlp import MLP
 from utils.training import optimisers, schedules
 from utils.training.functions import Functions
-from utils.training.inference import linear_outputs
+from utils.training.inference import compute_logits
 from utils.training.settings import Settings
 from utils.training.trainer import Trainer
 
@@ -139,11 +139,11 @@ def test_what_is_saved_is_the_average_and_what_was_validated(data):
     t = trainer(data, **EVERYTHING)
     t.train(3)
     t.set_arrays(t.kept)
-    outputs = linear_outputs(t.functions, data.validation)
+    outputs = compute_logits(t.functions, data.validation)
     net = network(np.random.default_rng(0))
     f = Functions(net, (12, 12), Settings(32))
     for name, p in f.parameters.items():
         p.set_value(t.kept[f'parameters/{name}'])
         if f'optimiser/trained.{name}' in t.kept:
             assert not np.array_equal(t.kept[f'optimiser/trained.{name}'], p.get_value())
-    np.testing.assert_array_equal(linear_outputs(f, data.validation), outputs)
+    np.testing.assert_array_equal(compute_logits(f, data.validation), outputs)

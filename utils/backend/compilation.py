@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 def compiler_options() -> dict[str, str]:
     """XLA's options for the first device, those of them that the installed XLA knows.
 
-    On a CPU, XLA hands convolutions to YNNPACK unless told to keep that library to single matrix
+    On a CPU, XLA hands convolutions to YNNPACK unless asked to keep that library to single matrix
     products; its own (Eigen's) convolutions are about twice as fast. And it takes the barriers of
-    `materialised` out before it fuses, unless told not to.
+    `materialised` out before it fuses, unless asked not to.
     """
     if platform() != 'cpu':
         return {}
@@ -106,6 +106,7 @@ def mode(precision: str = 'float32') -> Any:
         'float32', or operands rounded to tf32 (where the device has it: GPUs since 2020) or to bfloat16, in all
         three with sums in float32. Everything between them is float32.
     """
+    platform()  # a wrong SYMFER_PLATFORM is refused before anything is compiled
     if precision not in PRECISIONS:
         raise ValueError(f'precision must be one of {", ".join(map(repr, PRECISIONS))}, got {precision!r}')
     if precision == 'float32':

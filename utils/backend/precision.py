@@ -18,7 +18,7 @@ def computing_in(precision: str) -> Iterator[None]:
     """What is translated inside is for convolutions and products of this precision, one of `PRECISIONS`."""
     token = _precision.set(precision)
     try:
-        # A GPU takes float32 operands as tf32 unless it is told not to.
+        # A GPU takes float32 operands as tf32 unless it is asked not to.
         with jax.default_matmul_precision('tensorfloat32' if precision == 'tf32' else 'float32'):
             yield
     finally:

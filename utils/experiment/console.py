@@ -24,7 +24,7 @@ class Console:
     Parameters
     ----------
     verbose : {0, 1, 2}
-        0 nothing; 1 a line per epoch and, on a terminal, a display of where it is; 2 also what is done besides.
+        0 nothing; 1 a line per epoch and, on a terminal, a display of where it is; 2 also what happens between epochs.
     on_epoch : callable, optional
         Called with the entry of each epoch when it is over and saved.
     """
@@ -33,7 +33,7 @@ class Console:
         self.verbose, self.on_epoch = verbose, on_epoch
         self.progress: Any = None
         self.terminal = Terminal()
-        self.best, self.told, self.cost = None, [], ''
+        self.best, self.lines, self.cost = None, [], ''
         self.log: Path | None = None
         self.rule = RULES['entropy']
         self.n_epochs = None  # of the stage
@@ -42,7 +42,7 @@ class Console:
     def write_to(self, path: Path) -> None:
         """Write what was said, and what will be, into a file as well."""
         self.log = Path(path)
-        self.log.write_text(''.join(self.told), encoding='utf-8')
+        self.log.write_text(''.join(self.lines), encoding='utf-8')
 
     def follow(self, rule: str, history: Sequence[Row]) -> None:
         """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
@@ -67,7 +67,7 @@ class Console:
 
     def _write(self, text):
         text = visible(text)
-        self.told.append(f'{text}\n')
+        self.lines.append(f'{text}\n')
         if not self.log:
             return
         try:

@@ -15,7 +15,9 @@ from utils.experiment.building import network_arguments, with_class_defaults
 from utils.experiment.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from utils.annotations import Dataset
+    from types import ModuleType
+
+    from utils.annotations import Dataset, StrPath
 
 
 @dataclass(eq=False)
@@ -28,16 +30,28 @@ class Context:
         `launch.test`: its signature has the defaults of all arguments.
     networks : dict of str to class
         The networks known by name.
-    load : callable
-        ``load(path) -> loaders.Dataset``; raises ValueError or OSError.
+    loaders : module
+        The package `loaders`.
     sample_set : callable
         ``sample_set(say=...) -> Path``: the set of drawn faces, made if it is not there.
     """
 
     test: Callable
     networks: Mapping[str, type]
-    load: Callable
+    loaders: ModuleType
     sample_set: Callable
+
+    def load(self, path: StrPath) -> Dataset:
+        """A data set, opened; ValueError for a file that is none, OSError where there is none to read."""
+        try:
+            return self.loaders.load(path)
+        except self.loaders.DataError as error:
+            if not Path(path).is_file():
+                raise
+            raise ValueError(
+                f'dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: '
+                f"python -m loaders '{path}'"
+            ) from None
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:

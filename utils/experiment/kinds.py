@@ -206,7 +206,7 @@ class Several(Kind):
         try:
             return [self.kind.check(one) for one in value]
         except Unfit:
-            raise Unfit from None  # the list is told of, not its entry
+            raise Unfit from None  # the error names the list, not its entry
 
     def read(self, word: str) -> Any:
         return self.kind.read(word)

@@ -232,7 +232,7 @@ def network_change(model: Path, config: dict[str, Any], network: type, bundled: 
         return None
     name = class_name(network)
     if now is None:
-        return f"whether network {name} is as it was when '{model}' was trained cannot be told: it has no source file"
+        return f"network {name} has no source file: whether it changed since '{model}' was trained is not known"
     return f"network {name} is not as it was when '{model}' was trained:\n" + '\n'.join(changed_lines(saved, now))
 
 

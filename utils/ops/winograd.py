@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from utils.annotations import Tensor
 
 
-# Points at which polynomials are multiplied, besides infinity: small, so that float32 loses little.
+# Points at which polynomials are multiplied, apart from infinity: small, so that float32 loses little.
 POINTS = (0, 1, -1, 2, -2, Fraction(1, 2))
 
 

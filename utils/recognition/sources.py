@@ -156,7 +156,7 @@ def _captured(capture, name, every, nothing, live=False):
 
 
 def length_of(source: str) -> int | None:
-    """How many frames a source has, where that can be told at once."""
+    """How many frames a source has, where that is known at once."""
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() in VIDEOS and Path(source).is_file():
         capture = cv2.VideoCapture(str(source))
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))

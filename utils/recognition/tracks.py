@@ -33,8 +33,8 @@ class Tracker:
             reverse=True,
         )
         numbers: dict[int, int] = {}
-        for share, person, i in pairs:
-            if share >= self.least and i not in numbers and person not in numbers.values():
+        for common, person, i in pairs:
+            if common >= self.least and i not in numbers and person not in numbers.values():
                 numbers[i] = person
         for i in range(len(found)):
             if i not in numbers:

@@ -1,4 +1,4 @@
-"""What a run depends on besides its arguments: versions, device, code revision."""
+"""What a run depends on apart from its arguments: versions, device, code revision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _git(*arguments):
 
 
 def environment() -> dict[str, Any]:
-    """What a run depends on besides its arguments: a dict of versions, device and code revision."""
+    """What a run depends on apart from its arguments: a dict of versions, device and code revision."""
     revision = _git('rev-parse', 'HEAD')
     if revision and _git('status', '--porcelain', '--untracked-files=no'):
         revision += ' with changes'

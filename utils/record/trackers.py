@@ -1,4 +1,4 @@
-"""Optional trackers: a run's epochs and result to TensorBoard or MLflow, besides its own folder.
+"""Optional trackers: a run's epochs and result to TensorBoard or MLflow, as well as to its own folder.
 
 ==================  ===========================================================================
 `TensorBoard`       event files in a run's folder (extra ``[tensorboard]``)

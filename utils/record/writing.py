@@ -11,7 +11,7 @@ history.csv        a row per epoch, written as they end
 histograms.json    of the weights and the outputs of layers after each epoch
 result.json        status, errors, evaluation; there from the start with status 'running'
 model.h5           the model (a hard link where the file system knows them)
-logits.npz         linear outputs on the test and validation images, for ensembles
+logits.npz         logits on the test and validation images, for ensembles
 predictions.csv    a row per test image; confusion.csv counts them
 report.html        figures and tables in one file; the figures are also in figures/
 =================  ============================================================================

@@ -142,7 +142,7 @@ class Inspector:
         Returns
         -------
         saliency : array (n, height, width)
-            Absolute value of the gradient of the linear output of the class with respect to the pixels.
+            Absolute value of the gradient of the logit of the class with respect to the pixels.
         cam : array (n, h, w) or None
             Grad-CAM, ``max(0, sum_k a_k A_k)`` with the feature maps A_k of the last convolutional layer and the
             mean a_k of the score's gradient with respect to each; None without convolutions.
@@ -182,7 +182,7 @@ class Activations:
         x = pt.tensor('x', dtype='uint8', shape=images.shape)
         layers = sublayers(network)
         # The statistics of these images stand in for the population's, which are measured before a test only.
-        _, seen = outputs_of_layers(network, pixels(x), Phase(share=np.float32(1)))
+        _, seen = outputs_of_layers(network, pixels(x), Phase(weight=np.float32(1)))
         seen = {name: y for name, y in seen.items() if _has_weights(layers[name])}
         self.names = tuple(seen)
         self._function = backend.function([x], list(seen.values()), name='activations')

@@ -1,7 +1,7 @@
 """How good are the answers of a classifier: errors with intervals, per-class figures, calibration.
 
 ==================  ===========================================================================
-`evaluate`          all figures of linear outputs on the test images
+`evaluate`          all figures of logits on the test images
 `scores`            the figures of one group of images
 `interval`          95 % interval of an error
 `calibration`       confidence against accuracy, and the expected calibration error
@@ -29,7 +29,7 @@ HALVES = {'whole': None, 'public': 1, 'private': 2}
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax of linear outputs (n, n_classes), in float64."""
+    """Softmax of logits (n, n_classes), in float64."""
     return softmax(np.asarray(logits, dtype=float), axis=1)
 
 
@@ -147,7 +147,7 @@ def scores(
 def evaluate(
     logits: dict[str, np.ndarray], subset: Subset, classes: Sequence[str], temperature: float | None = None
 ) -> dict[str, Any]:
-    """All figures of linear outputs on the test images.
+    """All figures of logits on the test images.
 
     Parameters
     ----------

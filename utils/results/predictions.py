@@ -1,9 +1,9 @@
-"""The answers of a model in files: linear outputs for ensembles and comparisons, a row per image, a confusion matrix.
+"""The answers of a model in files: logits for ensembles and comparisons, a row per image, a confusion matrix.
 
 ==================  ===========================================================================
 `write_outputs`     all of them into a folder
 `save_logits`, `read_logits`
-                    linear outputs, logits.npz
+                    logits, logits.npz
 `write_predictions` per-image predictions as CSV
 `write_confusion`   the confusion matrix as CSV
 ==================  ===========================================================================
@@ -35,7 +35,7 @@ class RunError(ValueError):
 def save_logits(
     path: Path, subset: Subset, logits: dict[str, np.ndarray], validation: Sequence[np.ndarray] | None = None
 ) -> None:
-    """Write linear outputs with what is needed to compare and combine them.
+    """Write logits with what is needed to compare and combine them.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Temperature scaling: one number that makes the probabilities of a trained network mean what they say [1]_.
 
-The logits are divided by it before the softmax. The answers stay; the confidence becomes the share of right answers.
+The logits are divided by it before the softmax. The answers stay; the confidence becomes the rate of right answers.
 
 References
 ----------

@@ -1,7 +1,7 @@
-"""Ensembles of runs, from their saved linear outputs.
+"""Ensembles of runs, from their saved logits.
 
 ==================  ===========================================================================
-`combine`           average of linear outputs or of probabilities
+`combine`           average of logits or of probabilities
 `choose`            members chosen on the validation images
 `ensemble`          an ensemble of runs, evaluated like any model
 ==================  ===========================================================================
@@ -38,7 +38,7 @@ def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.
     logits : sequence of array (n, n_classes)
         One per member.
     average : {'probabilities', 'linear'}
-        Average the members' probabilities, or their linear outputs.
+        Average the members' probabilities, or their logits.
 
     Returns
     -------

@@ -18,7 +18,7 @@ RETRIES = 3  # of a point whose worker died
 
 
 def in_turn(all_options: Sequence[dict[str, Any]], work: Callable[..., Any], say: Callable[..., Any]) -> dict[Any, Any]:
-    """Work through the points in this process; a point that fails is told of and left."""
+    """Work through the points in this process; a point that fails is reported and skipped."""
     failures = {}
     for k, options in enumerate(all_options, start=1):
         say(f"\npoint {k} of {len(all_options)}: '{options['savename']}'")

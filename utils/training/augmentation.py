@@ -65,7 +65,7 @@ class Augment(Layer):
         Probability of painting a rectangle of 2 to 33 % of the area and sides in a proportion of 0.3 to 3.3 in
         one grey level, drawn too [1]_.
     mixup : float >= 0
-        Parameter alpha of the Beta distribution that pairs of images are mixed by [2]_; 0 mixes none. The share
+        Parameter alpha of the Beta distribution that pairs of images are mixed by [2]_; 0 mixes none. The weight
         is drawn for each image; its partner is the next in the minibatch, whose order is random.
     crop : int or (int, int), optional
         Height and width in pixels of what is cut out, anywhere in the image after shift, rotation and zoom, as
@@ -175,12 +175,12 @@ class Augment(Layer):
         return self.mixed(x, phase)[0]
 
     def mixed(self, x: Tensor, phase: Phase) -> Sequence[Any]:
-        """Augmented images and, with mixup in a training pass, the share of the image itself.
+        """Augmented images and, with mixup in a training pass, the weight of the image itself.
 
         Returns
         -------
         images : tensor (n, h, w, 1)
-        share : tensor (n,) or None
+        weight : tensor (n,) or None
             The rest belongs to the next image of the minibatch (`partner`), and so does its label.
         """
         if not phase.train or not any(self.settings.values()):
@@ -217,9 +217,9 @@ class Augment(Layer):
             x = self._erased(x, draws)
         if not self.mixup:
             return x, None
-        share = self._share(draws['mix'])
-        own = share.dimshuffle(0, 'x', 'x', 'x')
-        return own * x + (1 - own) * partner(x), share
+        weight = self._share(draws['mix'])
+        own = weight.dimshuffle(0, 'x', 'x', 'x')
+        return own * x + (1 - own) * partner(x), weight
 
     def _window(self, x, phase):
         if not self.crop:

@@ -13,7 +13,7 @@ from utils import backend
 from utils.layer import parameters
 from utils.training.batches import minibatches, to_device
 from utils.training.functions import MOST_STEPS, Functions
-from utils.training.inference import linear_outputs, measure_statistics, test_errors
+from utils.training.inference import compute_logits, measure_statistics, test_errors
 from utils.training.reporter import NullReporter
 from utils.training.rules import RULES
 from utils.training.settings import Settings
@@ -234,7 +234,7 @@ class Engine:
         self.functions.check_outputs('an array', outputs.shape, outputs.dtype)
         if ((outputs >= 0) & (outputs <= 1)).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
             self.reporter.warn(
-                "the network's outputs look like probabilities: return linear outputs, the cost applies the softmax"
+                "the network's outputs look like probabilities: return logits, the cost applies the softmax"
             )
 
     def _train_each(self, subset, order):
@@ -285,7 +285,7 @@ class Engine:
     def _end_epoch(self, row, subset):
         if self.settings.show_test:
             self._measure(subset)
-            outputs = linear_outputs(self.functions, self.data.test)
+            outputs = compute_logits(self.functions, self.data.test)
             row['test_error'] = test_errors(outputs, self.data.test)['whole']['error']
         self.epoch += 1
         self.history.append(row)

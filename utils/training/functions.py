@@ -36,7 +36,7 @@ class Functions:
     Parameters
     ----------
     network : Layer
-        ``network(x, phase)`` gives linear outputs (n, n_classes) for images x (n, h, w, 1) in [0, 1].
+        ``network(x, phase)`` gives logits (n, n_classes) for images x (n, h, w, 1) in [0, 1].
     im_dim : (int, int)
         Height and width of the images.
     settings : Settings, optional
@@ -110,18 +110,17 @@ class Functions:
         ):
             return
         raise ValueError(
-            f'{self._name} must return linear outputs of shape (batch_size, n_classes), here '
+            f'{self._name} must return logits of shape (batch_size, n_classes), here '
             f'({self.batch_size}, {self.n_classes or "n_classes"}), and of a float type, got {kind} of '
             f'shape {tuple(shape)} and type {dtype}'
         )
 
     def _logits(self, x, phase):
-        """The network's linear outputs for images x (batch_size, h, w, 1) in [0, 1]."""
+        """The network's logits for images x (batch_size, h, w, 1) in [0, 1]."""
         logits = self.network(x, phase)
         if not isinstance(getattr(logits, 'type', None), pt.TensorType):
             raise ValueError(
-                f'{self._name} must return linear outputs, one expression of shape '
-                f'(batch_size, n_classes), got {logits!r}'
+                f'{self._name} must return logits, one expression of shape (batch_size, n_classes), got {logits!r}'
             )
         self.check_outputs('an expression', logits.type.shape, logits.dtype)
         known = {*self.parameters.values(), self.rate, self.seed, self.counter}
@@ -169,11 +168,11 @@ class Functions:
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
-        x, share = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
+        x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
         nll = losses.negative_log_likelihood(logits, y)
-        if share is not None:
-            nll = share * nll + (1 - share) * losses.negative_log_likelihood(logits, partner(y))
+        if weight is not None:
+            nll = weight * nll + (1 - weight) * losses.negative_log_likelihood(logits, partner(y))
         entropy = losses.weighted_mean(nll, weights)
         cost = entropy
         if self.settings.label_smoothing:
@@ -253,13 +252,13 @@ class Functions:
 
     @cached_property
     def test(self) -> Any:
-        """Images (batch_size, h, w) uint8 -> linear outputs (batch_size, n_classes)."""
+        """Images (batch_size, h, w) uint8 -> logits (batch_size, n_classes)."""
         x, logits = self._testing
         return self._function([x], logits, name='test')
 
     @cached_property
     def test_view(self) -> Any:
-        """(images, mirror, down, right, angle, zoom) -> linear outputs for that view of the images, see `warp`.
+        """(images, mirror, down, right, angle, zoom) -> logits for that view of the images, see `warp`.
 
         Shifts are parts of the height and the width.
         """
@@ -276,12 +275,12 @@ class Functions:
         None where the network has no statistics to measure.
         """
         inputs, x, _ = self._minibatch()
-        share = pt.scalar('share', dtype='float32')
-        phase = Phase(share=share)
+        weight = pt.scalar('weight', dtype='float32')
+        phase = Phase(weight=weight)
         self._logits(pixels(x), phase)
         if not phase.updates:
             return None
-        return self._function([inputs[0], share], [], updates=phase.updates, name='statistics')
+        return self._function([inputs[0], weight], [], updates=phase.updates, name='statistics')
 
 
 def _described(variable):

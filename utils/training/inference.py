@@ -3,9 +3,9 @@
 ====================  =========================================================================
 `validate`            error and cross-entropy
 `measure_statistics`  batch norm's population statistics
-`linear_outputs`      linear outputs for every image
-`sum_over_views`      the special test: sums of linear outputs over the views of each image
-`test_outputs`        linear outputs on the test images, plain and special
+`compute_logits`      logits for every image
+`sum_over_views`      the special test: sums of logits over the views of each image
+`test_outputs`        logits on the test images, plain and special
 `test_errors`         errors on public half, private half and whole, with and without duplicates
 ====================  =========================================================================
 """
@@ -53,7 +53,7 @@ def measure_statistics(functions: Functions, subset: Subset, n_images: int = 500
         functions.statistics(inputs[0], np.float32(1 / k))
 
 
-def linear_outputs(functions: Functions, subset: Subset, view: Any = None) -> np.ndarray:
+def compute_logits(functions: Functions, subset: Subset, view: Any = None) -> np.ndarray:
     """Linear outputs of the network, (n, n_classes) float32, for every image of a subset.
 
     Parameters
@@ -77,7 +77,7 @@ def linear_outputs(functions: Functions, subset: Subset, view: Any = None) -> np
 
 
 def sum_over_views(logits: np.ndarray, source: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Sum linear outputs over the views of each image: the special test of thesis 3.4.4.
+    """Sum logits over the views of each image: the special test of thesis 3.4.4.
 
     Parameters
     ----------
@@ -110,13 +110,13 @@ def test_outputs(functions: Functions, data: Dataset, special_test: bool = True)
         each image, divided by their number, so that their softmax does not depend on it. The views are those of
         the set or, where it has none and training images are augmented, `utils.training.augmentation.Augment.views`.
     """
-    out, views = {'plain': linear_outputs(functions, data.test)}, data.special_test
+    out, views = {'plain': compute_logits(functions, data.test)}, data.special_test
     if special_test and views is not None:
-        sums = sum_over_views(linear_outputs(functions, views), views.source, data.test.source)
+        sums = sum_over_views(compute_logits(functions, views), views.source, data.test.source)
         out['special'] = sums / (len(views) / len(data.test))
     elif special_test and functions.settings.augment:
         changes = functions.settings.augment.views(functions.im_dim)
-        sums = sum(linear_outputs(functions, data.test, view).astype(float) for view in changes)
+        sums = sum(compute_logits(functions, data.test, view).astype(float) for view in changes)
         out['special'] = sums / len(changes)
     return out
 
@@ -125,7 +125,7 @@ test_outputs.__test__ = False  # type: ignore[attr-defined]  # not a test for py
 
 
 def test_errors(logits: np.ndarray, subset: Subset) -> dict[str, dict[str, float]]:
-    """Errors in % of linear outputs (n, n_classes) on the test images.
+    """Errors in % of logits (n, n_classes) on the test images.
 
     Returns
     -------

@@ -205,7 +205,7 @@ def averaged(
     Returns
     -------
     outputs, updates, state
-        `state` has ``trained.<name>``, r, and the share of the average that has been filled.
+        `state` has ``trained.<name>``, r, and the part of the average that has been filled.
 
     References
     ----------
@@ -218,9 +218,9 @@ def averaged(
     outputs, new = replaced[: len(outputs)], dict(zip(updates, replaced[len(outputs) :]))
     out = {variable: value for variable, value in new.items() if variable not in trained}
     out[filled] = _moved(filled, np.float32(1), decay)
-    share = np.float32(1 - decay) / out[filled]
+    weight = np.float32(1 - decay) / out[filled]
     for p, r in trained.items():
-        out[r], out[p] = new[p], p + share * (new[p] - p)
+        out[r], out[p] = new[p], p + weight * (new[p] - p)
     return outputs, out, {'averaged': filled, **{f'trained.{name}': trained[p] for name, p in parameters.items()}}
 
 

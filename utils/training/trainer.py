@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from utils.training.engine import Engine
-from utils.training.inference import linear_outputs, sum_over_views, test_errors, test_outputs, validate
+from utils.training.inference import compute_logits, sum_over_views, test_errors, test_outputs, validate
 from utils.training.rules import best_epoch
 from utils.training.stages import DONE, STAGES, stage
 
@@ -184,7 +184,7 @@ class Trainer(Engine):
         -------
         dict
             'plain' and 'special' (None where there are no views, or not wanted): what `test_errors` gives.
-            The linear outputs themselves are then in the attribute `test_outputs`.
+            The logits themselves are then in the attribute `test_outputs`.
         """
         self.test_outputs = test_outputs(self.functions, self.data, special_test)
         return {
@@ -205,7 +205,7 @@ class Trainer(Engine):
         now, subset = self.arrays(), self.data.validation
         self.set_arrays(self.kept)
         try:
-            logits = linear_outputs(self.functions, subset)
+            logits = compute_logits(self.functions, subset)
         finally:
             self.set_arrays(now)
         images, first, views = np.unique(subset.source, return_index=True, return_counts=True)

@@ -215,7 +215,7 @@ def express(emotion: Any, rng: np.random.Generator) -> Any:
 
     Nobody shows a prototype: the strength of the whole and of every action
     unit varies, some faces hardly move, a unit may be missing, a second
-    emotion may be mixed in, and a face that speaks or blinks moves besides.
+    emotion may be mixed in, and a face that speaks or blinks moves as well.
 
     Parameters
     ----------
