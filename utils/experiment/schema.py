@@ -20,6 +20,7 @@ from typing import Any
 
 from utils.experiment.kinds import Choice, Flag, Function, Kind, Location, Number, Own, Several, Table, Text, Whole
 from utils.experiment.values import Unfit, shortened
+from utils.training.rules import RULES
 
 GROUPS = ('data', 'network', 'regularisation', 'optimisation', 'methodology', 'output')
 PROBABILITIES = Several(Number(least=0, below=1), 'probabilities of dropping in [0, 1)', single='stays')
@@ -117,7 +118,7 @@ ARGUMENTS = {
     'n_epochs': _needed(Whole(1), 'methodology', decides='length'),
     'patience': _needed(Whole(0), 'methodology', decides='length'),
     'val': _needed(Flag(), 'methodology', 'trainer'),
-    'rule': _needed(Choice('entropy', 'error', wanted="'entropy' or 'error'"), 'methodology', 'trainer'),
+    'rule': _needed(Choice(*RULES, wanted=' or '.join(map(repr, RULES))), 'methodology', 'trainer'),
     'retrain': _needed(Flag(), 'methodology'),
     'anneal_epochs': _needed(Whole(0), 'methodology', decides='length'),
     'special_test': _needed(Flag(), 'methodology', decides='length'),
