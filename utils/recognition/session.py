@@ -218,7 +218,8 @@ def predict(
         if summary.videos:
             say(f'{summary.pictures / max(time.monotonic() - began, 1e-9):.1f} frames/s')
     if problems:
-        print(f'{len(problems)} files could not be read:', file=sys.stderr)
+        count = '1 file' if len(problems) == 1 else f'{len(problems)} files'
+        print(f'{count} could not be read:', file=sys.stderr)
         for problem in problems[:20]:
             print(f'  {visible(problem)}', file=sys.stderr)
         if len(problems) > 20:
