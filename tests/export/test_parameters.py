@@ -17,10 +17,8 @@ from utils.files.extras import MissingExtra
 
 
 @pytest.fixture(scope='module')
-def trained(tiny_set, tmp_path_factory):
-    path = tmp_path_factory.mktemp('export') / 'm.h5'
-    small(tiny_set, savename=path, optimiser='adam', learning_rate=0.01)
-    return path
+def trained(tiny_model):
+    return tiny_model
 
 
 @pytest.fixture(scope='module')

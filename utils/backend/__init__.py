@@ -9,6 +9,7 @@
 `convolution`, `winograd`, `pooling`, `random`, `reduction`
                     translations of the Ops in the module of the same name of `utils.ops`
 `products`          matrix products
+`serialisation`     graphs as StableHLO
 `fusion`            what XLA may fuse
 ==================  ===========================================================================
 

@@ -101,7 +101,7 @@ def evaluate(
 def export(
     model: MODEL,
     *,
-    format: Choice('h5', 'safetensors') = None,
+    format: Choice('h5', 'safetensors', 'onnx', 'stablehlo') = None,
     out: FILE = None,
     network: NETWORK = None,
     kept: Flag() = False,
@@ -114,7 +114,8 @@ def export(
     model : path
         A model file.
     format : str, optional
-        h5: a model file without what only training needs; safetensors. By default that of the ending of the file.
+        h5: a model file without what only training needs; safetensors: the same; onnx: images to probabilities, for
+        other programs; stablehlo: likewise for JAX. By default that of the ending of the file.
     out : path, optional
         The file to write; by default beside the model, with the ending of the format.
     network : class, optional

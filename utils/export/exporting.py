@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from utils import __version__
 from utils.experiment.saved import load_model, open_model
-from utils.export import parameters  # noqa: F401  (its functions enter FORMATS)
+from utils.export import (
+    parameters,  # noqa: F401  (its functions enter FORMATS)
+    stablehlo,  # noqa: F401
+)
 from utils.export.formats import Exported, format_of
+from utils.export.onnx_ import model as onnx_model  # noqa: F401  (likewise)
 from utils.files.atomic import atomic_write
 from utils.layer import parameters as parameters_of
 from utils.training.state import without_aliases
@@ -40,9 +44,10 @@ def export(
         Written by `test`.
     out : path, optional
         The file to write; by default beside the model, with the ending of the format.
-    format : {'h5', 'safetensors'}, optional
+    format : {'h5', 'safetensors', 'onnx', 'stablehlo'}, optional
         By default that of the ending of `out`. 'h5' is a model file without what only training needs: the state of
-        the optimiser, the kept and the trained parameters, the history.
+        the optimiser, the kept and the trained parameters, the history. 'onnx' takes grey images and gives
+        probabilities without symfer, see `utils.export.onnx_.model`; 'stablehlo' does so in JAX.
     network : class, optional
         The network's class, where it is one of your own.
     kept : bool

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from utils.layer import parameters
+
 if TYPE_CHECKING:
-    from utils.annotations import StrPath
+    from utils.annotations import Shared, StrPath
 
 FORMATS: dict[str, Format] = {}
 
@@ -46,9 +48,14 @@ class Exported:
         As in a model file: 'options', 'classes', 'im_dim', 'temperature', ...
     """
 
-    network: object
-    arrays: dict
-    config: dict
+    network: Any
+    arrays: dict[str, Any]
+    config: dict[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, Shared]:
+        """The shared variables of the network by name."""
+        return parameters(self.network)
 
 
 def format(name: str, suffix: str) -> Callable[..., Any]:  # noqa: A001  (in this module it is the word)

@@ -1,0 +1,54 @@
+"""A graph as StableHLO: the portable form in which JAX hands programs on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import pytensor.tensor as pt
+from jax import export
+from pytensor.compile import SharedVariable
+from pytensor.graph import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
+from pytensor.link.jax.dispatch import jax_funcify
+
+from utils.backend.compilation import MODE
+from utils.backend.precision import computing_in
+
+if TYPE_CHECKING:
+    from utils.annotations import Tensor
+
+PLATFORMS = ('cpu', 'cuda')
+
+
+def stablehlo(image: Tensor, output: Tensor) -> bytes:
+    """A program for a CPU and a CUDA GPU, serialised by `jax.export`; shared variables become constants.
+
+    JAX promises that later versions read it for half a year.
+
+    Parameters
+    ----------
+    image : tensor (1, ...)
+        The input, for one image.
+    output : tensor (1, ...)
+        What is computed of it.
+
+    Returns
+    -------
+    bytes
+        Of a program from n images to n outputs; n is free.
+    """
+    shared = [v for v in graph_inputs([output]) if isinstance(v, SharedVariable)]
+    (output,) = clone_replace([output], {v: pt.constant(v.get_value()) for v in shared})
+    graph = FunctionGraph([image], [output], clone=True)
+    MODE.excluding('winograd_convolutions').optimizer.rewrite(graph)  # products of tiles pay on this CPU, not elsewhere
+    function = jax_funcify(graph)
+
+    def one(x):
+        with computing_in('float32'):
+            return function(x[None])[0][0]
+
+    n = export.symbolic_shape('n')
+    shape = jax.ShapeDtypeStruct((*n, *image.type.shape[1:]), image.dtype)
+    return bytes(export.export(jax.jit(jax.vmap(one)), platforms=PLATFORMS)(shape).serialize())

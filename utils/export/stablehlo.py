@@ -1,0 +1,28 @@
+"""The format 'stablehlo': a network as a program that JAX runs, without symfer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytensor.tensor as pt
+
+from utils.backend import serialisation
+from utils.export.formats import format
+from utils.layer import Phase
+
+if TYPE_CHECKING:
+    from utils.export.formats import Exported
+
+
+@format('stablehlo', '.stablehlo')
+def stablehlo(exported: Exported) -> bytes:
+    """A program of `jax.export`: images (n, height, width) uint8 -> probabilities (n, n_classes) float32.
+
+    n is free; the temperature is inside. It runs on CPUs and CUDA GPUs. JAX promises that later versions read it for
+    half a year: a form for serving, not for keeping.
+    """
+    images = pt.tensor('images', dtype='uint8', shape=(1, *exported.config['im_dim']))
+    pixels = images.dimshuffle(0, 1, 2, 'x').astype('float32') / np.float32(255)
+    logits = exported.network(pixels, Phase()) / np.float32(exported.config.get('temperature') or 1.0)
+    return serialisation.stablehlo(images, pt.special.softmax(logits, axis=1))
