@@ -163,6 +163,7 @@ def test_only_the_backend_imports_jax():
 FLOORS = (
     'cli',
     'studies',
+    'service',
     'recognition',
     'export',
     'experiment',

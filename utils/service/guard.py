@@ -1,0 +1,135 @@
+"""What every request goes through: bounds of its body, its origin, the headers of its answer, a line of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from utils.service.limits import Limits
+
+LOG = logging.getLogger('symfer.service')
+LOCAL = ('localhost', '127.0.0.1', '::1')
+HEADERS = {
+    'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'permissions-policy': 'camera=(self), microphone=(), geolocation=()',
+    'cache-control': 'no-store',
+}
+
+
+class TooLarge(ValueError):
+    """A body of more bytes than are taken."""
+
+
+def problem(status: int, text: str, **headers: str) -> JSONResponse:
+    """An answer that says what was wrong."""
+    return JSONResponse({'error': text}, status, headers={k.replace('_', '-'): v for k, v in headers.items()} or None)
+
+
+async def body_of(request: Request, limits: Limits) -> bytes:
+    """The body of a request, no more of it than may be.
+
+    Raises
+    ------
+    TooLarge
+        At once where the header says so, and as soon as it has become so.
+    TimeoutError
+        It did not arrive in time.
+    """
+    text = f'a body of at most {limits.body} bytes is taken'
+    declared = request.headers.get('content-length', '0')
+    if declared.isdigit() and int(declared) > limits.body:
+        raise TooLarge(text)
+
+    async def collect():
+        parts, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limits.body:
+                raise TooLarge(text)
+            parts.append(chunk)
+        return b''.join(parts)
+
+    return await asyncio.wait_for(collect(), limits.seconds)
+
+
+def name_of(netloc: str) -> str:
+    """The host in a Host or Origin header without its port, '' where there is none."""
+    try:
+        return (urlsplit(f'//{netloc}').hostname or '').lower()
+    except ValueError:
+        return ''
+
+
+class Guard:
+    """ASGI middleware.
+
+    A request for a host that this service does not go by is refused, so that a page elsewhere cannot reach it under a
+    name of its own; so is one that a page of another origin makes, unless that origin is allowed.
+
+    Parameters
+    ----------
+    app : ASGI application
+    hosts : tuple of str
+        Names of this service; '*' takes every name.
+    origins : tuple of str
+        Other origins that may use it, as ``https://example.org``.
+    """
+
+    def __init__(self, app: Callable[..., Any], hosts: tuple[str, ...] = LOCAL, origins: tuple[str, ...] = ()) -> None:
+        self.app, self.hosts, self.origins = app, hosts, origins
+
+    def _refusal(self, headers):
+        if '*' not in self.hosts and name_of(headers.get('host', '')) not in self.hosts:
+            return 'this service does not go by that name: symfer serve --name adds one'
+        origin = headers.get('origin')
+        if origin and origin not in self.origins and urlsplit(origin).netloc != headers.get('host'):
+            return 'pages of other origins may not use this service: symfer serve --origin allows one'
+        return None
+
+    async def __call__(self, scope: dict, receive: Callable[[], Awaitable], send: Callable[..., Awaitable]) -> None:
+        if scope['type'] not in ('http', 'websocket'):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(headers)
+        if scope['type'] == 'websocket':
+            if refusal:
+                await receive()
+                await send({'type': 'websocket.close', 'code': 1008, 'reason': refusal[:120]})
+                return
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def answer(message):
+            nonlocal status
+            if message['type'] == 'http.response.start':
+                status = message['status']
+                out = MutableHeaders(scope=message)
+                for key, value in HEADERS.items():
+                    out.setdefault(key, value)
+                if headers.get('origin') in self.origins:
+                    out['access-control-allow-origin'] = headers['origin']
+                    out['access-control-allow-headers'] = 'content-type'
+                    out['vary'] = 'origin'
+            await send(message)
+
+        if refusal:
+            await problem(403, refusal)(scope, receive, answer)
+        else:
+            await self.app(scope, receive, answer)
+        # No name and no address of a client, and of the path no more than a route.
+        LOG.info('%s %s %d %.0f ms', scope['method'], scope['path'][:40], status, 1000 * (time.perf_counter() - began))

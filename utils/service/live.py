@@ -1,0 +1,63 @@
+"""Frames of a camera through a WebSocket: one at a time, each answered before the next is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from utils.recognition.images import PictureError
+from utils.recognition.tables import as_json
+from utils.recognition.tracks import Tracker
+from utils.service.batcher import Busy
+
+TRY_AGAIN, TOO_BIG, GONE_WRONG = 1013, 1009, 1011  # codes of RFC 6455 and its registry
+
+
+async def live(socket: WebSocket) -> None:
+    """Binary messages, a picture each; an answer in JSON to each, with numbers of persons.
+
+    A client that sends before it is answered is not read meanwhile. A frame that is no picture, or that finds the
+    service busy, is answered with its error, and the next one may come.
+    """
+    state = socket.app.state
+    await socket.accept()
+    if state.sockets >= state.limits.sockets:
+        await socket.close(TRY_AGAIN, 'too many cameras are watching')
+        return
+    state.sockets += 1
+    tracker, began = Tracker(), time.monotonic()
+    try:
+        while True:
+            message = await asyncio.wait_for(socket.receive(), state.limits.seconds)
+            if message['type'] == 'websocket.disconnect':
+                return
+            data = message.get('bytes')
+            if not data:
+                await socket.send_json({'error': 'a message is the bytes of a picture'})
+                continue
+            if len(data) > state.limits.body:
+                await socket.close(TOO_BIG, f'a message of at most {state.limits.body} bytes is taken')
+                return
+            await socket.send_json(await _answered(state, data, tracker, time.monotonic() - began))
+    except (TimeoutError, WebSocketDisconnect):
+        return
+    finally:
+        state.sockets -= 1
+        try:
+            await socket.close()
+        except RuntimeError:
+            pass  # it was closed
+
+
+async def _answered(state, data, tracker, seconds):
+    try:
+        (one,) = await state.batcher.recognise([data], tracker, seconds)
+    except Busy:
+        return {'error': 'too many pictures are waiting'}
+    if isinstance(one, PictureError):
+        return {'error': str(one)}
+    if isinstance(one, BaseException):
+        raise one
+    return {key: value for key, value in as_json(one).items() if key != 'file'}
