@@ -132,6 +132,7 @@ def as_html() -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width, initial-scale=1"><title>symfer: the interface</title>'
+        '<link rel="icon" href="/icon.svg" type="image/svg+xml">'
         '<link rel="stylesheet" href="/page.css"></head><body><main><h1>The interface</h1>'
         f'<p>{escape(DESCRIPTION["info"]["description"])} For programs: <a href="/openapi.json">openapi.json</a>. '
         '<a href="/">Back to the page</a>.</p>' + ''.join(parts) + '</main></body></html>'
