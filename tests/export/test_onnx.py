@@ -1,6 +1,10 @@
 """ONNX from the graph: every network answers in other programs as it does here; what cannot be converted is named."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +12,8 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.compile import Mode
+from pytensor.graph import Apply
+from pytensor.graph.op import Op
 
 import cnn
 import launch
@@ -175,3 +181,48 @@ def test_stablehlo_answers_in_jax(tiny_model, tmp_path):
         faces = np.random.default_rng(n).integers(0, 256, (n, *config['im_dim']), dtype=np.uint8)
         np.testing.assert_allclose(program.call(faces), launch.predict(tiny_model, faces), atol=1e-6)
     assert program.platforms == ('cpu', 'cuda')
+
+
+def blocks(page):
+    text = (Path(__file__).parents[2] / 'docs' / page).read_text(encoding='utf-8')
+    return re.findall(r'```python\n(.*?)```', text, re.S)
+
+
+def test_the_lines_of_the_page_run_without_symfer(tmp_path, images):
+    shipped = Path(__file__).parents[2] / 'trained_models' / 'fer2013_B.h5'
+    launch.export(shipped, tmp_path / 'fer2013_B.onnx')
+    launch.export(shipped, tmp_path / 'fer2013_B.stablehlo')
+    face = np.random.default_rng(3).integers(0, 256, (48, 48), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'face.png'), face)
+    wanted = launch.predict(shipped, face[None])[0]
+    lines, _, program = blocks('export.md')
+    assert 'symfer' not in lines and 'launch' not in lines
+    done = subprocess.run(
+        [sys.executable, '-I', '-c', lines], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
+    got = eval(done.stdout)  # noqa: S307  (the dict that the lines print)
+    assert [*got] == ['angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral']
+    np.testing.assert_allclose([*got.values()], wanted, atol=1e-3)
+    names = {'images': face[None]}
+    exec(program.replace("'fer2013_B", f"'{tmp_path}/fer2013_B"), names)
+    np.testing.assert_allclose(names['probabilities'][0], wanted, atol=1e-6)
+
+
+def test_a_converter_of_the_users_own_as_on_the_page(images):
+    class MyOp(Op):
+        __props__ = ()
+
+        def make_node(self, x):
+            return Apply(self, [x], [x.type()])
+
+        def perform(self, node, inputs, outputs):
+            outputs[0][0] = np.clip(0.2 * inputs[0] + 0.5, 0, 1)
+
+    class One(Layer):
+        def __call__(self, x, phase):
+            return MyOp()(8 * x[:, : len(CLASSES), 0, 0] - 4)
+
+    with pytest.raises(NotConvertible, match='MyOp'):
+        encoded(One())
+    exec(blocks('export.md')[1], {'MyOp': MyOp})
+    np.testing.assert_allclose(by_onnxruntime(encoded(One()), images), expected(One(), images), atol=1e-6)
