@@ -4,31 +4,14 @@
 import gzip
 import os
 import shutil
-from pathlib import Path
 
 import loaders
+from tests.stress.fuzz.base import Kind
 from tests.stress.fuzz.examples import good_models, good_sets, picture_files, table, tarred, zipped
 from tests.stress.fuzz.hostile import hostile_hdf5, hostile_pickle
 from tests.stress.fuzz.mutations import havoc, in_gzip, in_hdf5, in_png, in_zip
+from tests.stress.fuzz.pictures import Picture, Request
 from utils.files import models
-
-
-class Kind:
-    """A kind of file: good examples, a mutation, a reader and the errors that it may end in."""
-
-    errors = (loaders.DataError,)
-    suffix = ''
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        self.path = self.folder / f'file{self.suffix}'
-        self.seeds = self.good()
-
-    def write(self, rng):
-        self.path.write_bytes(self.mutate(rng))
-
-    def mutate(self, rng):
-        return havoc(rng.choice(self.seeds), rng, self.seeds)
 
 
 class Csv(Kind):
@@ -203,4 +186,6 @@ KINDS = {
     'set': Set,
     'model.h5': ModelHdf5,
     'model.pkl': ModelPickle,
+    'picture': Picture,
+    'request': Request,
 }

@@ -1,0 +1,24 @@
+"""What every kind of file is."""
+
+from pathlib import Path
+
+import loaders
+from tests.stress.fuzz.mutations import havoc
+
+
+class Kind:
+    """A kind of file: good examples, a mutation, a reader and the errors that it may end in."""
+
+    errors = (loaders.DataError,)
+    suffix = ''
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.path = self.folder / f'file{self.suffix}'
+        self.seeds = self.good()
+
+    def write(self, rng):
+        self.path.write_bytes(self.mutate(rng))
+
+    def mutate(self, rng):
+        return havoc(rng.choice(self.seeds), rng, self.seeds)
