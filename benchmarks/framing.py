@@ -8,7 +8,6 @@ MODEL --kept.
 
 import argparse
 import json
-import platform
 import sys
 from pathlib import Path
 
@@ -43,6 +42,28 @@ def errors(classifier, images, y):
     return out
 
 
+def averages(classifier, images, y):
+    """Error in % of the mean of the logits over several frames of each face, alone and with their mirror images."""
+    near = [(0.05, 0.0), (-0.05, 0.0), (0.0, 0.05), (0.0, -0.05)]
+    frames = {'as it is': [((0.0, 0.0), 1.0)], 'zooms': [((0.0, 0.0), 0.95), ((0.0, 0.0), 1.05)]}
+    frames['shifts'] = [(shift, 1.0) for shift in near]
+    logits = {
+        (name, mirrored): sum(
+            classifier.logits(np.ascontiguousarray(framed(images, *frame)[:, :, :: -1 if mirrored else 1]))
+            for frame in frames[name]
+        )
+        for name in frames
+        for mirrored in (False, True)
+    }
+    out = {}
+    for names in (('as it is',), ('as it is', 'shifts'), ('as it is', 'zooms'), ('as it is', 'shifts', 'zooms')):
+        for mirrors in ((False,), (False, True)):
+            total = sum(logits[name, mirrored] for name in names for mirrored in mirrors)
+            label = ' + '.join([*names, *(['mirror'] if len(mirrors) == 2 else [])])
+            out[label] = round(100 * float((total.argmax(axis=1) != y).mean()), 2)
+    return out
+
+
 def draw(path, found, title):
     """The figure: error over shift and over scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -72,7 +93,7 @@ def main():
     parser = argparse.ArgumentParser(prog='python -m benchmarks.framing', description=__doc__.split('\n')[0])
     parser.add_argument('model')
     parser.add_argument('set')
-    parser.add_argument('--images', type=int, default=2000, help='validation images (default: 2000)')
+    parser.add_argument('--images', type=int, default=10**6, help='at most so many validation images')
     parser.add_argument('--out', type=Path, default=Path('docs/bench'), help='folder of framing.json and framing.png')
     args = parser.parse_args()
     with loaders.load(args.set) as data:
@@ -84,15 +105,13 @@ def main():
         print(f'views: {views}, {len(y)} validation images')
         for (axis, value), error in found[views].items():
             print(f'  {axis:6} {value:6.2f}  {error:6.2f} %')
+    means = averages(Classifier(launch.CONTEXT, args.model, views='none'), images, y)
+    for label, error in means.items():
+        print(f'mean over {label:35} {error:6.2f} %')
     args.out.mkdir(parents=True, exist_ok=True)
     table = {v: {f'{axis} {value:g}': error for (axis, value), error in e.items()} for v, e in found.items()}
-    about = {
-        'model': Path(args.model).name,
-        'set': Path(args.set).name,
-        'images': len(y),
-        'machine': platform.processor(),
-    }
-    (args.out / 'framing.json').write_text(json.dumps({**about, 'errors': table}, indent=1) + '\n')
+    about = {'model': Path(args.model).name, 'set': Path(args.set).name, 'images': len(y)}
+    (args.out / 'framing.json').write_text(json.dumps({**about, 'errors': table, 'means': means}, indent=1) + '\n')
     draw(args.out / 'framing.png', found, f'{Path(args.model).stem} on {len(y)} validation images')
 
 

@@ -12,8 +12,11 @@ from small import small
 import launch
 from utils.recognition import session
 from utils.recognition.classifier import Classifier
+from utils.recognition.crops import crop
+from utils.recognition.detection import Detection
 from utils.recognition.images import PictureError
-from utils.recognition.sources import SourceError, frames_of
+from utils.recognition.recognise import Recogniser
+from utils.recognition.sources import Frame, SourceError, frames_of
 
 
 def test_grace_hopper_is_a_neutral_face(yunet, hopper_file):
@@ -36,6 +39,20 @@ def test_what_the_model_says_is_what_predict_says(shipped, rng):
     expected = np.exp(both) / np.exp(both).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(shipped(faces), expected, atol=1e-6)
     assert abs(raw(faces) - plain(faces)).max() > 1e-3
+
+
+def test_shifts_are_the_mean_over_five_frames_of_the_picture_and_their_mirror_images(shipped, rng):
+    picture, face = rng.integers(0, 256, (200, 220, 3)).astype(np.uint8), Detection(60, 50, 90, 90)
+    recogniser = Recogniser(Classifier(launch.CONTEXT, shipped.model, views='shifts'), lambda picture: [face] * 2)
+    seen = recogniser(Frame('array', None, None, picture)).faces
+    total = 0
+    for right, down in ((0, 0), (0.05, 0), (-0.05, 0), (0, 0.05), (0, -0.05)):
+        moved = Detection(60 + 90 * right, 50 + 90 * down, 90, 90)
+        one = crop(picture, moved, (48, 48))[None]
+        total = total + shipped.logits(one) + shipped.logits(one[:, :, ::-1])
+    e = np.exp(total[0] / 10 / shipped.temperature)
+    np.testing.assert_allclose([*seen[1].probabilities.values()], e / e.sum(), atol=1e-4)
+    assert seen[0].probabilities == seen[1].probabilities
 
 
 def test_one_batch_is_as_good_as_another(shipped, rng):

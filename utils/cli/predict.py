@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from utils.cli.registry import command
-from utils.experiment.kinds import Flag, Location, Number, Own, Several, Text, Whole
+from utils.experiment.kinds import Choice, Flag, Location, Number, Own, Several, Text, Whole
 
 SOURCE, MODEL, FILE, NETWORK = Location('SOURCE'), Location('MODEL'), Location('FILE'), Own('a network', 'Class')
 
@@ -21,7 +21,7 @@ def predict(
     timeline: FILE = None,
     detector: Text('NAME') = 'yunet',
     level: Flag() = False,
-    views: Text('NAME') = 'mirror',
+    views: Choice('mirror', 'shifts', 'none') = 'mirror',
     min_probability: Number(least=0) = 0.0,
     raw: Flag() = False,
     every: Whole(1) = 1,
@@ -51,7 +51,7 @@ def predict(
     level : bool
         Turn each face so that its eyes are level.
     views : str
-        mirror: the mean over a face and its mirror image; none: the face alone.
+        mirror: the mean over a face and its mirror image; shifts: over these in five frames; none: the face alone.
     min_probability : float
         The answer is "unsure" below it.
     raw : bool

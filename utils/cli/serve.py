@@ -1,7 +1,7 @@
 """The sub-command ``symfer serve``: a model behind HTTP, with a page."""
 
 from utils.cli.registry import command
-from utils.experiment.kinds import Flag, Location, Number, Own, Several, Text, Whole
+from utils.experiment.kinds import Choice, Flag, Location, Number, Own, Several, Text, Whole
 
 MODEL, NETWORK = Location('MODEL'), Own('a network', 'Class')
 
@@ -16,7 +16,7 @@ def serve(
     origin: Several(Text('URL'), 'origins') = (),
     detector: Text('NAME') = 'yunet',
     level: Flag() = False,
-    views: Text('NAME') = 'mirror',
+    views: Choice('mirror', 'shifts', 'none') = 'mirror',
     min_probability: Number(least=0) = 0.0,
     raw: Flag() = False,
     network: NETWORK = None,
@@ -40,7 +40,7 @@ def serve(
     level : bool
         Turn each face so that its eyes are level.
     views : str
-        mirror: the mean over a face and its mirror image; none: the face alone.
+        mirror: the mean over a face and its mirror image; shifts: over these in five frames; none: the face alone.
     min_probability : float
         The answer is "unsure" below it.
     raw : bool

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 SIZES = (1, 2, 8, 32)
-VIEWS = ('none', 'mirror')
+# Ways to look at a face, and the frames that each needs: shifts to the right and down, in parts of the frame's side.
+STEP = 0.05
+VIEWS = {
+    'none': ((0.0, 0.0),),
+    'mirror': ((0.0, 0.0),),
+    'shifts': ((0.0, 0.0), (STEP, 0.0), (-STEP, 0.0), (0.0, STEP), (0.0, -STEP)),
+}
 
 
 class Classifier:
@@ -35,14 +41,17 @@ class Classifier:
         The network's class, where it is one of your own.
     raw : bool
         Leave out the temperature that the model holds.
-    views : {'none', 'mirror'}
-        The mean over the logits of a face and its mirror image, or the face alone.
+    views : {'none', 'mirror', 'shifts'}
+        The face alone; the mean over the logits of a face and its mirror image; the mean over these of five frames, one
+        as it is and four shifted by 5 % of the side.
 
     Attributes
     ----------
     classes : tuple of str
     size : (int, int)
         Height and width of the faces that the network takes.
+    frames : tuple of (float, float)
+        The shifts, to the right and down, of the frames that it wants of each face.
 
     Raises
     ------
@@ -59,17 +68,18 @@ class Classifier:
         self.model, self.classes = str(model), tuple(self.config['classes'])
         self.size = tuple(self.config['im_dim'])
         self.temperature = 1.0 if raw else temperature_of(self.config)
-        self.views, self._functions = views, {}
+        self.views, self.frames, self._functions = views, VIEWS[views], {}
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
-        """Probabilities (n, n_classes) of faces (n, height, width) uint8."""
+        """Probabilities (n, n_classes) of faces (n, height, width) uint8, or of k frames each, (n, k, height, width)."""
         faces = np.asarray(faces)
         if not len(faces):
             return np.empty((0, len(self.classes)))
+        n, faces = len(faces), faces.reshape(-1, *self.size)
         logits = self.logits(faces)
-        if self.views == 'mirror':
+        if self.views != 'none':
             logits = (logits + self.logits(np.ascontiguousarray(faces[:, :, ::-1]))) / 2
-        return probabilities(logits / self.temperature)
+        return probabilities(logits.reshape(n, -1, len(self.classes)).mean(axis=1) / self.temperature)
 
     def logits(self, faces: np.ndarray) -> np.ndarray:
         """Logits (n, n_classes) float64 of faces (n, height, width) uint8, without temperature and views."""

@@ -68,6 +68,7 @@ class Recogniser:
             raise ValueError(f'min_probability must lie in [0, 1], got {min_probability!r}')
         self.classifier, self.detector = classifier, detector_of(detector)
         self.level, self.min_probability = level, min_probability
+        self.shifts = getattr(classifier, 'frames', ((0.0, 0.0),))
 
     def __call__(self, frame: Frame, tracker: Tracker | None = None) -> Recognition:
         """What a `Frame` shows; a tracker numbers its persons."""
@@ -77,8 +78,14 @@ class Recogniser:
         """What several frames show; their faces go through the network together."""
         found = [sorted(self.detector(frame.picture), key=lambda one: -one.area) for frame in frames]
         size = self.classifier.size
-        faces = [crop(f.picture, one, size, level=self.level) for f, boxes in zip(frames, found) for one in boxes]
-        p = self.classifier(np.stack(faces)) if faces else np.empty((0, len(self.classifier.classes)))
+        faces = [
+            crop(f.picture, one, size, level=self.level, shift=shift)
+            for f, boxes in zip(frames, found)
+            for one in boxes
+            for shift in self.shifts
+        ]
+        values = np.stack(faces).reshape(-1, len(self.shifts), *size) if faces else np.empty((0, 1, *size), np.uint8)
+        p = self.classifier(values[:, 0] if len(self.shifts) == 1 else values)
         out, start = [], 0
         for frame, boxes in zip(frames, found):
             persons = tracker(boxes, frame.time or 0.0) if tracker else [None] * len(boxes)
@@ -125,8 +132,9 @@ def recognise(
         `utils.recognition.detection.Detection`.
     level : bool
         Turn each face so that its eyes are level.
-    views : {'mirror', 'none'}
-        The mean over a face and its mirror image, or the face alone.
+    views : {'mirror', 'shifts', 'none'}
+        The mean over a face and its mirror image; over these in five frames, which takes five times as long; the face
+        alone.
     raw : bool
         Leave out the temperature that the model holds.
     min_probability : float
