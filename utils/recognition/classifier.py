@@ -71,7 +71,7 @@ class Classifier:
         self.views, self.frames, self._functions = views, VIEWS[views], {}
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
-        """Probabilities (n, n_classes) of faces (n, height, width) uint8, or of k frames each, (n, k, height, width)."""
+        """Probabilities (n, n_classes) of faces uint8 (n, height, width), or of k frames each (n, k, height, width)."""
         faces = np.asarray(faces)
         if not len(faces):
             return np.empty((0, len(self.classes)))

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
-MOST_PIXELS = 1 << 24
+MOST_PIXELS, MOST_PIXELS_OF_A_FILE = 1 << 24, 1 << 26  # of a picture from elsewhere; of one of the user's own
+LARGE = 1 << 23  # pixels from which pictures are decoded one at a time
+_ONE_LARGE = threading.Lock()
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.pbm', '.pgm', '.ppm')
 BACKGROUND = 255  # behind what is transparent
@@ -26,7 +31,7 @@ class PictureError(ValueError):
     """A picture that cannot be used; the message names it and says why."""
 
 
-def read(path: Path, most_pixels: int = MOST_PIXELS) -> np.ndarray:
+def read(path: Path, most_pixels: int = MOST_PIXELS_OF_A_FILE) -> np.ndarray:
     """The picture in a file, (height, width, 3) uint8 in the order blue, green, red.
 
     Raises
@@ -51,7 +56,8 @@ def decode(data: bytes, name: str = 'the picture', most_pixels: int = MOST_PIXEL
             width, height = picture.size
             if width * height > most_pixels:
                 raise PictureError(f'{name} has {width}x{height} pixels; at most {most_pixels} are read')
-            return _plain(picture)
+            with _ONE_LARGE if width * height > LARGE else nullcontext():
+                return _plain(picture)
     except PictureError:
         raise
     except Image.UnidentifiedImageError:
@@ -77,7 +83,8 @@ def _plain(picture) -> np.ndarray:
         picture = picture.convert('RGBA')
         behind = Image.new('RGBA', picture.size, (BACKGROUND,) * 3 + (255,))
         picture = Image.alpha_composite(behind, picture)
-    return np.ascontiguousarray(np.asarray(picture.convert('RGB'))[:, :, ::-1])
+    values = np.array(picture if picture.mode == 'RGB' else picture.convert('RGB'))
+    return cv2.cvtColor(values, cv2.COLOR_RGB2BGR, dst=values)
 
 
 def _turned(picture, original):

@@ -97,10 +97,10 @@ def _folder(folder, problems, every):
     if not files:
         raise SourceError(f"folder '{folder}' has no pictures and no videos")
     with ThreadPoolExecutor(THREADS) as pool:
-        waiting, rest = deque(), iter(files)
+        waiting, rest, ahead = deque(), iter(files), 2
 
         def refill():
-            while len(waiting) < AHEAD and (path := next(rest, None)) is not None:
+            while len(waiting) < ahead and (path := next(rest, None)) is not None:
                 still = path.suffix.lower() in images.SUFFIXES
                 waiting.append((path, pool.submit(images.read, path) if still else None))
 
@@ -111,7 +111,9 @@ def _folder(folder, problems, every):
                 if read is None:
                     yield from _video(path, every)
                 else:
-                    yield Frame(str(path), None, None, read.result())
+                    picture = read.result()
+                    ahead = 1 if picture.shape[0] * picture.shape[1] > images.LARGE else AHEAD
+                    yield Frame(str(path), None, None, picture)
             except (SourceError, images.PictureError, OSError) as error:
                 _note(problems, error)
             refill()
