@@ -16,10 +16,12 @@ from utils.backend.precision import operands, precision
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
 
-def correlate(x: Any, W: Any, pad: tuple[int, int]) -> Any:
-    """Cross-correlation of padded images (n, h, w, c) with filters (kh, kw, c, o)."""
-    (ph, pw) = pad
-    return lax.conv_general_dilated(x, W, (1, 1), ((ph, ph), (pw, pw)), dimension_numbers=LAYOUT)
+def correlate(x: Any, W: Any, op: ops.convolution.Convolution) -> Any:
+    """Cross-correlation of padded images (n, h, w, c) with filters (kh, kw, c / groups, o)."""
+    (ph, pw) = op.pad
+    return lax.conv_general_dilated(
+        x, W, op.stride, ((ph, ph), (pw, pw)), dimension_numbers=LAYOUT, feature_group_count=op.groups
+    )
 
 
 def direct_is_faster(channels: int, size: tuple[int, int]) -> bool:
@@ -27,41 +29,69 @@ def direct_is_faster(channels: int, size: tuple[int, int]) -> bool:
     return channels <= 3 and size[0] * size[1] <= 25 and platform() == 'cpu' and precision() != 'bf16'
 
 
-def patches(x: Any, pad: tuple[int, int], size: tuple[int, int]) -> list[Any]:
+def patches(x: Any, op: ops.convolution.Convolution, size: tuple[int, int]) -> list[Any]:
     """The padded images as each pixel of the filters sees them: a list, by rows, of (n, h', w', c)."""
-    (ph, pw), (kh, kw) = pad, size
-    height, width = x.shape[1] + 2 * ph - kh + 1, x.shape[2] + 2 * pw - kw + 1
+    (ph, pw), (sh, sw), (kh, kw) = op.pad, op.stride, size
+    high, wide = op.output_size(x.shape[1], x.shape[2], kh, kw)
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (ph, ph, 0), (pw, pw, 0), (0, 0, 0)))
-    return [x[:, a : a + height, b : b + width] for a in range(kh) for b in range(kw)]
+    return [
+        x[:, a : a + sh * (high - 1) + 1 : sh, b : b + sw * (wide - 1) + 1 : sw] for a in range(kh) for b in range(kw)
+    ]
+
+
+def takes_pixels(op: ops.convolution.Convolution, size: tuple[int, int]) -> bool:
+    """Whether a convolution is a product of some pixels alone: XLA is slow at 1x1 filters with strides on a CPU."""
+    return tuple(size) == (1, 1) and op.stride != (1, 1) and op.groups == 1 and platform() == 'cpu'
 
 
 @jax_funcify.register(ops.Conv2d)
 def _(op, **kwargs):
     def conv(x, W):
         kh, kw, channels, n_out = W.shape
-        if not direct_is_faster(channels, (kh, kw)):
-            return correlate(*operands(x, W), op.pad).astype(jnp.result_type(x, W))
+        if takes_pixels(op, (kh, kw)):
+            a, b = operands(patches(x, op, (1, 1))[0], W)
+            return (a @ b[0, 0]).astype(jnp.result_type(x, W))
+        if op.groups > 1 or not direct_is_faster(channels, (kh, kw)):
+            return correlate(*operands(x, W), op).astype(jnp.result_type(x, W))
         # One multiplication and addition per pixel of the filter, fused with what follows.
         filters = W.reshape(kh * kw, channels, n_out)
         return sum(
             view[..., c : c + 1] * filters[k, c]
-            for k, view in enumerate(patches(x, op.pad, (kh, kw)))
+            for k, view in enumerate(patches(x, op, (kh, kw)))
             for c in range(channels)
         )
 
     return conv
 
 
+@jax_funcify.register(ops.Conv2dInputGrad)
+def _(op, **kwargs):
+    def input_grad(g, W):
+        a, b = operands(g, W)
+        if takes_pixels(op, W.shape[:2]):
+            dx = (a @ b[0, 0].T).astype(jnp.result_type(g, W))
+            return jax.linear_transpose(
+                lambda x: patches(x, op, (1, 1))[0], jax.ShapeDtypeStruct((len(g), *op.image, W.shape[2]), dx.dtype)
+            )(dx)[0]
+        x = jax.ShapeDtypeStruct((g.shape[0], *op.image, W.shape[2] * op.groups), a.dtype)
+        return jax.linear_transpose(lambda x: correlate(x, b, op), x)(a)[0].astype(jnp.result_type(g, W))
+
+    return input_grad
+
+
 @jax_funcify.register(ops.Conv2dFilterGrad)
 def _(op, **kwargs):
     def filter_grad(x, g):
-        channels, n_out = x.shape[3], g.shape[3]
-        if not direct_is_faster(channels, op.size):
+        channels, n_out = x.shape[3] // op.groups, g.shape[3]
+        if takes_pixels(op, op.size):
+            a, b = operands(patches(x, op, (1, 1))[0], g)
+            return (a.reshape(-1, channels).T @ b.reshape(-1, n_out)).reshape(1, 1, channels, n_out).astype(x.dtype)
+        if op.groups > 1 or not direct_is_faster(channels, op.size):
             a, b = operands(x, g)
             W = jax.ShapeDtypeStruct((*op.size, channels, n_out), a.dtype)
-            return jax.linear_transpose(lambda W: correlate(a, W, op.pad), W)(b)[0].astype(x.dtype)
+            return jax.linear_transpose(lambda W: correlate(a, W, op), W)(b)[0].astype(x.dtype)
         # (pixels of the filter, all places) @ (all places, filters)
-        views = jnp.stack([view[..., c] for view in patches(x, op.pad, op.size) for c in range(channels)])
+        views = jnp.stack([view[..., c] for view in patches(x, op, op.size) for c in range(channels)])
         return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
 
     return filter_grad

@@ -1,6 +1,7 @@
 """Graph rewrites: which implementation computes what the layers ask for, by device, shape and neighbourhood.
 
 =======================  ===========================================================================
+`grouped_convolutions`   groups as convolutions of their own, or as one
 `winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.ops.winograd`
 `centred_sums`           batch norm: no sum of what has mean zero
 `small_factors`          batch norm: factors of one number per channel are combined first
@@ -104,10 +105,45 @@ def _unflipped(W):
     return base
 
 
+LEAST_OF_A_GROUP = 16  # channels and filters from which groups are convolutions of their own
+
+
+@_register(ops.Conv2d, ops.Conv2dFilterGrad, ops.Conv2dInputGrad)
+def grouped_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
+    """Groups, for which XLA has nothing fast on a CPU: one convolution each, or all as one with zeros between them."""
+    op, (a, b) = node.op, node.inputs
+    if op.groups == 1 or platform() != 'cpu' or None in (a.type.shape[3], b.type.shape[3]):
+        return None
+    n_first, n_second = a.type.shape[3] // op.groups, b.type.shape[3] // op.groups
+    if min(n_first, n_second) >= LEAST_OF_A_GROUP:
+        parts = [
+            _of_one_group(op, a[..., k * n_first : (k + 1) * n_first], b[..., k * n_second : (k + 1) * n_second])
+            for k in range(op.groups)
+        ]
+        return [pt.concatenate(parts, axis=3)]
+    is_filter_grad = isinstance(op, ops.Conv2dFilterGrad)
+    channels = n_first if is_filter_grad else b.type.shape[2]
+    mask = np.kron(np.eye(op.groups), np.ones((channels, n_second))).astype(b.dtype)  # (all channels, all filters)
+    if not is_filter_grad:
+        return [_of_one_group(op, a, pt.concatenate([b] * op.groups, axis=2) * mask)]
+    whole = _of_one_group(op, a, b) * mask
+    return [sum(whole[:, :, k * channels : (k + 1) * channels] for k in range(op.groups))]
+
+
+def _of_one_group(op, a, b):
+    if isinstance(op, ops.Conv2d):
+        return ops.Conv2d(op.pad, op.stride)(a, b)
+    if isinstance(op, ops.Conv2dFilterGrad):
+        return ops.Conv2dFilterGrad(op.pad, op.size, op.stride)(a, b)
+    return ops.convolution.input_grad(ops.Conv2d(op.pad, op.stride), a, b, b.type.shape[:2], op.image)
+
+
 @_register(ops.Conv2d, ops.Conv2dFilterGrad)
 def winograd_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Convolutions of 3x3 'same' filters, input gradients (mirrored filters) and filter gradients."""
     x, other = node.inputs
+    if not node.op.plain:
+        return None
     if isinstance(node.op, ops.Conv2dFilterGrad):
         if not _suits_winograd(x, x.type.shape[3], other.type.shape[3], node.op.size, node.op.pad, LEAST_PIXELS):
             return None

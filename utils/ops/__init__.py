@@ -1,8 +1,9 @@
 """Operations that PyTensor lacks: convolution and pooling of image batches, counter-based draws.
 
 ==================  ===========================================================================
-`convolution`       2-D convolution of a batch, stride 1
+`convolution`       2-D convolution of a batch, with strides and groups
 `pooling`           maximum and mean over windows
+`normalisation`     local response normalisation
 `random`            draws as pure functions of (seed, stream, counter)
 `reduction`         sums over all axes but the last
 `winograd`          3x3 convolutions by minimal filtering, which rewrites put in place of `Conv2d`
@@ -13,7 +14,8 @@ outputs, gives its gradient as Ops of this package (so gradients can be differen
 the reference of its JAX translation in `utils.backend`, which has a module of the same name.
 """
 
-from utils.ops.convolution import Conv2d, Conv2dFilterGrad, conv2d
+from utils.ops.convolution import Conv2d, Conv2dFilterGrad, Conv2dInputGrad, conv2d
+from utils.ops.normalisation import local_response_norm
 from utils.ops.pooling import AvgPool, AvgUnpool, MaxPool, PickPixel, Pooling, Unpool, avg_pool, max_pool
 from utils.ops.random import Draw, DropoutMask, Normal, Uniform, normal, threefry2x32, uniform
 from utils.ops.reduction import ColumnSum
@@ -24,6 +26,7 @@ __all__ = [
     'ColumnSum',
     'Conv2d',
     'Conv2dFilterGrad',
+    'Conv2dInputGrad',
     'Draw',
     'DropoutMask',
     'MaxPool',
@@ -34,6 +37,7 @@ __all__ = [
     'Unpool',
     'avg_pool',
     'conv2d',
+    'local_response_norm',
     'max_pool',
     'normal',
     'threefry2x32',

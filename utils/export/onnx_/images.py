@@ -20,7 +20,8 @@ def convolution(graph: Graph, node: Apply) -> None:
         [graph.get(x, IMAGES), filters],
         kernel_shape=list(W.type.shape[:2]),
         pads=[*node.op.pad, *node.op.pad],
-        strides=[1, 1],
+        strides=list(node.op.stride),
+        group=node.op.groups,
     )
     graph.set(node.outputs[0], name, IMAGES)
 
