@@ -113,8 +113,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     n_hidden : list of int, optional
         Units of each hidden layer of the fully connected part; by default those of the network's class, [1024] for A.
     activation : Activation, optional
-        `rna.relu()`, `rna.sigmoid()` or `rna.tanh()`; also decides the initialisation. By default that of the
-        network's class, relu for A.
+        `rna.relu()`, `rna.tanh()`, `rna.maxout(2)` or another of `utils.rna`; also decides the initialisation. By
+        default that of the network's class, relu for A.
     batch_norm : bool, optional
         Batch norm in place of biases; by default as the network's class has it, True for A.
     p_drop : float, optional

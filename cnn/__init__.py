@@ -17,8 +17,9 @@ for _name in ('mlp', 'utils'):  # a file of the same name may come first in sys.
             f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another folder"
         )
 
+from cnn.alexnet import AlexNet, ZFNet
 from cnn.lenet import LeNet5
-from cnn.resnet import C, D, ResNet18
-from cnn.vgg import VGG, A, B
+from cnn.resnet import C, D, ResNet18, ResNet34
+from cnn.vgg import VGG, VGG11, A, B
 
-__all__ = ['A', 'B', 'C', 'D', 'VGG', 'ResNet18', 'LeNet5']
+__all__ = ['A', 'B', 'C', 'D', 'VGG', 'VGG11', 'ResNet18', 'ResNet34', 'AlexNet', 'ZFNet', 'LeNet5']

@@ -5,6 +5,7 @@
 `MaxPool`           maximum over windows
 `AvgPool`           mean over windows
 `GlobalAvgPool`     mean over the whole image
+`LocalResponseNorm` division by the squares of neighbouring channels
 `Residual`          residual block of two convolutions
 ==================  ===========================================================================
 
@@ -62,8 +63,18 @@ class GlobalAvgPool(Layer):
         return mean(x, (1, 2))
 
 
+class LocalResponseNorm(Layer):
+    """Local response normalisation, (n, h, w, c) -> (n, h, w, c); arguments as of `utils.ops.local_response_norm`."""
+
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
+        return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+
 class Conv(Layer):
-    """Convolutional layer, (n, h, w, n_in) -> (n, h', w', n_out); stride 1.
+    """Convolutional layer, (n, h, w, n_in) -> (n, h', w', n_out).
 
     Convolution, pooling, batch norm or bias, noise, activation, dropout, in this order: pooling sits between
     the linear output and the activation (thesis 3.3.1).
@@ -74,8 +85,8 @@ class Conv(Layer):
         Channels read, filters.
     size : int or (int, int)
         Sides of the filters, odd.
-    border : {'same', 'valid'}
-        Zero padding that keeps the size of the images, or none.
+    border : {'same', 'valid'}, int or (int, int)
+        Zero padding that keeps the size of the images, none, or so many rows and columns on each side.
     pool : MaxPool or AvgPool, optional
     activation : Activation or None
         None leaves the output linear.
@@ -84,7 +95,11 @@ class Conv(Layer):
     gaussian_std, p_drop : float
         Standard deviation of the noise, probability of dropping an output.
     rng : numpy.random.Generator
-        Draws the filters W (size, size, n_in, n_out).
+        Draws the filters W (size, size, n_in / groups, n_out).
+    stride : int or (int, int)
+        Steps of the filters.
+    groups : int
+        Parts of the channels, each with filters of its own.
     """
 
     def __init__(
@@ -92,7 +107,7 @@ class Conv(Layer):
         n_in: int,
         n_out: int,
         size: int = 3,
-        border: str = 'same',
+        border: Any = 'same',
         pool: Any = None,
         activation: Activation = rna.relu(),
         batch_norm: bool = False,
@@ -100,20 +115,32 @@ class Conv(Layer):
         p_drop: float = 0.0,
         *,
         rng: np.random.Generator,
+        stride: Any = 1,
+        groups: int = 1,
     ) -> None:
         self.size = (size, size) if np.ndim(size) == 0 else tuple(size)
         if any(s < 1 or s % 2 == 0 for s in self.size):
             raise ValueError(f'the sides of filters must be odd, got {size!r}')
-        pixels = self.size[0] * self.size[1]
+        if n_in % groups or n_out % groups:
+            raise ValueError(f'{n_in} channels and {n_out} filters cannot be cut into {groups} groups')
+        pixels, all_out = self.size[0] * self.size[1], n_out * rna.pieces_of(activation)
         self.W = parameter(
-            rna.glorot(rng, (*self.size, n_in, n_out), pixels * n_in, pixels * n_out, activation), regularizable=True
+            rna.glorot(
+                rng,
+                (*self.size, n_in // groups, all_out),
+                pixels * n_in // groups,
+                pixels * n_out // groups,
+                activation,
+            ),
+            regularizable=True,
         )
         self.pool, self.border, self.activation = pool, border, activation
-        self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
+        self.stride, self.groups = stride, groups
+        self.norm = BatchNorm(all_out) if batch_norm else Bias(all_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
-        x = ops.conv2d(x, self.W, self.border)
+        x = ops.conv2d(x, self.W, self.border, self.stride, self.groups)
         if self.pool:
             x = self.pool(x, phase)
         x = self.noise(self.norm(x, phase), phase)
@@ -139,6 +166,8 @@ class Residual(Layer):
         Probability of dropping an output of the first convolution and of the block.
     projection : bool
         Where the width changes, a linear 1x1 convolution as the shortcut (option B of [1]_).
+    stride : int
+        Steps of the first convolution and of the shortcut.
 
     References
     ----------
@@ -158,19 +187,24 @@ class Residual(Layer):
         projection: bool = False,
         *,
         rng: np.random.Generator,
+        stride: int = 1,
     ) -> None:
+        if rna.pieces_of(activation) > 1:
+            raise ValueError('a residual block adds its outputs before the activation, which cannot be maxout')
         if n_out < n_in and not projection:
             raise ValueError(f'a shortcut without parameters cannot narrow {n_in} channels to {n_out}')
         options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
-        self.conv1 = Conv(n_in, n_out, activation=activation, p_drop=p_drop[0], **options)
+        self.conv1 = Conv(n_in, n_out, activation=activation, p_drop=p_drop[0], stride=stride, **options)
         self.conv2 = Conv(n_out, n_out, activation=None, **options)
         self.pool, self.activation, self.dropout = pool, activation, Dropout(p_drop[1], 'p_dropConv')
-        self.more = n_out - n_in
-        self.projection = Conv(n_in, n_out, size=1, activation=None, **options) if projection and self.more else None
+        self.more, self.stride, self.projection = n_out - n_in, stride, None
+        if projection and (self.more or stride > 1):
+            self.projection = Conv(n_in, n_out, size=1, activation=None, stride=stride, **options)
 
     def shortcut(self, x: Tensor, phase: Phase) -> Tensor:
         if self.projection:
             return self.projection(x, phase)
+        x = x[:, :: self.stride, :: self.stride] if self.stride > 1 else x
         if not self.more:
             return x
         return pt.concatenate([x, pt.zeros((*x.type.shape[:3], self.more), dtype=x.dtype)], axis=3)

@@ -1,6 +1,6 @@
-"""Networks C and D: residual networks [1]_ reduced to small images, thesis Table 4; and ResNet18.
+"""Networks C and D: residual networks [1]_ reduced to small images, thesis Table 4; and ResNet18, ResNet34.
 
-All always use batch norm, and pool where [1]_ steps by two.
+All always use batch norm, and pool where [1]_ steps by two, ResNets on request as it does.
 
 .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
 """
@@ -99,20 +99,29 @@ class D(Layer):
 
 
 class ResNet18(Layer):
-    """The 18 layers of [1]_ for small images: a 3x3 convolution, four stages of two blocks, mean, softmax.
+    """The 18 layers of [1]_: a convolution, four stages of two blocks, mean, softmax.
 
-    Parameters as in `cnn.A`, with 17 values of `p_dropConv`: the first convolution's, then two for each block; and
+    For small images, as in section 4.2 of [1]_, the first convolution is 3x3 and makes steps of one pixel; the
+    original, for images of 224x224, begins with 7x7 filters in steps of two and a pooling.
+
+    Parameters as in `cnn.A`, with 17 values of `p_dropConv`, the first convolution's, then two for each block (none at
+    all: 0 each); and
 
     Parameters
     ----------
     projection : bool
         1x1 convolutions as shortcuts where the width doubles; False: shortcuts without parameters.
+    strides : bool
+        Steps of two in the first convolution of a stage, as in [1]_; False: a pooling before it.
+    original : bool
+        The first layers of [1]_.
 
     References
     ----------
-    .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385, Table 1;
-       the first convolution as in section 4.2.
+    .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385, Table 1.
     """
+
+    stages = (2, 2, 2, 2)
 
     def __init__(
         self,
@@ -120,27 +129,33 @@ class ResNet18(Layer):
         n_classes: int,
         n_hidden: Sequence[int] = (),
         p_drop: float = 0.0,
-        p_dropConv: Sequence[float] = (0.0,) * 17,
+        p_dropConv: Sequence[float] = (),
         width: float = 1.0,
         projection: bool = True,
+        strides: bool = False,
+        original: bool = False,
         *,
         rng: np.random.Generator,
         **options: Unpack[LayerOptions],
     ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
         _needs_batch_norm(self, options)
-        d = per_convolution(self, p_dropConv, 17)
+        n_convolutions = 1 + 2 * sum(self.stages)
+        d = per_convolution(self, p_dropConv if np.size(p_dropConv) else (0.0,) * n_convolutions, n_convolutions)
         n = filters(width, 64, 64, 128, 256, 512)
-        self.conv = Conv(1, n[0], p_drop=d[0], **options)
+        first = {'size': 7, 'stride': 2} if original else {}
+        pool = MaxPool(3, stride=2, ignore_border=False) if original else None
+        self.conv = Conv(1, n[0], pool=pool, p_drop=d[0], **first, **options)
         self.blocks = []
-        for k in range(8):
-            if k in (2, 4, 6):
+        before, drops = n[0], iter(zip(d[1::2], d[2::2]))
+        for stage, (n_blocks, n_out) in enumerate(zip(self.stages, n[1:])):
+            if stage and not strides:
                 self.blocks.append(MaxPool(2))
-            self.blocks.append(
-                Residual(
-                    n[(k + 1) // 2], n[k // 2 + 1], p_drop=d[2 * k + 1 : 2 * k + 3], projection=projection, **options
-                )
-            )
+            for k in range(n_blocks):
+                step = 2 if strides and stage and k == 0 else 1
+                block = Residual(before, n_out, p_drop=next(drops), projection=projection, stride=step, **options)
+                self.blocks.append(block)
+                before = n_out
         self.mean = GlobalAvgPool()
         self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
 
@@ -152,6 +167,17 @@ class ResNet18(Layer):
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 512) -> (n, n_classes)
+
+
+class ResNet34(ResNet18):
+    """The 34 layers of [1]_: as `ResNet18` with stages of 3, 4, 6 and 3 blocks, and 33 values of `p_dropConv`.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385, Table 1.
+    """
+
+    stages = (3, 4, 6, 3)
 
 
 def _needs_batch_norm(network, options):

@@ -1,4 +1,4 @@
-"""Networks A and B: VGGNet [1]_ reduced to small images, thesis Table 2; and VGG, a wider one.
+"""Networks A and B: VGGNet [1]_ reduced to small images, thesis Table 2; VGG, a wider one, and VGG11.
 
 .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
    arXiv 1409.1556.
@@ -167,6 +167,50 @@ class VGG(Layer):
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)  # (n, 4608) -> (n, n_classes)
+
+
+class VGG11(Layer):
+    """Configuration A of [1]_, of which the thesis's A and B are the beginning: eight convolutions, five poolings.
+
+    For images of 224x224 it is that of [1]_; smaller ones, 32 at least, leave less before the hidden layers: 48x48 a
+    single pixel of 512 channels.
+
+    Parameters as in `A`, with eight values of `p_dropConv`; without batch norm, as [1]_.
+
+    References
+    ----------
+    .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
+       arXiv 1409.1556, Table 1.
+    """
+
+    def __init__(
+        self,
+        im_dim: tuple[int, int],
+        n_classes: int,
+        n_hidden: Sequence[int] = (4096, 4096),
+        p_drop: float = 0.5,
+        p_dropConv: Sequence[float] = (0.0,) * 8,
+        width: float = 1.0,
+        *,
+        rng: np.random.Generator,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        options = {'batch_norm': False, 'rng': rng} | options
+        d = per_convolution(self, p_dropConv, 8)
+        n = [1, *filters(width, 64, 128, 256, 256, 512, 512, 512, 512)]
+        pooled = (0, 1, 3, 5, 7)  # the others keep their size
+        self.conv = [
+            Conv(n[k], n[k + 1], pool=MaxPool(2) if k in pooled else None, p_drop=d[k], **options) for k in range(8)
+        ]
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
+
+    def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
+        for conv in self.conv:  # (n, 48, 48, 1) -> (n, 24, 24, 64) -> (n, 12, 12, 128) -> (n, 6, 6, 256)
+            x = conv(x, phase)  # -> (n, 3, 3, 512) -> (n, 1, 1, 512)
+        return x
+
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
+        return self.fc(self.features(x, phase), phase)  # (n, 512) -> (n, n_classes)
 
 
 def filters(width: float, *counts: Any) -> list[Any]:

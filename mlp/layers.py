@@ -46,8 +46,9 @@ class Hidden(Layer):
         *,
         rng: np.random.Generator,
     ) -> None:
-        self.W = parameter(rna.glorot(rng, (n_in, n_out), n_in, n_out, activation), regularizable=True)
-        self.norm = BatchNorm(n_out) if batch_norm else Bias(n_out)
+        all_out = n_out * rna.pieces_of(activation)
+        self.W = parameter(rna.glorot(rng, (n_in, all_out), n_in, n_out, activation), regularizable=True)
+        self.norm = BatchNorm(all_out) if batch_norm else Bias(all_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop)
         self.activation = activation
 

@@ -6,13 +6,13 @@ The name is the thesis's ("red neuronal artificial").
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytensor.tensor as pt
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from utils.annotations import Tensor
 
 
@@ -27,16 +27,18 @@ class Activation:
         Expression to expression, element by element.
     gain : float
         Factor on the limits of `glorot`.
+    pieces : int
+        Linear outputs that one output is made of: a layer has so many times its units or filters.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any], gain: float = 1.0) -> None:
-        self.name, self.function, self.gain = name, function, gain
+    def __init__(self, name: str, function: Callable[..., Any], gain: float = 1.0, pieces: int = 1) -> None:
+        self.name, self.function, self.gain, self.pieces = name, function, gain, pieces
 
     def __call__(self, x: Tensor) -> Any:
         return self.function(x)
 
     def __repr__(self):
-        return f'rna.{self.name}()'
+        return f'rna.maxout({self.pieces})' if self.pieces > 1 else f'rna.{self.name}()'
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Activation) and self.name == other.name
@@ -45,22 +47,78 @@ class Activation:
         return hash(self.name)
 
 
-def relu() -> Any:
+def relu() -> Activation:
     """Rectifier, ``max(0, a)``; weights as for tanh (thesis 3.2.1)."""
     return Activation('relu', lambda a: pt.maximum(a, 0))
 
 
-def tanh() -> Any:
+def tanh() -> Activation:
     """Hyperbolic tangent; weights uniform in ±sqrt(6 / (n_in + n_out))."""
     return Activation('tanh', pt.tanh)
 
 
-def sigmoid() -> Any:
+def sigmoid() -> Activation:
     """Logistic function ``1 / (1 + exp(-a))``; weights four times as wide as for tanh."""
     return Activation('sigmoid', pt.sigmoid, gain=4.0)
 
 
-ACTIVATIONS = {'relu': relu, 'sigmoid': sigmoid, 'tanh': tanh}
+def leaky_relu() -> Activation:
+    """Leaky rectifier, ``max(a, 0.01 a)`` (Maas, Hannun and Ng 2013, ICML, eq. 2)."""
+    return Activation('leaky_relu', lambda a: pt.maximum(a, np.asarray(0.01, a.dtype) * a))
+
+
+def elu() -> Activation:
+    """Exponential linear unit, ``a`` where it is positive, else ``exp(a) - 1`` (Clevert et al. 2016, ICLR, eq. 15)."""
+    return Activation('elu', lambda a: pt.switch(a > 0, a, pt.expm1(pt.minimum(a, 0))))
+
+
+def gelu() -> Activation:
+    """Gaussian error linear unit, ``a`` times the normal distribution function at a (Hendrycks and Gimpel 2016)."""
+
+    def function(a):
+        half, root = np.asarray(0.5, a.dtype), np.asarray(0.5**0.5, a.dtype)
+        return half * a * (np.asarray(1, a.dtype) + pt.erf(root * a))
+
+    return Activation('gelu', function)
+
+
+def swish() -> Activation:
+    """``a * sigmoid(a)`` (Ramachandran, Zoph and Le 2017, arXiv 1710.05941)."""
+    return Activation('swish', lambda a: a * pt.sigmoid(a))
+
+
+def maxout(pieces: int = 2) -> Activation:
+    """The largest of `pieces` linear outputs, of which a layer has so many times its units (Goodfellow et al. 2013).
+
+    Neighbouring outputs belong together.
+
+    Raises
+    ------
+    ValueError
+        Not 2 to 5 pieces.
+    """
+    if isinstance(pieces, bool) or pieces not in (2, 3, 4, 5):
+        raise ValueError(f'maxout has 2 to 5 pieces, got {pieces!r}')
+    return Activation(
+        f'maxout{pieces}', lambda a: reduce(pt.maximum, [a[..., j::pieces] for j in range(pieces)]), pieces=int(pieces)
+    )
+
+
+ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    'relu': relu,
+    'sigmoid': sigmoid,
+    'tanh': tanh,
+    'leaky_relu': leaky_relu,
+    'elu': elu,
+    'gelu': gelu,
+    'swish': swish,
+    **{f'maxout{k}': partial(maxout, k) for k in (2, 3, 4, 5)},
+}
+
+
+def pieces_of(activation: Any) -> int:
+    """Linear outputs that one output of an activation is made of; 1 of None and of functions of the user's."""
+    return getattr(activation, 'pieces', 1)
 
 
 def glorot(rng: np.random.Generator, shape: Any, n_in: int, n_out: int, activation: Activation | None = None) -> Any:

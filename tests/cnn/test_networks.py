@@ -1,13 +1,14 @@
 """Networks: the thesis's parameter counts, shapes, dtypes of updates, and what they refuse."""
 
 import numpy as np
+import pytensor
 import pytensor.tensor as pt
 import pytest
 import reference
 
 import cnn
 import mlp
-from cnn.layers import AvgPool, Conv, Residual, thesis_parameter_count
+from cnn.layers import AvgPool, Conv, MaxPool, Residual, thesis_parameter_count
 from utils import backend, rna
 from utils.layer import Phase, output_shape, parameters, sublayers
 from utils.training import optimisers
@@ -189,7 +190,22 @@ def test_wrong_arguments_are_refused(rng, make, message):
         make(rng)
 
 
-@pytest.mark.parametrize('name', ['relu', 'sigmoid', 'tanh'])
+@pytest.mark.parametrize('name', rna.ACTIVATIONS)
 def test_activations_have_names(name):
-    assert rna.ACTIVATIONS[name]() == rna.ACTIVATIONS[name]()
-    assert repr(rna.ACTIVATIONS[name]()) == f'rna.{name}()'
+    assert rna.ACTIVATIONS[name]() == rna.ACTIVATIONS[name]() == eval(repr(rna.ACTIVATIONS[name]()))
+    assert rna.ACTIVATIONS[name]().name == name
+
+
+def test_maxout_has_pieces(rng):
+    x = rng.normal(size=(2, 6, 6, 3)).astype('float32')
+    layer = Conv(3, 4, activation=rna.maxout(3), batch_norm=True, pool=MaxPool(2), rng=rng)
+    assert layer.W.type.shape == (3, 3, 3, 12) and layer.norm.gamma.type.shape == (12,)
+    images = pt.tensor(dtype='float32', shape=x.shape)
+    y, linear = layer(images, Phase()), Conv(3, 12, activation=None, batch_norm=True, pool=MaxPool(2), rng=rng)
+    linear.W.set_value(layer.W.get_value())
+    got, all_pieces = pytensor.function([images], [y, linear(images, Phase())], mode='FAST_COMPILE')(x)
+    np.testing.assert_allclose(got, all_pieces.reshape(2, 3, 3, 4, 3).max(axis=4), rtol=1e-6)
+    with pytest.raises(ValueError, match='2 to 5 pieces'):
+        rna.maxout(1)
+    with pytest.raises(ValueError, match='cannot be maxout'):
+        Residual(3, 3, activation=rna.maxout(2), rng=rng)

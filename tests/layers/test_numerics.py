@@ -6,6 +6,7 @@ import pytensor.tensor as pt
 import pytest
 import reference
 from layers_data import random_values, set_values
+from scipy.stats import norm
 
 from cnn.layers import AvgPool, Conv, GlobalAvgPool, MaxPool, Residual
 from mlp.layers import FullyConnected, Hidden, Softmax
@@ -57,7 +58,18 @@ class TestForwardAndGradientAgreeWithNumpyInFloat64:
     """To 1e-5 relative, as float32 on JAX."""
 
     @pytest.mark.parametrize(
-        'name, function', [('relu', relu), ('tanh', np.tanh), ('sigmoid', lambda a: 1 / (1 + np.exp(-a)))]
+        'name, function',
+        [
+            ('relu', relu),
+            ('tanh', np.tanh),
+            ('sigmoid', lambda a: 1 / (1 + np.exp(-a))),
+            ('leaky_relu', lambda a: np.where(a > 0, a, 0.01 * a)),
+            ('elu', lambda a: np.where(a > 0, a, np.exp(np.minimum(a, 0)) - 1)),
+            ('gelu', lambda a: a * norm.cdf(a)),
+            ('swish', lambda a: a / (1 + np.exp(-a))),
+            ('maxout2', lambda a: a.reshape(len(a), -1, 2).max(axis=2)),
+            ('maxout5', lambda a: a.reshape(len(a), -1, 5).max(axis=2)),
+        ],
     )
     def test_hidden(self, rng, name, function):
         layer = Hidden(6, 5, rna.ACTIVATIONS[name](), rng=rng)

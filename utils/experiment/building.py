@@ -175,7 +175,7 @@ def without_idle(options: dict[str, Any], networks: Mapping[str, Any], keys: Col
         accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
     except ValueError:  # the caller gives the class itself, or `test` says what is wrong
         return options
-    former = FALLBACK | {'activation': FALLBACK['activation'].name}
+    former = FALLBACK | {'activation': 'relu'}
     idle = [
         key
         for key in NETWORK_OPTIONS

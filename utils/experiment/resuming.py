@@ -114,6 +114,7 @@ def source_in(text: str, name: str, options: dict[str, Any], bundled: bool) -> s
         one = waiting.pop()
         if one in defined and one not in taken:
             taken[one] = defined[one]
+            waiting += [base for base in _bases(defined[one]) if isinstance(defined.get(base), ast.ClassDef)]
             if not bundled:
                 waiting += [node.id for node in ast.walk(defined[one]) if isinstance(node, ast.Name)]
     for node in taken.values():
@@ -142,6 +143,10 @@ def _bound(node):
     if isinstance(node, ast.Assign):
         return [one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)]
     return [node.name] if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else []
+
+
+def _bases(node):
+    return [base.id for base in getattr(node, 'bases', ()) if isinstance(base, ast.Name)]
 
 
 def _strip_docstrings(tree):

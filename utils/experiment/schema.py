@@ -76,6 +76,8 @@ class Argument:
 
 
 REQUIRED = object()
+# Names of `utils.rna.ACTIVATIONS`, which imports PyTensor; a test compares them.
+ACTIVATIONS = ('relu', 'sigmoid', 'tanh', 'leaky_relu', 'elu', 'gelu', 'swish', *(f'maxout{k}' for k in (2, 3, 4, 5)))
 
 
 def _needed(kind, group, part='run', decides='result', **others):
@@ -90,7 +92,7 @@ ARGUMENTS = {
     'network': _needed(Own('a class', 'Class'), 'network'),
     'network_args': Argument(Table(), 'network', absent=dict),
     'n_hidden': Argument(Several(Whole(1), 'a list of whole numbers >= 1', single='list'), 'network', 'network'),
-    'activation': Argument(Own('an activation', choices=('relu', 'sigmoid', 'tanh')), 'network', 'network'),
+    'activation': Argument(Own('an activation', choices=ACTIVATIONS), 'network', 'network'),
     'batch_norm': Argument(Flag(), 'network', 'network'),
     'statistics_images': _needed(Whole(1), 'network', 'trainer'),
     'p_drop': Argument(PROBABILITIES, 'regularisation', 'network'),
