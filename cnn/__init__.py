@@ -18,8 +18,9 @@ for _name in ('mlp', 'utils'):  # a file of the same name may come first in sys.
         )
 
 from cnn.alexnet import AlexNet, ZFNet
+from cnn.googlenet import GoogLeNet
 from cnn.lenet import LeNet5
 from cnn.resnet import C, D, ResNet18, ResNet34
 from cnn.vgg import VGG, VGG11, A, B
 
-__all__ = ['A', 'B', 'C', 'D', 'VGG', 'VGG11', 'ResNet18', 'ResNet34', 'AlexNet', 'ZFNet', 'LeNet5']
+__all__ = ['A', 'B', 'C', 'D', 'VGG', 'VGG11', 'ResNet18', 'ResNet34', 'AlexNet', 'ZFNet', 'GoogLeNet', 'LeNet5']

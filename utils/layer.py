@@ -177,6 +177,8 @@ class Phase:
     ----------
     updates : dict
         For ``pytensor.function(updates=...)``; layers write into it.
+    auxiliary : list of (tensor, float)
+        Logits of classifiers on the way and the weights of their costs, see `add_logits`.
     """
 
     def __init__(
@@ -185,6 +187,7 @@ class Phase:
         if train and weight is not None:
             raise ValueError('a pass either trains or measures statistics')
         self.train, self.weight, self.streams, self.updates = bool(train), weight, 0, {}
+        self.auxiliary: list[tuple[Tensor, float]] = []
         if train:
             self.seed = pytensor.shared(np.uint32(0)) if seed is None else seed
             self.counter = pytensor.shared(np.uint32(0)) if counter is None else counter
@@ -202,6 +205,13 @@ class Phase:
             raise ValueError(f'draws need a static shape, got {x.type}')
         self.streams += 1
         return draw(x.type.shape, self.seed, self.counter, self.streams).astype(x.dtype)
+
+    def add_logits(self, logits: Tensor, weight: float) -> None:
+        """Add the cost of further logits (n, n_classes), times a weight, to that of a training pass.
+
+        What only serves these is trained, and is no part of the network in use.
+        """
+        self.auxiliary.append((logits, float(weight)))
 
     def uniform(self, x: Tensor) -> Tensor:
         """Draws from [0, 1) of the shape of `x`, each call its own stream."""

@@ -14,6 +14,7 @@ AS_PUBLISHED = [
     (cnn.AlexNet, {}, 60_965_224, 96 * 11 * 11),
     (cnn.ZFNet, {}, 62_357_608, 96 * 7 * 7),
     (cnn.VGG11, {}, 132_863_336, 64 * 3 * 3),
+    (cnn.GoogLeNet, {}, 13_378_280, 64 * 7 * 7),  # 6,998,552 without the auxiliary classifiers
     (cnn.ResNet18, {'strides': True, 'original': True}, 11_689_512, 64 * 7 * 7),
     (cnn.ResNet34, {'strides': True, 'original': True}, 21_797_672, 64 * 7 * 7),
 ]

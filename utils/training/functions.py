@@ -137,7 +137,7 @@ class Functions:
             )
         return logits
 
-    def _gradients(self, cost, logits):
+    def _gradients(self, cost, outputs):
         """The trainable parameters and the gradients of the cost with respect to them, by name; each must have one."""
         trainable = parameters(self.network, trainable=True)
         if not trainable:
@@ -145,7 +145,7 @@ class Functions:
                 f'{self._name} has no trainable parameters: make them by utils.layer.parameter, as '
                 'attributes of the network or of a layer inside it'
             )
-        used = set(graph_inputs([logits]))
+        used = set(graph_inputs(outputs))
         gradients = dict(
             zip(
                 trainable,
@@ -181,7 +181,13 @@ class Functions:
             cost = cost + np.float32(self.settings.L1_reg) * losses.l1(self.network)
         if self.settings.L2_reg:
             cost = cost + np.float32(self.settings.L2_reg) * losses.l2(self.network)
-        trainable, gradients = self._gradients(cost, logits)
+        for more, share in phase.auxiliary:
+            self.check_outputs('further logits', more.type.shape, more.dtype)
+            extra = losses.negative_log_likelihood(more, y)
+            if weight is not None:
+                extra = weight * extra + (1 - weight) * losses.negative_log_likelihood(more, partner(y))
+            cost = cost + np.float32(share) * losses.weighted_mean(extra, weights)
+        trainable, gradients = self._gradients(cost, [logits, *(more for more, _ in phase.auxiliary)])
         changes, state = self.settings.optimiser(gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
         if self.settings.ema_decay:
