@@ -82,7 +82,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          p_drop: float | Sequence[float] | None = None, p_dropConv: Sequence[float] | None = None,
          gaussian_std: float | None = None, val: bool = True, trainShared: bool = True,
          im_dim: tuple[int, int] | None = None, savename: StrPath | None = None, *, network: type | str = cnn.A,
-         network_args: dict[str, Any] | None = None, seed: int = 0, rule: str = 'entropy', patience: int = 0,
+         network_args: dict[str, Any] | None = None, p_dropConnect: float | None = None,
+         dropConnect_moments: bool | None = None, seed: int = 0, rule: str = 'entropy', patience: int = 0,
          retrain: bool = True, anneal_epochs: int = 10, optimiser: str | Callable[..., Any] = 'sgd',
          optimiser_args: dict[str, Any] | None = None, momentum: float = 0.0, nesterov: bool = False,
          weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
@@ -95,8 +96,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          given: frozenset[str] = frozenset()) -> Result:  # fmt: skip
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
-    Those of `n_hidden`, `activation`, `batch_norm`, `p_drop`, `p_dropConv` and `gaussian_std` that are not given are
-    the defaults of the network's class.
+    Arguments of the network that are not given have the defaults of its class.
 
     Parameters
     ----------
@@ -123,6 +123,10 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         The same for each convolution of the network; by default what the network's class has.
     gaussian_std : float, optional
         Standard deviation of the noise on linear outputs in training; by default that of the network's class, 0 for A.
+    p_dropConnect : float, optional
+        Probability of dropping a weight of hidden and convolutional layers; by default as the class has it, 0 for A.
+    dropConnect_moments : bool, optional
+        Use such a network by mean and variance of its linear outputs, see `utils.layers.DropConnect`.
     val : bool
         Hold out the validation images, keep the epoch that is best on them, then retrain with them. False
         trains `n_epochs` epochs on everything and anneals.

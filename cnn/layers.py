@@ -23,7 +23,7 @@ import pytensor.tensor as pt
 from utils import ops, rna
 from utils.annotations import Tensor
 from utils.layer import Layer, Phase, attributes, entries, mean, output_shape, parameter, sublayers
-from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise
+from utils.layers import BatchNorm, Bias, DropConnect, Dropout, GaussianNoise
 from utils.rna import Activation
 
 
@@ -100,6 +100,8 @@ class Conv(Layer):
         Steps of the filters.
     groups : int
         Parts of the channels, each with filters of its own.
+    p_dropConnect, dropConnect_moments
+        See `utils.layers.DropConnect`.
     """
 
     def __init__(
@@ -117,6 +119,8 @@ class Conv(Layer):
         rng: np.random.Generator,
         stride: Any = 1,
         groups: int = 1,
+        p_dropConnect: float = 0.0,
+        dropConnect_moments: bool = False,
     ) -> None:
         self.size = (size, size) if np.ndim(size) == 0 else tuple(size)
         if any(s < 1 or s % 2 == 0 for s in self.size):
@@ -135,16 +139,20 @@ class Conv(Layer):
             regularizable=True,
         )
         self.pool, self.border, self.activation = pool, border, activation
-        self.stride, self.groups = stride, groups
+        self.stride, self.groups, self.connect = stride, groups, DropConnect(p_dropConnect, dropConnect_moments)
         self.norm = BatchNorm(all_out) if batch_norm else Bias(all_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
-        x = ops.conv2d(x, self.W, self.border, self.stride, self.groups)
-        if self.pool:
-            x = self.pool(x, phase)
-        x = self.noise(self.norm(x, phase), phase)
-        return self.dropout(self.activation(x) if self.activation else x, phase)
+        def convolved(x, W):
+            return ops.conv2d(x, W, self.border, self.stride, self.groups)
+
+        def rest(x):
+            x = self.pool(x, phase) if self.pool else x
+            x = self.noise(self.norm(x, phase), phase)
+            return self.activation(x) if self.activation else x
+
+        return self.dropout(self.connect.outputs(x, self.W, phase, convolved, rest), phase)
 
 
 class Residual(Layer):
@@ -168,6 +176,8 @@ class Residual(Layer):
         Where the width changes, a linear 1x1 convolution as the shortcut (option B of [1]_).
     stride : int
         Steps of the first convolution and of the shortcut.
+    **dropped
+        `p_dropConnect` and `dropConnect_moments` of its convolutions.
 
     References
     ----------
@@ -188,12 +198,13 @@ class Residual(Layer):
         *,
         rng: np.random.Generator,
         stride: int = 1,
+        **dropped: Any,
     ) -> None:
         if rna.pieces_of(activation) > 1:
             raise ValueError('a residual block adds its outputs before the activation, which cannot be maxout')
         if n_out < n_in and not projection:
             raise ValueError(f'a shortcut without parameters cannot narrow {n_in} channels to {n_out}')
-        options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng)
+        options = dict(batch_norm=batch_norm, gaussian_std=gaussian_std, rng=rng, **dropped)
         self.conv1 = Conv(n_in, n_out, activation=activation, p_drop=p_drop[0], stride=stride, **options)
         self.conv2 = Conv(n_out, n_out, activation=None, **options)
         self.pool, self.activation, self.dropout = pool, activation, Dropout(p_drop[1], 'p_dropConv')

@@ -15,7 +15,7 @@ import pytensor.tensor as pt
 from utils import rna
 from utils.annotations import Tensor
 from utils.layer import Layer, Phase, flatten, parameter
-from utils.layers import BatchNorm, Bias, Dropout, GaussianNoise, probability
+from utils.layers import BatchNorm, Bias, DropConnect, Dropout, GaussianNoise, probability
 from utils.rna import Activation
 
 
@@ -31,6 +31,8 @@ class Hidden(Layer):
         Batch norm in place of the bias.
     gaussian_std, p_drop : float
         Standard deviation of the noise, probability of dropping an output.
+    p_dropConnect, dropConnect_moments
+        See `utils.layers.DropConnect`.
     rng : numpy.random.Generator
         Draws the weights W (n_in, n_out).
     """
@@ -45,17 +47,22 @@ class Hidden(Layer):
         p_drop: float = 0.0,
         *,
         rng: np.random.Generator,
+        p_dropConnect: float = 0.0,
+        dropConnect_moments: bool = False,
     ) -> None:
         all_out = n_out * rna.pieces_of(activation)
         self.W = parameter(rna.glorot(rng, (n_in, all_out), n_in, n_out, activation), regularizable=True)
         self.norm = BatchNorm(all_out) if batch_norm else Bias(all_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop)
-        self.activation = activation
+        self.activation, self.connect = activation, DropConnect(p_dropConnect, dropConnect_moments)
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         _check_inputs(self, x)
-        x = self.noise(self.norm(pt.dot(x, self.W), phase), phase)
-        return self.dropout(self.activation(x), phase)
+
+        def rest(linear):
+            return self.activation(self.noise(self.norm(linear, phase), phase))
+
+        return self.dropout(self.connect.outputs(x, self.W, phase, pt.dot, rest), phase)
 
 
 class Softmax(Layer):

@@ -114,7 +114,7 @@ def network_option(name: str, value: Any) -> Any:
 
 
 def _activation(value):
-    wanted = ', '.join(f'rna.{name}()' for name in rna.ACTIVATIONS) + ' or a function of one expression'
+    wanted = ', '.join(repr(make()) for make in rna.ACTIVATIONS.values()) + ' or a function of one expression'
     if isinstance(value, str):
         if value not in rna.ACTIVATIONS:
             raise ValueError(

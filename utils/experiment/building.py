@@ -39,6 +39,8 @@ FALLBACK = {
     'p_drop': 0.5,
     'p_dropConv': None,
     'gaussian_std': 0.0,
+    'p_dropConnect': 0.0,
+    'dropConnect_moments': False,
 }
 
 

@@ -97,6 +97,8 @@ ARGUMENTS = {
     'statistics_images': _needed(Whole(1), 'network', 'trainer'),
     'p_drop': Argument(PROBABILITIES, 'regularisation', 'network'),
     'p_dropConv': Argument(PROBABILITIES, 'regularisation', 'network'),
+    'p_dropConnect': Argument(FRACTION, 'regularisation', 'network'),
+    'dropConnect_moments': Argument(Flag(), 'regularisation', 'network'),
     'gaussian_std': Argument(NOT_NEGATIVE, 'regularisation', 'network'),
     'L1_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
     'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
