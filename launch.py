@@ -88,8 +88,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          optimiser_args: dict[str, Any] | None = None, momentum: float = 0.0, nesterov: bool = False,
          weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
          schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, label_smoothing: float = 0.0,
-         augment: Augment | dict[str, Any] | bool | None = None, statistics_images: int = 5000,
-         precision: str = 'float32', special_test: bool = True, show_test: bool = False,
+         balance: str = 'none', augment: Augment | dict[str, Any] | bool | None = None,
+         statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
          report: bool = True, track: Sequence[str] | None = None,
@@ -179,6 +179,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         tested and saved. 0 averages nothing.
     label_smoothing : float
         In [0, 1): part of each training label that is spread evenly over all classes.
+    balance : {'none', 'weights', 'sampling'}
+        Let every class count as much: by weights in the cost, or by the images that are drawn in an epoch.
     augment : Augment, dict or True, optional
         Change the training images anew in every minibatch, see `utils.training.augmentation.Augment`; a dict holds its
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.

@@ -102,6 +102,7 @@ ARGUMENTS = {
     'gaussian_std': Argument(NOT_NEGATIVE, 'regularisation', 'network'),
     'L1_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
     'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
+    'balance': _needed(Choice('none', 'weights', 'sampling'), 'optimisation', 'trainer'),
     'weight_decay': _needed(NOT_NEGATIVE, 'regularisation'),
     'label_smoothing': _needed(FRACTION, 'regularisation', 'trainer'),
     'learning_rate': _needed(Number(above=0), 'optimisation', 'trainer'),

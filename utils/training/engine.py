@@ -11,6 +11,7 @@ import numpy as np
 
 from utils import backend
 from utils.layer import parameters
+from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import minibatches, to_device
 from utils.training.functions import MOST_STEPS, Functions
 from utils.training.inference import compute_logits, measure_statistics, test_errors
@@ -62,6 +63,9 @@ class Engine:
             self.settings,
             n_classes=len(data.classes),
             resident=to_device(data.training) if self.settings.trainShared else None,
+            class_weights=(
+                class_weights(data.training.y, len(data.classes)) if self.settings.balance == 'weights' else None
+            ),
         )
         self.functions.check()
         self.stage, self.epoch, self.history = next(iter(STAGES)), 0, []
@@ -200,7 +204,9 @@ class Engine:
         f.rate.set_value(np.float32(rate))
         self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
         seeds = [self.settings.seed, STAGES[self.stage].order_seed, self.epoch]
-        order = np.random.default_rng(seeds).permutation(len(subset))
+        rng = np.random.default_rng(seeds)
+        balanced = self.settings.balance == 'sampling'
+        order = balanced_rows(rng, subset.y) if balanced else rng.permutation(len(subset))
         if not self.history:
             self._look_at_outputs(subset.images(order[: f.batch_size]))
         start = time.perf_counter()

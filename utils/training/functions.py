@@ -46,6 +46,8 @@ class Functions:
         of it, else the images (and labels) themselves.
     n_classes : int, optional
         Linear outputs that the network must have for each image; by default any number.
+    class_weights : array (n_classes,), optional
+        Factors on the costs of the images, by their class.
 
     Attributes
     ----------
@@ -69,10 +71,11 @@ class Functions:
         *,
         resident: DeviceData | None = None,
         n_classes: int | None = None,
+        class_weights: np.ndarray | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
-        self.resident, self.n_classes = resident, n_classes
+        self.resident, self.n_classes, self.class_weights = resident, n_classes, class_weights
         backend.mode(self.settings.precision)  # refuses others
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
@@ -170,23 +173,20 @@ class Functions:
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
         x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
-        nll = losses.negative_log_likelihood(logits, y)
-        if weight is not None:
-            nll = weight * nll + (1 - weight) * losses.negative_log_likelihood(logits, partner(y))
+        labels = [(y, None)] if weight is None else [(y, weight), (partner(y), 1 - weight)]
+        further = self.settings.label_smoothing, self.class_weights
+        nll, costs = losses.image_costs(logits, labels, *further)
         entropy = losses.weighted_mean(nll, weights)
-        cost = entropy
-        if self.settings.label_smoothing:
-            cost = losses.weighted_mean(losses.smoothed(nll, logits, self.settings.label_smoothing), weights)
+        cost = entropy if costs is nll else losses.weighted_mean(costs, weights)
         if self.settings.L1_reg:
             cost = cost + np.float32(self.settings.L1_reg) * losses.l1(self.network)
         if self.settings.L2_reg:
             cost = cost + np.float32(self.settings.L2_reg) * losses.l2(self.network)
         for more, share in phase.auxiliary:
             self.check_outputs('further logits', more.type.shape, more.dtype)
-            extra = losses.negative_log_likelihood(more, y)
-            if weight is not None:
-                extra = weight * extra + (1 - weight) * losses.negative_log_likelihood(more, partner(y))
-            cost = cost + np.float32(share) * losses.weighted_mean(extra, weights)
+            cost = cost + np.float32(share) * losses.weighted_mean(
+                losses.image_costs(more, labels, *further)[1], weights
+            )
         trainable, gradients = self._gradients(cost, [logits, *(more for more, _ in phase.auxiliary)])
         changes, state = self.settings.optimiser(gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}

@@ -5,6 +5,7 @@ All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,46 @@ def smoothed(losses: Tensor, logits: Tensor, smoothing: float) -> Tensor:
     """
     even = -mean(pt.special.log_softmax(logits, axis=1), 1)
     return np.float32(1 - smoothing) * losses + np.float32(smoothing) * even
+
+
+def image_costs(
+    logits: Tensor,
+    labels: Sequence[tuple[Tensor, Tensor | None]],
+    smoothing: float = 0.0,
+    class_weights: np.ndarray | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihoods (n,) of images and what they cost (n,).
+
+    Parameters
+    ----------
+    logits : tensor (n, n_classes)
+    labels : sequence of (tensor (n,), tensor (n,) or None)
+        The labels of the images, with the weights of each where an image has several.
+    smoothing : float in [0, 1)
+        See `smoothed`.
+    class_weights : array (n_classes,), optional
+        Factors on the costs by class, see `utils.training.balance`.
+
+    Returns
+    -------
+    nll, costs : tensor (n,)
+        The same expression where nothing makes a difference.
+    """
+
+    def of(y):
+        nll = negative_log_likelihood(logits, y)
+        if class_weights is None:
+            return nll, nll
+        costs = smoothed(nll, logits, smoothing) if smoothing else nll
+        return nll, costs * pt.constant(class_weights)[y.astype('int32')]
+
+    nll, costs = of(labels[0][0])
+    if len(labels) > 1:
+        (_, a), (other, b) = labels
+        nll, costs = (a * own + b * more for own, more in zip((nll, costs), of(other)))
+    if class_weights is None:
+        costs = smoothed(nll, logits, smoothing) if smoothing else nll
+    return nll, costs
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
+from utils.training.balance import METHODS
 from utils.training.rules import RULES
 
 
@@ -30,6 +31,8 @@ class Settings:
         Of convolutions and products, see `utils.backend.mode`.
     label_smoothing : float in [0, 1)
         See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
+    balance : {'none', 'weights', 'sampling'}
+        See `utils.training.balance`; of the cost, while the cross-entropy is that of the images as they are.
     ema_decay : float in [0, 1)
         Decay of the moving average of the trained parameters that the network is, see
         `utils.training.optimisers.averaged`; 0: the network is what is trained.
@@ -49,7 +52,7 @@ class Settings:
     Raises
     ------
     ValueError
-        Another rule.
+        Another rule or way to balance.
     """
 
     batch_size: int = 100
@@ -61,6 +64,7 @@ class Settings:
     augment: Augment | None = None
     precision: str = 'float32'
     label_smoothing: float = 0.0
+    balance: str = 'none'
     ema_decay: float = 0.0
     seed: int = 0
     val: bool = True
@@ -72,3 +76,5 @@ class Settings:
     def __post_init__(self):
         if self.rule not in RULES:
             raise ValueError(f'rule must be one of {", ".join(map(repr, RULES))}, got {self.rule!r}')
+        if self.balance not in METHODS:
+            raise ValueError(f'balance must be one of {", ".join(map(repr, METHODS))}, got {self.balance!r}')
