@@ -7,12 +7,16 @@ import pytensor.tensor as pt
 import pytest
 from augmentation_data import warped
 from scipy import stats
+from small import same_models, small
 
+import launch
 from mlp import MLP
 from utils import backend, ops
+from utils.files import models
 from utils.layer import Phase
-from utils.training.augmentation import _COLUMNS, Augment, partner
+from utils.training.augmentation import _COLUMNS, Augment
 from utils.training.functions import Functions
+from utils.training.mixing import partner
 from utils.training.settings import Settings
 
 OFF = dict(mirror=0.0, shift=0.0, rotation=0.0, zoom=0.0)
@@ -226,3 +230,42 @@ def test_changes_with_the_counter_and_with_nothing_else(rng):
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Augment(**settings)
+
+
+@pytest.mark.parametrize('probability', [1.0, 0.3])
+def test_cutmix_pastes_rectangles_of_neighbours_and_weighs_by_what_is_left(rng, probability):
+    images = np.broadcast_to(np.arange(3000)[:, None, None] / 3000, (3000, 12, 9))
+    got, weight = augmented(images, Augment(**OFF, cutmix=probability))
+    own, other = images, np.roll(images, -1, axis=0)
+    pasted = got[..., 0] != own.astype('float32')
+    np.testing.assert_allclose(got[..., 0], np.where(pasted, other, own), atol=1e-6)
+    np.testing.assert_allclose(weight, 1 - pasted.mean(axis=(1, 2)), atol=1e-6)
+    for mask in pasted[:200]:  # a rectangle, or nothing
+        rows, columns = mask.any(axis=1), mask.any(axis=0)
+        np.testing.assert_array_equal(mask, np.outer(rows, columns))
+        for line in (rows, columns):
+            assert not line.any() or line[np.argmax(line) : len(line) - np.argmax(line[::-1])].all()
+    done = weight < 1
+    assert abs(done.mean() - probability * 0.98) < 0.04  # the smallest rectangles have no pixel
+    # Of Yun et al.: sides sqrt(1 - lambda), lambda uniform, the middle anywhere, cut at the edges.
+    draws = np.random.default_rng(0).random((200_000, 3))
+    half = np.sqrt(draws[:, 0]) / 2
+    area = np.prod([np.minimum(m + half, 1) - np.maximum(m - half, 0) for m in draws[:, 1:].T], axis=0)
+    assert abs((1 - weight[done]).mean() - area.mean()) < 0.03
+    assert weight.min() > 0 or probability == 1.0
+
+
+def test_cutmix_in_a_resumed_run_and_beside_older_models(tiny_set, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match='mixup and cutmix both mix'):
+        Augment(mixup=0.2, cutmix=0.5)
+    augment = {'mirror': 0.5, 'cutmix': 0.5}
+    whole = small(tiny_set, savename='whole.h5', augment=augment)
+    small(tiny_set, savename='m.h5', augment=augment, n_epochs=1)
+    launch.test(resume='m.h5', n_epochs=2, verbose=0, report=False)
+    assert same_models('m.h5', 'whole.h5')
+    assert whole.history[0]['train_cost'] > 0
+    small(tiny_set, savename='old.h5', augment={'mirror': 0.5, 'rotation': 5.0}, n_epochs=1)
+    _, config = models.load('old.h5')
+    assert 'cutmix' not in config['options']['augment']  # as models of before have it
+    launch.test(resume='old.h5', n_epochs=2, augment={'mirror': 0.5, 'rotation': 5.0}, verbose=0, report=False)

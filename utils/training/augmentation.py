@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
-from scipy.special import betaincinv
 
 from utils.layer import Layer, mean
+from utils.training import mixing
 from utils.training.warping import warp
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class Augment(Layer):
     mixup : float >= 0
         Parameter alpha of the Beta distribution that pairs of images are mixed by [2]_; 0 mixes none. The weight
         is drawn for each image; its partner is the next in the minibatch, whose order is random.
+    cutmix : float in [0, 1]
+        Probability of pasting a rectangle of the next image at its place, its area a part of the image that is drawn
+        evenly from 0 to 1, its middle anywhere; the label is mixed by the areas [4]_. Not together with mixup.
     crop : int or (int, int), optional
         Height and width in pixels of what is cut out, anywhere in the image after shift, rotation and zoom, as
         likely in each place [3]_. The network then takes images of this size; outside training `Cropped` gives it
@@ -78,6 +81,8 @@ class Augment(Layer):
     .. [2] Zhang, Cisse, Dauphin and Lopez-Paz (2018), mixup: Beyond Empirical Risk Minimization, ICLR, eq. 1.
     .. [3] Krizhevsky, Sutskever and Hinton (2012), ImageNet Classification with Deep Convolutional Neural Networks,
        NIPS, section 4.1.
+    .. [4] Yun, Han, Oh, Chun, Choe and Yoo (2019), CutMix: Regularization Strategy to Train Strong Classifiers, ICCV,
+       eq. 1-2 and Alg. A1.
     """
 
     mirror: float
@@ -88,6 +93,7 @@ class Augment(Layer):
     contrast: float
     erase: float
     mixup: float
+    cutmix: float
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class Augment(Layer):
         erase: float = 0.0,
         mixup: float = 0.0,
         crop: int | Sequence[int] | None = None,
+        cutmix: float = 0.0,
     ) -> None:
         ranges = {
             'mirror': 1,
@@ -110,6 +117,7 @@ class Augment(Layer):
             'contrast': 1,
             'erase': 1,
             'mixup': np.inf,
+            'cutmix': 1,
         }
         for name, most in ranges.items():
             value = locals()[name]
@@ -126,9 +134,10 @@ class Augment(Layer):
                 )
             setattr(self, name, float(value))
         self.crop = self._checked_crop(crop)
+        if self.mixup and self.cutmix:
+            raise ValueError('augment: mixup and cutmix both mix an image with the next one: give one of them')
         if self.mixup:
-            # Quantiles of Beta(alpha, alpha), between which a uniform draw is interpolated.
-            self.quantiles = betaincinv(self.mixup, self.mixup, np.linspace(0, 1, 4097)).astype('float32')
+            self.quantiles = mixing.quantiles(self.mixup)
 
     @staticmethod
     def _checked_crop(crop):
@@ -147,11 +156,9 @@ class Augment(Layer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The arguments, as a dict."""
-        return {
-            name: getattr(self, name)
-            for name in ('mirror', 'shift', 'rotation', 'zoom', 'brightness', 'contrast', 'erase', 'mixup', 'crop')
-        }
+        """The arguments, as a dict; what came later is in it where it is used, so that models of before compare."""
+        names = ['mirror', 'shift', 'rotation', 'zoom', 'brightness', 'contrast', 'erase', 'mixup', 'crop']
+        return {name: getattr(self, name) for name in [*names, *(['cutmix'] if self.cutmix else [])]}
 
     def __repr__(self):
         values = {k: f'{v:g}' if isinstance(v, float) else repr(v) for k, v in self.settings.items()}
@@ -175,7 +182,7 @@ class Augment(Layer):
         return self.mixed(x, phase)[0]
 
     def mixed(self, x: Tensor, phase: Phase) -> Sequence[Any]:
-        """Augmented images and, with mixup in a training pass, the weight of the image itself.
+        """Augmented images and, with mixup or cutmix in a training pass, the weight of the image itself.
 
         Returns
         -------
@@ -215,11 +222,11 @@ class Augment(Layer):
             x = pt.clip(x, 0, 1)
         if self.erase:
             x = self._erased(x, draws)
+        if self.cutmix:
+            return mixing.cutmix(x, phase.uniform(pt.zeros((n, 4), dtype=x.dtype)), self.cutmix)
         if not self.mixup:
             return x, None
-        weight = self._share(draws['mix'])
-        own = weight.dimshuffle(0, 'x', 'x', 'x')
-        return own * x + (1 - own) * partner(x), weight
+        return mixing.mixup(x, draws['mix'], self.quantiles)
 
     def _window(self, x, phase):
         if not self.crop:
@@ -237,26 +244,11 @@ class Augment(Layer):
         tall = pt.clip(pt.round(pt.sqrt(area * aspect)), 1, height)
         wide = pt.clip(pt.round(pt.sqrt(area / aspect)), 1, width)
         top, left = pt.floor(draws['top'] * (height - tall + 1)), pt.floor(draws['left'] * (width - wide + 1))
-        rows, columns = np.arange(height, dtype=x.dtype)[None], np.arange(width, dtype=x.dtype)[None]
-
-        def inside(pixels, first, length):
-            first = first.dimshuffle(0, 'x')
-            return pt.and_(pixels >= first, pixels < first + length.dimshuffle(0, 'x'))
-
         chosen = (draws['erase'] < np.asarray(self.erase, x.dtype)).dimshuffle(0, 'x', 'x')
-        rectangle = pt.and_(
-            inside(rows, top, tall).dimshuffle(0, 1, 'x'), inside(columns, left, wide).dimshuffle(0, 'x', 1)
-        )
+        rectangle = mixing.rectangle(x, top, left, tall, wide)
         return pt.switch(
             pt.and_(chosen, rectangle).dimshuffle(0, 1, 2, 'x'), draws['grey'].dimshuffle(0, 'x', 'x', 'x'), x
         )
-
-    def _share(self, u):
-        steps = len(self.quantiles) - 1
-        place = u * np.asarray(steps, 'float32')
-        below = pt.clip(pt.floor(place).astype('int32'), 0, steps - 1)
-        table = pt.as_tensor_variable(self.quantiles)
-        return table[below] + (table[below + 1] - table[below]) * (place - below.astype('float32'))
 
     def views(self, im_dim: tuple[int, ...] | None = None) -> list[dict[str, float]]:
         """The fixed views of the special test: keyword arguments of `warp`, shifts as parts of the sides.
@@ -283,8 +275,3 @@ class Augment(Layer):
             views += [{'zoom': (1 + self.zoom) ** (sign / 2)} for sign in (-1, 1)]
         # To the other side, because the middle of an odd number of pixels is not its own mirror image.
         return views + [{**view, 'mirror': -1.0, 'right': -view.get('right', 0.0)} for view in views if self.mirror]
-
-
-def partner(values: Tensor) -> Tensor:
-    """The next image's values, for each image of a minibatch: what `Augment` mixes it with."""
-    return pt.concatenate([values[1:], values[:1]], axis=0)

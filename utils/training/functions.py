@@ -13,7 +13,7 @@ from pytensor.graph.traversal import graph_inputs
 from utils import backend
 from utils.layer import Phase, listed, parameters
 from utils.training import losses, optimisers
-from utils.training.augmentation import partner
+from utils.training.mixing import partner
 from utils.training.settings import Settings
 from utils.training.warping import Cropped, warp
 
