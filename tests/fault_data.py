@@ -2,23 +2,14 @@
 
 from pathlib import Path
 
+from small import SMALL as SMALL_RUN
+
 import launch
-import mlp
 
 ROOT = Path(__file__).parents[1]
 
 
-SMALL = dict(
-    network=mlp.MLP,
-    n_hidden=[8],
-    batch_size=50,
-    statistics_images=50,
-    anneal_epochs=1,
-    n_epochs=3,
-    verbose=0,
-    report=False,
-    savename='models/m.h5',
-)
+SMALL = SMALL_RUN | dict(n_epochs=3, savename='models/m.h5')
 
 
 def small(tiny_set, **options):

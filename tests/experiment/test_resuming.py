@@ -7,28 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import SMALL as SMALL_RUN
 
 import cnn
 import launch
 import loaders
-import mlp
 from utils.experiment import resuming, schema
 from utils.experiment.arguments import named
 from utils.files import models
 from utils.results import predictions
 from utils.studies import comparison, ensembles
 
-SMALL = dict(
-    network=mlp.MLP,
-    n_hidden=[8],
-    batch_size=50,
-    statistics_images=50,
-    anneal_epochs=1,
-    n_epochs=1,
-    verbose=0,
-    report=False,
-    savename='models/m.h5',
-)
+SMALL = SMALL_RUN | dict(n_epochs=1, savename='models/m.h5')
 
 
 def as_early_versions_saved(model):

@@ -7,24 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from small import SMALL as SMALL_RUN
 
 import launch
-import mlp
 from utils.files import locks, models
 from utils.record.reading import read_config, read_run
 from utils.record.table import read_table
 
 ROOT = Path(__file__).parents[2]
-SMALL = dict(
-    network=mlp.MLP,
-    n_hidden=[8],
-    batch_size=50,
-    statistics_images=50,
-    anneal_epochs=1,
-    n_epochs=1,
-    verbose=0,
-    report=False,
-)
+SMALL = SMALL_RUN | dict(n_epochs=1)
 OPTIONS = [
     '--network',
     'MLP',
