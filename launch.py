@@ -87,8 +87,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          retrain: bool = True, anneal_epochs: int = 10, optimiser: str | Callable[..., Any] = 'sgd',
          optimiser_args: dict[str, Any] | None = None, momentum: float = 0.0, nesterov: bool = False,
          weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
-         schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, label_smoothing: float = 0.0,
-         balance: str = 'none', augment: Augment | dict[str, Any] | bool | None = None,
+         schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, loss: str = 'nll',
+         label_smoothing: float = 0.0, balance: str = 'none', augment: Augment | dict[str, Any] | bool | None = None,
          statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
@@ -177,6 +177,9 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     ema_decay : float
         In [0, 1): decay, in minibatches, of a moving average of the parameters; it is the average that is validated,
         tested and saved. 0 averages nothing.
+    loss : {'nll', 'l2svm'}
+        The negative log-likelihood, or the squared hinge loss of Tang's L2-SVM, whose validation figure is then that of
+        the entropy point; its probabilities come from the temperature.
     label_smoothing : float
         In [0, 1): part of each training label that is spread evenly over all classes.
     balance : {'none', 'weights', 'sampling'}

@@ -126,7 +126,6 @@ def test_numbers_of_numpy_are_numbers_in_further_arguments():
         ('augmentation', "'augment'"),
         ('device', None),
         ('size', None),
-        ('loss', None),
         ('metrics', None),
         ('workers', None),
         ('x', None),

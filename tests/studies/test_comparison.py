@@ -10,19 +10,19 @@ from scipy.stats import binom
 
 import launch
 from utils.record import reading
-from utils.results import tables
+from utils.results import metrics, tables
 from utils.studies import comparison
 
 
 def test_mcnemar_is_the_sign_test_of_the_images_on_which_they_differ(rng):
     a, b = rng.random(200) < 0.7, rng.random(200) < 0.6
-    got = comparison.mcnemar(a, b)
+    got = metrics.mcnemar(a, b)
     only_a, only_b = sum(x and not y for x, y in zip(a, b)), sum(y and not x for x, y in zip(a, b))
     assert (got['only_a'], got['only_b']) == (only_a, only_b)
     tail = binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)
     assert got['p'] == pytest.approx(min(1, 2 * tail))
-    assert comparison.mcnemar(a, a) == {'only_a': 0, 'only_b': 0, 'p': 1.0}
-    assert comparison.mcnemar(b, a)['p'] == got['p']
+    assert metrics.mcnemar(a, a) == {'only_a': 0, 'only_b': 0, 'p': 1.0}
+    assert metrics.mcnemar(b, a)['p'] == got['p']
 
 
 def test_runs_are_put_together_over_seeds(tiny_runs, tmp_path):
@@ -97,7 +97,7 @@ def test_two_seeds_are_tested_against_each_other(tiny_runs):
         np.array([int(row['correct']) for row in csv.DictReader(open(folder / 'predictions.csv'))], bool)
         for folder in tiny_runs[:2]
     ]
-    test = comparison.mcnemar(*right)
+    test = metrics.mcnemar(*right)
     assert said[2].split()[-3:] == [str(test['only_a']), str(test['only_b']), f'{test["p"]:.4f}']
 
 

@@ -35,7 +35,7 @@ class Console:
         self.terminal = Terminal()
         self.best, self.lines, self.cost = None, [], ''
         self.log: Path | None = None
-        self.rule = RULES['entropy']
+        self.rule, self.cost_name = RULES['entropy'], 'cross-entropy'
         self.n_epochs = None  # of the stage
         self.check = lambda: None  # called at every minibatch
 
@@ -44,9 +44,9 @@ class Console:
         self.log = Path(path)
         self.log.write_text(''.join(self.lines), encoding='utf-8')
 
-    def follow(self, rule: str, history: Sequence[Row]) -> None:
+    def follow(self, rule: str, history: Sequence[Row], cost: str = 'cross-entropy') -> None:
         """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
-        self.rule = RULES[rule]
+        self.rule, self.cost_name = RULES[rule], cost
         self.best = self.rule.best(row for row in history if row['stage'] == 'train')
 
     def say(self, text: str = '', level: int = 1) -> None:
@@ -129,7 +129,7 @@ class Console:
 
     def epoch_ends(self, row: dict[str, Any]) -> None:
         self.best = self.rule.best([self.best, row] if self.best else [row])
-        self.say(epoch_line(row, self.n_epochs))
+        self.say(epoch_line(row, self.n_epochs, self.cost_name))
         if self.on_epoch:
             self.on_epoch(dict(row))  # which may change it, and the history stays
 
@@ -140,7 +140,7 @@ class Console:
             self.progress = None
 
 
-def epoch_line(row: dict[str, Any], n_epochs: int) -> str:
+def epoch_line(row: dict[str, Any], n_epochs: int, cost: str = 'cross-entropy') -> str:
     """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
 
     ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
@@ -155,7 +155,6 @@ def epoch_line(row: dict[str, Any], n_epochs: int) -> str:
     notes = [f'{row["images"] / row["seconds"]:.0f} images/s']
     if row['validation_error'] is not None:
         notes.insert(
-            0,
-            f'cross-entropy: train {row["train_cross_entropy"]:.4f}, validation {row["validation_cross_entropy"]:.4f}',
+            0, f'{cost}: train {row["train_cross_entropy"]:.4f}, validation {row["validation_cross_entropy"]:.4f}'
         )
     return f'{line} ({"; ".join(notes)})'

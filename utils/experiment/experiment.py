@@ -22,6 +22,7 @@ from utils.experiment.signals import SignalHandler
 from utils.experiment.wording import announce, kept_line, label
 from utils.files import locks, models
 from utils.record.writing import Record
+from utils.training.rules import cost_of
 from utils.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Experiment(ExitStack):
         )
         if self._state:
             self._restore(path)
-        self.console.follow(self.options['rule'], self.trainer.history)
+        self.console.follow(self.options['rule'], self.trainer.history, cost_of(self.options))
         self.record = Record(
             path,
             self.config,

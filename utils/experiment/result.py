@@ -17,6 +17,7 @@ from utils.results import competition, metrics, plots, summary
 from utils.results import report as reports
 from utils.results.predictions import write_outputs
 from utils.results.temperature import fit_temperature
+from utils.training.rules import cost_of
 
 if TYPE_CHECKING:
     from utils.experiment.experiment import Experiment
@@ -120,6 +121,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         best,
         label,
         options['rule'],
+        cost_of(options),
     )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))
@@ -137,6 +139,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
             lead=lead(values, data),
             note=data_note(data),
             rule=options['rule'],
+            cost=cost_of(options),
         )
     record.end('finished', values)
     return Result(

@@ -104,6 +104,7 @@ ARGUMENTS = {
     'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
     'balance': _needed(Choice('none', 'weights', 'sampling'), 'optimisation', 'trainer'),
     'weight_decay': _needed(NOT_NEGATIVE, 'regularisation'),
+    'loss': _needed(Choice('nll', 'l2svm'), 'regularisation', 'trainer'),
     'label_smoothing': _needed(FRACTION, 'regularisation', 'trainer'),
     'learning_rate': _needed(Number(above=0), 'optimisation', 'trainer'),
     'batch_size': _needed(Whole(1), 'optimisation', 'trainer'),

@@ -8,7 +8,7 @@ import numpy as np
 
 from utils import backend
 from utils.experiment.arguments import class_name
-from utils.training.rules import RULES
+from utils.training.rules import RULES, cost_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
     if trainer.out_of_patience(options['patience']):
         then = f'no new minimum in {options["patience"]} epochs, {then}'
     return (
-        f'{point}: epoch {best["epoch"]}, validation cross-entropy {best["validation_cross_entropy"]:.4f}, '
+        f'{point}: epoch {best["epoch"]}, validation {cost_of(options)} {best["validation_cross_entropy"]:.4f}, '
         f'validation error {best["validation_error"]:.2f} %; {then}'
     )
 

@@ -194,3 +194,29 @@ def evaluate(
 def final_kind(evaluation: dict[str, Any]) -> str:
     """'special' where there is a special test, else 'plain'."""
     return 'special' if 'special' in evaluation else 'plain'
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, float]:
+    """Exact McNemar test of two classifiers on the same images [1]_.
+
+    Parameters
+    ----------
+    right_a, right_b : bool array (n,)
+        Whether each answered rightly.
+
+    Returns
+    -------
+    dict
+        'only_a' and 'only_b', images that only one of them got right, and 'p', the two-sided probability of so
+        uneven a division, or a more uneven one, if both were equally good.
+
+    References
+    ----------
+    .. [1] McNemar (1947), Note on the sampling error of the difference between correlated proportions or
+       percentages, Psychometrika 12; Dietterich (1998), Approximate Statistical Tests, Neural Computation 10.
+    """
+    from scipy.stats import binomtest  # half a second, and only a comparison needs it
+
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    n = only_a + only_b
+    return {'only_a': only_a, 'only_b': only_b, 'p': float(binomtest(only_a, n).pvalue) if n else 1.0}

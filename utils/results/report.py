@@ -78,17 +78,25 @@ def _rankings(name, final):
     return out
 
 
-def _figures(folder, rule):
+def _figures(folder, rule, cost):
     """Heading, caption, name and content of the figures that are in a folder."""
     for name, entry in FIGURES.items():
         file = Path(folder) / f'{name}.png'
+        caption = entry.caption.replace('{figure}', RULES[rule].label)
         if file.is_file():
             yield {
                 'name': name,
                 'heading': entry.heading,
-                'caption': entry.caption.replace('{figure}', RULES[rule].label),
+                'caption': _of_cost(caption, cost) if name == 'curves' else caption,
                 'data': base64.b64encode(file.read_bytes()).decode(),
             }
+
+
+def _of_cost(text, cost):
+    """A text on the cross-entropy as one on another loss."""
+    if cost == 'cross-entropy':
+        return text
+    return text.replace('cross-entropy', cost).replace('Cross-entropy', cost.capitalize())
 
 
 def _cell(value):
@@ -106,6 +114,7 @@ def write_report(
     texts: dict[str, str] | None = None,
     note: str = '',
     rule: str = 'entropy',
+    cost: str = 'cross-entropy',
 ) -> None:
     """Write one HTML file in which everything is contained.
 
@@ -121,7 +130,7 @@ def write_report(
     history : list of dict
     texts : dict of str to str
         Further sections, as they are: configuration, environment, log.
-    rule : {'entropy', 'error'}
+    rule, cost : str
         By which the epoch was kept.
     """
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
@@ -141,7 +150,7 @@ def write_report(
             [name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
             for name, row in final['whole']['per_class'].items()
         ],
-        figures=_figures(figure_folder, rule),
+        figures=_figures(figure_folder, rule, cost),
         epoch_columns=[key.replace('_', ' ') for key in columns],
         epochs=[[_cell(row[key]) for key in columns] for row in history],
         texts=texts or {},

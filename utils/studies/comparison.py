@@ -3,7 +3,6 @@
 ==================  ===========================================================================
 `compare`           runs, compared; with files if a folder is given
 `grouped`           runs that differ in their seed alone, put together
-`mcnemar`           paired test of two models on the same images
 ==================  ===========================================================================
 """
 
@@ -27,7 +26,7 @@ from utils.record.reading import read_run, same_data
 from utils.results import competition, metrics, plots
 from utils.results.predictions import read_logits
 from utils.results.tables import as_csv, as_latex, as_markdown, as_text
-from utils.training.rules import Rule, common_rule, rule_of
+from utils.training.rules import RULES, Rule, common_rule, cost_of, rule_of
 
 # Column of the table, where it is found; errors are in %.
 MEASURES = {
@@ -115,32 +114,6 @@ def grouped(runs: Sequence[dict[str, Any]]) -> list[Group]:
     return out
 
 
-def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, float]:
-    """Exact McNemar test of two classifiers on the same images [1]_.
-
-    Parameters
-    ----------
-    right_a, right_b : bool array (n,)
-        Whether each answered rightly.
-
-    Returns
-    -------
-    dict
-        'only_a' and 'only_b', images that only one of them got right, and 'p', the two-sided probability of so
-        uneven a division, or a more uneven one, if both were equally good.
-
-    References
-    ----------
-    .. [1] McNemar (1947), Note on the sampling error of the difference between correlated proportions or
-       percentages, Psychometrika 12; Dietterich (1998), Approximate Statistical Tests, Neural Computation 10.
-    """
-    from scipy.stats import binomtest  # half a second, and only a comparison needs it
-
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    n = only_a + only_b
-    return {'only_a': only_a, 'only_b': only_b, 'p': float(binomtest(only_a, n).pvalue) if n else 1.0}
-
-
 def _right(run):
     logits = read_logits(run['folder'])
     return logits['source'], logits[metrics.final_kind(run['result']['evaluation'])].argmax(axis=1) == logits['y']
@@ -200,7 +173,7 @@ def paired(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
         (source_a, right_a), (source_b, right_b) = answers[a['folder']], answers[b['folder']]
         if not np.array_equal(source_a, source_b):
             raise ComparisonError(f"'{a['folder']}' and '{b['folder']}' were tested on different images")
-        test = mcnemar(right_a, right_b)
+        test = metrics.mcnemar(right_a, right_b)
         rows.append(
             [
                 f'{name_a} (seed {a["config"]["seed"]})' if len(groups) > 1 else name_a,
@@ -223,6 +196,8 @@ def by_mean(groups: Sequence[Group]) -> tuple[list[Group], Rule]:
     Groups of different rules are ordered by the cross-entropy.
     """
     rule = common_rule(group.rule for group in groups)
+    if len({cost_of(group.runs[0]['config']) for group in groups}) > 1:
+        rule = RULES['error']  # the costs of different losses cannot be compared
     groups = [group for group in groups if len(group.values(rule.label))]
     return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
 

@@ -93,6 +93,15 @@ def choose(
     return taken
 
 
+def _comparable(run, arrays):
+    """The logits of a run; scores of a loss that knows no probabilities, divided by their temperature, become such."""
+    temperature = run['result']['evaluation'].get('temperature')
+    if run['config'].get('loss', 'nll') == 'nll' or temperature is None:
+        return arrays
+    kinds = {'plain', 'special', 'validation'} & set(arrays)
+    return {**arrays, **{kind: arrays[kind] / np.float32(temperature) for kind in kinds}}
+
+
 def ensemble(
     paths: Sequence[Path],
     average: str = 'probabilities',
@@ -107,6 +116,7 @@ def ensemble(
     paths : sequence of path
         Run folders, or models, of which the last finished run is taken.
     average : {'probabilities', 'linear'}
+        Scores of runs with loss 'l2svm' are divided by their temperature first.
     chosen : bool
         Choose the members on the validation images with `choose`, by the runs' rule (where they differ, by the
         cross-entropy); False takes them all.
@@ -130,7 +140,7 @@ def ensemble(
     runs = list({run['folder'].resolve(): run for run in runs}.values())
     if len(runs) < 2:
         raise ValueError(f'an ensemble needs two different runs at least, got {len(runs)}')
-    arrays = [read_logits(run['folder']) for run in runs]
+    arrays = [_comparable(run, read_logits(run['folder'])) for run in runs]
     _check(runs, arrays, chosen)
     places = list(range(len(runs)))
     if chosen:

@@ -174,7 +174,7 @@ class Functions:
         x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
         labels = [(y, None)] if weight is None else [(y, weight), (partner(y), 1 - weight)]
-        further = self.settings.label_smoothing, self.class_weights
+        further = self.settings.label_smoothing, self.class_weights, self.settings.loss
         nll, costs = losses.image_costs(logits, labels, *further)
         entropy = losses.weighted_mean(nll, weights)
         cost = entropy if costs is nll else losses.weighted_mean(costs, weights)
@@ -241,12 +241,12 @@ class Functions:
 
     @cached_property
     def validate(self) -> Any:
-        """(rows or (images, labels), weights) -> sum of cross-entropies, number of errors."""
+        """(rows or (images, labels), weights) -> sum of losses, number of errors."""
         inputs, x, y = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         logits = self._logits(pixels(x), Phase())
         sums = [
-            losses.total(losses.negative_log_likelihood(logits, y), weights),
+            losses.total(losses.LOSSES[self.settings.loss](logits, y), weights),
             losses.total(losses.errors(logits, y), weights),
         ]
         return self._function([*inputs, weights], sums, name='validate')

@@ -1,4 +1,4 @@
-"""Costs: negative log-likelihood, smoothed labels, number of errors, L1 and L2 terms.
+"""Costs: negative log-likelihood, squared hinge, smoothed labels, number of errors, L1 and L2 terms.
 
 All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labels (n,) of an integer type.
 """
@@ -24,6 +24,25 @@ def negative_log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
     return -log_p[pt.arange(y.shape[0]), y.astype('int32')]
 
 
+def squared_hinge(logits: Tensor, y: Tensor) -> Tensor:
+    """Squared hinge losses of one classifier a class against all others, summed (n,); the L2-SVM of [1]_.
+
+    ``sum over k of max(0, 1 - t_k * s_k) ** 2`` with the scores s and t = 1 for the class of the image, -1 for others.
+
+    References
+    ----------
+    .. [1] Tang (2013), Deep Learning using Linear Support Vector Machines, ICML workshop, eq. 9 and section 2.3; it won
+       the challenge of FER2013. Its term of the weights' squares is `L2_reg` or `weight_decay`.
+    """
+    one = np.asarray(1, logits.dtype)
+    classes = np.arange(logits.type.shape[1], dtype='int32')[None]
+    target = pt.switch(pt.eq(y.astype('int32').dimshuffle(0, 'x'), classes), one, -one)
+    return pt.sum(pt.maximum(one - target * logits, 0) ** 2, axis=1, dtype=logits.dtype, acc_dtype=logits.dtype)
+
+
+LOSSES = {'nll': negative_log_likelihood, 'l2svm': squared_hinge}
+
+
 def smoothed(losses: Tensor, logits: Tensor, smoothing: float) -> Tensor:
     """Costs (n,) of labels of which the part `smoothing` is spread evenly over all classes [1]_.
 
@@ -47,8 +66,9 @@ def image_costs(
     labels: Sequence[tuple[Tensor, Tensor | None]],
     smoothing: float = 0.0,
     class_weights: np.ndarray | None = None,
+    loss: str = 'nll',
 ) -> tuple[Tensor, Tensor]:
-    """Negative log-likelihoods (n,) of images and what they cost (n,).
+    """The losses (n,) of images as they are and what they cost (n,).
 
     Parameters
     ----------
@@ -59,15 +79,17 @@ def image_costs(
         See `smoothed`.
     class_weights : array (n_classes,), optional
         Factors on the costs by class, see `utils.training.balance`.
+    loss : {'nll', 'l2svm'}
+        Of `LOSSES`.
 
     Returns
     -------
-    nll, costs : tensor (n,)
+    loss, costs : tensor (n,)
         The same expression where nothing makes a difference.
     """
 
     def of(y):
-        nll = negative_log_likelihood(logits, y)
+        nll = LOSSES[loss](logits, y)
         if class_weights is None:
             return nll, nll
         costs = smoothed(nll, logits, smoothing) if smoothing else nll

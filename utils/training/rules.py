@@ -52,6 +52,15 @@ RULES = {
 }
 
 
+# What a loss is called; the keys of a history are the same for all.
+COSTS = {'nll': 'cross-entropy', 'l2svm': 'squared hinge loss'}
+
+
+def cost_of(options: dict[str, Any]) -> str:
+    """What the loss of a run is called, by its arguments; those of early versions have none."""
+    return COSTS[options.get('loss') or 'nll']
+
+
 def rule_of(options: dict[str, Any]) -> Rule:
     """The rule in the arguments of a run; those of early versions have none."""
     return RULES[options.get('rule', 'entropy')]

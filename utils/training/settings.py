@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
 from utils.training.balance import METHODS
-from utils.training.rules import RULES
+from utils.training.rules import COSTS, RULES
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Settings:
         Random changes of the training images.
     precision : {'float32', 'tf32', 'bf16'}
         Of convolutions and products, see `utils.backend.mode`.
+    loss : {'nll', 'l2svm'}
+        See `utils.training.losses`. Rows of the history have its means as their cross-entropies.
     label_smoothing : float in [0, 1)
         See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
     balance : {'none', 'weights', 'sampling'}
@@ -52,7 +54,7 @@ class Settings:
     Raises
     ------
     ValueError
-        Another rule or way to balance.
+        Another rule, loss or way to balance; smoothed labels of a loss that has none.
     """
 
     batch_size: int = 100
@@ -63,6 +65,7 @@ class Settings:
     schedule: Callable = schedules.constant
     augment: Augment | None = None
     precision: str = 'float32'
+    loss: str = 'nll'
     label_smoothing: float = 0.0
     balance: str = 'none'
     ema_decay: float = 0.0
@@ -76,5 +79,9 @@ class Settings:
     def __post_init__(self):
         if self.rule not in RULES:
             raise ValueError(f'rule must be one of {", ".join(map(repr, RULES))}, got {self.rule!r}')
+        if self.loss not in COSTS:
+            raise ValueError(f'loss must be one of {", ".join(map(repr, COSTS))}, got {self.loss!r}')
+        if self.loss != 'nll' and self.label_smoothing:
+            raise ValueError(f"label_smoothing is of loss 'nll', got {self.loss!r}: leave it out")
         if self.balance not in METHODS:
             raise ValueError(f'balance must be one of {", ".join(map(repr, METHODS))}, got {self.balance!r}')

@@ -75,7 +75,7 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, 
 
 
 def test_control_c_on_the_command_line(tmp_path):
-    source = write_table(tmp_path / 'fer2013.csv', originals(np.full((3, 7), 700)))
+    source = write_table(tmp_path / 'fer2013.csv', originals(np.full((3, 7), 500)))
     out = tmp_path / 'out'
     # A test run in the background may ignore Ctrl-C, and its child processes would then too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 @figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
 def curves(subject: Subject) -> Figure | None:
     """Curves of training and validation."""
-    return plot_curves(subject.history, subject.best, subject.title, subject.rule) if subject.history else None
+    return (
+        plot_curves(subject.history, subject.best, subject.title, subject.rule, subject.cost)
+        if subject.history
+        else None
+    )
 
 
 def plot_curves(
-    history: Sequence[Row], best: dict[str, Any] | None = None, title: str = '', rule: str = 'entropy'
+    history: Sequence[Row],
+    best: dict[str, Any] | None = None,
+    title: str = '',
+    rule: str = 'entropy',
+    cost: str = 'cross-entropy',
 ) -> Figure:
     """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
 
@@ -39,6 +47,8 @@ def plot_curves(
     title : str
     rule : {'entropy', 'error'}
         By which it was kept.
+    cost : str
+        What the loss is called.
     """
     drawing = blank(7.5, 4.5)
     axes = drawing.subplots()
@@ -79,7 +89,8 @@ def plot_curves(
             markerfacecolor='none',
             label=f'{RULES[rule].point}: epoch {best["epoch"]}, {RULES[rule].text(best)}',
         )
-    axes.set(xlabel='epoch', ylabel='cross-entropy (nats)', title=title)
+    unit = ' (nats)' if cost == 'cross-entropy' else ''
+    axes.set(xlabel='epoch', ylabel=cost + unit, title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     axes.grid(alpha=0.3)
     axes.legend()

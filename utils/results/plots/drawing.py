@@ -89,6 +89,8 @@ class Subject:
     title : str
     rule : {'entropy', 'error'}
         By which the epoch was kept.
+    cost : str
+        What the loss is called.
     """
 
     network: Layer
@@ -102,6 +104,7 @@ class Subject:
     best: dict | None = None
     title: str = ''
     rule: str = 'entropy'
+    cost: str = 'cross-entropy'
 
     @cached_property
     def test(self) -> str:
