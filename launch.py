@@ -153,7 +153,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         False goes on from the kept epoch's parameters instead of retraining with the validation images.
     anneal_epochs : int
         Epochs at a tenth of the learning rate, at the end; with a schedule, of the rate of the kept epoch.
-    optimiser : {'sgd', 'rmsprop', 'adam', 'adamw'} or callable
+    optimiser : {'sgd', 'rmsprop', 'adam', 'adamw', 'muon'} or callable
         See `utils.training.optimisers`; also a function of your own, ``optimiser(gradients, parameters, rate)``, or
         its name, ``script.py:function``.
     optimiser_args : dict, optional
@@ -163,8 +163,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     nesterov : bool
         Nesterov's form of the momentum.
     weight_decay : float
-        Times the weights, added to their gradients; with 'adamw' decoupled from them. Biases, gamma and beta do
-        not decay. (`L2_reg` is the factor of the squares in the cost: with 'sgd' half as large a number does the
+        Times the weights, added to their gradients; with 'adamw' and 'muon' decoupled from them. Biases, gamma and beta
+        do not decay. (`L2_reg` is the factor of the squares in the cost: with 'sgd' half as large a number does the
         same.)
     clip_norm : float
         Largest norm of all gradients together, longer ones are shortened to it; 0 leaves them.

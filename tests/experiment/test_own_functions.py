@@ -54,7 +54,10 @@ def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
 @pytest.mark.parametrize(
     'options, message',
     [
-        ({'optimiser': 'sdg'}, 'optimiser must be one of sgd, rmsprop, adam, adamw or script.py:function.*mean sgd'),
+        (
+            {'optimiser': 'sdg'},
+            'optimiser must be one of sgd, rmsprop, adam, adamw, muon or script.py:function.*mean sgd',
+        ),
         ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
         ({'optimiser': 'adam', 'momentum': 0.9}, "are of optimiser 'sgd', got 'adam'"),
         (

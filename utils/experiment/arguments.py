@@ -192,7 +192,7 @@ def named(value: Any, known: Mapping[str, Any], what: str, kind: Any) -> Callabl
             raise ValueError(f'{what} must be a {kind.lower()} or one of {", ".join(known)}, got {shortened(value)}')
         return _fit_for(what, value)
     package, _, last = value.rpartition('.')
-    if last in known and (not package or f'.{package}.' in f'.{known[last].__module__}.'):
+    if last in known and (not package or f'.{package}.' in f'.{known[last].__module__}.{what}s.'):
         return known[last]
     file, colon, cls = value.rpartition(':')
     if not colon or not Path(file).is_file():

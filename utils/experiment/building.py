@@ -248,7 +248,7 @@ def make_optimiser(options: dict[str, Any]) -> Any:
     optimiser = options['optimiser']
     if options['momentum']:
         optimiser, further = optimisers.momentum, {'mu': options['momentum'], 'nesterov': options['nesterov']}
-    if optimiser is optimisers.adamw:
+    if optimiser in (optimisers.adamw, optimisers.muon):
         further, decay = {'decay': decay, **further}, 0
     optimiser = functools.partial(optimiser, **further)
     if decay:

@@ -108,7 +108,7 @@ ARGUMENTS = {
     'label_smoothing': _needed(FRACTION, 'regularisation', 'trainer'),
     'learning_rate': _needed(Number(above=0), 'optimisation', 'trainer'),
     'batch_size': _needed(Whole(1), 'optimisation', 'trainer'),
-    'optimiser': _needed(Own('an optimiser', 'function', ('sgd', 'rmsprop', 'adam', 'adamw')), 'optimisation'),
+    'optimiser': _needed(Own('an optimiser', 'function', ('sgd', 'rmsprop', 'adam', 'adamw', 'muon')), 'optimisation'),
     'optimiser_args': Argument(Table(), 'optimisation', absent=dict),
     'momentum': _needed(FRACTION, 'optimisation'),
     'nesterov': _needed(Flag(), 'optimisation'),

@@ -5,6 +5,7 @@
 `momentum`          the same with momentum, Polyak's or Nesterov's
 `rmsprop`           step divided by a moving root mean square of the gradient
 `adam`, `adamw`     moments of the gradient; with decoupled weight decay
+`muon`              momentum whose matrices are orthogonalised
 `decayed`           an optimiser with weight decay
 `clipped`           an optimiser that is given gradients of a limited norm
 `averaged`          a training step whose network is the moving average of what is trained
@@ -25,6 +26,8 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
 from utils.layer import parameter
+from utils.training.adaptive import adam, adamw, moved, rmsprop, zeros_like
+from utils.training.muon import muon
 
 if TYPE_CHECKING:
     from utils.annotations import Shared, Tensor
@@ -52,102 +55,14 @@ def momentum(
     """
     updates, state = {}, {}
     for name, p in parameters.items():
-        v = state[f'velocity.{name}'] = _zeros_like(p)
+        v = state[f'velocity.{name}'] = zeros_like(p)
         step = rate * gradients[name]
         updates[v] = np.float32(mu) * v - step
         updates[p] = p + np.float32(mu) * updates[v] - step if nesterov else p + updates[v]
     return updates, state
 
 
-def rmsprop(
-    gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Tensor, rho: float = 0.99, epsilon: float = 1e-8
-) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
-    """RMSprop, ``s := rho * s + (1 - rho) * gradient**2``, ``p := p - rate * gradient / (sqrt(s) + epsilon)`` [1]_.
-
-    Parameters
-    ----------
-    rho : float in [0, 1)
-    epsilon : float > 0
-
-    References
-    ----------
-    .. [1] Tieleman and Hinton (2012), Lecture 6.5, Neural networks for machine learning, Coursera.
-    """
-    _check_share(rho, 'rho'), _check_positive(epsilon, 'epsilon')
-    updates, state = {}, {}
-    for name, p in parameters.items():
-        s = state[f'square.{name}'] = _zeros_like(p)
-        updates[s] = _moved(s, gradients[name] ** 2, rho)
-        updates[p] = p - rate * gradients[name] / (pt.sqrt(updates[s]) + np.float32(epsilon))
-    return updates, state
-
-
-def adam(
-    gradients: dict[str, Tensor],
-    parameters: dict[str, Shared],
-    rate: Shared,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
-    """Adam [1]_, Algorithm 1.
-
-    ``m := beta1 * m + (1 - beta1) * gradient``, ``v := beta2 * v + (1 - beta2) * gradient**2``,
-    ``p := p - rate * m / (1 - beta1**t) / (sqrt(v / (1 - beta2**t)) + epsilon)``.
-
-    Parameters
-    ----------
-    beta1, beta2 : float in [0, 1)
-    epsilon : float > 0
-
-    References
-    ----------
-    .. [1] Kingma and Ba (2015), Adam: A Method for Stochastic Optimization, ICLR, arXiv 1412.6980.
-    """
-    _check_share(beta1, 'beta1'), _check_share(beta2, 'beta2'), _check_positive(epsilon, 'epsilon')
-    t = parameter(0.0, trainable=False)
-    updates, state = {t: t + np.float32(1)}, {'step': t}
-    # 1 - beta**t; what single precision leaves of it would be rough where beta**t is near 1.
-    rest1, rest2 = (
-        -pt.expm1(updates[t] * np.float32(np.log(beta))) if beta else np.float32(1) for beta in (beta1, beta2)
-    )
-    for name, p in parameters.items():
-        m = state[f'mean.{name}'] = _zeros_like(p)
-        v = state[f'square.{name}'] = _zeros_like(p)
-        updates[m] = _moved(m, gradients[name], beta1)
-        updates[v] = _moved(v, gradients[name] ** 2, beta2)
-        updates[p] = p - rate * (updates[m] / rest1) / (pt.sqrt(updates[v] / rest2) + np.float32(epsilon))
-    return updates, state
-
-
-def adamw(
-    gradients: dict[str, Tensor],
-    parameters: dict[str, Shared],
-    rate: Tensor | Shared,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-    decay: float = 0.01,
-) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
-    """Adam with decoupled weight decay [1]_, Algorithm 2: weights also shrink by ``rate * decay`` of themselves.
-
-    Parameters
-    ----------
-    decay : float >= 0
-        Biases, gamma and beta do not decay.
-
-    References
-    ----------
-    .. [1] Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization, ICLR, arXiv 1711.05101.
-    """
-    updates, state = adam(gradients, parameters, rate, beta1, beta2, epsilon)
-    for p in parameters.values():
-        if decay and p.tag.regularizable:
-            updates[p] = updates[p] - rate * np.float32(decay) * p
-    return updates, state
-
-
-OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw}
+OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw, 'muon': muon}
 
 
 def decayed(optimiser: Callable[..., Any], decay: float) -> Callable[..., Any]:
@@ -217,27 +132,8 @@ def averaged(
     replaced = clone_replace([*outputs, *updates.values()], replace=trained)
     outputs, new = replaced[: len(outputs)], dict(zip(updates, replaced[len(outputs) :]))
     out = {variable: value for variable, value in new.items() if variable not in trained}
-    out[filled] = _moved(filled, np.float32(1), decay)
+    out[filled] = moved(filled, np.float32(1), decay)
     weight = np.float32(1 - decay) / out[filled]
     for p, r in trained.items():
         out[r], out[p] = new[p], p + weight * (new[p] - p)
     return outputs, out, {'averaged': filled, **{f'trained.{name}': trained[p] for name, p in parameters.items()}}
-
-
-def _zeros_like(p):
-    return parameter(np.zeros(p.type.shape), trainable=False)
-
-
-def _moved(average, value, decay):
-    """The exponential moving average after one more value."""
-    return np.float32(decay) * average + np.float32(1 - decay) * value
-
-
-def _check_share(value, name):
-    if not 0 <= value < 1:
-        raise ValueError(f'{name} of an optimiser must be a number in [0, 1), got {value!r}')
-
-
-def _check_positive(value, name):
-    if not value > 0:
-        raise ValueError(f'{name} of an optimiser must be a number > 0, got {value!r}')
