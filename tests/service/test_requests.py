@@ -118,7 +118,14 @@ def test_other_hosts_and_origins_are_refused(service):
     friend = get('/health', headers={'origin': 'https://friend.org'})
     assert friend.headers['access-control-allow-origin'] == 'https://friend.org'
     assert 'access-control-allow-origin' not in get('/health').headers
-    assert get('/health', headers={'host': 'localhost:1'}).status_code == 200
+    for host, status in (
+        ('localhost:1', 200),
+        ('192.168.1.7:8000', 200),
+        ('[::1]:80', 200),
+        ('1.2.3.4.evil.org', 403),
+        ('', 403),
+    ):
+        assert get('/health', headers={'host': host}).status_code == status
 
 
 def test_beyond_the_queue_there_is_a_status_that_says_when_to_ask_again(service):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -73,11 +74,20 @@ def name_of(netloc: str) -> str:
         return ''
 
 
+def _is_address(name):
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 class Guard:
     """ASGI middleware.
 
-    A request for a host that this service does not go by is refused, so that a page elsewhere cannot reach it under a
-    name of its own; so is one that a page of another origin makes, unless that origin is allowed.
+    A request under a name that this service does not go by is refused, so that a page elsewhere cannot reach it under a
+    name of its own; an address is no such name. So is one that a page of another origin makes, unless that origin is
+    allowed.
 
     Parameters
     ----------
@@ -92,7 +102,8 @@ class Guard:
         self.app, self.hosts, self.origins = app, hosts, origins
 
     def _refusal(self, headers):
-        if '*' not in self.hosts and name_of(headers.get('host', '')) not in self.hosts:
+        name = name_of(headers.get('host', ''))
+        if '*' not in self.hosts and name not in self.hosts and not _is_address(name):
             return 'this service does not go by that name: symfer serve --name adds one'
         origin = headers.get('origin')
         if origin and origin not in self.origins and urlsplit(origin).netloc != headers.get('host'):
