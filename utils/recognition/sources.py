@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import numpy as np
 
 from utils.recognition import images
 
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # read once: what is wrong with a video is said by us
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.mjpeg', '.mjpg', '.ogv', '.ts')
 THREADS, AHEAD = 2, 6  # of decoding pictures; pictures that are decoded before they are asked for
 MOST_SIDE = 8192  # pixels of a side of a video's frame
