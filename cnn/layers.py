@@ -150,7 +150,7 @@ class Conv(Layer):
         def rest(x):
             x = self.pool(x, phase) if self.pool else x
             x = self.noise(self.norm(x, phase), phase)
-            return self.activation(x) if self.activation else x
+            return rna.applied(self.activation, x) if self.activation else x
 
         return self.dropout(self.connect.outputs(x, self.W, phase, convolved, rest), phase)
 
@@ -224,7 +224,7 @@ class Residual(Layer):
         y = self.conv2(self.conv1(x, phase), phase) + self.shortcut(x, phase)
         if self.pool:
             y = self.pool(y, phase)
-        return self.dropout(self.activation(y), phase)
+        return self.dropout(rna.applied(self.activation, y), phase)
 
 
 def sides_after(network: Any, im_dim: tuple[int, int]) -> Any:

@@ -60,7 +60,7 @@ class Hidden(Layer):
         _check_inputs(self, x)
 
         def rest(linear):
-            return self.activation(self.noise(self.norm(linear, phase), phase))
+            return rna.applied(self.activation, self.noise(self.norm(linear, phase), phase))
 
         return self.dropout(self.connect.outputs(x, self.W, phase, pt.dot, rest), phase)
 

@@ -116,6 +116,14 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def applied(activation: Any, x: Tensor) -> Tensor:
+    """The outputs of an activation, which may be a function of the user's; ValueError where it gives no expression."""
+    y = activation(x)
+    if getattr(y, 'ndim', None) != x.ndim:
+        raise ValueError(f'an activation must give an expression of {x.ndim} dimensions, as its input, got {y!r:.100}')
+    return y
+
+
 def pieces_of(activation: Any) -> int:
     """Linear outputs that one output of an activation is made of; 1 of None and of functions of the user's."""
     return getattr(activation, 'pieces', 1)

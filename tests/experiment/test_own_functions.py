@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small import MEANS, Interrupted, small
 
@@ -99,3 +100,24 @@ def test_the_former_name_of_ema_decay_is_taken_with_a_warning(tiny_set, capsys):
     config['options']['average'] = config['options'].pop('ema_decay')
     models.save('older.h5', state, config)
     assert launch.open_model('older.h5')[1]['options']['ema_decay'] == 0.5
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'schedule': lambda epoch, n_epochs, figures: 'x'}, "factors >= 0 on the learning rate, got 'x'"),
+        ({'schedule': lambda epoch, n_epochs, figures: None}, 'factors >= 0 on the learning rate, got None'),
+        ({'schedule': lambda epoch, n_epochs, figures: np.ones(3)}, 'factors >= 0 on the learning rate, got array'),
+        ({'schedule': lambda epoch, n_epochs, figures: float('nan')}, 'factors >= 0 on the learning rate, got nan'),
+        ({'optimiser': lambda g, p, rate: None}, r'must give \(updates, state\), .* got None'),
+        ({'optimiser': lambda g, p, rate: ([], {})}, r'must give \(updates, state\)'),
+        ({'optimiser': lambda g, p, rate: ({}, {})}, 'gives no update of .*fc.softmax.W'),
+        ({'activation': lambda a: None}, 'must give an expression of 2 dimensions'),
+        ({'activation': lambda a: a.sum()}, 'must give an expression of 2 dimensions'),
+    ],
+)
+def test_functions_that_give_something_else_get_one_error(tiny_set, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        small(tiny_set, **options)
+    assert not list(tmp_path.glob('models/*.h5'))

@@ -145,7 +145,11 @@ def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
         Not a model, damaged, of a later version, or with anything in it but arrays of numbers and texts.
     FileNotFoundError
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f'a model is named by the path of its file, got {path!r:.100}')
     path = Path(path)
+    if path.is_dir():
+        raise FileNotFoundError(f"'{path}' is a folder: give the model file, beside it, which ends as .h5 or .pkl")
     if not path.is_file():
         raise FileNotFoundError(f"there is no model file '{path}'")
     try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from utils import backend
 from utils.layer import parameters
+from utils.training import schedules
 from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import minibatches, to_device
 from utils.training.functions import MOST_STEPS, Functions
@@ -182,13 +183,7 @@ class Engine:
         """Learning rate of stage train after `epoch` epochs of it."""
         settings, rows = self.settings, self._trained_rows()[:epoch]
         figures = [row[RULES[settings.rule].key] for row in rows] if settings.val else []
-        factor = settings.schedule(epoch, n_epochs, figures)
-        if not (np.isfinite(factor) and factor >= 0):
-            raise ValueError(
-                f'a schedule must give factors >= 0 on the learning rate, got {factor!r} after {epoch} '
-                f'of {n_epochs} epochs'
-            )
-        return float(settings.learning_rate * factor)
+        return float(settings.learning_rate * schedules.factor(settings.schedule, epoch, n_epochs, figures))
 
     def _measure(self, subset):
         if not self._measured:

@@ -188,7 +188,7 @@ class Functions:
                 losses.image_costs(more, labels, *further)[1], weights
             )
         trainable, gradients = self._gradients(cost, [logits, *(more for more, _ in phase.auxiliary)])
-        changes, state = self.settings.optimiser(gradients, trainable, self.rate)
+        changes, state = optimisers.applied(self.settings.optimiser, gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
         if self.settings.ema_decay:
             outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.ema_decay)

@@ -25,7 +25,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 
-from utils.layer import parameter
+from utils.layer import listed, parameter
 from utils.training.adaptive import adam, adamw, moved, rmsprop, zeros_like
 from utils.training.muon import muon
 
@@ -63,6 +63,28 @@ def momentum(
 
 
 OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw, 'muon': muon}
+
+
+def applied(
+    optimiser: Callable[..., Any], gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Shared
+) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
+    """What an optimiser gives.
+
+    Raises
+    ------
+    ValueError
+        It is not ``(updates, state)``, or a trainable parameter has no update.
+    """
+    given = optimiser(gradients, parameters, rate)
+    if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(isinstance(part, dict) for part in given)):
+        raise ValueError(
+            'an optimiser must give (updates, state), a dict for pytensor.function(updates=...) and one of its own '
+            f'shared variables by name, got {given!r:.100}'
+        )
+    idle = [name for name, p in parameters.items() if p not in given[0]]
+    if idle:
+        raise ValueError(f'the optimiser gives no update of {listed(idle)}, which would never be trained')
+    return given[0], given[1]
 
 
 def decayed(optimiser: Callable[..., Any], decay: float) -> Callable[..., Any]:

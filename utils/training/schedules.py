@@ -16,8 +16,11 @@ learning rate in the next epoch. There is no state, so a resumed run has the rat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 
 def constant(epoch: int, n_epochs: int, figures: Sequence[Any]) -> float:
@@ -111,6 +114,24 @@ def plateau(
         if waited > patience:
             rate, waited = max(rate * factor, least), 0
     return rate
+
+
+def factor(schedule: Callable[..., Any], epoch: int, n_epochs: int, figures: Sequence[float]) -> float:
+    """What a schedule gives.
+
+    Raises
+    ------
+    ValueError
+        It is no finite number >= 0.
+    """
+    value = schedule(epoch, n_epochs, figures)
+    number = np.ndim(value) == 0 and isinstance(value, (Real, np.ndarray))
+    if not (number and np.isfinite(value) and value >= 0):
+        raise ValueError(
+            f'a schedule must give factors >= 0 on the learning rate, got {value!r:.100} after {epoch} of '
+            f'{n_epochs} epochs'
+        )
+    return float(value)
 
 
 SCHEDULES = {'constant': constant, 'step': step, 'cosine': cosine, 'one_cycle': one_cycle, 'plateau': plateau}
