@@ -139,8 +139,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         same name. A file that is there already is renamed, not overwritten. By default
         trained_models/<network>_<set>.h5.
     network : class
-        `cnn.A`, `cnn.B`, `cnn.C`, `cnn.D`, `cnn.VGG`, `cnn.ResNet18`, `cnn.LeNet5`, `mlp.MLP` or a class of your own
-        that is called and used as they are. A name, or ``script.py:Class``, will do.
+        One of `cnn.__all__`, as `cnn.A` or `cnn.ResNet18`, `mlp.MLP`, or a class of your own that is called and used as
+        they are. A name, or ``script.py:Class``, will do.
     network_args : dict, optional
         Further arguments of the network's class, for example ``{'last_pool': False}`` of `cnn.B`.
     seed : int

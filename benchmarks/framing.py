@@ -15,7 +15,7 @@ import numpy as np
 
 import launch
 import loaders
-from utils.recognition.classifier import Classifier
+from utils.recognition.classifier import VIEWS, Classifier
 from utils.recognition.crops import crop
 from utils.recognition.detection import Detection
 
@@ -44,9 +44,12 @@ def errors(classifier, images, y):
 
 def averages(classifier, images, y):
     """Error in % of the mean of the logits over several frames of each face, alone and with their mirror images."""
-    near = [(0.05, 0.0), (-0.05, 0.0), (0.0, 0.05), (0.0, -0.05)]
-    frames = {'as it is': [((0.0, 0.0), 1.0)], 'zooms': [((0.0, 0.0), 0.95), ((0.0, 0.0), 1.05)]}
-    frames['shifts'] = [(shift, 1.0) for shift in near]
+    here, *near = VIEWS['shifts']
+    frames = {
+        'as it is': [(here, 1.0)],
+        'zooms': [(here, 0.95), (here, 1.05)],
+        'shifts': [(shift, 1.0) for shift in near],
+    }
     logits = {
         (name, mirrored): sum(
             classifier.logits(np.ascontiguousarray(framed(images, *frame)[:, :, :: -1 if mirrored else 1]))

@@ -53,7 +53,7 @@ def expected(network, images, temperature=1.0):
 
 def encoded(network, side=SIDE, **config):
     config = {'im_dim': (side, side), 'classes': CLASSES, 'options': {'network': 'X'}, **config}
-    return FORMATS['onnx'].encode(Exported(network, {}, config))
+    return FORMATS['onnx'].encode(Exported(network, config))
 
 
 def by_onnxruntime(content, images):

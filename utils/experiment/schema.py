@@ -20,7 +20,7 @@ from typing import Any
 
 from utils.experiment.kinds import Choice, Flag, Function, Kind, Location, Number, Own, Several, Table, Text, Whole
 from utils.experiment.values import Unfit, shortened
-from utils.training.rules import RULES
+from utils.training.rules import COSTS, RULES
 
 GROUPS = ('data', 'network', 'regularisation', 'optimisation', 'methodology', 'output')
 PROBABILITIES = Several(Number(least=0, below=1), 'probabilities of dropping in [0, 1)', single='stays')
@@ -104,7 +104,7 @@ ARGUMENTS = {
     'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
     'balance': _needed(Choice('none', 'weights', 'sampling'), 'optimisation', 'trainer'),
     'weight_decay': _needed(NOT_NEGATIVE, 'regularisation'),
-    'loss': _needed(Choice('nll', 'l2svm'), 'regularisation', 'trainer'),
+    'loss': _needed(Choice(*COSTS), 'regularisation', 'trainer'),
     'label_smoothing': _needed(FRACTION, 'regularisation', 'trainer'),
     'learning_rate': _needed(Number(above=0), 'optimisation', 'trainer'),
     'batch_size': _needed(Whole(1), 'optimisation', 'trainer'),

@@ -87,9 +87,8 @@ def export(
         config['options'].pop(name, None)
     if kept:
         _put_back_kept(context, model, net)
-    arrays = {name: p.get_value() for name, p in parameters_of(net).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = kind.encode(Exported(net, arrays, config))
+    content = kind.encode(Exported(net, config))
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return path

@@ -42,14 +42,11 @@ class Exported:
     ----------
     network : Layer
         With its parameters.
-    arrays : dict of str to array
-        The parameters by name.
     config : dict
         As in a model file: 'options', 'classes', 'im_dim', 'temperature', ...
     """
 
     network: Any
-    arrays: dict[str, Any]
     config: dict[str, Any]
 
     @property

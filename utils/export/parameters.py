@@ -6,7 +6,7 @@ from utils.files import models
 
 def _state(exported: Exported) -> dict:
     """What a model file holds, without what only training needs."""
-    arrays = {f'parameters/{name}': value for name, value in exported.arrays.items()}
+    arrays = {f'parameters/{name}': p.get_value() for name, p in exported.parameters.items()}
     return {'arrays': arrays, 'kept': None, 'trained': None, 'stage': 'done', 'epoch': 0, 'history': []}
 
 

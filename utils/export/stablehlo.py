@@ -8,8 +8,10 @@ import numpy as np
 import pytensor.tensor as pt
 
 from utils.backend import serialisation
+from utils.experiment.prediction import temperature_of
 from utils.export.formats import format
 from utils.layer import Phase
+from utils.training.functions import pixels
 
 if TYPE_CHECKING:
     from utils.export.formats import Exported
@@ -23,6 +25,5 @@ def stablehlo(exported: Exported) -> bytes:
     half a year: a form for serving, not for keeping.
     """
     images = pt.tensor('images', dtype='uint8', shape=(1, *exported.config['im_dim']))
-    pixels = images.dimshuffle(0, 1, 2, 'x').astype('float32') / np.float32(255)
-    logits = exported.network(pixels, Phase()) / np.float32(exported.config.get('temperature') or 1.0)
+    logits = exported.network(pixels(images), Phase()) / np.float32(temperature_of(exported.config))
     return serialisation.stablehlo(images, pt.special.softmax(logits, axis=1))

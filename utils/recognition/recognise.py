@@ -84,8 +84,12 @@ class Recogniser:
             for one in boxes
             for shift in self.shifts
         ]
-        values = np.stack(faces).reshape(-1, len(self.shifts), *size) if faces else np.empty((0, 1, *size), np.uint8)
-        p = self.classifier(values[:, 0] if len(self.shifts) == 1 else values)
+        p = np.empty((0, len(self.classifier.classes)))
+        if faces:
+            frames_of_faces = np.stack(faces)
+            if len(self.shifts) > 1:
+                frames_of_faces = frames_of_faces.reshape(-1, len(self.shifts), *size)
+            p = self.classifier(frames_of_faces)
         out, start = [], 0
         for frame, boxes in zip(frames, found):
             persons = tracker(boxes, frame.time or 0.0) if tracker else [None] * len(boxes)

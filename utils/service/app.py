@@ -15,12 +15,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from utils.recognition.images import PictureError
-from utils.recognition.tables import as_json
 from utils.service import openapi
 from utils.service.batcher import Batcher, Busy
 from utils.service.guard import LOCAL, Guard, TooLarge, body_of, problem
 from utils.service.limits import Limits
-from utils.service.live import live
+from utils.service.live import answer_of, live
 from utils.service.multipart import BodyError, pictures_of
 
 if TYPE_CHECKING:
@@ -146,8 +145,3 @@ async def recognise(request: Request) -> Response:
     return JSONResponse(
         {'results': [{'error': str(one)} if isinstance(one, PictureError) else answer_of(one) for one in results]}
     )
-
-
-def answer_of(one: Any) -> dict[str, Any]:
-    """A `Recognition` as JSON, without the name of a file."""
-    return {key: value for key, value in as_json(one).items() if key != 'file'}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -13,6 +14,11 @@ from utils.recognition.tracks import Tracker
 from utils.service.batcher import Busy
 
 TRY_AGAIN, TOO_BIG, GONE_WRONG = 1013, 1009, 1011  # codes of RFC 6455 and its registry
+
+
+def answer_of(one: Any) -> dict[str, Any]:
+    """A `Recognition` as JSON, without the name of a file."""
+    return {key: value for key, value in as_json(one).items() if key != 'file'}
 
 
 async def live(socket: WebSocket) -> None:
@@ -60,4 +66,4 @@ async def _answered(state, data, tracker, seconds):
         return {'error': str(one)}
     if isinstance(one, BaseException):
         raise one
-    return {key: value for key, value in as_json(one).items() if key != 'file'}
+    return answer_of(one)

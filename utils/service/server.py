@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from utils import __version__
+from utils.experiment.resuming import class_named
 from utils.files.extras import need
 from utils.files.terminal import write_line
 from utils.service.limits import Limits
@@ -27,7 +28,7 @@ def card_of(classifier: Classifier) -> dict[str, Any]:
     card: dict[str, Any] = {
         'model': path.name,
         'symfer': __version__,
-        'network': str(classifier.config['options']['network']).rpartition(':')[2],
+        'network': class_named(classifier.config['options']),
         'classes': list(classifier.classes),
         'size': list(classifier.size),
         'temperature': classifier.temperature,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.experiment import schema
 from utils.experiment.arguments import NETWORK_OPTIONS
-from utils.experiment.resuming import folder_source, saved_source
+from utils.experiment.resuming import class_named, folder_source, saved_source
 from utils.files import models, yaml_
 from utils.files.locks import try_model_lock
 from utils.record import reading
@@ -57,7 +57,7 @@ class Specification:
         return (
             content_digest in (None, self.content_digest)
             and (None in (source, self.network_source) or source == self.network_source)
-            and str(saved['network']).rpartition(':')[2] == self.options['network']
+            and class_named(saved) == self.options['network']
             and all(
                 key in skip or saved[key] == value or (key in NETWORK_OPTIONS and None in (saved[key], value))
                 for key, value in self.options.items()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
-from pytensor.graph.traversal import graph_inputs, io_toposort
+from pytensor.graph.traversal import ancestors, graph_inputs, io_toposort
 from pytensor.tensor.shape import Shape, Shape_i
 
 from utils.files.extras import need
@@ -122,8 +122,8 @@ class Graph:
         """
         if variable in self.dynamic or variable in self.unknown:
             raise NotConvertible(f'{variable} depends on the images, where export needs a constant')
-        value, again = (_evaluated(variable, n) for n in (BATCH, BATCH + 1))
-        if not np.array_equal(value, again):
+        value = _evaluated(variable, BATCH)
+        if _asks_for_shapes(variable) and not np.array_equal(value, _evaluated(variable, BATCH + 1)):
             raise NotConvertible(f'{variable} depends on the number of images, which is free in ONNX')
         return value.astype(plain_type(value.dtype.name))
 
@@ -177,6 +177,10 @@ def _converter_of(op):
         f'the network computes with {op} (an Op of class {type(op).__module__}.{type(op).__name__}), for which export '
         'to ONNX has no converter: register one with utils.export.onnx_.conversion.converter'
     )
+
+
+def _asks_for_shapes(variable):
+    return any(isinstance(getattr(v.owner, 'op', None), (Shape, Shape_i)) for v in ancestors([variable]))
 
 
 def _evaluated(variable, n):

@@ -9,6 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 
 from utils import __version__
+from utils.experiment.prediction import temperature_of
 from utils.export.formats import format
 from utils.export.onnx_ import elementwise, images, shaping  # noqa: F401  (their functions enter CONVERTERS)
 from utils.export.onnx_.conversion import BATCH, OPSET, Graph
@@ -45,7 +46,7 @@ def onnx(exported: Exported) -> bytes:
     graph.nodes.append(helper.make_node('Div', ['images', graph.initializer(np.float32(255))], ['pixels']))
     logits = exported.network(x, Phase())
     name = graph.convert(logits)
-    temperature = float(config.get('temperature') or 1.0)
+    temperature = float(temperature_of(config))
     if temperature != 1.0:
         name = graph.add('Div', [name, graph.initializer(np.float32(temperature))])
     graph.nodes.append(helper.make_node('Softmax', [name], ['probabilities'], axis=1))
