@@ -22,6 +22,7 @@ import fcntl
 import filecmp
 import io
 import os
+import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,7 @@ def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with Output(locked(temporary, path)) as output:
+            file = None
             try:
                 with h5py.File(output, 'w', libver=CHECKSUMMED) as file:
                     yield file
@@ -103,7 +105,10 @@ def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
                 os.replace(temporary, path)
                 if other:
                     log(f'{path}: was there already; the old file is now {other}')
-            except BaseException:  # also Ctrl-C
+            except BaseException as error:  # also Ctrl-C, in the midst of h5py's opening or closing: it closes now,
+                traceback.clear_frames(error.__traceback__)  # while there is the output that it closes
+                if file:
+                    file.close()
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
