@@ -19,6 +19,7 @@ if __name__ == '__main__':  # before all that is imported below, which help and 
         status = 130
     sys.exit(status)
 
+import functools
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,16 +42,13 @@ keep_compiled()
 import cnn
 import loaders
 import mlp
-from loaders.synthetic.sample import write_csv
 from utils.annotations import StrPath
-from utils.experiment import evaluation, prediction, saved
+from utils.experiment import evaluation, prediction, sample, saved
 from utils.experiment.arguments import explicit
 from utils.experiment.context import Context
 from utils.experiment.experiment import Experiment
 from utils.experiment.result import Result
 from utils.export import exporting
-from utils.files.locks import lock
-from utils.files.terminal import write_line
 from utils.recognition import recognise as recognition
 from utils.rna import Activation
 from utils.studies import lr_finder, search as searches, sweeps
@@ -250,23 +248,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
 test.__test__ = False  # type: ignore[attr-defined]  # pytest would run it wherever it is imported
 
 
-def sample_set(folder: StrPath = 'datasets', say: Callable[[str], Any] = write_line) -> Path:
-    """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
-
-    FER2013 may not be redistributed. These faces are drawn from the facial action units of each emotion, see
-    `loaders.synthetic.sample`; figures on them say nothing about photographs.
-    """
-    path = Path(folder) / 'sample_set2.h5'
-    if not path.exists():
-        say('Drawing sample faces; README.md tells how to get FER2013 in.')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(path):  # another process may be at it
-            if not path.exists():
-                csv = write_csv(path.with_name('sample.csv'))
-                loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)
-    return path
-
-
+sample_set = functools.partial(sample.sample_set, loaders)
 CONTEXT = Context(test, NETWORKS, loaders, sample_set)  # what utils may not import is handed down in this
 evaluate = CONTEXT.bind(evaluation.evaluate)
 export = CONTEXT.bind(exporting.export)

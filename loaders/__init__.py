@@ -5,6 +5,7 @@ load(path)              open one: Dataset with its Subsets
 read(source)            the images of a source as they are: Originals
 Recipe, transform       what a set of one's own consists of (see `loaders.sets.transforms`)
 views(images, names, size)      the views of images by name
+write_csv(path)         drawn faces in the layout of FER2013
 DataError               what every bad input ends in
 
 From a shell: `python -m loaders --help`.
@@ -17,5 +18,18 @@ from loaders.sets.recipes import Recipe
 from loaders.sets.transforms import transform, views
 from loaders.sources.originals import Originals
 from loaders.sources.reading import read
+from loaders.synthetic.sample import write_csv
 
-__all__ = ['DataError', 'Dataset', 'Originals', 'Recipe', 'Subset', 'build', 'load', 'read', 'transform', 'views']
+__all__ = [
+    'DataError',
+    'Dataset',
+    'Originals',
+    'Recipe',
+    'Subset',
+    'build',
+    'load',
+    'read',
+    'transform',
+    'views',
+    'write_csv',
+]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import equal, run, trainer
 
-from utils.training import engine, functions, optimisers, stages
+from utils.training import engine, functions, optimisers, stages, steps
 from utils.training.inference import validate
 from utils.training.rules import best_epoch
 
@@ -129,7 +129,7 @@ def test_many_steps_in_one_call_are_the_same_steps(data):
 def test_many_steps_do_not_depend_on_how_they_are_cut_into_calls(data, monkeypatch):
     states = []
     for seconds in (0, 100):
-        monkeypatch.setattr(engine, 'CALL_SECONDS', seconds)
+        monkeypatch.setattr(steps, 'CALL_SECONDS', seconds)
         t = trainer(data)
         t.many_steps = True
         t.train(2)

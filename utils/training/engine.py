@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -11,10 +10,11 @@ import numpy as np
 
 from utils import backend
 from utils.layer import parameters
-from utils.training import schedules
+from utils.training import schedules, steps
 from utils.training.balance import balanced_rows, class_weights
-from utils.training.batches import minibatches, to_device
-from utils.training.functions import MOST_STEPS, Functions
+from utils.training.batches import to_device
+from utils.training.functions import Functions
+from utils.training.graph_checks import check_outputs
 from utils.training.inference import compute_logits, measure_statistics, test_errors
 from utils.training.reporter import NullReporter
 from utils.training.rules import RULES
@@ -24,9 +24,6 @@ from utils.training.state import check_state, without_aliases
 
 if TYPE_CHECKING:
     from utils.annotations import Dataset
-
-
-CALL_SECONDS = 1.0  # of training in one call, between movements of the progress bar
 
 
 class Engine:
@@ -208,8 +205,10 @@ class Engine:
         if not self._compiled:
             self.reporter.compiling('training step')
             self._compiled = True
-        train = self._train_many if self.many_steps and f.takes_rows_of(subset) else self._train_each
-        values, counts = train(subset, order)
+        if self.many_steps and f.takes_rows_of(subset):
+            values, counts = steps.train_many(f, subset, order, self.reporter)
+        else:
+            values, counts = self._train_each(subset, order)
         self._measured = False
         self._check_costs(values)
         bad = [path for path, p in self._targets().items() if not np.isfinite(p.get_value(borrow=True)).all()]
@@ -232,42 +231,15 @@ class Engine:
     def _look_at_outputs(self, images):
         """Refuse outputs of another shape than the graph promised, and warn of what a softmax has made."""
         outputs = np.asarray(self.functions.test(images))  # compiled for the test at the end in any case
-        self.functions.check_outputs('an array', outputs.shape, outputs.dtype)
+        f = self.functions
+        check_outputs(f.network, f.outputs, 'an array', outputs.shape, outputs.dtype)
         if ((outputs >= 0) & (outputs <= 1)).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
             self.reporter.warn(
                 "the network's outputs look like probabilities: return logits, the cost applies the softmax"
             )
 
     def _train_each(self, subset, order):
-        """Costs and cross-entropies (minibatches, 2) of one epoch, and the images that count in each minibatch."""
-        f, values, counts = self.functions, [], []
-        for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
-            values.append(f.train(*inputs, weights))
-            counts.append(count)
-            computed = values[max(0, len(values) - 4)][0]  # surely: asking for it does not wait
-            self.reporter.minibatch(count, computed)
-            if not math.isfinite(computed):
-                break
-        return np.array([[float(v) for v in pair] for pair in values]), counts
-
-    def _train_many(self, subset, order):
-        """`_train_each` with as many minibatches in one call as take about a second."""
-        f, values, n = self.functions, [], 1
-        batches = list(minibatches(subset, order, f.batch_size, resident=True))
-        counts = [count for _, _, count in batches]
-        while len(values) < len(batches):
-            part = batches[len(values) : len(values) + n]
-            start = time.perf_counter()
-            cost, entropy = f.train_many(
-                np.stack([rows for (rows,), _, _ in part]), np.stack([weights for _, weights, _ in part])
-            )
-            values += zip(np.asarray(cost, float), np.asarray(entropy, float))
-            if not np.isfinite(cost).all():
-                break
-            self.reporter.minibatch(sum(count for _, _, count in part), values[-1][0])
-            seconds = (time.perf_counter() - start) / len(part)
-            n = int(np.clip(CALL_SECONDS / seconds, 1, min(2 * n, MOST_STEPS)))
-        return np.array(values), counts
+        return steps.train_each(self.functions, subset, order, self.reporter)
 
     def _check_costs(self, values):
         """Raise FloatingPointError where a training cost or cross-entropy (minibatches, 2) is infinite or NaN."""

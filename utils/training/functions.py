@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from pytensor.graph.traversal import graph_inputs
 
 from utils import backend
-from utils.layer import Phase, listed, parameters
-from utils.training import losses, optimisers
+from utils.layer import Phase, parameters
+from utils.training import graph_checks, losses, optimisers
 from utils.training.mixing import partner
 from utils.training.settings import Settings
-from utils.training.warping import Cropped, warp
+from utils.training.warping import warp
 
 if TYPE_CHECKING:
     from utils.annotations import Shared, Subset, Tensor
@@ -94,76 +93,19 @@ class Functions:
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
         return [x, y], x, y
 
+    @property
+    def outputs(self) -> tuple[int, int | None]:
+        """The shape that logits of a minibatch must have; a side of None may be any."""
+        return self.batch_size, self.n_classes
+
     def check(self) -> None:
         """Build the graphs of training and testing; nothing is compiled."""
         self._training, self._testing  # noqa: B018
 
-    @property
-    def _name(self):
-        network = self.network.network if isinstance(self.network, Cropped) else self.network
-        return f'network {type(network).__name__}'
-
-    def check_outputs(self, kind: Any, shape: tuple[int, int], dtype: str) -> None:
-        """Refuse outputs of the network that are not (batch_size, n_classes); a side of None may be any."""
-        wanted = (self.batch_size, self.n_classes)
-        if (
-            len(shape) == 2
-            and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
-            and str(dtype).startswith('float')
-        ):
-            return
-        raise ValueError(
-            f'{self._name} must return logits of shape (batch_size, n_classes), here '
-            f'({self.batch_size}, {self.n_classes or "n_classes"}), and of a float type, got {kind} of '
-            f'shape {tuple(shape)} and type {dtype}'
-        )
-
     def _logits(self, x, phase):
         """The network's logits for images x (batch_size, h, w, 1) in [0, 1]."""
-        logits = self.network(x, phase)
-        if not isinstance(getattr(logits, 'type', None), pt.TensorType):
-            raise ValueError(
-                f'{self._name} must return logits, one expression of shape (batch_size, n_classes), got {logits!r}'
-            )
-        self.check_outputs('an expression', logits.type.shape, logits.dtype)
         known = {*self.parameters.values(), self.rate, self.seed, self.counter}
-        graphs = [logits, *phase.updates, *map(pt.as_tensor_variable, phase.updates.values())]
-        strange = [
-            v for v in graph_inputs(graphs, [x]) if isinstance(v, pytensor.compile.SharedVariable) and v not in known
-        ]
-        if strange:
-            raise ValueError(
-                f'{self._name} computes with shared variables that are not among its parameters, so that '
-                f'they would be neither trained nor saved: {listed(map(_described, strange))}. A '
-                'parameter must be made by utils.layer.parameter and be an attribute of the network or '
-                'of a layer inside it, or stand there in lists, tuples and dicts'
-            )
-        return logits
-
-    def _gradients(self, cost, outputs):
-        """The trainable parameters and the gradients of the cost with respect to them, by name; each must have one."""
-        trainable = parameters(self.network, trainable=True)
-        if not trainable:
-            raise ValueError(
-                f'{self._name} has no trainable parameters: make them by utils.layer.parameter, as '
-                'attributes of the network or of a layer inside it'
-            )
-        used = set(graph_inputs(outputs))
-        gradients = dict(
-            zip(
-                trainable,
-                pytensor.grad(cost, list(trainable.values()), disconnected_inputs='ignore', return_disconnected='none'),
-            )
-        )
-        # The penalties of L1 and L2 have gradients of weights that the network does not use, too.
-        unused = [name for name, p in trainable.items() if p not in used or gradients[name] is None]
-        if unused:
-            raise ValueError(
-                f'{self._name} has trainable parameters on which its cost in training does not depend: '
-                f'{listed(unused)}. Use them in __call__, make no layer that is not used, or make what '
-                'shall stay as it is by utils.layer.parameter(value, trainable=False)'
-            )
-        return trainable, gradients
+        return graph_checks.logits(self.network, x, phase, known, self.outputs)
 
     @cached_property
     def _training(self):
@@ -183,11 +125,13 @@ class Functions:
         if self.settings.L2_reg:
             cost = cost + np.float32(self.settings.L2_reg) * losses.l2(self.network)
         for more, share in phase.auxiliary:
-            self.check_outputs('further logits', more.type.shape, more.dtype)
+            graph_checks.check_outputs(self.network, self.outputs, 'further logits', more.type.shape, more.dtype)
             cost = cost + np.float32(share) * losses.weighted_mean(
                 losses.image_costs(more, labels, *further)[1], weights
             )
-        trainable, gradients = self._gradients(cost, [logits, *(more for more, _ in phase.auxiliary)])
+        trainable, gradients = graph_checks.gradients(
+            self.network, cost, [logits, *(more for more, _ in phase.auxiliary)]
+        )
         changes, state = optimisers.applied(self.settings.optimiser, gradients, trainable, self.rate)
         outputs, changes = [cost, entropy], {**phase.updates, **changes}
         if self.settings.ema_decay:
@@ -287,7 +231,3 @@ class Functions:
         if not phase.updates:
             return None
         return self._function([inputs[0], weight], [], updates=phase.updates, name='statistics')
-
-
-def _described(variable):
-    return variable.name or str(variable.type)

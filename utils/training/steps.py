@@ -1,0 +1,60 @@
+"""The training steps of one pass over rows of a subset, one or many in a call."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from utils.training.batches import minibatches
+from utils.training.functions import MOST_STEPS
+
+if TYPE_CHECKING:
+    from utils.annotations import Subset
+    from utils.training.functions import Functions
+
+
+CALL_SECONDS = 1.0  # of training in one call, between movements of the progress bar
+
+
+def train_each(functions: Functions, subset: Subset, order: np.ndarray, reporter: Any) -> tuple[np.ndarray, list[int]]:
+    """One step of `functions.train` for each minibatch of the rows `order` (n,).
+
+    Returns
+    -------
+    values : array (minibatches, 2)
+        Costs and cross-entropies; they end with the first cost that is not finite.
+    counts : list of int
+        Images that count in each minibatch.
+    """
+    f, values, counts = functions, [], []
+    for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
+        values.append(f.train(*inputs, weights))
+        counts.append(count)
+        computed = values[max(0, len(values) - 4)][0]  # surely: asking for it does not wait
+        reporter.minibatch(count, computed)
+        if not math.isfinite(computed):
+            break
+    return np.array([[float(v) for v in pair] for pair in values]), counts
+
+
+def train_many(functions: Functions, subset: Subset, order: np.ndarray, reporter: Any) -> tuple[np.ndarray, list[int]]:
+    """`train_each` with as many minibatches in one call as take about a second; the subset is on the device."""
+    f, values, n = functions, [], 1
+    batches = list(minibatches(subset, order, f.batch_size, resident=True))
+    counts = [count for _, _, count in batches]
+    while len(values) < len(batches):
+        part = batches[len(values) : len(values) + n]
+        start = time.perf_counter()
+        cost, entropy = f.train_many(
+            np.stack([rows for (rows,), _, _ in part]), np.stack([weights for _, weights, _ in part])
+        )
+        values += zip(np.asarray(cost, float), np.asarray(entropy, float))
+        if not np.isfinite(cost).all():
+            break
+        reporter.minibatch(sum(count for _, _, count in part), values[-1][0])
+        seconds = (time.perf_counter() - start) / len(part)
+        n = int(np.clip(CALL_SECONDS / seconds, 1, min(2 * n, MOST_STEPS)))
+    return np.array(values), counts
