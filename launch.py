@@ -86,7 +86,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          optimiser_args: dict[str, Any] | None = None, momentum: float = 0.0, nesterov: bool = False,
          weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
          schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, loss: str = 'nll',
-         label_smoothing: float = 0.0, balance: str = 'none', augment: Augment | dict[str, Any] | bool | None = None,
+         label_smoothing: float = 0.0, balance: str = 'none', members: int = 1, portion: float = 1.0,
+         replacement: bool = False, augment: Augment | dict[str, Any] | bool | None = None,
          statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
@@ -182,6 +183,12 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         In [0, 1): part of each training label that is spread evenly over all classes.
     balance : {'none', 'weights', 'sampling'}
         Let every class count as much: by weights in the cost, or by the images that are drawn in an epoch.
+    members : int
+        Networks trained side by side, with the seeds `seed`, `seed` + 1, ..., and used as one by their summed logits.
+    portion : float
+        In (0, 1]: part of the training images that each of the `members` is given.
+    replacement : bool
+        Draw it with replacement, as in bagging.
     augment : Augment, dict or True, optional
         Change the training images anew in every minibatch, see `utils.training.augmentation.Augment`; a dict holds its
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.

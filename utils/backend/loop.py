@@ -1,8 +1,9 @@
-"""Many steps of a compiled function in one call of the device."""
+"""Many steps of a compiled function in one call of the device, also of several networks side by side."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,10 @@ import numpy as np
 from jax import lax
 
 from utils.backend.compilation import compiler_options
+from utils.backend.platform import platform
+
+if TYPE_CHECKING:
+    from utils.annotations import Shared
 
 
 class StepsPerExecution:
@@ -18,32 +23,65 @@ class StepsPerExecution:
     ``many(a, b)`` with stacked arrays does what ``[function(*v) for v in zip(a, b)]`` does, updates included, and
     returns its outputs stacked. One compilation serves any number of runs up to `most`.
 
+    With `members` each run is one of k networks: given arrays and outputs have a second axis (k,). A GPU computes
+    them as one batch, so that small networks fill it; a CPU, which one network fills, computes them in turn.
+
     Parameters
     ----------
     function : compiled function
         Of `function`, with inputs and outputs of fixed shapes.
     most : int
         Runs in one call.
+    members : dict of shared variable to list of shared variables, optional
+        For each shared variable of the function that every network has for itself, those of the k networks.
     """
 
-    def __init__(self, function: Any, most: int) -> None:
-        fgraph = function.maker.fgraph
-        step, changed = function.vm.jit_fn.__wrapped__, fgraph.update_mapping  # {output: shared input}
-        self.most, self.storage = most, function.vm.inputs
-        self.n_given = sum(not i.shared for i in function.maker.inputs)
+    def __init__(self, function: Any, most: int, members: Mapping[Shared, Sequence[Shared]] | None = None) -> None:
+        fgraph, members = function.maker.fgraph, members or {}
+        changed = fgraph.update_mapping  # {output: shared input}
+        self.most, self.n_given = most, sum(not i.shared for i in function.maker.inputs)
         self.changed = list(changed.values())
         results = [k for k in range(len(fgraph.outputs)) if k not in changed]
+        # The places of the values of each shared input: of one, or of every network.
+        self.places = {
+            k: [v.container.storage for v in members[i.variable]] if i.variable in members else [place]
+            for k, (i, place) in enumerate(zip(function.maker.inputs, function.vm.inputs))
+            if k >= self.n_given
+        }
+        step = function.vm.jit_fn.__wrapped__
+        n = len(next(iter(members.values()))) if members else 0
+        own = {k for k, places in self.places.items() if len(places) == n} if n else set()
+
+        def one(given, shared):
+            outputs = step(*given, *(shared[k] for k in sorted(shared)))
+            return [outputs[k] for k in changed], [outputs[k] for k in results]
+
+        def of_all(given, shared):
+            """`one` for every network; what they share is changed alike by all."""
+            apart, common = ({k: v for k, v in shared.items() if (k in own) is which} for which in (True, False))
+            mapped = lax.map if platform() == 'cpu' else lambda f, xs: jax.vmap(f)(xs)
+            state, found = mapped(lambda xs: one(xs[0], {**xs[1], **common}), (given, apart))
+            return [v if k in own else v[0] for k, v in zip(self.changed, state)], found
+
+        run_once = of_all if n else one
 
         def loop(count, given, state, constant):
+            def gathered(k, values):
+                return jnp.stack(values) if k in own else values[0]
+
+            state = [gathered(k, v) for k, v in zip(self.changed, state)]
+            constant = {k: gathered(k, v) for k, v in constant.items()}
+
             def run(k, carry):
                 state, collected = carry
                 shared = {**dict(zip(self.changed, state)), **constant}
-                outputs = step(*(v[k] for v in given), *(shared[n] for n in sorted(shared)))
-                state = [outputs[k_out] for k_out in changed]
-                return state, [v.at[k].set(outputs[r]) for v, r in zip(collected, results)]
+                state, found = run_once([v[k] for v in given], shared)
+                return state, [v.at[k].set(value) for v, value in zip(collected, found)]
 
-            empty = [jnp.zeros((most, *fgraph.outputs[r].type.shape), fgraph.outputs[r].dtype) for r in results]
-            return lax.fori_loop(0, count, run, (state, empty))
+            shape = (most, n) if n else (most,)
+            empty = [jnp.zeros((*shape, *fgraph.outputs[r].type.shape), fgraph.outputs[r].dtype) for r in results]
+            state, collected = lax.fori_loop(0, count, run, (state, empty))
+            return [list(v) if k in own else [v] for k, v in zip(self.changed, state)], collected
 
         self.loop = jax.jit(loop, donate_argnums=2, compiler_options=compiler_options())
 
@@ -52,9 +90,10 @@ class StepsPerExecution:
         if not 1 <= count <= self.most:
             raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')
         padded = [np.concatenate([v, np.zeros((self.most - count, *v.shape[1:]), v.dtype)]) for v in given]
-        shared = {k: jnp.asarray(self.storage[k][0]) for k in range(self.n_given, len(self.storage))}
+        shared = {k: [jnp.asarray(place[0]) for place in places] for k, places in self.places.items()}
         state = [shared.pop(k) for k in self.changed]
         state, collected = self.loop(np.int32(count), padded, state, shared)
-        for k, value in zip(self.changed, state):
-            self.storage[k][0] = value
+        for k, values in zip(self.changed, state):
+            for place, value in zip(self.places[k], values):
+                place[0] = value
         return [v[:count] for v in collected]

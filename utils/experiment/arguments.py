@@ -90,6 +90,8 @@ def _check_together(options):
             f'nesterov=True is a form of the momentum, got momentum={options["momentum"]!r}: give a '
             'momentum, for example 0.9, or leave nesterov out'
         )
+    if options['members'] == 1 and (options['portion'] != 1 or options['replacement']):
+        raise ValueError('portion and replacement are of several networks: give members=2 or more, or leave them out')
     if options['loss'] != 'nll' and options['label_smoothing']:
         raise ValueError(f"label_smoothing is of loss 'nll', got {options['loss']!r}: leave it out")
     if options['schedule'] is schedules.plateau and not options['val']:

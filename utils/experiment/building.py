@@ -10,6 +10,8 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from utils import rna
 from utils.experiment import schema
 from utils.experiment.arguments import NETWORK_OPTIONS, class_name, named, network_option
@@ -19,12 +21,11 @@ from utils.files.bounded import BoundedGenerator
 from utils.files.checksums import ModelError
 from utils.layers import LayerOptions
 from utils.training import optimisers
+from utils.training.members import Members, member_seed
 from utils.training.settings import Settings
 from utils.training.warping import Cropped
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from utils.annotations import Dataset, StrPath
     from utils.training.augmentation import Augment
 
@@ -96,9 +97,20 @@ def network_maker(options: dict[str, Any], data: Dataset, state: dict[str, Any] 
     """
     kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
     saved = (options['resume'], state) if state else None
-    return lambda rng: make_network(
-        options['network'], data.shape, data.classes, options['augment'], rng=rng, saved=saved, **kwargs
+    return of_members(
+        options,
+        lambda rng: make_network(
+            options['network'], data.shape, data.classes, options['augment'], rng=rng, saved=saved, **kwargs
+        ),
     )
+
+
+def of_members(options: dict[str, Any], make: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes the network of an experiment: that of `make`, or as many as it has members."""
+    k, seed = options['members'], options['seed']
+    if k == 1:
+        return make
+    return lambda rng: Members([make(np.random.default_rng(member_seed(seed, m))) for m in range(k)])
 
 
 def _accepted(network):

@@ -20,8 +20,8 @@ from utils.files.terminal import write_line
 from utils.results import competition, metrics, plots, summary
 from utils.results import report as reports
 from utils.results.predictions import write_outputs
-from utils.training.functions import Functions
 from utils.training.inference import test_outputs
+from utils.training.members import errors_of_members, functions_of
 from utils.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def evaluate(
     with context.load(dataset) as data:
         _check_fit(model, config, data)
         options = config['options']
-        f = Functions(
+        f = functions_of(
             net,
             data.shape,
             n_classes=len(data.classes),
@@ -93,6 +93,7 @@ def evaluate(
         )
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
+            members = errors_of_members(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes, config.get('temperature'))
         folder = _evaluation_folder(folder, model)
         title = f'{options.get("name") or options["network"]} on {data.name}'
@@ -105,6 +106,7 @@ def evaluate(
             data,
             say,
             {'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known},
+            members,
         )
         if report:
             (folder / 'figures').mkdir(exist_ok=True)
@@ -115,6 +117,7 @@ def evaluate(
                 scores,
                 folder / 'figures',
                 note=data_note(data),
+                members=members,
                 texts={'Model': f'{model}\n{json.dumps(options, indent=1)}'},
             )
     return scores, folder
@@ -150,12 +153,13 @@ def _evaluation_folder(folder, model):
     return new_folder(folder)
 
 
-def _write_evaluation(folder, title, scores, outputs, data, say, about):
+def _write_evaluation(folder, title, scores, outputs, data, say, about, members):
     """Tables of an evaluation into files and onto the terminal."""
     kind = metrics.final_kind(scores)
-    write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores})
+    singly = {'members': members} if members else {}
+    write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores, **singly})
     write_outputs(folder, data.test, data.classes, outputs, scores)
-    for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
+    for line in (*summary.error_lines(scores), *summary.member_lines(members), *summary.summary_lines(scores)):
         say(line)
     say('\n' + summary.class_table(scores[kind]['whole']))
     say('\n' + competition.ranking({title: scores[kind]['whole']['error']}))

@@ -67,16 +67,22 @@ class Kind:
 
 
 class Number(Kind):
-    """A finite number: above `above`, at least `least`, below `below`."""
+    """A finite number: above `above`, at least `least`, below `below`, at most `most`."""
 
     metavar = 'NUMBER'
 
-    def __init__(self, above: float | None = None, least: float | None = None, below: float | None = None) -> None:
-        self.above, self.least, self.below = above, least, below
+    def __init__(
+        self,
+        above: float | None = None,
+        least: float | None = None,
+        below: float | None = None,
+        most: float | None = None,
+    ) -> None:
+        self.above, self.least, self.below, self.most = above, least, below, most
         self.wanted = (
             'a number'
             if above is least is None
-            else f'a number > {above}'
+            else f'a number > {above}' + (f' and <= {most}' if most is not None else '')
             if above is not None
             else f'a number >= {least}'
             if below is None
@@ -89,6 +95,7 @@ class Number(Kind):
             and (self.above is None or value > self.above)
             and (self.least is None or value >= self.least)
             and (self.below is None or value < self.below)
+            and (self.most is None or value <= self.most)
         )
 
     def read(self, word: str) -> float:

@@ -56,6 +56,8 @@ class Result:
         The run's folder, see `utils.record`.
     evaluation : dict
         Intervals, figures of each class, confusion, calibration, ... see `utils.results.metrics.evaluate`.
+    members : list of dict
+        `errors` of each of several networks alone; empty for one.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Result:
     config: dict
     folder: Path
     evaluation: dict
+    members: list
 
 
 def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
@@ -91,7 +94,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     kept = trainer.kept_outputs()
     temperature = _fitted_temperature(experiment, kept)
     scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes, temperature)
-    _say_errors(console, errors, scores, label, data)
+    _say_errors(console, errors, trainer.errors_of_members, scores, label, data)
     write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, kept)
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
     values: dict[str, Any] = dict(
@@ -107,6 +110,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
             int(np.prod(p.type.shape)) for p in parameters(trainer.functions.network, trainable=True).values()
         ),
         evaluation=scores,
+        members=trainer.errors_of_members,
     )
     console.say('drawing the figures', level=2)
     subject = plots.Subject(
@@ -140,6 +144,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
             note=data_note(data),
             rule=options['rule'],
             cost=cost_of(options),
+            members=trainer.errors_of_members,
         )
     record.end('finished', values)
     return Result(
@@ -173,7 +178,7 @@ def _final(errors):
     return errors['special'] or errors['plain']
 
 
-def _say_errors(console, errors, scores, label, data):
+def _say_errors(console, errors, members, scores, label, data):
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             duplicates = (
@@ -183,6 +188,8 @@ def _say_errors(console, errors, scores, label, data):
                 f'{e["images"] - e["images_without_twins"]} images that have an exact duplicate in the training set'
             )
             console.say(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
+    for line in summary.member_lines(members):
+        console.say(line)
     console.say('\n'.join(summary.summary_lines(scores)))
     console.say('\n' + competition.ranking({label: _final(errors)['whole']['error']}))
     if not data.is_fer2013:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from utils import rna
 from utils.experiment import resuming, schema
 from utils.experiment.arguments import FUNCTIONS, NETWORK_OPTIONS, as_json, make_augment, named, validate_arguments
-from utils.experiment.building import arguments_of_file, make_network, with_class_defaults, without_idle
+from utils.experiment.building import arguments_of_file, make_network, of_members, with_class_defaults, without_idle
 from utils.experiment.suggestions import did_you_mean
 from utils.experiment.values import shortened
 from utils.files import models
@@ -101,6 +102,8 @@ def _check_arguments(context, path, saved, n_arrays):
             neutral['nesterov'] = False
         plain = validate_arguments({**defaults, **saved, **neutral}, context.networks)
         saved |= {key: plain[key] for key in saved if key not in {'augment', *FUNCTIONS, *neutral}}
+        if plain['members'] > max(n_arrays, 1):
+            raise ValueError(f'it has {n_arrays} arrays of parameters, too few for {plain["members"]} members')
     except (ValueError, TypeError, OverflowError) as error:
         raise models.ModelError(f"'{path}' cannot be loaded: {error}") from None
 
@@ -205,15 +208,16 @@ def open_model(context: Context, model: StrPath, network: Any = None) -> Sequenc
     if used['activation'] is not None:
         used['activation'] = _activation(model, used['activation'])
     kwargs = arguments_of_file(model, with_class_defaults(used))
-    net = make_network(
+    make = functools.partial(
+        make_network,
         network,
         config['im_dim'],
         config['classes'],
         make_augment(options['augment']),
-        rng=np.random.default_rng(0),
         saved=(model, state),
         **kwargs,
     )
+    net = of_members(options, lambda rng: make(rng=rng))(np.random.default_rng(0))
     targets = parameters(net)
     saved = {
         path.removeprefix('parameters/'): value

@@ -23,7 +23,8 @@ def label(options: dict[str, Any], data: Dataset) -> str:
     dropped = [p for key in ('p_drop', 'p_dropConv') if options[key] is not None for p in np.ravel(options[key])]
     techniques = (('BN', options['batch_norm']), ('drop', any(dropped)))
     parts = '-'.join(word for word, there in techniques if there)
-    return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, f'({data.name})']))
+    several = f'x{options["members"]}' if options.get('members', 1) > 1 else ''
+    return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, several, f'({data.name})']))
 
 
 def announce(console: Console, options: dict[str, Any], data: Dataset, path: Path) -> None:
@@ -42,8 +43,9 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
     ]
     crop = options['augment'] and options['augment'].crop
     hidden = '' if options['n_hidden'] is None else f', hidden layers {options["n_hidden"] or "none"}'
+    several = f'{options["members"]} members, ' if options['members'] > 1 else ''
     console.say(
-        f'network {class_name(options["network"])}{args}{narrowed}{hidden}, '
+        f'network {class_name(options["network"])}{args}{narrowed}{hidden}, {several}'
         + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '')
         + f'on {backend.device_name()}'
     )

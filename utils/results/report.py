@@ -62,6 +62,13 @@ def _errors(scores):
     return rows
 
 
+def _members(members, scores):
+    """A row for each of several networks alone and one of all together: errors on the whole test set."""
+    kind = metrics.final_kind(scores)
+    rows = [[f'member {k}', f'{one[kind]["whole"]["error"]:.2f}'] for k, one in enumerate(members, start=1)]
+    return [*rows, ['together', f'{scores[kind]["whole"]["error"]:.2f}']] if rows else []
+
+
 def _rankings(name, final):
     """The competition's tables with the result in its place: (what they go by, rows, which rows are ours)."""
     out = []
@@ -115,6 +122,7 @@ def write_report(
     note: str = '',
     rule: str = 'entropy',
     cost: str = 'cross-entropy',
+    members: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write one HTML file in which everything is contained.
 
@@ -132,6 +140,8 @@ def write_report(
         Further sections, as they are: configuration, environment, log.
     rule, cost : str
         By which the epoch was kept.
+    members : list of dict
+        Errors of each of several networks alone.
     """
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
 
@@ -145,6 +155,7 @@ def write_report(
         lead=lead,
         note=note,
         errors=_errors(scores),
+        members=_members(members, scores),
         rankings=_rankings(title, final),
         classes=[
             [name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]

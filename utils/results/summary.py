@@ -3,12 +3,14 @@
 ==================  ===========================================================================
 `error_lines`       errors of every kind and half
 `summary_lines`     what is worth a line on the terminal
+`member_lines`      errors of each of several networks
 `class_table`       figures of each class
 ==================  ===========================================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from utils.results.metrics import final_kind
@@ -41,6 +43,19 @@ def summary_lines(evaluation: dict[str, Any]) -> list[str]:
         f'{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole["macro_f1"]:.3f}, wrong in the '
         f'best two {whole["top2_error"]:.2f} %, cross-entropy {whole["cross_entropy"]:.4f}, calibration error '
         f'{whole["ece"]:.3f}' + _scaled(evaluation, whole)
+    ]
+
+
+def member_lines(members: Sequence[dict[str, Any]]) -> list[str]:
+    """A line on each of several networks alone."""
+    return [
+        f'member {k} alone: '
+        + ', '.join(
+            f'{title} error {one[kind]["whole"]["error"]:.2f} %'
+            for kind, title in (('plain', 'test'), ('special', 'special test'))
+            if kind in one
+        )
+        for k, one in enumerate(members, start=1)
     ]
 
 

@@ -50,7 +50,7 @@ def rate_range(
     if not 0 < lowest < highest or steps < 6:
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
     console = Console(verbose)
-    options = context.validate(options)
+    options = context.validate(options) | {'members': 1, 'portion': 1.0, 'replacement': False}  # one rate for all
     with (
         context.open_data(options, console.say) as data,
         Trainer(network_maker(options, data), data, training_settings(options)) as trainer,

@@ -13,9 +13,9 @@ from utils.layer import parameters
 from utils.training import schedules, steps
 from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import to_device
-from utils.training.functions import Functions
 from utils.training.graph_checks import check_outputs
 from utils.training.inference import compute_logits, measure_statistics, test_errors
+from utils.training.members import MemberFunctions, functions_of, member_seed, portions
 from utils.training.reporter import NullReporter
 from utils.training.rules import RULES
 from utils.training.settings import Settings
@@ -55,7 +55,7 @@ class Engine:
         self.reporter, self.checkpoint = reporter or NullReporter(), checkpoint
         self._check_data()
         self.make_network = lambda: make_network(np.random.default_rng(self.settings.seed))
-        self.functions = Functions(
+        self.functions = functions_of(
             self.make_network(),
             data.shape,
             self.settings,
@@ -82,10 +82,11 @@ class Engine:
                 '(python -m loaders ... --validation N) or pass val=False'
             )
         smallest = data.reduced_training if val else data.training
-        if not 1 <= batch_size <= len(smallest):
+        n = len(portions(smallest, data.training, self.settings, 1)[0])
+        if not 1 <= batch_size <= n:
+            part = f'{self.settings.portion:g} of ' if n < len(smallest) else ''
             raise ValueError(
-                f'batch_size must lie between 1 and the {len(smallest)} images of the '
-                f'{smallest.name} set, got {batch_size}'
+                f'batch_size must lie between 1 and the {n} images of {part}the {smallest.name} set, got {batch_size}'
             )
 
     # ------------------------------------------------------------------ what is saved and restored
@@ -194,13 +195,10 @@ class Engine:
         """One pass over a subset in a random order that follows from seed, stage and epoch."""
         f = self.functions
         f.rate.set_value(np.float32(rate))
-        self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
-        seeds = [self.settings.seed, STAGES[self.stage].order_seed, self.epoch]
-        rng = np.random.default_rng(seeds)
-        balanced = self.settings.balance == 'sampling'
-        order = balanced_rows(rng, subset.y) if balanced else rng.permutation(len(subset))
+        order = self._order(subset)
+        self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, order.size)
         if not self.history:
-            self._look_at_outputs(subset.images(order[: f.batch_size]))
+            self._look_at_outputs(subset.images(np.atleast_2d(order)[0, : f.batch_size]))
         start = time.perf_counter()
         if not self._compiled:
             self.reporter.compiling('training step')
@@ -224,9 +222,22 @@ class Engine:
             'validation_error': None,
             'validation_cross_entropy': None,
             'test_error': None,
-            'images': len(subset),
+            'images': order.size,
             'seconds': time.perf_counter() - start,
         }
+
+    def _order(self, subset):
+        """Rows of a subset in the order of an epoch, (n,); with several members (k, n), those of each."""
+
+        def drawn(seed, rows):
+            rng = np.random.default_rng([seed, STAGES[self.stage].order_seed, self.epoch])
+            return rows[balanced_rows(rng, subset.y[rows])] if balanced else rng.permutation(rows)
+
+        balanced, seed = self.settings.balance == 'sampling', self.settings.seed
+        if not isinstance(self.functions, MemberFunctions):
+            return drawn(seed, np.arange(len(subset)))
+        rows = portions(subset, self.data.training, self.settings, len(self.functions.members))
+        return np.stack([drawn(member_seed(seed, m), own) for m, own in enumerate(rows)])
 
     def _look_at_outputs(self, images):
         """Refuse outputs of another shape than the graph promised, and warn of what a softmax has made."""

@@ -35,6 +35,10 @@ class Settings:
         See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
     balance : {'none', 'weights', 'sampling'}
         See `utils.training.balance`; of the cost, while the cross-entropy is that of the images as they are.
+    portion : float in (0, 1]
+        Part of the training images that each of several networks is given, see `utils.training.members`.
+    replacement : bool
+        Whether it is drawn with replacement.
     ema_decay : float in [0, 1)
         Decay of the moving average of the trained parameters that the network is, see
         `utils.training.optimisers.averaged`; 0: the network is what is trained.
@@ -68,6 +72,8 @@ class Settings:
     loss: str = 'nll'
     label_smoothing: float = 0.0
     balance: str = 'none'
+    portion: float = 1.0
+    replacement: bool = False
     ema_decay: float = 0.0
     seed: int = 0
     val: bool = True

@@ -12,6 +12,7 @@ import numpy as np
 
 from utils.training.engine import Engine
 from utils.training.inference import compute_logits, sum_over_views, test_errors, test_outputs, validate
+from utils.training.members import errors_of_members
 from utils.training.rules import best_epoch
 from utils.training.stages import DONE, STAGES, stage
 
@@ -184,9 +185,11 @@ class Trainer(Engine):
         -------
         dict
             'plain' and 'special' (None where there are no views, or not wanted): what `test_errors` gives.
-            The logits themselves are then in the attribute `test_outputs`.
+            The logits themselves are then in the attribute `test_outputs`, the errors of each of several networks in
+            `errors_of_members`.
         """
         self.test_outputs = test_outputs(self.functions, self.data, special_test)
+        self.errors_of_members = errors_of_members(self.functions, self.data, special_test)
         return {
             'special': None,
             **{kind: test_errors(logits, self.data.test) for kind, logits in self.test_outputs.items()},

@@ -23,6 +23,7 @@ from utils.files.atomic import atomic_write
 from utils.layer import Layer
 from utils.results import metrics
 from utils.results.inspection import Inspector
+from utils.training.members import Members
 from utils.training.warping import Cropped, centre
 
 if TYPE_CHECKING:
@@ -135,16 +136,14 @@ class Subject:
 
     @cached_property
     def bare_network(self) -> tuple[Any, Any]:
-        """The network itself without the crop around it, and the size of the images that it takes."""
-        if isinstance(self.network, Cropped):
-            return self.network.network, self.network.size
-        return self.network, tuple(self.im_dim)
+        """The network, the first of several, without the crop around it, and the size of the images that it takes."""
+        network = self.network.member[0] if isinstance(self.network, Members) else self.network
+        return (network.network, network.size) if isinstance(network, Cropped) else (network, tuple(self.im_dim))
 
     @cached_property
     def faces(self) -> np.ndarray:
         """The images of `examples` as the network takes them, uint8 (n, height, width)."""
-        images, (network, size) = self.subset.images(self.examples), self.bare_network
-        return images if network is self.network else centre(images, size)
+        return centre(self.subset.images(self.examples), self.bare_network[1])
 
     @cached_property
     def inspector(self) -> Inspector:
