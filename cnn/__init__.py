@@ -21,6 +21,21 @@ from cnn.alexnet import AlexNet, ZFNet
 from cnn.googlenet import GoogLeNet
 from cnn.lenet import LeNet5
 from cnn.resnet import C, D, ResNet18, ResNet34
+from cnn.sprint import Sprint
 from cnn.vgg import VGG, VGG11, A, B
 
-__all__ = ['A', 'B', 'C', 'D', 'VGG', 'VGG11', 'ResNet18', 'ResNet34', 'AlexNet', 'ZFNet', 'GoogLeNet', 'LeNet5']
+__all__ = [
+    'A',
+    'B',
+    'C',
+    'D',
+    'VGG',
+    'VGG11',
+    'ResNet18',
+    'ResNet34',
+    'AlexNet',
+    'ZFNet',
+    'GoogLeNet',
+    'LeNet5',
+    'Sprint',
+]

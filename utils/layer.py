@@ -6,6 +6,7 @@
 `parameter`       a shared variable with what symfer needs to know of it
 `parameters`      all parameters of a layer by name; names come from attributes
 `sublayers`       all layers inside a layer by name
+`fit`             parameters that begin with the data
 `other_names`     further names of what is reached in several ways
 `attributes`      a layer's attributes, `entries` what lists, tuples and dicts hold
 `output_shape`    shape of what a part of a network makes of images, read from its graph
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from utils.annotations import Shared, Tensor
 
 
-def parameter(value: Any, *, trainable: bool = True, regularizable: bool = False) -> Shared:
+def parameter(value: Any, *, trainable: bool = True, regularizable: bool = False, rate: float = 1.0) -> Shared:
     """Make a shared variable of static shape.
 
     Parameters
@@ -40,10 +41,12 @@ def parameter(value: Any, *, trainable: bool = True, regularizable: bool = False
         Whether training changes it by its gradient; batch norm's statistics are parameters that are not.
     regularizable : bool
         Whether L1 and L2 terms count it: weights yes, biases no.
+    rate : float
+        Factor on its learning rate.
     """
     value = np.asarray(value, dtype=pytensor.config.floatX)
     shared = pytensor.shared(value, shape=value.shape)
-    shared.tag.trainable, shared.tag.regularizable = trainable, regularizable
+    shared.tag.trainable, shared.tag.regularizable, shared.tag.rate = trainable, regularizable, float(rate)
     return shared
 
 
@@ -51,7 +54,8 @@ class Layer:
     """A layer: `__init__` makes parameters and sub-layers as attributes, `__call__` an expression.
 
     ``layer(x, phase)`` depends on its arguments and parameters only; whatever has to change when the
-    compiled function runs goes into ``phase.updates``.
+    compiled function runs goes into ``phase.updates``. A layer whose first parameters depend on the data has a method
+    ``fit(images)``, which is given training images (n, h, w, 1) in [0, 1] before the first epoch, see `fit`.
     """
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
@@ -146,6 +150,15 @@ def parameters(layer: Any, *, trainable: Any = None, regularizable: Any = None) 
 def sublayers(layer: Layer, kind: Any = Layer) -> dict[str, Layer]:
     """All layers of a class (or classes) inside a layer, by name, each once, in the order of the attributes."""
     return {name: item for name, item in _walk(layer)[0].items() if isinstance(item, Layer) and isinstance(item, kind)}
+
+
+def fit(network: Layer, images: Callable[[], np.ndarray]) -> None:
+    """Call the method ``fit`` of all layers that have one with images, which are made where there is one only."""
+    layers = [layer for layer in [network, *sublayers(network).values()] if hasattr(layer, 'fit')]
+    if layers:
+        given = images()
+        for layer in layers:
+            layer.fit(given)
 
 
 def other_names(layer: Any) -> dict[Any, Any]:

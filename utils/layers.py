@@ -91,6 +91,10 @@ class BatchNorm(Layer):
         Units or filters: gamma, beta, mean and var are (n,).
     eps : float
         Added to the variance.
+    scale : bool
+        False leaves gamma at 1.
+    beta_rate : float
+        Factor on the learning rate of beta.
 
     References
     ----------
@@ -98,8 +102,8 @@ class BatchNorm(Layer):
        Internal Covariate Shift, ICML, Alg. 1 and 2.
     """
 
-    def __init__(self, n: int, eps: float = 1e-5) -> None:
-        self.gamma, self.beta = parameter(np.ones(n)), parameter(np.zeros(n))
+    def __init__(self, n: int, eps: float = 1e-5, scale: bool = True, beta_rate: float = 1.0) -> None:
+        self.gamma, self.beta = parameter(np.ones(n), trainable=scale), parameter(np.zeros(n), rate=beta_rate)
         self.mean = parameter(np.zeros(n), trainable=False)
         self.var = parameter(np.ones(n), trainable=False)
         self.eps = eps

@@ -129,6 +129,24 @@ def pieces_of(activation: Any) -> int:
     return getattr(activation, 'pieces', 1)
 
 
+def dirac(W: np.ndarray) -> np.ndarray:
+    """Filters (kh, kw, n_in, n_out) of which the first pass their channel on [1]_; the rest stay as they are.
+
+    Filter k < min(n_in, n_out) is 1 in the middle of channel k and 0 elsewhere.
+
+    References
+    ----------
+    .. [1] Zagoruyko and Komodakis (2017), DiracNets: Training Very Deep Neural Networks Without Skip-Connections, arXiv
+       1706.00388; as initialisation only: Jordan (2024), arXiv 2404.00498, section 3.3.
+    """
+    W = np.array(W)
+    kh, kw, n_in, n_out = W.shape
+    k = np.arange(min(n_in, n_out))
+    W[..., k] = 0
+    W[kh // 2, kw // 2, k, k] = 1
+    return W
+
+
 def glorot(rng: np.random.Generator, shape: Any, n_in: int, n_out: int, activation: Activation | None = None) -> Any:
     """Draw weights uniformly from ±gain * sqrt(6 / (n_in + n_out)) [1]_.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from utils import backend
-from utils.layer import parameters
+from utils.layer import fit, parameters
 from utils.training import schedules, steps
 from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import to_device
@@ -24,6 +24,9 @@ from utils.training.state import check_state, without_aliases
 
 if TYPE_CHECKING:
     from utils.annotations import Dataset
+
+
+FITTED = 2000  # images at most that layers are fitted to
 
 
 class Engine:
@@ -54,7 +57,7 @@ class Engine:
         self.data, self.settings = data, settings or Settings()
         self.reporter, self.checkpoint = reporter or NullReporter(), checkpoint
         self._check_data()
-        self.make_network = lambda: make_network(np.random.default_rng(self.settings.seed))
+        self.make_network = lambda: self._fitted(make_network(np.random.default_rng(self.settings.seed)))
         self.functions = functions_of(
             self.make_network(),
             data.shape,
@@ -73,6 +76,17 @@ class Engine:
         self._measured = self._compiled = False
         self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
+
+    def _fitted(self, network):
+        """The network, whose layers have looked at training images where they begin with these."""
+        subset = self.data.reduced_training if self.settings.val else self.data.training
+
+        def images():
+            rows = np.random.default_rng(0xF17).permutation(len(subset))[:FITTED]
+            return subset.images(np.sort(rows))[..., None].astype(np.float32) / 255
+
+        fit(network, images)
+        return network
 
     def _check_data(self):
         data, val, batch_size = self.data, self.settings.val, self.settings.batch_size

@@ -68,7 +68,7 @@ OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw, 'muo
 def applied(
     optimiser: Callable[..., Any], gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Shared
 ) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
-    """What an optimiser gives.
+    """What an optimiser gives; the step of a parameter with a rate of its own is so many times as long.
 
     Raises
     ------
@@ -84,7 +84,11 @@ def applied(
     idle = [name for name, p in parameters.items() if p not in given[0]]
     if idle:
         raise ValueError(f'the optimiser gives no update of {listed(idle)}, which would never be trained')
-    return given[0], given[1]
+    updates = {
+        p: p + np.float32(p.tag.rate) * (new - p) if getattr(p.tag, 'rate', 1) != 1 else new
+        for p, new in given[0].items()
+    }
+    return updates, given[1]
 
 
 def decayed(optimiser: Callable[..., Any], decay: float) -> Callable[..., Any]:
