@@ -51,6 +51,12 @@ def read_published(
         raise DataError(
             f'{listing.source}: {importer.name} without any image that has a class; {count_left_out(labels, ())}'
         )
+    told = {(entry.usage or 0) > 0 for entry in entries if entry.usage is not None}
+    if len(told) == 1:
+        raise DataError(
+            f'{listing.source}: {importer.name} without its {"test" if False in told else "training"} images, or '
+            'without their labels: expected both; give the folder that holds both'
+        )
     gathered = gather(
         len(entries),
         lambda k: picture(listing.container, entries[k].name, box=entries[k].box, crop=crop),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from loaders.errors import DataError, visible
+from loaders.errors import visible
 from loaders.sources.importing import CLASS_OF, TEST, TRAINING, Entry, Found, Listing, Options, importer
 
 NAME = re.compile(r'.+_\d{9}_\d{8}\.\w+')  # film, time, number
@@ -52,11 +52,5 @@ def find(listing: Listing, options: Options) -> Found:
                 f'{listing.source}: {visible(str(image))}: expected SFEW as Train|Val/<Angry, Disgust, Fear, Happy, '
                 'Neutral, Sad or Surprise>/<image>; give the folder that holds Train and Val'
             )
-    found = {entry.usage for entry in entries}
-    if found and found != {TRAINING, TEST}:
-        raise DataError(
-            f'{listing.source}: SFEW without its {"Val" if TRAINING in found else "Train"} folder; expected Train and '
-            'Val: give the folder that holds both'
-        )
     notes = [f'{unlabelled} test images, which have no labels, left out'] if unlabelled else []
     return Found('Train and Val of <class>/<image>', entries, notes)
