@@ -176,8 +176,11 @@ def value_of(data: bytes) -> str | None:
     header = HEADER.match(data[:MAX_HEADER])
     if header is None:
         return None
-    start = 10 + int.from_bytes(header[1], 'little')
+    start, kind = 10 + int.from_bytes(header[1], 'little'), header[2].decode()
     try:
-        return str(np.frombuffer(data, header[2].decode(), 1, start)[0])
+        if kind[1] == 'U':
+            end = start + 4 * int(kind[2:])
+            return data[start:end].decode('utf-32-be' if kind[0] == '>' else 'utf-32-le').rstrip('\0')
+        return str(np.frombuffer(data, kind, 1, start)[0])
     except (TypeError, ValueError):  # no such type, a file that is cut off, or no character
         return None
