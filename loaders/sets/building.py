@@ -57,7 +57,8 @@ def build(
         3,000 in set 3 and 2,870 in set 4; as large a part of other sources. Where people are
         known, all images of some of them, as near to that number as whole people allow.
     stratify : bool
-        Hold out equal parts of each class.
+        Hold out equal parts of each class for validation, or people of whom that is nearly so; always for published
+        sets other than FER2013.
     no_duplicates : bool
         Hold out only images of which no exact copy stays in training.
     seed : int
@@ -94,7 +95,9 @@ def build(
         log(visible(note))
     for line in fer2013.table(originals.classes, originals.counts):
         log(line)
-    if not is_of_importer(originals.layout):
+    if is_of_importer(originals.layout):
+        stratify = True
+    else:
         for line in fer2013.compare(originals.classes, originals.counts):
             log(line)
     duplicates = duplicates_in_training(originals.images, originals.usage)
@@ -121,10 +124,11 @@ def describe(path: Path, recipe: Recipe, originals: Originals, held_out: np.ndar
     height, width = recipe.size or originals.images.shape[1:]
     line = f'{path}: {height}x{width}, training {n * n_views:,}, test {n_test:,}'
     if k:
-        line += f', validation {k * n_views:,}, reduced training {(n - k) * n_views:,}'
-    if k and originals.person is not None:
-        training = originals.person[originals.usage == 0]
-        line += f' (by person: {n_people(originals.person[held_out])} of {n_people(training)} people)'
+        whom = ''
+        if originals.person is not None:
+            people = n_people(originals.person[originals.usage == 0])
+            whom = f' (by person: {n_people(originals.person[held_out])} of {people} people)'
+        line += f', validation {k * n_views:,}{whom}, reduced training {(n - k) * n_views:,}'
     if n_views > 1:
         line += f', special test {n_test * n_views:,}'
     return line + f'; {os.path.getsize(path) / 2**20:.0f} MiB'

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from loaders import fer2013
 from loaders.errors import DataError, visible
 from loaders.sources.archives import damage, is_hidden
-from loaders.sources.pictures import is_image
+from loaders.sources.pictures import SUFFIXES
 
 if TYPE_CHECKING:
     from loaders.sources.archives import Folder, Zip
@@ -161,11 +161,14 @@ class Listing:
     def __init__(self, container: Folder | Zip) -> None:
         self.container, self.source = container, container.name
         self.names = sorted(name for name in container.names() if not (name.endswith('/') or is_hidden(name)))
-        self.images = [PurePosixPath(name) for name in self.names if is_image(name)]
+        self.images = [path for path in map(PurePosixPath, self.names) if path.suffix.lower() in SUFFIXES]
+        self.by_last: dict[str, list[str]] = {}
+        for name in self.names:
+            self.by_last.setdefault(name.rpartition('/')[2].lower(), []).append(name)
 
     def files(self, *names: str) -> list[str]:
         """Files whose last part is one of these, in lower case."""
-        return [name for name in self.names if PurePosixPath(name).name.lower() in names]
+        return [file for name in names for file in self.by_last.get(name, ())]
 
     def one(self, *names: str) -> str:
         """The only file of one of these names, in lower case.

@@ -78,7 +78,7 @@ def data(
     validation : number, optional
         Number or fraction of the original training images held out for validation; by default as in the thesis.
     stratify : bool
-        Hold out equal parts of each class.
+        Hold out equal parts of each class; always for published sets other than FER2013.
     no_duplicates : bool
         Hold out only images of which no exact copy stays in training.
     test : number, optional

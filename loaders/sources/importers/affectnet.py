@@ -55,7 +55,7 @@ def signs(listing: Listing) -> bool:
             continue
         if is_header(first) or len(first) == len(COLUMNS) and '/' in first[0]:
             return True
-    return any(is_in(PurePosixPath(name), 'annotations') and name.endswith('_exp.npy') for name in listing.names)
+    return any(name.endswith('_exp.npy') and is_in(PurePosixPath(name), 'annotations') for name in listing.names)
 
 
 def is_header(row: Sequence[str]) -> bool:

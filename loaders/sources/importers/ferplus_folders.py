@@ -21,11 +21,9 @@ ORDER = [COLUMNS.index(name) for name in (*VOTED, 'unknown', 'no face')]
 
 
 def signs(listing: Listing) -> bool:
-    """One of its folders."""
-    return any(
-        len(parts) > 1 and parts[-2].lower() in FOLDERS
-        for parts in (PurePosixPath(name).parts for name in listing.names)
-    )
+    """A table or an image in one of its folders."""
+    files = (*listing.images[:1], *listing.images[-1:], *map(PurePosixPath, listing.files(LABELS)))
+    return any(len(file.parts) > 1 and file.parts[-2].lower() in FOLDERS for file in files)
 
 
 @importer('FER+', signs)

@@ -195,6 +195,28 @@ def test_every_importer_is_found_by_its_file():
     assert importing.is_of_importer('CK+: sequences with labels') and not importing.is_of_importer('table fer2013.csv')
 
 
+def test_a_new_importer_is_one_function(tmp_path, monkeypatch):
+    monkeypatch.setattr(importing, 'IMPORTERS', dict(importing.IMPORTERS))
+
+    @importing.importer('My set', signs=lambda listing: listing.files('my_labels.txt'))
+    def find(listing, options):
+        lines = [line.split() for _, line in listing.lines(listing.one('my_labels.txt'))]
+        images = listing.by_tail(1)
+        return importing.Found(
+            'a list', [importing.Entry(images[name], label, person=who) for name, label, who in lines]
+        )
+
+    written = {}
+    for k in range(70):
+        written[k + 10] = CLASSES[k % 7], None, f'person {k // 14}'
+        published.write_picture(tmp_path / f'{k}.png', k + 10)
+    lines = [f'{level - 10}.png {name} {who.replace(" ", "_")}' for level, (name, _, who) in written.items()]
+    (tmp_path / 'my_labels.txt').write_text('\n'.join(lines).replace('_', '-') + '\n')
+    found = read(tmp_path)
+    published.check(found, {k: (name, None, who.replace(' ', '-')) for k, (name, _, who) in written.items()})
+    assert found.layout == 'My set: a list' and (found.usage == 2).sum() == 14
+
+
 class NoFiles:
     """An empty container."""
 
