@@ -232,15 +232,11 @@ def whole_number(text: str, least: int, most: int) -> int | None:
 
 def recognised(listing: Listing) -> Importer | None:
     """The importer whose signs a container has, or None."""
-    from loaders.sources import importers  # noqa: F401  (enters them)
-
     return next((one for one in IMPORTERS.values() if one.signs(listing)), None)
 
 
 def is_of_importer(layout: str) -> bool:
     """True for the layout of a published set other than FER2013, as it stands in a set file."""
-    from loaders.sources import importers  # noqa: F401
-
     return layout.partition(':')[0] in IMPORTERS
 
 

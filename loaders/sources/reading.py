@@ -14,6 +14,7 @@ from loaders import fer2013
 from loaders.errors import DataError, NoLabels
 from loaders.sets.dataset import load
 from loaders.sets.splits import hold_out_test
+from loaders.sources import importers  # noqa: F401  (to have them entered)
 from loaders.sources.archives import Folder, Zip, is_hidden, is_table, table_stream
 from loaders.sources.decoding import Crop
 from loaders.sources.ferplus import with_votes
