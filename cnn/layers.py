@@ -270,6 +270,20 @@ def per_convolution(network: Any, p_dropConv: Sequence[float], n_convolutions: i
     return values
 
 
+def needs_batch_norm(network: Any, options: Any) -> None:
+    """Refuse ``batch_norm=False`` in the options of a network that is always with batch norm.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not options['batch_norm']:
+        raise ValueError(
+            f'network {type(network).__name__} always uses batch norm: batch_norm must be True, got '
+            f'{options["batch_norm"]!r}'
+        )
+
+
 def thesis_parameter_count(network: Any) -> int:
     """Parameters of the convolutional part as Tables 3 and 5 of the thesis count them.
 

@@ -10,7 +10,7 @@ from typing import Unpack
 
 import numpy as np
 
-from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, per_convolution
+from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual, needs_batch_norm, per_convolution
 from cnn.vgg import filters
 from mlp.layers import FullyConnected
 from utils.annotations import Tensor
@@ -37,7 +37,7 @@ class C(Layer):
         **options: Unpack[LayerOptions],
     ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
-        _needs_batch_norm(self, options)
+        needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 13)
         n64, n128, n256 = filters(width, 64, 128, 256)
         self.conv = Conv(1, n64, size=5, pool=MaxPool(2), p_drop=d[0], **options)
@@ -81,7 +81,7 @@ class D(Layer):
         **options: Unpack[LayerOptions],
     ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
-        _needs_batch_norm(self, options)
+        needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 4)
         n64, n128 = filters(width, 64, 128)
         self.conv1 = Conv(1, n64, pool=MaxPool(2), p_drop=d[0], **options)
@@ -139,7 +139,7 @@ class ResNet18(Layer):
         **options: Unpack[LayerOptions],
     ) -> None:
         options = {'batch_norm': True, 'rng': rng} | options
-        _needs_batch_norm(self, options)
+        needs_batch_norm(self, options)
         n_convolutions = 1 + 2 * sum(self.stages)
         d = per_convolution(self, p_dropConv if np.size(p_dropConv) else (0.0,) * n_convolutions, n_convolutions)
         n = filters(width, 64, 64, 128, 256, 512)
@@ -178,11 +178,3 @@ class ResNet34(ResNet18):
     """
 
     stages = (3, 4, 6, 3)
-
-
-def _needs_batch_norm(network, options):
-    if not options['batch_norm']:
-        raise ValueError(
-            f'network {type(network).__name__} always uses batch norm (thesis Table 5): '
-            f'batch_norm must be True, got {options["batch_norm"]!r}'
-        )

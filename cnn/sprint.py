@@ -4,16 +4,16 @@
 """
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
-from cnn.layers import Conv, GlobalAvgPool, MaxPool, per_convolution
+from cnn.layers import Conv, GlobalAvgPool, MaxPool, needs_batch_norm, per_convolution
 from cnn.vgg import filters
 from mlp.layers import FullyConnected
 from utils import ops, rna
 from utils.annotations import Tensor
-from utils.layer import Layer, Phase, parameter
+from utils.layer import Layer, Phase, n_features, parameter
 from utils.layers import BatchNorm, Bias, LayerOptions
 
 
@@ -72,9 +72,7 @@ class SprintBlock(Layer):
     times as fast as the weights.
     """
 
-    def __init__(
-        self, n_in: int, n_out: int, p_drop: Sequence[float], beta_rate: float, **options: Unpack[LayerOptions]
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, p_drop: Sequence[float], beta_rate: float, **options: Any) -> None:
         self.conv1 = Conv(n_in, n_out, pool=MaxPool(2), p_drop=p_drop[0], **options)
         self.conv2 = Conv(n_out, n_out, p_drop=p_drop[1], **options)
         for conv in (self.conv1, self.conv2):
@@ -121,7 +119,8 @@ class Sprint(Layer):
         rng: np.random.Generator,
         **options: Unpack[LayerOptions],
     ) -> None:
-        options = {'rng': rng} | options | {'batch_norm': True}
+        options = {'batch_norm': True, 'rng': rng} | options
+        needs_batch_norm(self, options)
         d = per_convolution(self, p_dropConv, 6) if len(p_dropConv) else [0.0] * 6
         n64, n128, n256 = filters(width, 64, 128, 256)
         self.activation = options.get('activation', rna.relu())
@@ -130,16 +129,15 @@ class Sprint(Layer):
         self.block2 = SprintBlock(n64, n128, d[2:4], beta_rate, **options)
         self.block3 = SprintBlock(n128, n256, d[4:6], beta_rate, **options)
         self.mean = GlobalAvgPool()
-        self.fc = FullyConnected(n256, n_classes, n_hidden, p_drop, **options)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, n_hidden, p_drop, **options)
         self.logit_scale = logit_scale
 
     def features(self, x: Tensor, phase: Phase) -> Tensor:  # shapes for 48x48 images
-        x = rna.applied(
-            self.activation, self.bias(self.whitening(x, phase), phase)
-        )  # (n, 48, 48, 1) -> (n, 23, 23, 32)
-        x = self.block1(x, phase)  # (n, 23, 23,  32) -> (n, 11, 11,  64)
-        x = self.block2(x, phase)  # (n, 11, 11,  64) -> (n,  5,  5, 128)
-        x = self.block3(x, phase)  # (n,  5,  5, 128) -> (n,  2,  2, 256)
+        x = self.bias(self.whitening(x, phase), phase)  # (n, 48, 48, 1) -> (n, 24, 24, 32)
+        x = rna.applied(self.activation, x)
+        x = self.block1(x, phase)  # (n, 24, 24,  32) -> (n, 12, 12,  64)
+        x = self.block2(x, phase)  # (n, 12, 12,  64) -> (n,  6,  6, 128)
+        x = self.block3(x, phase)  # (n,  6,  6, 128) -> (n,  3,  3, 256)
         return self.mean(x, phase)  # (n, 256)
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:

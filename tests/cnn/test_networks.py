@@ -15,7 +15,7 @@ from utils.training import optimisers
 from utils.training.functions import Functions
 from utils.training.settings import Settings
 
-NETWORKS = [cnn.A, cnn.B, cnn.C, cnn.D, cnn.VGG, cnn.ResNet18, cnn.LeNet5, mlp.MLP]
+NETWORKS = [cnn.A, cnn.B, cnn.C, cnn.D, cnn.VGG, cnn.ResNet18, cnn.LeNet5, cnn.Sprint, mlp.MLP]
 
 
 @pytest.mark.parametrize('network, count', [(cnn.A, 7040), (cnn.B, 17280), (cnn.C, 21440), (cnn.D, 4928)])
@@ -44,7 +44,7 @@ def test_networks_take_any_size_and_any_number_of_hidden_layers(rng, network, im
 @pytest.mark.parametrize('network', NETWORKS)
 @pytest.mark.parametrize('batch_norm', [True, False])
 def test_every_update_has_the_dtype_and_shape_of_its_variable(rng, network, batch_norm):
-    if network in (cnn.C, cnn.D, cnn.ResNet18, cnn.VGG) and not batch_norm:
+    if network in (cnn.C, cnn.D, cnn.ResNet18, cnn.VGG, cnn.Sprint) and not batch_norm:
         pytest.skip('always with batch norm, or as A')
     convolutions = [name for name in sublayers(network((32, 32), 7, rng=rng), Conv) if 'projection' not in name]
     drops = {} if network is mlp.MLP else {'p_dropConv': [0.1] * len(convolutions)}
