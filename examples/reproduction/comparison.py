@@ -1,0 +1,123 @@
+"""Networks and techniques at equal processor time: a run of so many minutes, and the table of all."""
+
+import json
+import time
+
+import numpy as np
+
+import launch
+from reproduction.techniques import TECHNIQUES
+from utils.experiment.building import network_maker, training_settings
+from utils.files.atomic import atomic_write, write_json
+from utils.layer import parameters
+from utils.record.reading import read_run
+from utils.training.inference import validate
+from utils.training.steps import batches_of
+from utils.training.trainer import Trainer
+
+NAMES = {entry.name: entry for entry in TECHNIQUES}
+STEPS, WARM_UP = 6, 2
+
+
+def epochs_for(options, minutes):
+    """How many epochs of an experiment fit into minutes of processor time; and seconds an epoch, trained parameters."""
+    options = launch.CONTEXT.validate(options)
+    with (
+        launch.CONTEXT.open_data(options, print) as data,
+        Trainer(network_maker(options, data), data, training_settings(options)) as trainer,
+    ):
+        f, subset = trainer.functions, data.reduced_training
+        order = trainer._order(subset)
+        batches = batches_of(f, subset, order, f.takes_rows_of(subset))
+        taken = []
+        for _, (inputs, weights, _) in zip(range(STEPS + WARM_UP), batches):
+            start = time.process_time()
+            float(f.train(*inputs, weights)[0])
+            taken.append(time.process_time() - start)
+        validate(f, data.validation)  # compiles
+        start = time.process_time()
+        validate(f, data.validation)
+        rest = time.process_time() - start
+        steps = -(-order.shape[-1] // f.batch_size)
+        seconds = steps * float(np.median(taken[WARM_UP:])) + rest
+        trained = sum(int(np.prod(p.type.shape)) for p in parameters(f.network, trainable=True).values())
+    return max(1, int(60 * minutes / seconds)), seconds, trained
+
+
+def run_for(name, minutes, seed, dataset, folder):
+    """Run an entry for so many minutes of processor time; its figures go into ``<folder>/<name>/seed-<seed>.json``."""
+    entry, place = NAMES[name], folder / name
+    options = {**entry.options, 'dataset': str(dataset), 'seed': seed, 'retrain': False, 'anneal_epochs': 0}
+    plan = place / f'seed-{seed}.plan.json'
+    if not plan.is_file():
+        place.mkdir(parents=True, exist_ok=True)
+        n_epochs, seconds, trained = epochs_for(options, minutes)
+        write_json(plan, {'n_epochs': n_epochs, 'cpu_seconds_an_epoch': seconds, 'parameters': trained})
+    planned = json.loads(plan.read_text(encoding='utf-8'))
+    options |= {'n_epochs': planned['n_epochs'], 'savename': str(place / f'seed-{seed}.h5'), 'report': entry.report}
+    options['name'] = entry.title
+    outcome = launch.run_point(options, verbose=1)
+    if outcome not in ('finished', 'done already'):
+        raise SystemExit(f'{name}: {outcome}')
+    result = read_run((place / f'seed-{seed}.h5').with_suffix(''))['result']
+    kept = {kind: result['evaluation'][kind]['whole']['error'] for kind in result['evaluation'] if kind in KINDS}
+    row = {
+        'name': name,
+        'title': entry.title,
+        'base': entry.base,
+        'minutes': minutes,
+        'seed': seed,
+        **planned,
+        'epoch': result['epoch'],
+        'validation_error': result['validation_error'],
+        **kept,
+    }
+    write_json(place / f'seed-{seed}.json', row)
+
+
+KINDS = ('plain', 'special')
+HEADER = (
+    'network, technique',
+    'epochs',
+    'kept',
+    'parameters',
+    'images per CPU second',
+    'validation',
+    'test',
+    'special',
+)
+
+
+def write_comparison(rows, page, figures, minutes):
+    """Put the table of all rows between the marks of a page, and the rows into a file."""
+    write_json(figures, rows)
+    lines = ['| ' + ' | '.join(HEADER) + ' |', '|' + '---|' * len(HEADER)]
+    known = {row['name']: row for row in rows}
+    for name, entry in NAMES.items():
+        row = known.get(name)
+        if row is None:
+            lines.append(f'| {entry.title} | not yet run |' + ' |' * (len(HEADER) - 2))
+            continue
+        against = known.get(entry.base)
+        change = f' ({row["validation_error"] - against["validation_error"]:+.2f})' if against else ''
+        cells = [
+            entry.title,
+            str(row['n_epochs']),
+            str(row['epoch']),
+            f'{row["parameters"] / 1e6:.2f} M',
+            f'{IMAGES / row["cpu_seconds_an_epoch"]:.0f}',
+            f'{row["validation_error"]:.2f}{change}',
+            *(f'{row[kind]:.2f}' if kind in row else '' for kind in KINDS),
+        ]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    begin, end = '<!-- techniques -->\n', '<!-- end of techniques -->'
+    text = page.read_text(encoding='utf-8')
+    before, found, rest = text.partition(begin)
+    if not found:
+        raise ValueError(f"'{page}' has no place for the table: {begin.strip()} ... {end}")
+    with atomic_write(page) as temporary:
+        temporary.write_text(before + begin + '\n'.join(lines) + '\n' + end + rest.partition(end)[2], encoding='utf-8')
+    print(f"table in '{page}'")
+
+
+IMAGES = 25000  # of stage train: 28,709 without the 3,709 for validation

@@ -1,0 +1,79 @@
+"""Every network and technique for the same processor time, on the real set 1: what each is worth here.
+
+    python examples/techniques.py --list
+    python examples/techniques.py --data fer2013.tar.gz                       # all that are not done, one after another
+    python examples/techniques.py Sprint Sprint-cutmix --data fer2013.tar.gz --minutes 15
+
+A step of training is timed first; then stage train has as many epochs as fit into the minutes of processor time (of all
+cores together), and the schedule of the learning rate that length. Epochs are chosen on the validation images as ever,
+the test images are looked at once, and nothing is retrained. The same command goes on with what was interrupted. The
+table goes into docs/results.md.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from reproduction.comparison import NAMES, run_for, write_comparison
+from reproduction.data import make_sets
+
+DOCS = Path(__file__).resolve().parent.parent / 'docs'
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0], allow_abbrev=False)
+    parser.add_argument('names', nargs='*', metavar='NAME', help='of --list; all by default')
+    parser.add_argument('--list', action='store_true', help='say what there is')
+    parser.add_argument('--data', help='FER2013 in any layout, or a folder with set1.h5')
+    parser.add_argument('--minutes', type=float, default=15.0, help='of processor time (default: %(default)g)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--out', default='trained_models/techniques', help='folder of models (default: %(default)s)')
+    parser.add_argument('--one', action='store_true', help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    if args.list:
+        for name, entry in NAMES.items():
+            print(f'{name:24}  {entry.title}')
+        return 0
+    unknown = [name for name in args.names if name not in NAMES]
+    if unknown or args.data is None or not Path(args.data).exists() or not 0 < args.minutes < 1e5:
+        what = (
+            f'expected names of --list, got {unknown[0]!r}'
+            if unknown
+            else '--data must name FER2013 in any layout'
+            if args.data is None
+            else f"--data: there is no '{args.data}'"
+            if not Path(args.data).exists()
+            else f'--minutes must be a number > 0, got {args.minutes:g}'
+        )
+        print(f'error: {what}', file=sys.stderr)
+        return 2
+    folder = Path(args.out) / f'{Path(args.data).name.split(".")[0]}-{args.minutes:g}-minutes'
+    path = make_sets([1], args.data, 1, folder / 'sets')[1]
+    if args.one:
+        (name,) = args.names
+        run_for(name, args.minutes, args.seed, path, folder)
+        return 0
+    failed = []
+    for name in args.names or NAMES:  # each in a process of its own, whose processor time is its own
+        if (folder / name / f'seed-{args.seed}.json').is_file():
+            continue
+        command = [sys.executable, __file__, name, '--one', '--data', args.data, '--out', args.out]
+        command += ['--minutes', str(args.minutes), '--seed', str(args.seed)]
+        status = subprocess.run(command).returncode
+        if status in (130, 143):
+            return status
+        failed += [name] if status else []
+    rows = [json.loads(found.read_text(encoding='utf-8')) for found in sorted(folder.glob('*/seed-*.json'))]
+    write_comparison(rows, DOCS / 'results.md', DOCS / 'results' / 'techniques.json', args.minutes)
+    for name in failed:
+        print(f'error: {name} failed', file=sys.stderr)
+    return 2 if failed else 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
