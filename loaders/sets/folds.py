@@ -79,6 +79,8 @@ class Fold:
     ----------
     fold : (int, int)
         i and k.
+    by : str
+        'person', or 'image' where the set knows no people.
     about : str
         How the set is divided, in a line.
     training, test, special_test : Subset
@@ -99,14 +101,15 @@ class Fold:
         if k < 2 or not 1 <= i <= k:
             raise DataError(f'expected fold i of k with 2 <= k and 1 <= i <= k, got fold {i} of {k}')
         self.fold, self._set, self._n_views = (i, k), data, len(data.transforms)
-        for name in ('path', 'shape', 'classes', 'transforms', 'fingerprint', 'layout', 'people'):
-            setattr(self, name, getattr(data, name))
+        self.path, self.shape, self.layout, self.fingerprint = data.path, data.shape, data.layout, data.fingerprint
+        self.classes, self.transforms, self.people = data.classes, data.transforms, data.people
         self.name, self.number, self.is_fer2013 = f'{data.name} fold {i}/{k}', None, False
         self._gather()
         known = self._person is not None and (self._person >= 0).any()
         self._groups = (
             np.where(self._person < 0, len(self.people) + np.arange(len(self._y)), self._person) if known else None
         )
+        self.by = 'person' if known else 'image'
         n_groups = len(self._y if self._groups is None else np.unique(self._groups))
         if n_groups < k:
             what = 'images' if self._groups is None else 'people'
@@ -191,7 +194,7 @@ class Fold:
         return divide_groups(self._groups[training], self._y[training], np.array([2 * part, 2 - 2 * part])) == 0
 
     def _about(self, training, tested, held_out):
-        kind = 'person' if self._groups is not None else 'image, for the set knows no people'
+        kind = self.by if self.by == 'person' else 'image, for the set knows no people'
 
         def numbers(originals):
             text = f'{len(originals)} images'
@@ -210,8 +213,8 @@ class Fold:
     @property
     def counts(self) -> Any:
         """Original images of each usage and class: array (3, n_classes)."""
-        subsets = (self.training, self.test)
-        return sum(fer2013.count(s.y[s.view == 0], s.usage[s.view == 0], len(self.classes)) for s in subsets)
+        first = [(s.y[s.view == 0], s.usage[s.view == 0]) for s in (self.training, self.test)]
+        return sum(fer2013.count(y, usage, len(self.classes)) for y, usage in first)
 
     @functools.cached_property
     def content_digest(self) -> str:

@@ -25,7 +25,7 @@ from utils.training.inference import test_outputs
 from utils.training.settings import Settings
 
 if TYPE_CHECKING:
-    from utils.annotations import StrPath
+    from utils.annotations import Dataset, StrPath
     from utils.experiment.context import Context
 
 
@@ -78,7 +78,7 @@ def evaluate(
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
     model = _model_file(model)
     net, config = open_model(context, model, network)
-    with context.load(dataset) as data:
+    with open_tested(context, dataset, config, say) as data:
         _check_fit(model, config, data)
         options = config['options']
         f = Functions(
@@ -118,6 +118,16 @@ def evaluate(
                 texts={'Model': f'{model}\n{json.dumps(options, indent=1)}'},
             )
     return scores, folder
+
+
+def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say: Callable[..., Any]) -> Dataset:
+    """A set, open, to test a model on: of the set of a model that was trained on a fold, that fold."""
+    data = context.load(dataset)
+    fold = config['options'].get('fold')
+    if fold and data.fingerprint == config['fingerprint']:
+        data = context.fold_of(data, fold)
+        say(f"'{data.path}': {data.about}")
+    return data
 
 
 def _check_fit(model, config, data):
