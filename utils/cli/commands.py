@@ -36,11 +36,22 @@ VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
 
 
 @command('train')
-def train(**options: EVERY) -> None:
-    """Run one experiment: train, retrain, anneal, test, save, plot."""
+def train(*, folds: Whole(2) = None, **options: EVERY) -> None:
+    """Run one experiment: train, retrain, anneal, test, save, plot.
+
+    Parameters
+    ----------
+    folds : int, optional
+        Cross-validation: run it for every fold of so many, by person where the set knows people, and pool the answers
+        to all images. The same command again goes on.
+    """
     import launch
 
-    launch.test(**with_sample(launch.configured(options)))
+    options = with_sample(launch.configured(options))
+    if folds is None:
+        launch.test(**options)
+    else:
+        launch.cross_validate(folds, **options)
 
 
 @command('resume')

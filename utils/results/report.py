@@ -115,6 +115,7 @@ def write_report(
     note: str = '',
     rule: str = 'entropy',
     cost: str = 'cross-entropy',
+    ranked: bool = True,
 ) -> None:
     """Write one HTML file in which everything is contained.
 
@@ -132,6 +133,8 @@ def write_report(
         Further sections, as they are: configuration, environment, log.
     rule, cost : str
         By which the epoch was kept.
+    ranked : bool
+        Show the place in the competition.
     """
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
 
@@ -145,7 +148,7 @@ def write_report(
         lead=lead,
         note=note,
         errors=_errors(scores),
-        rankings=_rankings(title, final),
+        rankings=_rankings(title, final) if ranked else (),
         classes=[
             [name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
             for name, row in final['whole']['per_class'].items()
