@@ -51,11 +51,12 @@ from utils.experiment.result import Result
 from utils.export import exporting
 from utils.recognition import recognise as recognition
 from utils.rna import Activation
-from utils.studies import folds, lr_finder, search as searches, sweeps
+from utils.studies import folds, lr_finder, matrix, search as searches, sweeps
 from utils.training.augmentation import Augment
 
 __all__ = [
     'Result',
+    'cross_evaluate',
     'cross_validate',
     'evaluate',
     'export',
@@ -255,6 +256,7 @@ test.__test__ = False  # type: ignore[attr-defined]  # pytest would run it where
 
 sample_set = functools.partial(sample.sample_set, loaders)
 CONTEXT = Context(test, NETWORKS, loaders, sample_set)  # what utils may not import is handed down in this
+cross_evaluate = CONTEXT.bind(matrix.cross_evaluate)
 cross_validate = CONTEXT.bind(folds.cross_validate)
 evaluate = CONTEXT.bind(evaluation.evaluate)
 export = CONTEXT.bind(exporting.export)

@@ -76,7 +76,7 @@ def evaluate(
         Also that of the device; asks for a smaller `batch_size`.
     """
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
-    model = _model_file(model)
+    model = model_file(model)
     net, config = open_model(context, model, network)
     with open_tested(context, dataset, config, say) as data:
         _check_fit(model, config, data)
@@ -94,7 +94,7 @@ def evaluate(
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes, config.get('temperature'))
-        folder = _evaluation_folder(folder, model)
+        folder = evaluation_folder(folder, model)
         title = f'{options.get("name") or options["network"]} on {data.name}'
         known = config['fingerprint'] == data.fingerprint
         _write_evaluation(
@@ -143,7 +143,7 @@ def _check_fit(model, config, data):
         )
 
 
-def _model_file(path):
+def model_file(path: StrPath) -> Path:
     """A model file, also from the folder of a run."""
     path = Path(path)
     if not path.is_dir():
@@ -154,9 +154,10 @@ def _model_file(path):
     return found[0]
 
 
-def _evaluation_folder(folder, model):
+def evaluation_folder(folder: StrPath | None, model: Path, word: str = 'evaluation') -> Path:
+    """A new or empty folder; where none is named the next ``evaluation-001`` beside the record of a model's runs."""
     if folder is None:
-        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
+        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), word)
     return new_folder(folder)
 
 
