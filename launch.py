@@ -89,7 +89,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
          schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, loss: str = 'nll',
          label_smoothing: float = 0.0, balance: str = 'none', augment: Augment | dict[str, Any] | bool | None = None,
-         fold: tuple[int, int] | None = None,
+         fold: tuple[int, int] | str | None = None,
          statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
@@ -189,7 +189,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         Change the training images anew in every minibatch, see `utils.training.augmentation.Augment`; a dict holds its
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.
     fold : (int, int), optional
-        Fold i of k, as (3, 10): its people (images, where the set knows no people) are the test images and all others
+        Fold i of k, as 3/10: its people (images, where the set knows no people) are the test images and all others
         train, whatever they are in the set; see `loaders.Fold`. `cross_validate` runs all.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.

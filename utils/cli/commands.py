@@ -79,7 +79,7 @@ def evaluate(
     special_test: Flag() = True,
     report: Flag() = True,
 ) -> None:
-    """Test a saved model on the test images of any set, or several models on several sets.
+    """Test a saved model, or several, on the test images of any sets.
 
     Parameters
     ----------
