@@ -19,6 +19,7 @@ from loaders.sets import hdf5
 from loaders.sets.recipes import Recipe, thesis_set
 from loaders.sets.splits import choose_validation, number_of
 from loaders.sets.transforms import views
+from loaders.sources.importing import is_of_importer
 from loaders.sources.originals import Originals
 from loaders.sources.reading import read
 
@@ -53,9 +54,11 @@ def build(
     validation : int or float, optional
         Number or fraction of the training originals held out for validation, 0 for none.
         By default as in the thesis: of FER2013's 28,709 none in set 1, 3,709 in set 2,
-        3,000 in set 3 and 2,870 in set 4; as large a part of other sources.
+        3,000 in set 3 and 2,870 in set 4; as large a part of other sources. Where people are
+        known, all images of some of them, as near to that number as whole people allow.
     stratify : bool
-        Hold out equal parts of each class.
+        Hold out equal parts of each class for validation, or people of whom that is nearly so; always for published
+        sets other than FER2013.
     no_duplicates : bool
         Hold out only images of which no exact copy stays in training.
     seed : int
@@ -64,7 +67,7 @@ def build(
     log : function
         Gets each line of the report.
     **reading
-        size, classes, test, votes, contempt, skip_bad: see `read`.
+        size, classes, test, votes, contempt, crop, angles, skip_bad: see `read`.
 
     Returns
     -------
@@ -90,11 +93,13 @@ def build(
     log(f'recognised: {originals.layout}')
     for note in originals.notes:
         log(visible(note))
-    for line in (
-        *fer2013.table(originals.classes, originals.counts),
-        *fer2013.compare(originals.classes, originals.counts),
-    ):
+    for line in fer2013.table(originals.classes, originals.counts):
         log(line)
+    if is_of_importer(originals.layout):
+        stratify = True
+    else:
+        for line in fer2013.compare(originals.classes, originals.counts):
+            log(line)
     duplicates = duplicates_in_training(originals.images, originals.usage)
     fingerprint = originals.fingerprint()
     n_training = int((originals.usage == 0).sum())
@@ -107,21 +112,31 @@ def build(
         path = Path(out) / f'{prefix}{recipe.name.replace(" ", "")}.h5'
         write_set(path, originals, recipe, held_out, duplicates, fingerprint, log)
         paths.append(str(path))
-        log(describe(path, recipe, originals, k))
+        log(describe(path, recipe, originals, held_out))
     return paths
 
 
-def describe(path: Path, recipe: Recipe, originals: Originals, k: int) -> str:
+def describe(path: Path, recipe: Recipe, originals: Originals, held_out: np.ndarray) -> str:
     """One line on what a file holds."""
+    k = len(held_out)
     n = int((originals.usage == 0).sum())
     n_test, n_views = len(originals) - n, len(recipe.views)
     height, width = recipe.size or originals.images.shape[1:]
     line = f'{path}: {height}x{width}, training {n * n_views:,}, test {n_test:,}'
     if k:
-        line += f', validation {k * n_views:,}, reduced training {(n - k) * n_views:,}'
+        whom = ''
+        if originals.person is not None:
+            people = n_people(originals.person[originals.usage == 0])
+            whom = f' (by person: {n_people(originals.person[held_out])} of {people} people)'
+        line += f', validation {k * n_views:,}{whom}, reduced training {(n - k) * n_views:,}'
     if n_views > 1:
         line += f', special test {n_test * n_views:,}'
     return line + f'; {os.path.getsize(path) / 2**20:.0f} MiB'
+
+
+def n_people(person: np.ndarray) -> int:
+    """Known people among the images."""
+    return len(np.unique(person[person >= 0]))
 
 
 def write_set(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from loaders.sources.originals import Originals
 
 
+DRAWS = 100  # choices of people of which the best is taken
+
+
 def number_of(part: float, n: int) -> int:
     """How many of n images: `part` as a number of images, or as a fraction in (0, 1)."""
     if isinstance(part, (int, np.integer)) and 0 <= part < n:
@@ -52,6 +55,46 @@ def draw(candidates: np.ndarray, labels: np.ndarray, k: int, seed: int, stratify
     return np.sort(candidates[np.concatenate(chosen)])
 
 
+def draw_people(person: np.ndarray, labels: np.ndarray, k: int, seed: int, stratify: bool = False) -> np.ndarray:
+    """Rows, ascending, of all images of some people: by seed, as many people as make the nearest to k images.
+
+    At least one person is chosen, and at least one is not. Images of nobody known are not chosen.
+
+    Parameters
+    ----------
+    person : int32 array (m,)
+        Who is in each image; -1 for unknown.
+    labels : uint8 array (m,)
+        Their classes.
+    k : int
+        Images wanted.
+    stratify : bool
+        Of `DRAWS` choices take the one nearest to the proportions of the classes and to k that leaves every class
+        images. Otherwise, with the same seed, fewer images are a part of more.
+    """
+    people, index = np.unique(person[person >= 0], return_inverse=True)
+    if len(people) < 2:
+        raise DataError(
+            f'cannot hold out whole people: the images show {len(people)}, expected 2 or more; hold out none '
+            '(validation=0, --validation 0), or take out who is in them'
+        )
+    counts = np.zeros((len(people), int(labels.max()) + 1))
+    np.add.at(counts, (index, labels[person >= 0]), 1)
+    every = np.bincount(labels, minlength=counts.shape[1])
+    rng = np.random.default_rng(seed)
+    best, least = None, np.inf
+    for _ in range(DRAWS if stratify else 1):
+        order = rng.permutation(len(people))
+        sums = counts[order].sum(axis=1).cumsum()[:-1]
+        chosen = order[: int(np.abs(sums - k).argmin()) + 1]
+        part = counts[chosen].sum(axis=0)
+        distance = np.abs(part / part.sum() - every / every.sum()).sum() + abs(part.sum() - k) / max(k, 1)
+        distance += 10 * ((every > 0) & (part >= every)).sum()
+        if best is None or distance < least:
+            best, least = chosen, distance
+    return np.flatnonzero(np.isin(person, people[best]))
+
+
 def choose_validation(
     originals: Originals,
     k: int,
@@ -63,6 +106,8 @@ def choose_validation(
 ) -> np.ndarray:
     """Rows of the k training originals held out for validation, ascending.
 
+    Where people are known, all images of some of them, nearest to k: nobody is in training and in validation.
+
     Parameters
     ----------
     duplicates : bool array (n,)
@@ -71,7 +116,31 @@ def choose_validation(
         Choose among the images without an exact duplicate in training only.
     """
     training = originals.usage == 0
+    if k and originals.person is not None:
+        if no_duplicates:
+            training &= ~np.isin(originals.person, originals.person[training & duplicates])
+        rows = np.flatnonzero(training)
+        return rows[draw_people(originals.person[rows], originals.labels[rows], k, seed, stratify)]
     candidates = np.flatnonzero(training & ~duplicates if no_duplicates else training)
     if k > len(candidates):
         raise DataError(f'cannot hold out {k} training images without an exact duplicate: there are {len(candidates)}')
     return draw(candidates, originals.labels[candidates], k, seed, stratify)
+
+
+def hold_out_test(originals: Originals, part: float, seed: int) -> None:
+    """Make some of the images test images, stratified by class, by seed; all of some people where these are known."""
+    k = number_of(part, len(originals))
+    if originals.person is not None and k:
+        rows = draw_people(originals.person, originals.labels, k, seed, stratify=True)
+        originals.usage[rows] = 2
+        n = len(np.unique(originals.person[rows]))
+        originals.notes.append(
+            f'split by person: all {len(rows)} images of {n} of {len(originals.people)} people held out for testing, '
+            f'nearest to equal parts of each class, seed {seed}'
+        )
+        return
+    rows = draw(np.arange(len(originals)), originals.labels, k, seed, stratify=True)
+    originals.usage[rows] = 2
+    originals.notes.append(
+        f'{k} of {len(originals)} images held out for testing, in equal parts of each class, seed {seed}'
+    )

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from loaders import fer2013
 from loaders.errors import DataError, check_class_names, visible
 from loaders.sources.archives import is_hidden
-from loaders.sources.headers import declared_pixels
+from loaders.sources.decoding import KINDS, Crop, gather, picture
 
 if TYPE_CHECKING:
     from loaders.sources.archives import Folder, Zip
@@ -42,9 +41,6 @@ SUFFIXES = (
     '.ppm',
     '.pnm',
 )
-KINDS = 'JPEG, PNG, BMP, GIF, WebP, TIFF or PNM'
-MAX_PIXELS = 1 << 24  # of an image file, so that a small one cannot fill the memory
-MAX_BYTES = 1 << 29  # of all images at the size of the first, if none was asked for
 SPLITS = {
     'train': 0,
     'training': 0,
@@ -164,36 +160,13 @@ def check_spelling(folders: set[Any], source: str) -> None:
             raise DataError(f'{source}: class folders {other} and {folder} differ in case alone: rename or join them')
 
 
-def decode(data: bytes, name: str) -> np.ndarray:
-    """The grey levels of an encoded image: bytes -> uint8 (h, w)."""
-    n_pixels = declared_pixels(data)
-    if n_pixels > MAX_PIXELS:
-        raise DataError(f'{name}: an image of {n_pixels} pixels, at most {MAX_PIXELS} are read')
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors name the file
-    try:
-        image = n_pixels and cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error as error:
-        raise DataError(f'{name}: cannot be decoded: {str(error).strip()[-80:]}') from error
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-    if not isinstance(image, np.ndarray) or image.ndim != 2 or image.dtype != np.uint8:
-        raise DataError(f'{name}: not a {KINDS} image that can be decoded')
-    return image
-
-
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image brought to (height, width): averaged if it shrinks, else cubic."""
-    height, width = size
-    shrinks = image.shape[0] >= height and image.shape[1] >= width
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-
-
 def read_pictures(
     container: Zip | Folder,
     *,
     classes: Sequence[str] | None = None,
     size: tuple[int, int] | None = None,
     skip_bad: bool = False,
+    crop: Crop | None = None,
 ) -> tuple:
     """Images of a container.
 
@@ -207,6 +180,8 @@ def read_pictures(
         resized.
     skip_bad : bool
         Leave out images that cannot be decoded instead of raising an error.
+    crop : function, optional
+        Takes the face out of an image, see `loaders.read`.
 
     Returns
     -------
@@ -215,35 +190,15 @@ def read_pictures(
         image left out.
     """
     classes, entries, layout = list_images(container, classes)
-    images, ids, bad, n_resized = None, [], [], 0
-    for k, (_, _, _, name) in enumerate(entries):
-        try:
-            image = decode(container.read(name), f'{container.name}: {name}')
-        except DataError as error:
-            if not skip_bad:
-                raise
-            bad.append(str(error))
-            continue
-        if images is None:
-            if size is None and len(entries) * image.size > MAX_BYTES:
-                raise DataError(
-                    f'{container.name}: {len(entries)} images of the size of the first, '
-                    f'{image.shape[0]}x{image.shape[1]}, would take '
-                    f'{len(entries) * image.size / 2**30:.1f} GiB: give the size '
-                    'wanted (size=(48, 48), --size 48x48)'
-                )
-            size = tuple(size or image.shape)
-            images = np.empty((len(entries), *size), np.uint8)
-        if image.shape != size:
-            image = resize(image, size)
-            n_resized += 1
-        images[len(ids)] = image
-        ids.append(k)
-    if not ids:
-        raise DataError(f'{container.name}: no image could be read')
-    notes = unread(container.names())
-    if n_resized:
-        notes.append(f'{n_resized} images resized to {size[0]}x{size[1]}')
-    usage, labels = (np.array([entries[k][column] for k in ids]) for column in (0, 2))
+    names = [name for _, _, _, name in entries]
+    found = gather(
+        len(names),
+        lambda k: picture(container, names[k], crop=crop),
+        source=container.name,
+        size=size,
+        skip_bad=skip_bad,
+    )
+    notes = unread(container.names()) + found.notes
+    usage, labels = (np.array([entries[k][column] for k in found.rows]) for column in (0, 2))
     usage = None if usage.min() < 0 else usage.astype(np.uint8)
-    return (images[: len(ids)], labels.astype(np.uint8), usage, np.array(ids, np.int32), classes, layout, notes, bad)
+    return found.images, labels.astype(np.uint8), usage, found.rows, classes, layout, notes, found.bad

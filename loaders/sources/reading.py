@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy as np
 from loaders import fer2013
 from loaders.errors import DataError, NoLabels
 from loaders.sets.dataset import load
-from loaders.sets.splits import draw, number_of
+from loaders.sets.splits import hold_out_test
 from loaders.sources.archives import Folder, Zip, is_hidden, is_table, table_stream
+from loaders.sources.decoding import Crop
 from loaders.sources.ferplus import with_votes
+from loaders.sources.imported import read_published
+from loaders.sources.importing import Listing, Options, is_of_importer, recognised
 from loaders.sources.originals import Originals
 from loaders.sources.pictures import is_image, read_pictures, unread
 from loaders.sources.table import read_table
@@ -24,6 +28,7 @@ WHOLE = ('fer2013.csv', 'icml_face_data.csv', 'fer2013', 'fer2013.csv.gz', 'fer2
 # tables of one usage each
 PARTS = (('train.csv', 0), ('val.csv', 1), ('test.csv', 2))
 NO_SPLIT_TEST = 0.2
+ANGLES = ('all', 'frontal')
 
 
 def read(
@@ -34,6 +39,8 @@ def read(
     test: float | None = None,
     votes: Any = None,
     contempt: bool = False,
+    crop: Crop | None = None,
+    angles: str = 'all',
     seed: int = 0,
     skip_bad: bool = False,
 ) -> Originals:
@@ -44,23 +51,31 @@ def read(
     source : path or Originals
         A table (fer2013.csv, icml_face_data.csv, train.csv; also as .gz, .tar.gz or in a
         zip archive), a folder or zip archive with train|test/<class>/<image> or
-        <class>/<image>, or a data set file that holds the images as they are (sets 1, 2).
+        <class>/<image>, or a data set file that holds the images as they are (sets 1, 2);
+        a folder or zip archive with RAF-DB, AffectNet, CK+, JAFFE, KDEF, ExpW, SFEW or FER+.
         It is recognised by its contents.
     size : (int, int), optional
-        Height and width. Tables: 48x48 by default. Images: the size of the first by
-        default; others are resized.
+        Height and width. Tables and published sets: 48x48 by default. Images: the size of
+        the first by default; others are resized.
     classes : tuple of str, optional
         Names of the labels 0, 1, ... By default FER2013's; for folders with other names,
         these in the order of the alphabet.
     test : int or float, optional
         Number or fraction of the images held out for testing, in equal parts of each
         class, where the source has no test images. 0.2 by default for a folder of
-        <class>/<image>; otherwise it has to be given. Such images get the usage 2.
+        <class>/<image> and for published sets; otherwise it has to be given. Where people are known,
+        all images of some of them. Such images get the usage 2.
     votes : path, optional
         fer2013new.csv of FER+, for the challenge's table: the majority of the votes gives
         the labels, and the votes are kept; see `loaders.sources.ferplus`.
     contempt : bool
-        Keep contempt as an eighth class where the source has it; otherwise such images are left out, and counted.
+        Keep contempt as an eighth class where FER+ or a published set has it; otherwise such images are left out.
+    crop : function, optional
+        Takes the face out of a picture: uint8 array (h, w, 3) of blue, green, red -> uint8 array (height, width) of
+        grey levels, or None where there is no face; such images are left out, and counted. For image files alone.
+        Where the source has boxes, the function gets the box enlarged by a quarter on each side.
+    angles : {'all', 'frontal'}
+        Faces seen from all sides, or from the front alone; for KDEF.
     seed : int
         Seed of the choice of test images.
     skip_bad : bool
@@ -78,9 +93,11 @@ def read(
     if isinstance(source, Originals):
         source.check('originals')
         return source
+    if angles not in ANGLES:
+        raise DataError(f'angles must be one of {", ".join(ANGLES)}, got {angles!r}')
     source = Path(source)
     try:
-        originals, split = read_path(source, size, classes, skip_bad)
+        originals, split = read_path(source, Reading(size, classes, skip_bad, contempt, crop, angles))
     except OSError as error:
         raise DataError(f'{source}: {error.strerror or error}') from error
     if votes is not None:
@@ -89,7 +106,12 @@ def read(
                 f"{votes}: FER+ votes go row by row with the challenge's table, not with: {originals.layout}"
             )
         originals = with_votes(originals, votes, contempt)
-    if not split and (test is not None or originals.layout.startswith('folder of')):
+    published = is_of_importer(originals.layout)
+    if contempt and votes is None and not published:
+        raise DataError(
+            f'{source}: contempt=True, --contempt are for FER+ and published sets, not for: {originals.layout}'
+        )
+    if not split and (test is not None or published or originals.layout.startswith('folder of')):
         hold_out_test(originals, NO_SPLIT_TEST if test is None else test, seed)
     elif test is not None and not originals.usage.all():
         raise DataError(f'{source}: has test images of its own; test={test} cannot be given')
@@ -97,35 +119,52 @@ def read(
     return originals
 
 
-def read_path(
-    path: Path, size: tuple[int, int] | None, classes: Sequence[str], skip_bad: bool
-) -> tuple[Originals, bool]:
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read; see `read`."""
+
+    size: tuple[int, int] | None
+    classes: Sequence[str] | None
+    skip_bad: bool
+    contempt: bool
+    crop: Crop | None
+    angles: str
+
+    def pixels_only(self, source: str) -> None:
+        """Raise DataError where faces or angles are wanted of a source that holds pixels and no pictures."""
+        for given, what in ((self.crop, 'crop, --faces'), (self.angles != 'all', 'angles, --angles')):
+            if given:
+                raise DataError(f'{source}: {what} are for folders and zip archives of image files, not for: pixels')
+
+
+def read_path(path: Path, how: Reading) -> tuple[Originals, bool]:
     """(Originals, whether the source itself tells train from test) of a path."""
     if not (path.is_dir() or path.is_file()) and path.exists():
         raise DataError(f'{path}: a pipe or a device, not a file or a folder')
     if path.is_dir():
         with Folder(path) as container:
-            return read_container(container, size, classes, skip_bad)
+            return read_container(container, how)
     with open(path, 'rb') as file:
         magic = file.read(8)
     if not magic:
         raise DataError(f'{path}: empty file')
     if magic == b'\x89HDF\r\n\x1a\n':
-        return read_set(path, size), True
+        how.pixels_only(str(path))
+        return read_set(path, how.size), True
     if magic[:2] == b'PK':
         with Zip(path) as container:
-            return read_container(container, size, classes, skip_bad)
+            return read_container(container, how)
     with open(path, 'rb') as file:
-        return tables([(file, os.path.getsize(path), str(path), None)], size, classes, skip_bad)
+        return tables([(file, os.path.getsize(path), str(path), None)], how)
 
 
-def read_container(
-    container: Zip | Folder, size: tuple[int, int] | None, classes: Sequence[str] | None, skip_bad: bool
-) -> tuple[Originals, bool]:
+def read_container(container: Zip | Folder, how: Reading) -> tuple[Originals, bool]:
     """(Originals, whether split) of a folder or zip archive."""
     names = [name for name in container.names() if not is_hidden(name)]
     by_name = {PurePosixPath(name).name: name for name in reversed(names)}
     whole = [(by_name[name], None) for name in WHOLE if name in by_name][:1]
+    if not whole and (published := read_recognised(container, how)):
+        return published
     chosen = whole or [(by_name[name], usage) for name, usage in PARTS if name in by_name]  # type: ignore[misc]
     if not chosen and not any(is_image(name) for name in names):
         chosen = [(name, None) for name in names if is_table(name)]
@@ -140,30 +179,48 @@ def read_container(
             (container.open(name), os.path.getsize(container.name), f'{container.name}: {name}', usage)
             for name, usage in chosen
         ]
-        return tables(streams, size, classes, skip_bad)
+        return tables(streams, how)
+    if how.angles != 'all':
+        raise DataError(f"{container.name}: angles, --angles are for KDEF; its images are not named as KDEF's")
     images, labels, usage, ids, found, layout, notes, bad = read_pictures(
-        container, classes=classes, size=size, skip_bad=skip_bad
+        container, classes=how.classes, size=how.size, skip_bad=how.skip_bad, crop=how.crop
     )
     usage = np.zeros_like(labels) if usage is None else usage
     return (Originals(images, labels, usage, ids, found, layout, notes + left_out(bad)), bool(usage.any()))
 
 
-def tables(
-    streams: Sequence[Sequence[Any]], size: tuple[int, int], classes: Sequence[str], skip_bad: bool
-) -> tuple[Originals, bool]:
+def read_recognised(container: Zip | Folder, how: Reading) -> tuple[Originals, bool] | None:
+    """(Originals, whether split) of a published data set; None where the container is none."""
+    listing = Listing(container)
+    importer = recognised(listing)
+    if importer is None:
+        return None
+    if how.classes is not None:
+        raise DataError(
+            f'{container.name}: {importer.name} has classes of its own, mapped to {", ".join(fer2013.CLASSES)}: leave '
+            'classes, --classes out'
+        )
+    if how.angles != 'all' and not importer.angles:
+        raise DataError(f'{container.name}: angles, --angles are for KDEF, not for {importer.name}')
+    options = Options(how.skip_bad, how.angles)
+    return read_published(importer, listing, options, size=how.size, contempt=how.contempt, crop=how.crop)
+
+
+def tables(streams: Sequence[Sequence[Any]], how: Reading) -> tuple[Originals, bool]:
     """(Originals, whether split) of one table, or of several with one usage each.
 
     Parameters
     ----------
     streams : list of (binary file, size in bytes, name, usage or None)
     """
-    classes = tuple(classes or fer2013.CLASSES)
+    how.pixels_only(streams[0][2])
+    classes = tuple(how.classes or fer2013.CLASSES)
     parts, notes, layouts, n = [], [], [], 0
     for stream, n_bytes, name, whole_usage in streams:
         with stream, table_stream(stream, n_bytes, name) as (table, kind):
             try:
                 images, labels, usage, ids, bad = read_table(
-                    table, name, classes=classes, size=size or fer2013.SIZE, skip_bad=skip_bad
+                    table, name, classes=classes, size=how.size or fer2013.SIZE, skip_bad=how.skip_bad
                 )
             except NoLabels as error:
                 if not parts:
@@ -183,16 +240,6 @@ def tables(
 def left_out(bad: Sequence[Any]) -> list[Any]:
     """Notes on what was left out."""
     return [f'left out: {message}' for message in bad]
-
-
-def hold_out_test(originals: Originals, part: float, seed: int) -> None:
-    """Make some of the images test images, stratified by class, by seed."""
-    k = number_of(part, len(originals))
-    rows = draw(np.arange(len(originals)), originals.labels, k, seed, stratify=True)
-    originals.usage[rows] = 2
-    originals.notes.append(
-        f'{k} of {len(originals)} images held out for testing, in equal parts of each class, seed {seed}'
-    )
 
 
 def read_set(path: Path, size: tuple[int, int] | None = None) -> Originals:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several
 from utils.experiment.values import is_number
 
 SET, SOURCE, FOLDER, FILE = (Location(metavar) for metavar in ('SET', 'SOURCE', 'FOLDER', 'FILE'))
+FACE = (48, 48)  # height and width of a face where --faces is given no size
 
 
 class Size(Kind):
@@ -55,6 +56,8 @@ def data(
     classes: Several(Text('NAME'), 'names') = None,
     votes: FILE = None,
     contempt: Flag() = False,
+    faces: Flag() = False,
+    angles: Choice('all', 'frontal') = 'all',
     seed: Whole() = 0,
     skip_bad: Flag() = False,
 ) -> None:
@@ -64,7 +67,8 @@ def data(
     ----------
     source : path
         fer2013.csv, .csv.gz, .tar.gz, icml_face_data.csv, train.csv, a folder or zip archive with any of these or with
-        [train|test/]<class>/<image>, or a set 1 or 2 made before. One called audit is given as ./audit.
+        [train|test/]<class>/<image>, or a set 1 or 2 made before; a folder or archive of RAF-DB, AffectNet, CK+, JAFFE,
+        KDEF, ExpW, SFEW or FER+. One called audit is given as ./audit.
     sets : list of int
         Sets of thesis 5.2: 1 as they are, 2 and mirrored, 3 five crops of 44x44, 4 shifted, rotated, scaled at 42x42.
     out : path
@@ -74,7 +78,7 @@ def data(
     validation : number, optional
         Number or fraction of the original training images held out for validation; by default as in the thesis.
     stratify : bool
-        Hold out equal parts of each class.
+        Hold out equal parts of each class; always for published sets other than FER2013.
     no_duplicates : bool
         Hold out only images of which no exact copy stays in training.
     test : number, optional
@@ -87,6 +91,10 @@ def data(
         fer2013new.csv of FER+: labels by majority of votes, and the votes as soft labels.
     contempt : bool
         Keep contempt as an eighth class where the source has it; it is left out otherwise.
+    faces : bool
+        Cut the largest face out of each picture, as FER2013's were cut; pictures without one are left out. [faces]
+    angles : str
+        Faces from all sides or from the front alone; for KDEF.
     seed : int
         Seed of all choices.
     skip_bad : bool
@@ -96,7 +104,37 @@ def data(
     from loaders import build
 
     with tidily():
+        if arguments.pop('faces'):
+            arguments['size'] = size or FACE
+            arguments['crop'] = face_crop(arguments['size'])
         build(**arguments)
+
+
+def face_crop(size: tuple[int, int]) -> Callable[[Any], Any]:
+    """A function that gives the largest face of a picture, grey, (height, width), cut as FER2013's; None without one.
+
+    Raises
+    ------
+    MissingExtra
+        The face detector is not installed.
+    """
+    from utils.files.extras import MissingExtra
+    from utils.recognition.crops import crop
+    from utils.recognition.detection import FILE, YuNet
+
+    try:
+        detect = YuNet()
+    except MissingExtra:
+        raise MissingExtra(
+            '--faces needs the face detector, which is not installed: pip install -e ".[faces]" in symfer\'s folder, '
+            f'or name the file {FILE} in SYMFER_FACE_MODEL; or leave --faces out'
+        ) from None
+
+    def face_of(picture):
+        found = detect(picture)
+        return crop(picture, max(found, key=lambda face: face.area), size) if found else None
+
+    return face_of
 
 
 @command('data audit')
@@ -120,12 +158,14 @@ def data_audit(
     """
     from loaders import fer2013, read
     from loaders.audit.findings import audit, report, write_list
+    from loaders.sources.importing import is_of_importer
 
     near = None if exact else near
     with tidily():
         originals = read(set)
         print(f'{set}: {originals.layout}')
-        print(*fer2013.compare(originals.classes, originals.counts), sep='\n')
+        if not is_of_importer(originals.layout):
+            print(*fer2013.compare(originals.classes, originals.counts), sep='\n')
         found = audit(originals, near)
         print(*report(originals, found, near), sep='\n')
         if list:

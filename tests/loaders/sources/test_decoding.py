@@ -8,8 +8,8 @@ import pytest
 from sources_data import own_images
 
 from loaders import DataError, read
+from loaders.sources.decoding import decode
 from loaders.sources.headers import declared_pixels
-from loaders.sources.pictures import decode
 
 
 @pytest.mark.parametrize('content', [b'', b'not an image', None])
@@ -31,7 +31,7 @@ def test_number_of_pixels_is_known_before_decoding(suffix, monkeypatch):
     data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if colour else image)[1].tobytes()
     assert declared_pixels(data) == 600
     np.testing.assert_array_equal(decode(data, 'a'), image)
-    monkeypatch.setattr('loaders.sources.pictures.MAX_PIXELS', 599)
+    monkeypatch.setattr('loaders.sources.decoding.MAX_PIXELS', 599)
     with pytest.raises(DataError, match='^a: an image of 600 pixels, at most 599 are read'):
         decode(data, 'a')
 

@@ -70,7 +70,10 @@ def good_sets(folder):
     originals = loaders.Originals(images, labels, usage, np.arange(60, dtype=np.int32), ('a', 'b', 'c'))
     (path,) = loaders.build(originals, (2,), folder, validation=10, log=lambda line: None)
     content = Path(path).read_bytes()
-    return [content, resaved(path, ('earliest', 'v108')), resaved(path, ('latest', 'latest'))]
+    originals.person, originals.people = (np.arange(60) % 10).astype(np.int32), tuple('abcdefghij')
+    originals.votes = np.eye(3, dtype=np.uint8)[labels] * 9 + 1
+    (known,) = loaders.build(originals, (2,), folder, validation=10, log=lambda line: None)
+    return [content, Path(known).read_bytes(), resaved(path, ('earliest', 'v108')), resaved(path, ('latest', 'latest'))]
 
 
 def model_state():

@@ -6,12 +6,18 @@ import os
 import shutil
 
 import loaders
+from tests import published_data
 from tests.stress.fuzz.base import Kind
 from tests.stress.fuzz.examples import good_models, good_sets, picture_files, table, tarred, zipped
 from tests.stress.fuzz.hostile import hostile_hdf5, hostile_pickle
 from tests.stress.fuzz.mutations import havoc, in_gzip, in_hdf5, in_png, in_zip
 from tests.stress.fuzz.pictures import Picture, Request
 from utils.files import models
+
+WRITERS = {
+    name: getattr(published_data, name)
+    for name in 'rafdb rafdb_folders affectnet_tables affectnet_files ckplus ck48 jaffe kdef expw sfew ferplus'.split()
+}
 
 
 class Csv(Kind):
@@ -69,6 +75,7 @@ class FolderOfImages(Kind):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         self.path, self.changed = self.folder / 'images', []
+        self.names = list(self.files)
         return list(self.files.values())
 
     def write(self, rng):
@@ -78,7 +85,7 @@ class FolderOfImages(Kind):
                 path.write_bytes(content)
         self.changed = []
         for _ in range(rng.choice((1, 1, 2))):
-            name = rng.choice(list(self.files))
+            name = rng.choice(self.names)
             path, content, kind = self.path / name, self.files[name], rng.random()
             self.changed.append((path, content))
             self.remove(path)
@@ -108,14 +115,34 @@ class FolderOfImages(Kind):
         loaders.read(self.path, skip_bad=self.count % 2 == 0)
 
 
+class Published(FolderOfImages):
+    """Published data sets, a folder each; tables and annotations are changed oftener than images."""
+
+    def good(self):
+        self.path, self.changed = self.folder / 'published', []
+        shutil.rmtree(self.path, ignore_errors=True)
+        for name, write in WRITERS.items():
+            write(self.path / name)
+            loaders.read(self.path / name)  # imports what there is to import, before it is watched what is read
+        files = sorted(path for path in self.path.rglob('*') if path.is_file())
+        self.files = {str(path.relative_to(self.path)): path.read_bytes() for path in files}
+        self.names = [name for name in self.files for _ in range(40 if name.endswith(('.txt', '.csv', '.lst')) else 1)]
+        return list(self.files.values())
+
+    def read(self):
+        for name in {path.relative_to(self.path).parts[0] for path, _ in self.changed}:
+            loaders.read(self.path / name, skip_bad=self.count % 2 == 0)
+
+
 class Set(Kind):
     suffix = '.h5'
     names = [
         *(
             f'{group}/{name}'
             for group in ('training', 'test', 'special_test')
-            for name in ('x', 'y', 'source', 'view', 'twin')
+            for name in ('x', 'y', 'source', 'view', 'twin', 'person', 'votes')
         ),
+        'people',
         'validation/rows',
         'reduced_training/rows',
         'training',
@@ -183,6 +210,7 @@ KINDS = {
     'csv': Csv,
     'archive': Archive,
     'folder': FolderOfImages,
+    'published': Published,
     'set': Set,
     'model.h5': ModelHdf5,
     'model.pkl': ModelPickle,
