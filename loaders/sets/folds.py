@@ -18,7 +18,7 @@ from loaders.audit.duplicates import duplicates_in_training
 from loaders.errors import DataError
 from loaders.sets.dataset import Dataset
 from loaders.sets.grouping import SEED, deal, divide_groups
-from loaders.sets.splits import draw
+from loaders.sets.splits import draw, draw_people
 from loaders.sets.subset import Subset
 
 TESTED = 2  # usage of the test images, as of all that symfer holds out itself
@@ -153,7 +153,7 @@ class Fold:
         """The fold of each original, from 0 on."""
         if self._groups is None:
             return deal(self._y, k)
-        return divide_groups(self._groups, self._y, np.ones(k))
+        return divide_groups(self._groups, self._y, k)
 
     def _make_subsets(self, training, tested):
         """The subsets, from the originals that train and those that test."""
@@ -184,14 +184,14 @@ class Fold:
         """Whether each original that trains is held out for validation; None where none is."""
         if self._set.validation is None:
             return None
-        part = len(self._set.validation) / len(self._set.training)
+        n, rows = round(len(self._set.validation) / len(self._set.training) * len(training)), np.arange(len(training))
         if self._groups is None:
-            n = min(max(1, round(part * len(training))), len(training) - 1)
-            chosen = draw(np.arange(len(training)), self._y[training], n, SEED, stratify=True)
-            return np.isin(np.arange(len(training)), chosen) if n else None
-        if len(np.unique(self._groups[training])) < 2:
+            n = min(max(1, n), len(rows) - 1)
+            return np.isin(rows, draw(rows, self._y[training], n, SEED, stratify=True)) if n else None
+        person = self._person[training]
+        if len(np.unique(person[person >= 0])) < 2:
             return None
-        return divide_groups(self._groups[training], self._y[training], np.array([2 * part, 2 - 2 * part])) == 0
+        return np.isin(rows, draw_people(person, self._y[training], n, SEED, stratify=True))
 
     def _about(self, training, tested, held_out):
         kind = self.by if self.by == 'person' else 'image, for the set knows no people'
