@@ -49,9 +49,10 @@ def divide(counts: np.ndarray, k: int) -> np.ndarray:
     ----------
     .. [1] Pedregosa et al. (2011), Scikit-learn: Machine Learning in Python, JMLR 12.
     """
-    folds, one, out = np.zeros((k, counts.shape[1])), np.eye(k)[:, :, None], np.empty(len(counts), int)
+    folds, one, whole = np.zeros((k, counts.shape[1])), np.eye(k)[:, :, None], counts.sum(axis=0)
+    out = np.empty(len(counts), int)
     for group in np.argsort(-np.std(counts, axis=1), kind='mergesort'):
-        tried = (folds + one * counts[group]) / counts.sum(axis=0)  # (where it goes, fold, class)
+        tried = (folds + one * counts[group]) / whole  # (where it goes, fold, class)
         unevenness = tried.std(axis=1).mean(axis=1).tolist()
         sizes = folds.sum(axis=1).tolist()
         best = 0
