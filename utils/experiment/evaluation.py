@@ -27,6 +27,7 @@ from utils.training.settings import Settings
 if TYPE_CHECKING:
     from utils.annotations import Dataset, StrPath
     from utils.experiment.context import Context
+    from utils.layer import Layer
 
 
 def evaluate(
@@ -81,16 +82,7 @@ def evaluate(
     with open_tested(context, dataset, config, say) as data:
         _check_fit(model, config, data)
         options = config['options']
-        f = Functions(
-            net,
-            data.shape,
-            n_classes=len(data.classes),
-            settings=Settings(
-                min(batch_size, len(data.test)),
-                precision=options['precision'],
-                augment=make_augment(options['augment']),
-            ),
-        )
+        f = functions_to_test(net, config, min(batch_size, len(data.test)))
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes, config.get('temperature'))
@@ -118,6 +110,13 @@ def evaluate(
                 texts={'Model': f'{model}\n{json.dumps(options, indent=1)}'},
             )
     return scores, folder
+
+
+def functions_to_test(net: Layer, config: dict[str, Any], batch_size: int) -> Functions:
+    """The compiled functions of a saved model, for testing it."""
+    options = config['options']
+    settings = Settings(batch_size, precision=options['precision'], augment=make_augment(options['augment']))
+    return Functions(net, tuple(config['im_dim']), n_classes=len(config['classes']), settings=settings)
 
 
 def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say: Callable[..., Any]) -> Dataset:

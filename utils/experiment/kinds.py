@@ -222,12 +222,10 @@ class Fold(Kind):
         value = plain(value)
         if isinstance(value, str):
             value = [int(part) if part.isdecimal() else part for part in value.split('/')]
-        if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(type(part) is int for part in value)):
+        whole = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(part) is int for part in value)
+        if not (whole and 1 <= value[0] <= value[1] >= 2):
             raise Unfit
-        i, k = value
-        if not (1 <= i <= k and k >= 2):
-            raise Unfit
-        return [i, k]
+        return list(value)
 
 
 class Table(Kind):

@@ -10,17 +10,14 @@ import numpy as np
 
 from utils import backend
 from utils.experiment import schema
-from utils.experiment.arguments import make_augment
-from utils.experiment.evaluation import evaluation_folder, model_file, open_tested
+from utils.experiment.evaluation import evaluation_folder, functions_to_test, model_file, open_tested
 from utils.experiment.fitted import fit
 from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.saved import load_model, open_model
 from utils.files.atomic import atomic_write, write_json
 from utils.files.terminal import write_line
 from utils.results import metrics, plots, tables
-from utils.training.functions import Functions
 from utils.training.inference import test_outputs
-from utils.training.settings import Settings
 
 if TYPE_CHECKING:
     from utils.annotations import StrPath
@@ -104,8 +101,7 @@ def cross_evaluate(
             {key: config[key] for key in ('classes', 'im_dim', 'fingerprint', 'data')}
             | {'path': str(path), 'name': options.get('name') or options['network'], 'fold': options.get('fold')}
         )
-        settings = Settings(batch_size, precision=options['precision'], augment=make_augment(options['augment']))
-        f = Functions(net, tuple(config['im_dim']), n_classes=len(config['classes']), settings=settings)
+        f = functions_to_test(net, config, batch_size)
         try:
             with explain_out_of_memory(backend.device_name(), batch_size):
                 about['cells'].append(
