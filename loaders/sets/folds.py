@@ -201,7 +201,8 @@ class Fold:
             if self._groups is None:
                 return text
             people = self._person[originals]
-            text += f' of {len(np.unique(people[people >= 0]))} people'
+            n = len(np.unique(people[people >= 0]))
+            text += f' of {n} {"person" if n == 1 else "people"}'
             return text + (f' and of {(people < 0).sum()} unknown ones' if (people < 0).any() else '')
 
         held = '' if held_out is None else f' ({numbers(training[held_out])} held out for validation)'
