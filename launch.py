@@ -51,11 +51,13 @@ from utils.experiment.result import Result
 from utils.export import exporting
 from utils.recognition import recognise as recognition
 from utils.rna import Activation
-from utils.studies import lr_finder, search as searches, sweeps
+from utils.studies import folds, lr_finder, matrix, search as searches, sweeps
 from utils.training.augmentation import Augment
 
 __all__ = [
     'Result',
+    'cross_evaluate',
+    'cross_validate',
     'evaluate',
     'export',
     'open_model',
@@ -88,6 +90,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, loss: str = 'nll',
          label_smoothing: float = 0.0, balance: str = 'none', members: int = 1, portion: float = 1.0,
          replacement: bool = False, augment: Augment | dict[str, Any] | bool | None = None,
+         fold: tuple[int, int] | str | None = None,
          statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
@@ -192,6 +195,9 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     augment : Augment, dict or True, optional
         Change the training images anew in every minibatch, see `utils.training.augmentation.Augment`; a dict holds its
         arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.
+    fold : (int, int), optional
+        Fold i of k, as 3/10: its people (images, where the set knows no people) are the test images and all others
+        train, whatever they are in the set; see `loaders.Fold`. `cross_validate` runs all.
     statistics_images : int
         Training images from which batch norm's population statistics are measured.
     precision : {'float32', 'tf32', 'bf16'}
@@ -257,6 +263,8 @@ test.__test__ = False  # type: ignore[attr-defined]  # pytest would run it where
 
 sample_set = functools.partial(sample.sample_set, loaders)
 CONTEXT = Context(test, NETWORKS, loaders, sample_set)  # what utils may not import is handed down in this
+cross_evaluate = CONTEXT.bind(matrix.cross_evaluate)
+cross_validate = CONTEXT.bind(folds.cross_validate)
 evaluate = CONTEXT.bind(evaluation.evaluate)
 export = CONTEXT.bind(exporting.export)
 open_model = CONTEXT.bind(saved.open_model)

@@ -2,6 +2,7 @@
 
 build(source, sets)     make HDF5 sets 1 to 4 of the thesis, or one's own
 load(path)              open one: Dataset with its Subsets
+Fold(data, i, k)        an open one without the people of fold i, which are its test images
 read(source)            the images of a source as they are: Originals
 Recipe, transform       what a set of one's own consists of (see `loaders.sets.transforms`)
 views(images, names, size)      the views of images by name
@@ -14,6 +15,7 @@ From a shell: `python -m loaders --help`.
 from loaders.errors import DataError
 from loaders.sets.building import build
 from loaders.sets.dataset import Dataset, Subset, load
+from loaders.sets.folds import Fold
 from loaders.sets.recipes import Recipe
 from loaders.sets.transforms import transform, views
 from loaders.sources.originals import Originals
@@ -23,6 +25,7 @@ from loaders.synthetic.sample import write_csv
 __all__ = [
     'DataError',
     'Dataset',
+    'Fold',
     'Originals',
     'Recipe',
     'Subset',

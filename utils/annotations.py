@@ -67,6 +67,9 @@ class Dataset(Protocol):
     fingerprint: str
     layout: str
     people: tuple[str, ...]
+    fold: tuple[int, int] | None
+    by: str
+    about: str
 
     @property
     def training(self) -> Subset: ...

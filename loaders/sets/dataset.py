@@ -39,6 +39,8 @@ class Dataset:
         Hex digest of the originals: the same for all sets made from one source. See also `content_digest`.
     layout : str
         What the source was recognised as.
+    fold : None
+        A `loaders.Fold` has (i, k) here, in `by` what it divides by, in `about` a line on it.
     people : tuple of str
         Names of the people whose index `Subset.person` gives; empty where the set does not know them.
     training, test : Subset
@@ -47,6 +49,9 @@ class Dataset:
     reduced_training, validation : Subset or None
         Parts of `training` without an original in common.
     """
+
+    fold: tuple[int, int] | None = None
+    by = about = ''
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path, self._crc = str(path), {}

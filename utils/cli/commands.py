@@ -36,11 +36,22 @@ VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
 
 
 @command('train')
-def train(**options: EVERY) -> None:
-    """Run one experiment: train, retrain, anneal, test, save, plot."""
+def train(*, folds: Whole(2) = None, **options: EVERY) -> None:
+    """Run one experiment: train, retrain, anneal, test, save, plot.
+
+    Parameters
+    ----------
+    folds : int, optional
+        Cross-validation: run it for every fold of so many, by person where the set knows people, and pool the answers
+        to all images. The same command again goes on.
+    """
     import launch
 
-    launch.test(**with_sample(launch.configured(options)))
+    options = with_sample(launch.configured(options))
+    if folds is None:
+        launch.test(**options)
+    else:
+        launch.cross_validate(folds, **options)
 
 
 @command('resume')
@@ -60,7 +71,7 @@ def resume(model: MODEL, **options: ON_RESUMING) -> None:
 @command('evaluate')
 def evaluate(
     model: MODEL,
-    dataset: SET,
+    datasets: Several(SET, 'sets'),
     *,
     network: NETWORK = None,
     folder: FOLDER = None,
@@ -68,18 +79,19 @@ def evaluate(
     special_test: Flag() = True,
     report: Flag() = True,
 ) -> None:
-    """Test a saved model on the test images of any set.
+    """Test a saved model, or several, on the test images of any sets.
 
     Parameters
     ----------
     model : path
         A model file, or the folder of a run.
-    dataset : path
-        HDF5 set with the images' size and the classes of the model.
+    datasets : list of path
+        HDF5 set with the images' size and the classes of the model. Several give the matrix of errors: models may
+        stand among them, and the sets may have other classes and sizes.
     network : class, optional
         ``script.py:Class``, where the network is one of your own.
     folder : path, optional
-        Where to write; by default the next evaluation-001 beside the record of the model's runs.
+        Where to write; by default the next evaluation-001, or matrix-001, beside the record of the model's runs.
     batch_size : int
         Images per call of the device.
     special_test : bool
@@ -88,10 +100,16 @@ def evaluate(
         Draw the figures and write the HTML report.
     """
     import launch
+    from utils.files.models import is_model
 
-    launch.evaluate(
-        model, dataset, network=network, folder=folder, batch_size=batch_size, special_test=special_test, report=report
-    )
+    options = dict(network=network, folder=folder, batch_size=batch_size, special_test=special_test, report=report)
+    if len(datasets) == 1:
+        launch.evaluate(model, datasets[0], **options)
+    else:
+        models, sets = [model], []
+        for path in datasets:
+            (models if is_model(path) else sets).append(path)
+        launch.cross_evaluate(models, sets, **options)
 
 
 # ------------------------------------------------------------------------------------- many runs

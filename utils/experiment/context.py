@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +41,10 @@ class Context:
     loaders: ModuleType
     sample_set: Callable
 
-    def load(self, path: StrPath) -> Dataset:
-        """A data set, opened; ValueError for a file that is none, OSError where there is none to read."""
+    def load(self, path: StrPath, fold: Sequence[int] | None = None, val: bool = False) -> Dataset:
+        """A data set, or a fold of it, opened; ValueError for a file that is none, OSError where there is none."""
         try:
-            return self.loaders.load(path)
+            data = self.loaders.load(path)
         except self.loaders.DataError as error:
             if not Path(path).is_file():
                 raise
@@ -52,6 +52,21 @@ class Context:
                 f'dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: '
                 f"python -m loaders '{path}'"
             ) from None
+        return self.fold_of(data, fold, val) if fold else data
+
+    def fold_of(self, data: Dataset, fold: Sequence[int], val: bool = False) -> Dataset:
+        """Fold (i, k) of an open set; ValueError where it has none, or, with `val`, no person to hold out."""
+        try:
+            made = self.loaders.Fold(data, *fold)
+            if val and data.validation is not None and made.validation is None:
+                raise ValueError(
+                    f"fold {fold[0]} of {fold[1]} of '{data.path}' leaves one person to train on, and none to hold out "
+                    'for validation: pass val=False, or choose more folds'
+                )
+            return made
+        except ValueError:
+            data.close()
+            raise
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
@@ -109,8 +124,10 @@ class Context:
         """
         if options['dataset'] is None:
             options['dataset'] = self.sample_set(say=say)
-        data = self.load(Path(options['dataset']))
+        data = self.load(Path(options['dataset']), options.get('fold'), options['val'])
         try:
+            if data.fold:
+                say(data.about)
             if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
                 raise ValueError(
                     f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "

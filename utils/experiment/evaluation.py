@@ -25,8 +25,9 @@ from utils.training.members import errors_of_members, functions_of
 from utils.training.settings import Settings
 
 if TYPE_CHECKING:
-    from utils.annotations import StrPath
+    from utils.annotations import Dataset, StrPath
     from utils.experiment.context import Context
+    from utils.layer import Layer
 
 
 def evaluate(
@@ -76,26 +77,17 @@ def evaluate(
         Also that of the device; asks for a smaller `batch_size`.
     """
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
-    model = _model_file(model)
+    model = model_file(model)
     net, config = open_model(context, model, network)
-    with context.load(dataset) as data:
+    with open_tested(context, dataset, config, say) as data:
         _check_fit(model, config, data)
         options = config['options']
-        f = functions_of(
-            net,
-            data.shape,
-            n_classes=len(data.classes),
-            settings=Settings(
-                min(batch_size, len(data.test)),
-                precision=options['precision'],
-                augment=make_augment(options['augment']),
-            ),
-        )
+        f = functions_to_test(net, config, min(batch_size, len(data.test)))
         with explain_out_of_memory(backend.device_name(), f.batch_size):
             outputs = test_outputs(f, data, special_test)
             members = errors_of_members(f, data, special_test)
         scores = metrics.evaluate(outputs, data.test, data.classes, config.get('temperature'))
-        folder = _evaluation_folder(folder, model)
+        folder = evaluation_folder(folder, model)
         title = f'{options.get("name") or options["network"]} on {data.name}'
         known = config['fingerprint'] == data.fingerprint
         _write_evaluation(
@@ -123,6 +115,23 @@ def evaluate(
     return scores, folder
 
 
+def functions_to_test(net: Layer, config: dict[str, Any], batch_size: int) -> Any:
+    """The compiled functions of a saved model, for testing it."""
+    options = config['options']
+    settings = Settings(batch_size, precision=options['precision'], augment=make_augment(options['augment']))
+    return functions_of(net, tuple(config['im_dim']), n_classes=len(config['classes']), settings=settings)
+
+
+def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say: Callable[..., Any]) -> Dataset:
+    """A set, open, to test a model on: of the set of a model that was trained on a fold, that fold."""
+    data = context.load(dataset)
+    fold = config['options'].get('fold')
+    if fold and data.fingerprint == config['fingerprint']:
+        data = context.fold_of(data, fold)
+        say(f"'{data.path}': {data.about}")
+    return data
+
+
 def _check_fit(model, config, data):
     if list(data.shape) != list(config['im_dim']):
         raise ValueError(
@@ -136,7 +145,7 @@ def _check_fit(model, config, data):
         )
 
 
-def _model_file(path):
+def model_file(path: StrPath) -> Path:
     """A model file, also from the folder of a run."""
     path = Path(path)
     if not path.is_dir():
@@ -147,9 +156,10 @@ def _model_file(path):
     return found[0]
 
 
-def _evaluation_folder(folder, model):
+def evaluation_folder(folder: StrPath | None, model: Path, word: str = 'evaluation') -> Path:
+    """A new or empty folder; where none is named the next ``evaluation-001`` beside the record of a model's runs."""
     if folder is None:
-        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), 'evaluation')
+        return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), word)
     return new_folder(folder)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils import backend
 from utils.experiment import resuming
-from utils.experiment.arguments import NETWORK_OPTIONS, as_json, class_name, validate_arguments
+from utils.experiment.arguments import NETWORK_OPTIONS, as_json, validate_arguments
 from utils.experiment.building import arguments_used, network_maker, training_settings, with_class_defaults
 from utils.experiment.checkpoint import Checkpoint
 from utils.experiment.console import Console
@@ -19,7 +19,7 @@ from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.result import finish
 from utils.experiment.saved import with_resumed
 from utils.experiment.signals import SignalHandler
-from utils.experiment.wording import announce, kept_line, label
+from utils.experiment.wording import announce, default_model, kept_line, label
 from utils.files import locks, models
 from utils.record.writing import Record
 from utils.training.rules import cost_of
@@ -149,7 +149,7 @@ class Experiment(ExitStack):
     def _target(self):
         path = self.options['savename']
         if path is None:
-            path = Path('trained_models') / f'{class_name(self.options["network"])}_{Path(self.data.path).stem}.h5'
+            path = default_model(self.options, self.data.path)
         path = models.check_target(path)
         if path.exists() and path.samefile(self.data.path):
             raise ValueError(f"savename is the data set itself, '{path}': choose another")

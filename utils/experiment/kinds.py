@@ -7,6 +7,7 @@
 `Text`              a text of one line
 `Location`          a path
 `Several`           a list of values of one kind
+`Fold`              fold i of k
 `Table`             a dict
 `Function`          something that can be called
 `Own`               a name of symfer's, or a class or function of the user's own
@@ -217,6 +218,21 @@ class Several(Kind):
 
     def read(self, word: str) -> Any:
         return self.kind.read(word)
+
+
+class Fold(Kind):
+    """Fold i of k, (i, k) or a text ``i/k``; its plain form is a list."""
+
+    wanted, metavar = 'a fold i of k with 1 <= i <= k and k >= 2, as 3/10 or (3, 10)', 'I/K'
+
+    def check(self, value: Any) -> list[int]:
+        value = plain(value)
+        if isinstance(value, str):
+            value = [int(part) if part.isdecimal() else part for part in value.split('/')]
+        whole = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(part) is int for part in value)
+        if not (whole and 1 <= value[0] <= value[1] >= 2):
+            raise Unfit
+        return list(value)
 
 
 class Table(Kind):

@@ -18,7 +18,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from utils.experiment.kinds import Choice, Flag, Function, Kind, Location, Number, Own, Several, Table, Text, Whole
+from utils.experiment.kinds import (
+    Choice,
+    Flag,
+    Fold,
+    Function,
+    Kind,
+    Location,
+    Number,
+    Own,
+    Several,
+    Table,
+    Text,
+    Whole,
+)
 from utils.experiment.values import Unfit, shortened
 from utils.training.rules import COSTS, RULES
 
@@ -87,6 +100,7 @@ def _needed(kind, group, part='run', decides='result', **others):
 ARGUMENTS = {
     'dataset': Argument(Location(), 'data', decides='length'),
     'im_dim': Argument(Several(Whole(1), 'height and width', count=2), 'data', decides='nothing'),
+    'fold': Argument(Fold(), 'data'),
     'augment': Argument(Own('an Augment, True or a dict', table=True), 'data', 'trainer'),
     'trainShared': _needed(Flag(), 'data', 'trainer', 'nothing'),
     'network': _needed(Own('a class', 'Class'), 'network'),

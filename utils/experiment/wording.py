@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,7 @@ from utils.experiment.arguments import class_name
 from utils.training.rules import RULES, cost_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from utils.annotations import Dataset
+    from utils.annotations import Dataset, StrPath
     from utils.experiment.console import Console
     from utils.training.trainer import Trainer
 
@@ -25,6 +24,12 @@ def label(options: dict[str, Any], data: Dataset) -> str:
     parts = '-'.join(word for word, there in techniques if there)
     several = f'x{options["members"]}' if options.get('members', 1) > 1 else ''
     return options['name'] or ' '.join(filter(None, [class_name(options['network']), parts, several, f'({data.name})']))
+
+
+def default_model(options: dict[str, Any], dataset: StrPath) -> Path:
+    """trained_models/<network>_<set>.h5, of a fold trained_models/<network>_<set>_fold=3-10.h5."""
+    fold = '' if options['fold'] is None else '_fold={}-{}'.format(*options['fold'])
+    return Path('trained_models') / f'{class_name(options["network"])}_{Path(dataset).stem}{fold}.h5'
 
 
 def announce(console: Console, options: dict[str, Any], data: Dataset, path: Path) -> None:
@@ -78,7 +83,10 @@ def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
 
 def data_note(data: Dataset) -> str:
     """A caveat for images that are not FER2013."""
-    return '' if data.is_fer2013 else 'These images are not FER2013: the place in the table is for show.'
+    if data.is_fer2013:
+        return ''
+    what = 'The images of a fold are not those of the competition' if data.fold else 'These images are not FER2013'
+    return f'{what}: the place in the table is for show.'
 
 
 def lead(values: dict[str, Any], data: Dataset) -> str:

@@ -47,6 +47,12 @@ def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return attributes, flat
 
 
+def format_of(path: Path) -> str | int:
+    """The attribute 'format' of an HDF5 file; KeyError where it has none, errors as of `read_hdf5`."""
+    with h5py.File(path, 'r') as file:
+        return _attribute(file, 'format')
+
+
 def _attribute(file, name):
     declared = file.attrs.get_id(name)
     if declared.shape == () and declared.dtype.itemsize <= LONGEST_ATTRIBUTE:

@@ -23,7 +23,7 @@ import numpy as np
 from utils.files.atomic import atomic_write
 from utils.files.checksums import ModelError, checksums
 from utils.files.extras import MissingExtra
-from utils.files.hdf5 import read_hdf5
+from utils.files.hdf5 import format_of, read_hdf5
 from utils.files.pickles import read_pickle
 from utils.files.safetensors_ import read_safetensors, write_safetensors
 
@@ -175,6 +175,17 @@ def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
     for group in ('kept', 'trained'):
         state[group] = state[group] or None
     return state, config
+
+
+def is_model(path: StrPath) -> bool:
+    """Whether a path is a run folder or a model file, by its format; False for a set and for what cannot be read."""
+    path = Path(path)
+    if path.is_dir() or path.suffix in ('.pkl', '.safetensors'):
+        return True
+    try:
+        return format_of(path) == FORMAT
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):  # ModelError among them
+        return False
 
 
 def check_values(path: StrPath, state: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 `evaluate`          all figures of logits on the test images
 `scores`            the figures of one group of images
 `interval`          95 % interval of an error
+`mean_recall`       mean over the classes of the part that is answered rightly
 `calibration`       confidence against accuracy, and the expected calibration error
 `probabilities`     softmax
 ==================  ===========================================================================
@@ -189,6 +190,21 @@ def evaluate(
     if temperature is not None:
         out['temperature'] = temperature
     return out
+
+
+def mean_recall(entry: dict[str, Any]) -> float:
+    """The mean over the classes that have images of the right answers among them, in % (balanced accuracy [1]_).
+
+    Parameters
+    ----------
+    entry : dict
+        From `scores`.
+
+    References
+    ----------
+    .. [1] Brodersen, Ong, Stephan and Buhmann (2010), The Balanced Accuracy and Its Posterior Distribution, ICPR.
+    """
+    return 100 * float(np.mean([row['recall'] for row in entry['per_class'].values() if row['images']]))
 
 
 def final_kind(evaluation: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 class RunError(ValueError):
     """A run folder, or a file in it, that is not what it should be."""
+
+
+class Images(SimpleNamespace):
+    """What is known of test images without the images themselves: y, source, usage, twin."""
+
+    def __len__(self) -> int:
+        return len(self.y)
 
 
 def save_logits(

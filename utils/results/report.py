@@ -123,6 +123,7 @@ def write_report(
     rule: str = 'entropy',
     cost: str = 'cross-entropy',
     members: Sequence[dict[str, Any]] = (),
+    ranked: bool = True,
 ) -> None:
     """Write one HTML file in which everything is contained.
 
@@ -142,6 +143,8 @@ def write_report(
         By which the epoch was kept.
     members : list of dict
         Errors of each of several networks alone.
+    ranked : bool
+        Show the place in the competition.
     """
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
 
@@ -156,7 +159,7 @@ def write_report(
         note=note,
         errors=_errors(scores),
         members=_members(members, scores),
-        rankings=_rankings(title, final),
+        rankings=_rankings(title, final) if ranked else (),
         classes=[
             [name, row['images'], *(f'{row[key]:.3f}' for key in ('precision', 'recall', 'f1'))]
             for name, row in final['whole']['per_class'].items()

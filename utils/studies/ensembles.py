@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -158,7 +157,7 @@ def ensemble(
         for kind in ('plain', 'special')
         if all(kind in arrays[k] for k in places)
     }
-    images = Images(**{key: first[key] for key in ('y', 'source', 'usage', 'twin')})
+    images = predictions.Images(**{key: first[key] for key in ('y', 'source', 'usage', 'twin')})
     scores = metrics.evaluate(outputs, images, classes)
     final = scores[metrics.final_kind(scores)]['whole']
     for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
@@ -181,13 +180,6 @@ def ensemble(
         predictions.write_outputs(folder, images, classes, outputs, scores)
         say(f"\nensemble '{folder}'")
     return scores, members
-
-
-class Images(SimpleNamespace):
-    """What is known of test images without the images themselves: y, source, usage, twin."""
-
-    def __len__(self) -> int:
-        return len(self.y)
 
 
 def _check(runs, arrays, chosen):

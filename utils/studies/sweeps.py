@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -32,7 +32,7 @@ def specification(context: Context, options: dict[str, Any]) -> trials.Specifica
     network = named(options.get('network', context.defaults['network']), context.networks, 'network', 'Class')
     arguments, bundled = context.saved_form({**options, 'network': network}), context.bundled(network)
     source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
-    with context.load(options.get('dataset') or context.sample_set()) as data:
+    with context.load(options.get('dataset') or context.sample_set(), arguments['fold'], arguments['val']) as data:
         return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled)
 
 
@@ -95,16 +95,7 @@ def sweep(
     """
     say = Console(verbose).say
     every = _trials(context, grid or {}, seeds, savename, options, say)
-    wanted = [specification(context, point) for point in every]
-    kind, count = _workers(workers)
-    say(f'{len(every)} points')
-    if kind == 'ray':
-        failures = on_ray(_portable(context, every), 'launch:run_point', address, count, say)
-    elif count > 1:
-        failures = in_processes(_portable(context, every), worker_command('launch', 'run_point_of_input'), count, say)
-    else:
-        failures = in_turn(every, lambda point: run_point(context, point, verbose=verbose), say)
-    folders = [trials.finished_run(point['savename'], one) for point, one in zip(every, wanted)]
+    folders, failures = run_points(context, every, say, workers, address, verbose)
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
         say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
@@ -119,6 +110,35 @@ def sweep(
         )
     ordered = [run for group in groups for run in group.runs] or runs
     return [Path(run['run']['model']) for run in ordered]
+
+
+def run_points(
+    context: Context,
+    every: Sequence[dict[str, Any]],
+    say: Callable[..., Any],
+    workers: int | str = 1,
+    address: Any = None,
+    verbose: int = 1,
+) -> tuple[list[Path | None], dict[str, str]]:
+    """Run points, given by their arguments of `test`, unless they are done.
+
+    Returns
+    -------
+    folders : list of Path or None
+        Of the run of each point; None where it has not finished.
+    failures : dict of str to str
+        Model file and error of those that failed.
+    """
+    wanted = [specification(context, point) for point in every]
+    kind, count = _workers(workers)
+    say(f'{len(every)} points')
+    if kind == 'ray':
+        failures = on_ray(_portable(context, every), 'launch:run_point', address, count, say)
+    elif count > 1:
+        failures = in_processes(_portable(context, every), worker_command('launch', 'run_point_of_input'), count, say)
+    else:
+        failures = in_turn(every, lambda point: run_point(context, point, verbose=verbose), say)
+    return [trials.finished_run(point['savename'], one) for point, one in zip(every, wanted)], failures
 
 
 def _trials(context, grid, seeds, savename, options, say):

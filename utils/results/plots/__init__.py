@@ -6,6 +6,7 @@
 `FIGURES`           the figures of the report by name, in order
 `plot_curves`, `curves_of_runs`, `rate_range`
                     curves outside the report
+`heat_map`          models on sets
 ==================  ===========================================================================
 """
 
@@ -14,6 +15,7 @@ from utils.results.plots.drawing import FIGURES, Subject, draw, figure, save  # 
 # In the order of the report.
 from utils.results.plots.curves import curves_of_runs, plot_curves, rate_range  # isort: skip
 from utils.results.plots import answers, network, histograms  # isort: skip
+from utils.results.plots.matrix import heat_map  # isort: skip
 
 __all__ = [
     'FIGURES',
@@ -22,6 +24,7 @@ __all__ = [
     'curves_of_runs',
     'draw',
     'figure',
+    'heat_map',
     'histograms',
     'network',
     'plot_curves',
