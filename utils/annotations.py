@@ -41,6 +41,11 @@ class Subset(Protocol):
     usage: np.ndarray
     view: np.ndarray
     twin: np.ndarray
+    person: np.ndarray | None
+    votes: np.ndarray | None
+
+    @property
+    def soft_labels(self) -> np.ndarray | None: ...
 
     @property
     def base(self) -> Subset: ...
@@ -61,6 +66,7 @@ class Dataset(Protocol):
     transforms: tuple[str, ...]
     fingerprint: str
     layout: str
+    people: tuple[str, ...]
 
     @property
     def training(self) -> Subset: ...

@@ -64,7 +64,7 @@ def build(
     log : function
         Gets each line of the report.
     **reading
-        size, classes, test, votes, skip_bad: see `read`.
+        size, classes, test, votes, contempt, skip_bad: see `read`.
 
     Returns
     -------
@@ -159,6 +159,8 @@ def write_set(
         file.attrs.update(
             {name: hdf5.encode(text) for name, text in texts.items()}, version=hdf5.VERSION, number=recipe.number or 0
         )
+        if originals.person is not None:
+            write_column(file, 'people', hdf5.encode(originals.people))
         write_subset(file, 'training', originals, training, recipe.views, size, duplicates)
         write_subset(file, 'test', originals, test, recipe.views[:1], size, duplicates)
         if len(recipe.views) > 1:
@@ -199,6 +201,9 @@ def write_subset(
     }
     for column, values in columns.items():
         write_column(group, column, np.repeat(values, n).astype(hdf5.COLUMNS[column]))
+    for column, values in (('person', originals.person), ('votes', originals.votes)):
+        if values is not None:
+            write_column(group, column, np.repeat(values[rows], n, axis=0))
     write_column(group, 'view', np.tile(np.arange(n, dtype=np.uint8), len(rows)))
     x = group.create_dataset('x', (len(rows) * n, *size), np.uint8)
     crc = 0

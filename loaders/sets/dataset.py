@@ -10,7 +10,6 @@ import functools
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -18,65 +17,8 @@ import numpy as np
 
 from loaders import fer2013
 from loaders.errors import DataError
-from loaders.sets import hdf5
-
-
-class Subset:
-    """Some images of a data set with what is known of each.
-
-    Attributes
-    ----------
-    name : str
-        'training', 'test', 'special_test', 'reduced_training' or 'validation'.
-    x_shape : (int, int)
-        Height and width.
-    transforms : tuple of str
-        Names of the views, see `loaders.sets.transforms`.
-    y, source, usage, view, twin : arrays (n,)
-        Class (uint8); number of the original image in the source (int32); 0 Training,
-        1 PublicTest, 2 PrivateTest (uint8); index into `transforms` (uint8); whether the
-        original has an exact duplicate, other than itself, among the training originals (bool).
-    base : Subset
-        The stored subset that this one selects from; itself if it is stored.
-    rows : int32 array (n,)
-        Its rows in the base.
-    """
-
-    def __init__(
-        self, name: str, transforms: Sequence[str] | Sequence[str], x: np.ndarray, columns: Sequence[np.ndarray]
-    ) -> None:
-        self.name, self.transforms = name, transforms
-        self.x_shape = x.shape[1:]
-        self.y, self.source, self.usage, self.view, self.twin = columns
-        self.base = self
-        self.rows = np.arange(len(x), dtype=np.int32)
-        self._x = x
-
-    def select(self, name: str, rows: np.ndarray) -> Subset:
-        """The subset of these rows, int32 (m,), under another name."""
-        columns = (self.y, self.source, self.usage, self.view, self.twin)
-        subset = Subset(name, self.transforms, self._x, [column[rows] for column in columns])
-        subset.base, subset.rows = self, rows
-        return subset
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def images(self, rows: Any = None) -> np.ndarray:
-        """Images as a new uint8 array (len(rows), height, width).
-
-        Parameters
-        ----------
-        rows : int array or slice, optional
-            Rows of this subset in any order, also repeated; all by default.
-        """
-        if self.base._x is None:
-            raise ValueError('the data set is closed')
-        if self.base is not self:
-            return self.base.images(self.rows if rows is None else self.rows[rows])
-        if rows is None or isinstance(rows, slice):
-            return self._x[slice(None) if rows is None else rows].copy()
-        return self._x[np.asarray(rows)]
+from loaders.sets import hdf5, optional
+from loaders.sets.subset import Subset
 
 
 class Dataset:
@@ -97,6 +39,8 @@ class Dataset:
         Hex digest of the originals: the same for all sets made from one source. See also `content_digest`.
     layout : str
         What the source was recognised as.
+    people : tuple of str
+        Names of the people whose index `Subset.person` gives; empty where the set does not know them.
     training, test : Subset
     special_test : Subset or None
         All views of each test image, in consecutive rows; None if there is one view only.
@@ -126,6 +70,7 @@ class Dataset:
         self.classes = hdf5.texts(file, 'classes', path)
         self.fingerprint = hdf5.text(file, 'fingerprint', path)
         self.layout = hdf5.text(file, 'layout', path)
+        self.people = optional.read_people(file, path)
         self.training, self.test, self.special_test = (
             self._stored(hdf5.group(file, name, path), name) for name in hdf5.STORED
         )
@@ -140,6 +85,7 @@ class Dataset:
             raise DataError(f'{path}: the subsets have images of different sizes')
         if (self.validation is None) != (self.reduced_training is None):
             raise DataError(f'{path}: of validation and reduced_training one is missing')
+        optional.check_alike(self.subsets(), self.people, path)
 
     def _stored(self, node, name):
         if node is None:
@@ -166,7 +112,9 @@ class Dataset:
             hdf5.check_crc(values, hdf5.stamped(node, what, path), path, f'{name}/{what}')
         self._crc[name] = hdf5.stamped(node, 'x', path)
         mapped = np.memmap(path, np.uint8, 'r', x.id.get_offset(), x.shape)
-        return Subset(name, transforms, mapped.view(np.ndarray), (y, source, usage, view, twin.astype(bool)))
+        columns = (y, source, usage, view, twin.astype(bool))
+        known = optional.read_columns(node, len(x), len(self.classes), self.people, path)
+        return Subset(name, transforms, mapped.view(np.ndarray), columns, *known)
 
     def _selected(self, node, name):
         if node is None:
@@ -206,6 +154,7 @@ class Dataset:
             digest.update(repr((name, len(subset), subset.x_shape, subset.transforms, crc)).encode())
             for column in (subset.y, subset.source, subset.usage, subset.view, subset.twin):
                 digest.update(column)
+            optional.digest_columns(digest, subset)
         for name in hdf5.SELECTED:
             subset = getattr(self, name)
             if subset is not None:

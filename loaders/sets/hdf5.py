@@ -9,6 +9,11 @@ One group for each stored subset (training, test, special_test) holds, row by ro
     view    uint8 (n,)      index into the group's attribute `transforms`
     twin    uint8 (n,)      1 where the original has an exact duplicate among the training originals
 
+and, where the source knows them,
+
+    person  int32 (n,)      who it is: index into the array `people` of the file, -1 for unknown
+    votes   uint8 or float32 (n, n_classes)     votes for each class, not all 0
+
 with all views of an original in consecutive rows. The groups reduced_training and validation
 hold `rows` int32 (n,), ascending: their rows in training. Attributes of the file: format,
 version, name, number (0 for a user's own set), classes, fingerprint, layout. Every array has
@@ -27,16 +32,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
 from loaders.errors import DataError
-
-if TYPE_CHECKING:
-    from loaders.sets.dataset import Dataset
-
 
 FORMAT, VERSION = 'symfer data set', 1
 MAX_ITEM = 1 << 16  # bytes of an attribute that are read
@@ -234,14 +235,20 @@ def group(file: Any, name: str, path: str) -> Any | None:
     return file[name]
 
 
-def dataset(node: Any, name: str, path: str, dtype: str, ndim: int) -> Dataset:
-    """A data set stored as one piece within the file, of a shape that the file can hold."""
-    where = f'{node.name[1:]}/{name}'
+def dataset(node: Any, name: str, path: str, dtype: Any, ndim: int) -> Any:
+    """A data set stored as one piece within the file, of a shape that the file can hold.
+
+    `dtype` may be several, in a tuple; `bytes` stands for texts of a fixed length.
+    """
+    where = f'{node.name}/{name}'.lstrip('/')
+    dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
     if not isinstance(node.get(name, getlink=True), h5py.HardLink):
         raise DataError(f'{path}: {where} is missing')
     data = node[name]
-    if not isinstance(data, h5py.Dataset) or data.dtype != dtype or data.ndim != ndim:
-        raise DataError(f'{path}: {where} is not a {ndim}-dimensional array of {np.dtype(dtype).name}')
+    fits = isinstance(data, h5py.Dataset) and data.ndim == ndim
+    if not fits or not any(data.dtype.kind == 'S' if one is bytes else data.dtype == one for one in dtypes):
+        kinds = ' or '.join(np.dtype(one).name for one in dtypes)
+        raise DataError(f'{path}: {where} is not a {ndim}-dimensional array of {kinds}')
     if data.is_virtual or data.external or data.chunks or data.id.get_offset() is None:
         raise DataError(f'{path}: {where} is not stored contiguously within the file')
     n_bytes = data.dtype.itemsize * int(np.prod(data.shape, dtype=object))

@@ -9,6 +9,7 @@ References
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,11 +61,16 @@ def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array(votes).reshape(len(votes), -1), np.array(usage, np.uint8)
 
 
-def with_votes(originals: Originals, path: Path) -> Originals:
-    """The originals of the challenge's table with the majority of the votes as labels.
+def with_votes(originals: Originals, path: Path, contempt: bool = False) -> Originals:
+    """The originals of the challenge's table with the majority of the votes as labels, and the votes themselves.
 
     The first of the most voted classes in the order of VOTED wins a tie. Images of which
-    most voters say unknown or not a face are left out.
+    most voters say unknown or not a face are left out, and of those that stay the votes for these.
+
+    Parameters
+    ----------
+    contempt : bool
+        Keep contempt as the eighth class. Otherwise it is left out, image and vote, so that there are FER2013's seven.
 
     Raises
     ------
@@ -79,8 +85,9 @@ def with_votes(originals: Originals, path: Path) -> Originals:
             "they join the challenge's own table only"
         )
     votes = votes[originals.ids]
+    classes = CLASSES if contempt else fer2013.CLASSES
     majority = votes.argmax(axis=1)
-    good = majority < len(CLASSES)
+    good = majority < len(classes)
     agreement = (majority[good] == originals.labels[good]).mean() if good.any() else 0
     if agreement < MIN_AGREEMENT:
         raise DataError(
@@ -89,17 +96,19 @@ def with_votes(originals: Originals, path: Path) -> Originals:
         )
     winners = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1)
     ties = int((winners[good] > 1).sum())
-    left_out = int((~good).sum())
+    left_out = int((majority >= len(CLASSES)).sum())
     notes = [
         f'labels by majority of FER+ votes: {agreement:.1%} as in FER2013, {ties} ties '
         f'to the first class, {left_out} images without a class left out'
     ]
-    return Originals(
-        originals.images[good],
-        majority[good].astype(np.uint8),
-        originals.usage[good],
-        originals.ids[good],
-        CLASSES,
-        f'{originals.layout} with FER+ votes',
-        originals.notes + notes,
+    if not contempt:
+        notes.append(f'{int((majority == len(fer2013.CLASSES)).sum())} images of contempt left out')
+    kept = votes[:, : len(classes)]
+    return replace(
+        originals.select(np.flatnonzero(good)),
+        labels=majority[good].astype(np.uint8),
+        classes=classes,
+        layout=f'{originals.layout} with FER+ votes',
+        notes=originals.notes + notes,
+        votes=kept[good].astype(np.uint8 if kept.max(initial=0) < 256 else np.float32),
     )

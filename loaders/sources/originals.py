@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from loaders import fer2013
 from loaders.errors import DataError, check_class_names
+from loaders.sets.optional import bad_votes
 
 
 @dataclass
@@ -31,6 +32,12 @@ class Originals:
         What the source was recognised as.
     notes : list of str
         What a user has to know: rows left out, images resized, a split by seed, ...
+    person : int32 array (n,), optional
+        Who is in the image: index into `people`, -1 where that is not known. None where the source tells no people.
+    people : tuple of str
+        Names of the people.
+    votes : uint8 or float32 array (n, n_classes), optional
+        Votes of several people for each class, not all 0.
     """
 
     images: np.ndarray
@@ -40,6 +47,9 @@ class Originals:
     classes: tuple = fer2013.CLASSES
     layout: str = 'arrays'
     notes: list = field(default_factory=list)
+    person: np.ndarray | None = None
+    people: tuple = ()
+    votes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -72,6 +82,7 @@ class Originals:
         if len(self.classes) > 256:
             raise DataError(f'{name}: {len(self.classes)} classes, at most 256 can be stored')
         check_class_names(self.classes, name)
+        self.check_optional(name)
         counts = self.counts
         notes = ''.join(f'; {note}' for note in self.notes[:2])
         if not counts[0].any():
@@ -87,3 +98,33 @@ class Originals:
         for class_name, images in zip(self.classes, counts[0]):
             if images == 0:
                 raise DataError(f'{name}: class {class_name} has no training image{notes}')
+
+    def check_optional(self, name: str) -> None:
+        """Raise DataError unless people and votes, where there are any, go with the images."""
+        n, k = len(self.images), len(self.classes)
+        if self.person is not None:
+            if self.person.shape != (n,) or self.person.dtype != np.int32:
+                raise DataError(
+                    f'{name}: person must be an int32 array ({n},), found {self.person.dtype} {self.person.shape}'
+                )
+            if not self.people or n and not -1 <= self.person.min() <= self.person.max() < len(self.people):
+                raise DataError(f'{name}: person must be -1 or the index of one of {len(self.people)} people')
+            if len(set(self.people)) < len(self.people) or not all(p.strip() and p.isprintable() for p in self.people):
+                raise DataError(f'{name}: the names of people must differ, and be printable')
+        if self.votes is not None:
+            if self.votes.shape != (n, k) or self.votes.dtype not in (np.uint8, np.float32):
+                raise DataError(
+                    f'{name}: votes must be a uint8 or float32 array ({n}, {k}), '
+                    f'found {self.votes.dtype} {self.votes.shape}'
+                )
+            if bad := bad_votes(self.votes):
+                raise DataError(f'{name}: votes {bad}')
+
+    def select(self, rows: np.ndarray) -> Originals:
+        """The originals of some rows, ascending."""
+        columns = {
+            what: values[rows]
+            for what in ('images', 'labels', 'usage', 'ids', 'person', 'votes')
+            if (values := getattr(self, what)) is not None
+        }
+        return replace(self, **columns)

@@ -33,6 +33,7 @@ def read(
     classes: Sequence[str] | None = None,
     test: float | None = None,
     votes: Any = None,
+    contempt: bool = False,
     seed: int = 0,
     skip_bad: bool = False,
 ) -> Originals:
@@ -57,7 +58,9 @@ def read(
         <class>/<image>; otherwise it has to be given. Such images get the usage 2.
     votes : path, optional
         fer2013new.csv of FER+, for the challenge's table: the majority of the votes gives
-        the labels, see `loaders.sources.ferplus`.
+        the labels, and the votes are kept; see `loaders.sources.ferplus`.
+    contempt : bool
+        Keep contempt as an eighth class where the source has it; otherwise such images are left out, and counted.
     seed : int
         Seed of the choice of test images.
     skip_bad : bool
@@ -85,7 +88,7 @@ def read(
             raise DataError(
                 f"{votes}: FER+ votes go row by row with the challenge's table, not with: {originals.layout}"
             )
-        originals = with_votes(originals, votes)
+        originals = with_votes(originals, votes, contempt)
     if not split and (test is not None or originals.layout.startswith('folder of')):
         hold_out_test(originals, NO_SPLIT_TEST if test is None else test, seed)
     elif test is not None and not originals.usage.all():
@@ -208,5 +211,21 @@ def read_set(path: Path, size: tuple[int, int] | None = None) -> Originals:
         order = np.argsort(source, kind='stable')
         images = np.empty((len(source), *data.shape), np.uint8)
         images[np.argsort(order)] = np.concatenate([s.images(r) for s, r in parts])
-        labels, usage = (np.concatenate([getattr(s, what)[r] for s, r in parts])[order] for what in ('y', 'usage'))
-        return Originals(images, labels, usage, source[order], data.classes, data.layout, [f'read from {data.name}'])
+        labels, usage, person, votes = (
+            None
+            if getattr(data.training, what) is None
+            else np.concatenate([getattr(s, what)[r] for s, r in parts])[order]
+            for what in ('y', 'usage', 'person', 'votes')
+        )
+        return Originals(
+            images,
+            labels,
+            usage,
+            source[order],
+            data.classes,
+            data.layout,
+            [f'read from {data.name}'],
+            person,
+            data.people,
+            votes,
+        )

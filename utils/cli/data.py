@@ -54,6 +54,7 @@ def data(
     size: Size() = None,
     classes: Several(Text('NAME'), 'names') = None,
     votes: FILE = None,
+    contempt: Flag() = False,
     seed: Whole() = 0,
     skip_bad: Flag() = False,
 ) -> None:
@@ -83,7 +84,9 @@ def data(
     classes : list of str, optional
         Names of the labels 0, 1, ...
     votes : path, optional
-        fer2013new.csv of FER+: labels by majority of votes.
+        fer2013new.csv of FER+: labels by majority of votes, and the votes as soft labels.
+    contempt : bool
+        Keep contempt as an eighth class where the source has it; it is left out otherwise.
     seed : int
         Seed of all choices.
     skip_bad : bool

@@ -34,11 +34,11 @@ def test_ferplus_majority(tmp_path):
         data,
         {
             contempt: [1, 1, 0, 0, 0, 0, 0, 8, 0, 0],
-            tie: [4, 4, 0, 0, 1, 0, 0, 0, 0, 1],
+            tie: [4, 4, 0, 1, 0, 0, 0, 0, 0, 1],
             no_face: [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],
         },
     )
-    found = read(write_table(tmp_path / 'fer2013.csv', data), votes=votes)
+    found = read(write_table(tmp_path / 'fer2013.csv', data), votes=votes, contempt=True)
     assert found.classes[:4] == ('angry', 'disgust', 'fear', 'happy')
     assert found.classes[7] == 'contempt' and len(found) == len(data) - 1
     assert no_face not in found.ids
@@ -47,6 +47,15 @@ def test_ferplus_majority(tmp_path):
     others = set(range(len(data))) - {int(contempt), int(tie), int(no_face)}
     assert all(label[row] == data.labels[row] for row in others)
     assert any('1 ties' in note and '1 images without a class' in note for note in found.notes)
+    assert found.votes.dtype == np.uint8 and found.votes.shape == (len(found), 8)
+    row = dict(zip(found.ids.tolist(), found.votes.tolist()))
+    assert row[int(contempt)] == [0, 0, 0, 1, 0, 0, 1, 8]  # FER2013's order and contempt
+    assert row[int(tie)] == [0, 0, 0, 4, 1, 0, 4, 0]  # 1 for sadness; that for not a face is dropped
+
+    seven = read(tmp_path / 'fer2013.csv', votes=votes)
+    assert seven.classes == data.classes and len(seven) == len(data) - 2
+    assert contempt not in seven.ids and '1 images of contempt left out' in seven.notes
+    assert seven.votes.shape == (len(seven), 7)
 
 
 def test_ferplus_votes_in_another_order_are_refused(tmp_path, data):
