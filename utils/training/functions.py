@@ -14,6 +14,7 @@ from utils.layer import Phase, parameters
 from utils.training import graph_checks, losses, optimisers
 from utils.training.mixing import partner
 from utils.training.settings import Settings
+from utils.training.targets import SoftTargets
 from utils.training.warping import warp
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Functions:
         Learning rate (float32), seed and number of the next draw (uint32).
     parameters, state : dict of str to shared variable
         Of the network and of the optimiser.
+    soft : SoftTargets
+        Distributions over the classes that `train` takes beside the labels; none by default.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Functions:
         self.settings = settings or Settings()
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
         self.resident, self.n_classes, self.class_weights = resident, n_classes, class_weights
+        self.soft = SoftTargets(self.settings.soft_targets, n_classes, self.batch_size, resident)
         backend.mode(self.settings.precision)  # refuses others
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
@@ -111,12 +115,15 @@ class Functions:
     def _training(self):
         """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
         inputs, x, y = self._minibatch()
+        beside, soft = self.soft.symbols(inputs[0])
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
         x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
-        labels = [(y, None)] if weight is None else [(y, weight), (partner(y), 1 - weight)]
-        further = self.settings.label_smoothing, self.class_weights, self.settings.loss
+        own = losses.Labels(y, **soft)
+        labels = [own] if weight is None else own.mixed(partner, weight)
+        settings = self.settings
+        further = settings.label_smoothing, self.class_weights, settings.loss, settings.distillation
         nll, costs = losses.image_costs(logits, labels, *further)
         entropy = losses.weighted_mean(nll, weights)
         cost = entropy if costs is nll else losses.weighted_mean(costs, weights)
@@ -137,7 +144,7 @@ class Functions:
         if self.settings.ema_decay:
             outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.ema_decay)
             state = {**state, **more}
-        return [*inputs, weights], outputs, changes, state
+        return [*inputs, *beside, weights], outputs, changes, state
 
     @property
     def state(self) -> dict[str, Shared]:
@@ -165,6 +172,7 @@ class Functions:
             shared += self.state.values()
         for variable in shared:
             backend.release(variable)
+        self.soft.release()
         self.resident = None
         for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
             del self.__dict__[name]
@@ -174,7 +182,7 @@ class Functions:
 
     @cached_property
     def train(self) -> Any:
-        """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
+        """(rows or (images, labels, soft targets), weights) -> cost, cross-entropy; one step of the optimiser."""
         inputs, outputs, changes, _ = self._training
         return self._function(inputs, outputs, updates=changes, name='train')
 

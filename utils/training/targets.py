@@ -1,0 +1,136 @@
+"""Distributions over the classes that training images have as targets beside their labels: votes, a teacher's outputs.
+
+==================  ===========================================================================
+`Distillation`      how much a teacher's outputs count, and at which temperature
+`SoftTargets`       the distributions of a pass, on the device or with the minibatches
+`distributions`     those of a subset
+==================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from utils import backend
+
+if TYPE_CHECKING:
+    from utils.annotations import Shared, Subset, Tensor
+    from utils.training.batches import DeviceData
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Learning from the outputs of a teacher [1]_.
+
+    Attributes
+    ----------
+    weight : float in [0, 1]
+        Part of the cost that the teacher's outputs have; the labels have the rest.
+    temperature : float > 0
+        By which the linear outputs of teacher and student are divided before the softmax.
+
+    Raises
+    ------
+    ValueError
+        A number outside its range.
+
+    References
+    ----------
+    .. [1] Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, arXiv 1503.02531, section 2.
+    """
+
+    weight: float = 0.9
+    temperature: float = 4.0
+
+    def __post_init__(self):
+        for name, wanted, good in (
+            ('weight', 'a number from 0 to 1', lambda value: 0 <= value <= 1),
+            ('temperature', 'a number from 0.01 to 1000', lambda value: 0.01 <= value <= 1000),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not good(value):
+                raise ValueError(f'teacher_args: {name} must be {wanted}, got {value!r}')
+
+
+class SoftTargets:
+    """The distributions that a training step takes, by kind: 'votes', 'teacher'.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+    n_classes : int
+    batch_size : int
+    resident : DeviceData, optional
+        The subset on the device; then the distributions lie beside it, else they come with each minibatch.
+    """
+
+    def __init__(
+        self, kinds: Sequence[str], n_classes: int | None, batch_size: int, resident: DeviceData | None = None
+    ) -> None:
+        self.kinds, self.shape = tuple(kinds), (batch_size, n_classes)
+        self.shared: dict[str, Shared] | None = None
+        self.streamed: list[np.ndarray] = []
+        if resident:
+            unknown = np.full((len(resident.subset), n_classes or 0), np.nan, np.float32)
+            self.shared = {kind: pytensor.shared(unknown, name=kind, shape=unknown.shape) for kind in self.kinds}
+
+    def symbols(self, rows: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Inputs of a step for them, and the distributions (batch_size, n_classes) of its minibatch by kind.
+
+        Parameters
+        ----------
+        rows : tensor (batch_size,)
+            Of the subset on the device, where there is one.
+        """
+        if self.shared is not None:
+            return [], {kind: shared[rows] for kind, shared in self.shared.items()}
+        inputs = {kind: pt.tensor(kind, dtype='float32', shape=self.shape) for kind in self.kinds}
+        return list(inputs.values()), inputs
+
+    def put(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take distributions, float32 (rows of the stored subset, n_classes), for the steps that follow."""
+        if self.shared is None:
+            self.streamed = [arrays[kind] for kind in self.kinds]
+            return
+        for kind, shared in self.shared.items():
+            backend.to_device(shared, arrays[kind])
+
+    def release(self) -> None:
+        """Give back the device's memory."""
+        for shared in (self.shared or {}).values():
+            backend.release(shared)
+
+
+def distributions(
+    subset: Subset, kinds: Sequence[str], teach: Callable[[Subset], np.ndarray] | None, temperature: float
+) -> dict[str, Any]:
+    """The distributions of a subset by kind, float32 (rows of its base, n_classes).
+
+    Rows that are no part of the subset are NaN, so that a step that took one would end the run.
+
+    Parameters
+    ----------
+    subset : loaders.Subset
+    kinds : sequence of str
+    teach : callable
+        ``teach(subset)`` gives the teacher's linear outputs (n, n_classes).
+    temperature : float
+    """
+    out = {}
+    for kind in kinds:
+        values = subset.soft_labels if kind == 'votes' else softmax(teach(subset) / temperature)
+        out[kind] = np.full((len(subset.base), values.shape[1]), np.nan, np.float32)
+        out[kind][subset.rows] = values
+    return out
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (n, n_classes) of linear outputs, in float64."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True).astype(float))
+    return powers / powers.sum(axis=1, keepdims=True)
