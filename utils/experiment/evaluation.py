@@ -25,7 +25,7 @@ from utils.training.inference import test_outputs
 from utils.training.settings import Settings
 
 if TYPE_CHECKING:
-    from utils.annotations import StrPath
+    from utils.annotations import Dataset, StrPath
     from utils.experiment.context import Context
 
 
@@ -76,10 +76,10 @@ def evaluate(
         Also that of the device; asks for a smaller `batch_size`.
     """
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
-    model = _model_file(model)
+    model = model_file(model)
     net, config = open_model(context, model, network)
     with context.load(dataset) as data:
-        _check_fit(model, config, data)
+        check_fit(model, config, data)
         options = config['options']
         f = Functions(
             net,
@@ -120,7 +120,13 @@ def evaluate(
     return scores, folder
 
 
-def _check_fit(model, config, data):
+def check_fit(model: StrPath, config: dict[str, Any], data: Dataset) -> None:
+    """Refuse a data set with images of another size or other classes than a model's.
+
+    Raises
+    ------
+    ValueError
+    """
     if list(data.shape) != list(config['im_dim']):
         raise ValueError(
             f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
@@ -133,8 +139,14 @@ def _check_fit(model, config, data):
         )
 
 
-def _model_file(path):
-    """A model file, also from the folder of a run."""
+def model_file(path: StrPath) -> Path:
+    """A model file, also from the folder of a run.
+
+    Raises
+    ------
+    ValueError
+        A folder without one.
+    """
     path = Path(path)
     if not path.is_dir():
         return path

@@ -185,11 +185,14 @@ class Several(Kind):
         How many.
     single : {'no', 'list', 'stays'}
         Whether one value will do, and what becomes of it: a list of one, or itself.
-    most : int
+    least, most : int
     """
 
-    def __init__(self, kind: Any, wanted: Any, count: int | str = '*', single: str = 'no', most: int = 1000) -> None:
-        self.kind, self.wanted, self.count, self.single, self.most = kind, wanted, count, single, most
+    def __init__(
+        self, kind: Any, wanted: Any, count: int | str = '*', single: str = 'no', least: int = 0, most: int = 1000
+    ) -> None:
+        self.kind, self.wanted, self.count, self.single = kind, wanted, count, single
+        self.least, self.most = least, most
         self.metavar, self.choices = kind.metavar, kind.choices
 
     def check(self, value: Any) -> float | Sequence[Any]:
@@ -199,7 +202,7 @@ class Several(Kind):
                 raise Unfit
             one = self.kind.check(value)
             return one if self.single == 'stays' else [one]
-        if isinstance(self.count, int) and len(value) != self.count:
+        if len(value) < self.least or (isinstance(self.count, int) and len(value) != self.count):
             raise Unfit
         if len(value) > self.most:
             raise Unfit(f'a list of at most {self.most}')

@@ -9,6 +9,7 @@ import numpy as np
 
 from utils.experiment.building import network_maker, training_settings
 from utils.experiment.console import Console
+from utils.experiment.teachers import open_teacher
 from utils.results import plots
 from utils.training.batches import minibatches
 from utils.training.trainer import Trainer
@@ -53,7 +54,12 @@ def rate_range(
     options = context.validate(options)
     with (
         context.open_data(options, console.say) as data,
-        Trainer(network_maker(options, data), data, training_settings(options)) as trainer,
+        Trainer(
+            network_maker(options, data),
+            data,
+            training_settings(options),
+            teacher=open_teacher(context, options, data, console.say),
+        ) as trainer,
     ):
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])

@@ -148,6 +148,9 @@ def _portable(context, every):
                 if point[key] not in known.values():
                     raise ValueError(f'several workers need your own {key} as a text, script.py:name')
                 point[key] = class_name(point[key])
+        if point.get('teacher') is not None:
+            names = point['teacher']
+            point['teacher'] = [str(one) for one in ([names] if isinstance(names, (str, Path)) else names)]
         if 'activation' in point:
             point['activation'] = getattr(point['activation'], 'name', point['activation'])
         out.append(point)
