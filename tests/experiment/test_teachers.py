@@ -242,7 +242,8 @@ def test_what_cannot_teach_gets_one_error_before_anything_is_written(tiny_set, t
 
 def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_originals, teachers, tmp_path, capsys):
     dataset, options = voted_set(tiny_originals, tmp_path), {k: v for k, v in SMALL.items() if k != 'network'}
-    common = dict(dataset=dataset, network='MLP', teacher=teachers / 't0.h5', **options)
+    shutil.copy(teachers / 't0.h5', 'teacher.h5')
+    common = dict(dataset=dataset, network='MLP', teacher=Path('teacher.h5'), **options)
     found = launch.sweep({'teacher_args': [{'weight': 0.5}, {'weight': 1.0}]}, [0], savename='s.h5', **common)
     assert len(found) == 2 and not same_models(*found)
     saved = [models.load(path)[1]['options']['teacher_args'] for path in found]
@@ -250,6 +251,12 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
     before = [path.read_bytes() for path in found]
     again = launch.sweep({'teacher_args': [{'weight': 0.5}, {'weight': 1.0}]}, [0], savename='s.h5', **common)
     assert again == found and [path.read_bytes() for path in found] == before  # done already
+    moved = {**common, 'teacher': teachers / 't0.h5'}
+    launch.sweep({'teacher_args': [{'weight': 0.5}, {'weight': 1.0}]}, [0], savename='s.h5', **moved)
+    assert [path.read_bytes() for path in found] == before
+    shutil.copy(teachers / 't1.h5', 'teacher.h5')
+    launch.sweep({'teacher_args': [{'weight': 0.5}]}, [0], savename='s.h5', **common)
+    assert sum(path.read_bytes() != one for path, one in zip(found, before)) == 1  # another teacher, another point
     launch.export(found[0], 'student.h5')
     launch.export(found[0], 'student.safetensors')
     with loaders.load(dataset) as data:

@@ -104,7 +104,7 @@ class Teacher:
             With the parameters of a member's kept epoch, which never saw its validation images, where it has them.
         """
         self.say(f'teacher: linear outputs for {len(subset)} images of the {subset.name} set')
-        total = 0.0
+        total: Any = 0.0
         for one in self.members:
             group = 'kept' if kept and one.state['kept'] else 'arrays'
             net, options = network_of(self.context, one.path, one.state, one.config, one.network, group)
