@@ -185,10 +185,11 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     soft_labels : bool
         Train on the distribution of the annotators' votes, which the set must have; validation and test go by labels.
     teacher : path or list of paths, optional
-        Learn from the mean outputs of saved models, runs or an ensemble for the training images, unchanged; while
+        Learn from the mean outputs of saved models, runs or an ensemble for the training images as they are; while
         validation images are held out, from those of their kept epochs.
     teacher_args : dict, optional
-        ``{'weight': 0.9, 'temperature': 4.0}``: part of the cost that its outputs have, and their temperature.
+        ``{'weight': 0.9, 'temperature': 4.0, 'augmented': False}``: part of the cost that its outputs have, their
+        temperature, and whether it sees each image as augmentation has made it.
     balance : {'none', 'weights', 'sampling'}
         Let every class count as much: by weights in the cost, or by the images that are drawn in an epoch.
     augment : Augment, dict or True, optional

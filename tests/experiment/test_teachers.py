@@ -19,12 +19,13 @@ from utils.studies import ensembles
 
 @pytest.fixture(scope='module')
 def teachers(tiny_set, tmp_path_factory):
-    """Model files: three seeds, one of the L2-SVM, one exported, one of the test's own class."""
+    """Model files: two seeds, one of the L2-SVM, one that crops, one exported, one of the test's own class."""
     folder = tmp_path_factory.mktemp('teachers')
     for seed in range(2):
         small(tiny_set, savename=folder / f't{seed}.h5', seed=seed, n_epochs=3)
     small(tiny_set, savename=folder / 'svm.h5', loss='l2svm', learning_rate=0.02)
     small(tiny_set, savename=folder / 'own.h5', network=Own)
+    small(tiny_set, savename=folder / 'crops.h5', augment={'crop': 10})
     launch.export(folder / 't0.h5', folder / 'exported.h5')
     return folder
 
@@ -84,12 +85,14 @@ def test_in_an_experiment_no_validation_image_is_shown_to_it_before_stage_retrai
     'options',
     [
         dict(teacher_args={'weight': 0.5, 'temperature': 2.0}),
+        dict(teacher_args={'augmented': True}, augment={'mirror': 0.5, 'crop': 10, 'cutmix': 0.5}),
         dict(soft_labels=True, balance='weights', ema_decay=0.9, augment={'mixup': 0.3}, label_smoothing=0.1),
     ],
 )
 def test_a_resumed_and_a_streamed_experiment_end_as_an_undisturbed_one(teachers, tiny_originals, tmp_path, options):
     dataset = voted_set(tiny_originals, tmp_path)
-    options = {'teacher': [teachers / 't0.h5', teachers / 't1.h5'], **options}
+    names = [teachers / name for name in (('crops.h5',) if 'crop' in str(options) else ('t0.h5', 't1.h5'))]
+    options = {'teacher': names, **options}
     whole = small(dataset, savename='whole.h5', **options)
     for stage in ('train', 'retrain'):
 
@@ -106,9 +109,9 @@ def test_a_resumed_and_a_streamed_experiment_end_as_an_undisturbed_one(teachers,
     assert lines_without_times(streamed.history) == lines_without_times(whole.history)
     assert same_models('streamed.h5', 'whole.h5')
     saved = models.load('whole.h5')[1]
-    wanted = {'weight': 0.9, 'temperature': 4.0, **options.get('teacher_args', {})}
+    wanted = {'weight': 0.9, 'temperature': 4.0, 'augmented': False, **options.get('teacher_args', {})}
     assert saved['options']['teacher_args'] == wanted and len(saved['teacher_digest']) == 64
-    assert saved['options']['teacher'] == [str(teachers / f't{k}.h5') for k in range(2)]
+    assert saved['options']['teacher'] == list(map(str, names))
     without = {**SMALL, 'savename': 'without.h5', **{k: v for k, v in options.items() if not k.startswith('teacher')}}
     assert lines_without_times(launch.test(dataset=dataset, **without).history) != lines_without_times(whole.history)
 
@@ -217,7 +220,11 @@ def test_a_model_of_before_these_arguments_goes_on(tiny_set):
         (dict(teacher_args={'weight': 0.5}), 'teacher_args are of a teacher, got .*: give teacher, or leave them out'),
         (
             dict(teacher='m.h5', teacher_args={'wieght': 0.5}),
-            "teacher_args must be a dict of weight, temperature, got .* did you mean 'weight'",
+            "teacher_args must be a dict of weight, temperature, augmented, got .* did you mean 'weight'",
+        ),
+        (
+            dict(teacher='m.h5', teacher_args={'augmented': True}, augment={'crop': 10}),
+            r"shows the teacher crops of \[10, 10\], and 'm.h5' takes images of \[12, 12\]: leave augmented out",
         ),
         (
             dict(teacher='m.h5', teacher_args={'temperature': 0}),
@@ -272,9 +279,18 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
     assert costs[0] == costs[1] and np.isfinite(costs[0]).all()
 
 
-def test_a_student_of_another_network_and_a_teacher_that_crops(tiny_set, tmp_path):
-    small(tiny_set, savename='crops.h5', augment={'crop': 10})
-    result = small(tiny_set, savename='student.h5', teacher='crops.h5', n_hidden=[4, 4], batch_size=20)
-    assert result.config['options']['teacher'] == ['crops.h5']
+def test_a_student_of_another_network_and_a_teacher_that_crops(tiny_set, teachers):
+    crops = teachers / 'crops.h5'
+    result = small(tiny_set, savename='student.h5', teacher=crops, n_hidden=[4, 4], batch_size=20)
+    assert result.config['options']['teacher'] == [str(crops)]
     with loaders.load(tiny_set) as data:
-        same_outputs(opened('crops.h5', data)(data.training, False), log_p('crops.h5', data.training))
+        same_outputs(opened(crops, data)(data.training, False), log_p(crops, data.training))
+
+
+def test_a_teacher_that_sees_images_that_nothing_changes_is_the_one_that_is_asked_once(tiny_set, teachers):
+    options = dict(teacher=[teachers / 't0.h5', teachers / 'svm.h5'], teacher_args={'weight': 1.0})
+    once = small(tiny_set, savename='once.h5', **options)
+    options['teacher_args'] = {'weight': 1.0, 'augmented': True}
+    seeing = small(tiny_set, savename='seeing.h5', **options)
+    for a, b in zip(once.history, seeing.history):  # stages train, retrain, anneal: the kept epoch, the last parameters
+        np.testing.assert_allclose(a['train_cost'], b['train_cost'], rtol=1e-4)

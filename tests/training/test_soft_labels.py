@@ -11,7 +11,7 @@ from utils.layer import Layer, flatten, parameters
 from utils.training.augmentation import Augment
 from utils.training.functions import Functions
 from utils.training.settings import Settings
-from utils.training.targets import Distillation, distributions
+from utils.training.targets import Distillation, Onlooker, distributions
 
 
 class Linear(Layer):
@@ -118,6 +118,41 @@ def test_mixed_images_have_mixed_targets(rng, mixing, weights):
     assert abs(np.subtract(costs['others'], costs['labels'])).max() > 0.01
 
 
+@pytest.mark.parametrize('kept', [False, True])
+def test_a_teacher_in_the_graph_sees_what_augmentation_made_of_the_images(rng, kept):
+    net, taught = Linear(rng), [Linear(rng) for _ in range(2)]
+    shapes = {name: p.get_value().shape for name, p in parameters(net).items()}
+    draws = [[{k: rng.normal(0, 3, v).astype('float32') for k, v in shapes.items()} for _ in range(2)] for _ in taught]
+    onlooker = Onlooker([(one, last, at_kept, 2.0) for one, (last, at_kept) in zip(taught, draws)])
+    augment = Augment(mirror=1.0, shift=0.0, rotation=0.0, zoom=0.0)
+    settings = Settings(6, learning_rate=1.0, augment=augment, distillation=Distillation(0.7, 3.0, augmented=True))
+    f = Functions(net, (4, 4), settings, n_classes=3, onlooker=onlooker)
+    onlooker.put(kept)
+    W, b = (p.get_value().astype(float) for p in parameters(net).values())
+    cost = float(f.train(X, Y, THERE)[0])
+    seen, w = X[:, :, ::-1].reshape(6, 16) / 255, THERE / THERE.sum()
+    teacher = sum(seen @ one[kept]['softmax.W'] + one[kept]['softmax.b'] for one in draws) / 2 / 2.0
+    q, p, cool = softmax(teacher / 3), softmax(seen @ W + b), softmax((seen @ W + b) / 3)
+    each = -0.3 * np.log(p[np.arange(6), Y]) - 0.7 * 9 * (q * np.log(cool)).sum(axis=1)
+    np.testing.assert_allclose(cost, (w * each).sum(), rtol=1e-5)
+    gradient = 0.3 * (p - np.eye(3)[Y]) + 0.7 * 3 * (cool - q)
+    np.testing.assert_allclose(W - net.softmax.W.get_value(), seen.T @ (w[:, None] * gradient), rtol=1e-3, atol=1e-5)
+    for one, values in zip(taught, draws):  # which nothing trains
+        np.testing.assert_array_equal(one.softmax.W.get_value(), values[kept]['softmax.W'])
+
+
+def test_a_teacher_in_the_graph_is_shown_mixed_images_whose_targets_are_not_mixed_again(rng):
+    x, taught, costs = np.repeat(X[:1], 6, axis=0), Linear(rng), []
+    values = {name: p.get_value() for name, p in parameters(taught).items()}
+    for mixup in (0.0, 0.5):
+        augment = Augment(mirror=0.0, shift=0.0, rotation=0.0, zoom=0.0, mixup=mixup)
+        settings = Settings(6, augment=augment, distillation=Distillation(1.0, 2.0, augmented=True))
+        onlooker = Onlooker([(taught, values, values, 1.0)])
+        f = Functions(Linear(np.random.default_rng(5)), (4, 4), settings, n_classes=3, onlooker=onlooker)
+        costs.append(float(f.train(x, Y, THERE)[0]))
+    np.testing.assert_allclose(costs[1], costs[0], rtol=1e-5)
+
+
 @pytest.fixture(scope='module')
 def voted(tiny_originals, tmp_path_factory):
     return voted_set(tiny_originals, tmp_path_factory.mktemp('voted'))
@@ -202,3 +237,5 @@ def test_what_is_no_training_by_soft_targets_is_refused(data):
             Distillation(**wrong)
     with pytest.raises(ValueError, match="teacher_args: weight must be a number from 0 to 1, got '1'"):
         Distillation(weight='1')
+    with pytest.raises(ValueError, match='teacher_args: augmented must be True or False, got 1'):
+        Distillation(augmented=1)

@@ -23,9 +23,12 @@ from utils.experiment.evaluation import check_fit, model_file
 from utils.experiment.resuming import class_named, network_change
 from utils.experiment.saved import class_of, load_model, network_of
 from utils.files.checksums import ModelError, checksums
+from utils.layer import parameters
 from utils.training.functions import Functions
 from utils.training.inference import compute_logits
 from utils.training.settings import Settings
+from utils.training.targets import Onlooker
+from utils.training.warping import Cropped
 
 if TYPE_CHECKING:
     from utils.annotations import Dataset, StrPath, Subset
@@ -106,17 +109,46 @@ class Teacher:
         self.say(f'teacher: linear outputs for {len(subset)} images of the {subset.name} set')
         total: Any = 0.0
         for one in self.members:
-            group = 'kept' if kept and one.state['kept'] else 'arrays'
-            net, options = network_of(self.context, one.path, one.state, one.config, one.network, group)
+            net, options = self._network(one, kept)
             settings = Settings(min(self.batch_size, len(subset)), precision=options['precision'])
             functions = Functions(net, subset.x_shape, settings, n_classes=len(one.config['classes']))
             try:
                 logits = compute_logits(functions, subset).astype(float)
             finally:
                 functions.release()
-            svm = (options.get('loss') or 'nll') != 'nll'
-            total = total + logits / ((one.config.get('temperature') or 1.0) if svm else 1.0)
+            total = total + logits / _scale(one)
         return total / len(self.members)
+
+    def onlooker(self, im_dim: tuple[int, int]) -> Onlooker:
+        """The teacher in a graph that shows it images of `im_dim`, height and width.
+
+        Raises
+        ------
+        ValueError
+            A member that takes images of another size.
+        """
+        members = []
+        for one in self.members:
+            net, kept = (self._network(one, kept)[0] for kept in (False, True))
+            takes = net.size if isinstance(net, Cropped) else tuple(one.config['im_dim'])
+            fits = (
+                all(shown >= side for shown, side in zip(im_dim, takes))
+                if isinstance(net, Cropped)
+                else takes == im_dim
+            )
+            if not fits:
+                raise ValueError(
+                    f"teacher_args: augmented=True shows the teacher crops of {list(im_dim)}, and '{one.path}' takes "
+                    f'images of {list(takes)}: leave augmented out, or the crop'
+                )
+            values = ({name: p.get_value() for name, p in parameters(of).items()} for of in (net, kept))
+            members.append((net, *values, _scale(one)))
+        return Onlooker(members)
+
+    def _network(self, member, kept):
+        """The network of a member, and its arguments."""
+        group = 'kept' if kept and member.state['kept'] else 'arrays'
+        return network_of(self.context, member.path, member.state, member.config, member.network, group)
 
 
 def check_teacher(model: StrPath, config: dict[str, Any], teacher: Teacher | None) -> None:
@@ -196,6 +228,12 @@ def _class(context, path, config, own_class):
         f"'{path}' has a network class of a script, {options['network']}: such a model can teach its own class alone, "
         f'and network is {class_name(own_class)}'
     )
+
+
+def _scale(member):
+    """What the linear outputs of a teacher are divided by: scores of the L2-SVM by their temperature."""
+    svm = (member.config['options'].get('loss') or 'nll') != 'nll'
+    return (member.config.get('temperature') or 1.0) if svm else 1.0
 
 
 def _doubt(member, data):

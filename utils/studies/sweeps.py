@@ -35,7 +35,7 @@ def specification(context: Context, options: dict[str, Any]) -> trials.Specifica
     source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
     with context.load(options.get('dataset') or context.sample_set()) as data:
         teacher = open_teacher(context, {**arguments, 'network': network}, data, lambda line: None)
-        taught = teacher and teacher.digest
+        taught = teacher.digest if teacher else None
         return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled, taught)
 
 

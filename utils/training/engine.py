@@ -51,7 +51,7 @@ class Engine:
         *,
         reporter: Any = None,
         checkpoint: Any = None,
-        teacher: Callable[[Subset, bool], np.ndarray] | None = None,
+        teacher: Any = None,
     ) -> None:
         self.data, self.settings, self.teacher = data, settings or Settings(), teacher
         self.reporter, self.checkpoint = reporter or NullReporter(), checkpoint
@@ -66,6 +66,7 @@ class Engine:
             class_weights=(
                 class_weights(data.training.y, len(data.classes)) if self.settings.balance == 'weights' else None
             ),
+            onlooker=self._onlooker(),
         )
         self.functions.check()
         self.stage, self.epoch, self.history = next(iter(STAGES)), 0, []
@@ -95,6 +96,12 @@ class Engine:
                 f'soft_labels=True needs the votes of annotators, and {data.path} has none: make the set of a source '
                 'that has them (FER+), or leave soft_labels out'
             )
+
+    def _onlooker(self):
+        settings = self.settings
+        if not (settings.distillation and settings.distillation.augmented):
+            return None
+        return self.teacher.onlooker(settings.augment.seen(self.data.shape) if settings.augment else self.data.shape)
 
     # ------------------------------------------------------------------ what is saved and restored
 
@@ -203,13 +210,13 @@ class Engine:
 
         A teacher is asked with the parameters of its kept epoch as long as validation images are held out.
         """
-        settings = self.settings
-        if not settings.soft_targets or self._aimed is subset:
+        settings, f = self.settings, self.functions
+        if self._aimed is subset:
             return
         kept, temperature = subset is not self.data.training, getattr(settings.distillation, 'temperature', 1.0)
-        self.functions.soft.put(
-            distributions(subset, settings.soft_targets, lambda images: self.teacher(images, kept), temperature)
-        )
+        f.soft.put(distributions(subset, f.soft.kinds, lambda images: self.teacher(images, kept), temperature))
+        if f.onlooker:
+            f.onlooker.put(kept)
         self._aimed = subset
 
     def _epoch(self, subset, rate, n_epochs):

@@ -20,6 +20,7 @@ from utils.training.warping import warp
 if TYPE_CHECKING:
     from utils.annotations import Shared, Subset, Tensor
     from utils.training.batches import DeviceData
+    from utils.training.targets import Onlooker
 
 
 MOST_STEPS = 256  # of one call of `train_many`
@@ -48,6 +49,8 @@ class Functions:
         Linear outputs that the network must have for each image; by default any number.
     class_weights : array (n_classes,), optional
         Factors on the costs of the images, by their class.
+    onlooker : Onlooker, optional
+        A teacher that sees the minibatches as the network does; with `Distillation.augmented`.
 
     Attributes
     ----------
@@ -74,10 +77,12 @@ class Functions:
         resident: DeviceData | None = None,
         n_classes: int | None = None,
         class_weights: np.ndarray | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
         self.resident, self.n_classes, self.class_weights = resident, n_classes, class_weights
+        self.onlooker = onlooker
         self.soft = SoftTargets(self.settings.soft_targets, n_classes, self.batch_size, resident)
         backend.mode(self.settings.precision)  # refuses others
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
@@ -121,8 +126,10 @@ class Functions:
         x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
         own = losses.Labels(y, **soft)
-        labels = [own] if weight is None else own.mixed(partner, weight)
-        settings = self.settings
+        labels, settings = [own] if weight is None else own.mixed(partner, weight), self.settings
+        if self.onlooker and settings.distillation:
+            taught = self.onlooker.probabilities(x, settings.distillation.temperature)
+            labels = [one._replace(teacher=taught) for one in labels]  # of images that are mixed already
         further = settings.label_smoothing, self.class_weights, settings.loss, settings.distillation
         nll, costs = losses.image_costs(logits, labels, *further)
         entropy = losses.weighted_mean(nll, weights)
@@ -173,6 +180,8 @@ class Functions:
         for variable in shared:
             backend.release(variable)
         self.soft.release()
+        if self.onlooker:
+            self.onlooker.release()
         self.resident = None
         for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
             del self.__dict__[name]

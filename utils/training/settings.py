@@ -96,5 +96,6 @@ class Settings:
 
     @property
     def soft_targets(self) -> tuple[str, ...]:
-        """Kinds of distributions over the classes that the cost goes by: 'votes', 'teacher'."""
-        return (('votes',) if self.soft_labels else ()) + (('teacher',) if self.distillation else ())
+        """Kinds of distributions over the classes that images have as targets: 'votes', 'teacher'."""
+        taught = self.distillation and not self.distillation.augmented
+        return (('votes',) if self.soft_labels else ()) + (('teacher',) if taught else ())

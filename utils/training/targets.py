@@ -3,6 +3,7 @@
 ==================  ===========================================================================
 `Distillation`      how much a teacher's outputs count, and at which temperature
 `SoftTargets`       the distributions of a pass, on the device or with the minibatches
+`Onlooker`          a teacher that sees each minibatch as its student does
 `distributions`     those of a subset
 ==================  ===========================================================================
 """
@@ -18,6 +19,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from utils import backend
+from utils.layer import Phase, parameters
 
 if TYPE_CHECKING:
     from utils.annotations import Shared, Subset, Tensor
@@ -34,6 +36,8 @@ class Distillation:
         Part of the cost that the teacher's outputs have; the labels have the rest.
     temperature : float > 0
         By which the linear outputs of teacher and student are divided before the softmax.
+    augmented : bool
+        The teacher sees each image as augmentation has made it for the student, see `Onlooker`; else as it is.
 
     Raises
     ------
@@ -47,8 +51,11 @@ class Distillation:
 
     weight: float = 0.9
     temperature: float = 4.0
+    augmented: bool = False
 
     def __post_init__(self):
+        if not isinstance(self.augmented, bool):
+            raise ValueError(f'teacher_args: augmented must be True or False, got {self.augmented!r}')
         for name, wanted, good in (
             ('weight', 'a number from 0 to 1', lambda value: 0 <= value <= 1),
             ('temperature', 'a number from 0.01 to 1000', lambda value: 0.01 <= value <= 1000),
@@ -105,6 +112,42 @@ class SoftTargets:
         """Give back the device's memory."""
         for shared in (self.shared or {}).values():
             backend.release(shared)
+
+
+class Onlooker:
+    """A teacher in the graph of the training step, to which each minibatch is shown as its student sees it [1]_.
+
+    Parameters
+    ----------
+    members : sequence of (Layer, dict of str to array, dict of str to array, float)
+        Networks; their parameters as they were last and at the kept epoch; what their linear outputs are divided by.
+
+    References
+    ----------
+    .. [1] Beyer, Zhai, Royer, Markeeva, Anil and Kolesnikov (2022), Knowledge distillation: A good teacher is patient
+       and consistent, CVPR, section 3.
+    """
+
+    def __init__(self, members: Sequence[tuple[Any, dict[str, np.ndarray], dict[str, np.ndarray], float]]) -> None:
+        self.members = members
+
+    def probabilities(self, x: Tensor, temperature: float) -> Tensor:
+        """Softmax (n, n_classes) of the mean linear outputs for images (n, h, w, 1), divided by the temperature."""
+        n = len(self.members)
+        logits = [net(x, Phase()) * np.float32(1 / (n * temperature * scale)) for net, _, _, scale in self.members]
+        return pt.special.softmax(sum(logits[1:], logits[0]), axis=1)
+
+    def put(self, kept: bool) -> None:
+        """Take the parameters of the kept epoch, or the last ones, for the steps that follow."""
+        for net, last, at_kept, _ in self.members:
+            for name, p in parameters(net).items():
+                backend.to_device(p, (at_kept if kept else last)[name])
+
+    def release(self) -> None:
+        """Give back the device's memory."""
+        for net, *_ in self.members:
+            for p in parameters(net).values():
+                backend.release(p)
 
 
 def distributions(

@@ -36,7 +36,7 @@ class Trainer(Engine):
         Called with the trainer after every epoch and stage.
     teacher : callable, optional
         ``teacher(subset, kept)`` gives linear outputs (n, n_classes) for the images of a subset, with the parameters of
-        its kept epoch or its last ones; needed with `Settings.distillation`.
+        its kept epoch or its last ones, ``teacher.onlooker(im_dim)`` is an `Onlooker`; with `Settings.distillation`.
 
     Attributes
     ----------
