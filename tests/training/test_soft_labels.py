@@ -219,8 +219,8 @@ def test_images_that_are_held_out_have_no_distribution(voted):
 def test_a_distribution_that_is_not_there_ends_the_run(voted):
     with loaders.load(voted) as data:
         t = trainer(data, soft_labels=True)
-        t.aim(data.reduced_training)
-        t.aim = lambda subset: None
+        t.targets.put(t.functions, data.reduced_training)
+        t.targets.subset = data.training  # as if these were its
         t.stage = 'retrain'
         with pytest.raises(FloatingPointError, match='not finite'):
             t._epoch(data.training, 0.1, 1)
@@ -229,6 +229,8 @@ def test_a_distribution_that_is_not_there_ends_the_run(voted):
 def test_what_is_no_training_by_soft_targets_is_refused(data):
     with pytest.raises(ValueError, match='soft_labels=True needs the votes of annotators, and .* has none'):
         trainer(data, soft_labels=True)
+    with pytest.raises(ValueError, match='distillation needs a teacher'):
+        trainer(data, distillation=Distillation())
     for settings in (dict(soft_labels=True), dict(distillation=Distillation())):
         with pytest.raises(ValueError, match=f"{next(iter(settings))} is of loss 'nll', got 'l2svm'"):
             Settings(loss='l2svm', **settings)

@@ -21,10 +21,10 @@ from utils.training.rules import RULES
 from utils.training.settings import Settings
 from utils.training.stages import DONE, STAGES, after
 from utils.training.state import check_state, without_aliases
-from utils.training.targets import distributions
+from utils.training.targets import Targets
 
 if TYPE_CHECKING:
-    from utils.annotations import Dataset, Subset
+    from utils.annotations import Dataset
 
 
 class Engine:
@@ -53,9 +53,10 @@ class Engine:
         checkpoint: Any = None,
         teacher: Any = None,
     ) -> None:
-        self.data, self.settings, self.teacher = data, settings or Settings(), teacher
+        self.data, self.settings = data, settings or Settings()
         self.reporter, self.checkpoint = reporter or NullReporter(), checkpoint
         self._check_data()
+        self.targets = Targets(data, self.settings, teacher)
         self.make_network = lambda: make_network(np.random.default_rng(self.settings.seed))
         self.functions = Functions(
             self.make_network(),
@@ -66,7 +67,7 @@ class Engine:
             class_weights=(
                 class_weights(data.training.y, len(data.classes)) if self.settings.balance == 'weights' else None
             ),
-            onlooker=self._onlooker(),
+            onlooker=self.targets.onlooker(),
         )
         self.functions.check()
         self.stage, self.epoch, self.history = next(iter(STAGES)), 0, []
@@ -74,7 +75,6 @@ class Engine:
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
         self.many_steps = self.settings.trainShared and backend.device_name() != 'cpu'
         self._measured = self._compiled = False
-        self._aimed = None  # the subset of whose images the functions have the soft targets
         self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
 
@@ -91,17 +91,6 @@ class Engine:
                 f'batch_size must lie between 1 and the {len(smallest)} images of the '
                 f'{smallest.name} set, got {batch_size}'
             )
-        if self.settings.soft_labels and data.training.soft_labels is None:
-            raise ValueError(
-                f'soft_labels=True needs the votes of annotators, and {data.path} has none: make the set of a source '
-                'that has them (FER+), or leave soft_labels out'
-            )
-
-    def _onlooker(self):
-        settings = self.settings
-        if not (settings.distillation and settings.distillation.augmented):
-            return None
-        return self.teacher.onlooker(settings.augment.seen(self.data.shape) if settings.augment else self.data.shape)
 
     # ------------------------------------------------------------------ what is saved and restored
 
@@ -205,24 +194,10 @@ class Engine:
                 if not p.tag.trainable and not np.isfinite(p.get_value(borrow=True)).all():
                     self._diverged(f'{name} is not finite')
 
-    def aim(self, subset: Subset) -> None:
-        """Give the functions the soft targets of a subset, where the cost goes by any.
-
-        A teacher is asked with the parameters of its kept epoch as long as validation images are held out.
-        """
-        settings, f = self.settings, self.functions
-        if self._aimed is subset:
-            return
-        kept, temperature = subset is not self.data.training, getattr(settings.distillation, 'temperature', 1.0)
-        f.soft.put(distributions(subset, f.soft.kinds, lambda images: self.teacher(images, kept), temperature))
-        if f.onlooker:
-            f.onlooker.put(kept)
-        self._aimed = subset
-
     def _epoch(self, subset, rate, n_epochs):
         """One pass over a subset in a random order that follows from seed, stage and epoch."""
         f = self.functions
-        self.aim(subset)
+        self.targets.put(f, subset)
         f.rate.set_value(np.float32(rate))
         self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
         seeds = [self.settings.seed, STAGES[self.stage].order_seed, self.epoch]

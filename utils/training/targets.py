@@ -4,6 +4,7 @@
 `Distillation`      how much a teacher's outputs count, and at which temperature
 `SoftTargets`       the distributions of a pass, on the device or with the minibatches
 `Onlooker`          a teacher that sees each minibatch as its student does
+`Targets`           where they come from: a data set, a teacher; what the functions are given of them
 `distributions`     those of a subset
 ==================  ===========================================================================
 """
@@ -22,8 +23,10 @@ from utils import backend
 from utils.layer import Phase, parameters
 
 if TYPE_CHECKING:
-    from utils.annotations import Shared, Subset, Tensor
+    from utils.annotations import Dataset, Shared, Subset, Tensor
     from utils.training.batches import DeviceData
+    from utils.training.functions import Functions
+    from utils.training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,55 @@ class Onlooker:
         for net, *_ in self.members:
             for p in parameters(net).values():
                 backend.release(p)
+
+
+class Targets:
+    """What a trainer's functions are given beside the labels of a data set.
+
+    Parameters
+    ----------
+    data : loaders.Dataset
+    settings : Settings
+    teacher : callable, optional
+        See `utils.training.trainer.Trainer`.
+
+    Raises
+    ------
+    ValueError
+        Votes that the set does not have, no teacher to learn from.
+    """
+
+    def __init__(self, data: Dataset, settings: Settings, teacher: Any = None) -> None:
+        self.data, self.settings, self.teacher = data, settings, teacher
+        self.subset: Subset | None = None  # of whose images the functions have the targets
+        if settings.soft_labels and data.training.soft_labels is None:
+            raise ValueError(
+                f'soft_labels=True needs the votes of annotators, and {data.path} has none: make the set of a source '
+                'that has them (FER+), or leave soft_labels out'
+            )
+        if settings.distillation and not teacher:
+            raise ValueError('distillation needs a teacher')
+
+    def onlooker(self) -> Onlooker | None:
+        """The teacher in the graph, where it is to see the minibatches."""
+        augment, distillation = self.settings.augment, self.settings.distillation
+        if not (distillation and distillation.augmented):
+            return None
+        return self.teacher.onlooker(augment.seen(self.data.shape) if augment else tuple(self.data.shape))
+
+    def put(self, functions: Functions, subset: Subset) -> None:
+        """Give the functions the targets of a subset, where they have them not.
+
+        A teacher is asked with the parameters of its kept epoch as long as validation images are held out.
+        """
+        if self.subset is subset:
+            return
+        kept, temperature = subset is not self.data.training, getattr(self.settings.distillation, 'temperature', 1.0)
+        soft, onlooker = functions.soft, functions.onlooker
+        soft.put(distributions(subset, soft.kinds, lambda images: self.teacher(images, kept), temperature))
+        if onlooker:
+            onlooker.put(kept)
+        self.subset = subset
 
 
 def distributions(
