@@ -36,7 +36,7 @@ class Kind:
         As the help of the command line shows a value.
     choices : tuple of str
         All there are, where they are few.
-    count : None, '*' or int
+    count : None, '*', '+' or int
         Words of a list on the command line; None for one word.
     """
 
@@ -181,18 +181,15 @@ class Several(Kind):
     ----------
     kind : Kind
     wanted : str
-    count : '*' or int
-        How many.
+    count : '*', '+' or int
+        How many; '+' is one at least.
     single : {'no', 'list', 'stays'}
         Whether one value will do, and what becomes of it: a list of one, or itself.
-    least, most : int
+    most : int
     """
 
-    def __init__(
-        self, kind: Any, wanted: Any, count: int | str = '*', single: str = 'no', least: int = 0, most: int = 1000
-    ) -> None:
-        self.kind, self.wanted, self.count, self.single = kind, wanted, count, single
-        self.least, self.most = least, most
+    def __init__(self, kind: Any, wanted: Any, count: int | str = '*', single: str = 'no', most: int = 1000) -> None:
+        self.kind, self.wanted, self.count, self.single, self.most = kind, wanted, count, single, most
         self.metavar, self.choices = kind.metavar, kind.choices
 
     def check(self, value: Any) -> float | Sequence[Any]:
@@ -202,7 +199,7 @@ class Several(Kind):
                 raise Unfit
             one = self.kind.check(value)
             return one if self.single == 'stays' else [one]
-        if len(value) < self.least or (isinstance(self.count, int) and len(value) != self.count):
+        if (self.count == '+' and not value) or (isinstance(self.count, int) and len(value) != self.count):
             raise Unfit
         if len(value) > self.most:
             raise Unfit(f'a list of at most {self.most}')

@@ -24,7 +24,7 @@ from utils.training.rules import COSTS, RULES
 
 GROUPS = ('data', 'network', 'regularisation', 'optimisation', 'methodology', 'output')
 PROBABILITIES = Several(Number(least=0, below=1), 'probabilities of dropping in [0, 1)', single='stays')
-PATHS = Several(Location(), 'the path of a model, a run or an ensemble, or a list of them', single='list', least=1)
+PATHS = Several(Location(), 'the path of a model, a run or an ensemble, or a list of them', '+', 'list')
 FRACTION, NOT_NEGATIVE = Number(least=0, below=1), Number(least=0)
 
 
