@@ -90,7 +90,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, loss: str = 'nll',
          label_smoothing: float = 0.0, balance: str = 'none', members: int = 1, portion: float = 1.0,
          replacement: bool = False, augment: Augment | dict[str, Any] | bool | None = None,
-         fold: tuple[int, int] | str | None = None,
+         fold: tuple[int, int] | str | None = None, soft_labels: bool = False,
+         teacher: StrPath | Sequence[StrPath] | None = None, teacher_args: dict[str, Any] | None = None,
          statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
@@ -184,6 +185,14 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         the entropy point; its probabilities come from the temperature.
     label_smoothing : float
         In [0, 1): part of each training label that is spread evenly over all classes.
+    soft_labels : bool
+        Train on the distribution of the annotators' votes, which the set must have; validation and test go by labels.
+    teacher : path or list of paths, optional
+        Learn from the mean outputs of saved models, runs or an ensemble for the training images as they are; while
+        validation images are held out, from those of their kept epochs.
+    teacher_args : dict, optional
+        ``{'weight': 0.9, 'temperature': 4.0, 'augmented': False}``: part of the cost that its outputs have, their
+        temperature, and whether it sees each image as augmentation has made it.
     balance : {'none', 'weights', 'sampling'}
         Let every class count as much: by weights in the cost, or by the images that are drawn in an epoch.
     members : int

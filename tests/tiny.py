@@ -11,12 +11,13 @@ def network(rng, **options):
     return MLP((12, 12), 3, n_hidden=[16], **{'batch_norm': True, 'p_drop': 0.3, **options}, rng=rng)
 
 
-def trainer(data, make=network, checkpoint=None, **settings):
+def trainer(data, make=network, checkpoint=None, teacher=None, **settings):
     return Trainer(
         make,
         data,
         Settings(**{'batch_size': 32, 'statistics_images': 100, 'seed': 5, **settings}),
         checkpoint=checkpoint,
+        teacher=teacher,
     )
 
 

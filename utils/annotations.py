@@ -35,6 +35,7 @@ class Subset(Protocol):
 
     name: str
     x_shape: tuple[int, int]
+    rows: np.ndarray
     transforms: tuple[str, ...]
     y: np.ndarray
     source: np.ndarray

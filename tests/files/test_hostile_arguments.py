@@ -52,6 +52,7 @@ def test_hostile_arguments_in_a_model_are_refused(trained, tmp_path, monkeypatch
         {'fingerprint': 1},
         {'bundled_network': 'yes'},
         {'content_digest': 1},
+        {'teacher_digest': 1},
         {'network_source': ['x']},
     ],
 )

@@ -19,6 +19,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from utils.layer import Layer
 from utils.record import trackers
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
+from utils.training.targets import Distillation
 
 FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 NETWORK_OPTIONS = names(part='network')  # None stands for the default of the network's class
@@ -76,6 +78,8 @@ def validate_arguments(options: dict[str, Any], networks: Mapping[str, Any]) -> 
         options[name] = named(options[name], known, name, 'function')  # type: ignore[arg-type]
         _check_further(options, name)
     _check_together(options)
+    if options['teacher']:
+        options['teacher_args'] = asdict(_distillation(options['teacher_args']))
     return options
 
 
@@ -92,8 +96,13 @@ def _check_together(options):
         )
     if options['members'] == 1 and (options['portion'] != 1 or options['replacement']):
         raise ValueError('portion and replacement are of several networks: give members=2 or more, or leave them out')
-    if options['loss'] != 'nll' and options['label_smoothing']:
-        raise ValueError(f"label_smoothing is of loss 'nll', got {options['loss']!r}: leave it out")
+    for name in ('label_smoothing', 'soft_labels', 'teacher'):
+        if options['loss'] != 'nll' and options[name]:
+            raise ValueError(f"{name} is of loss 'nll', got {options['loss']!r}: leave it out")
+    if options['teacher_args'] and not options['teacher']:
+        raise ValueError(
+            f'teacher_args are of a teacher, got {shortened(options["teacher_args"])}: give teacher, or leave them out'
+        )
     if options['schedule'] is schedules.plateau and not options['val']:
         raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
     if options['patience'] and not options['val']:
@@ -166,6 +175,18 @@ def _check_further(options, name):
     missing = [p.name for p in further if p.default is p.empty and p.name not in options[key]]
     if missing:
         raise ValueError(f'{name} {class_name(options[name])!r} needs {missing[0]!r}: give it in {key}')
+
+
+def _distillation(settings):
+    """A `Distillation` of `teacher_args`."""
+    names = Distillation.__dataclass_fields__
+    unknown = [name for name in settings if name not in names]
+    if unknown:
+        raise ValueError(
+            f'teacher_args must be a dict of {", ".join(names)}, got {shortened(settings)}'
+            + did_you_mean(unknown[0], names)
+        )
+    return Distillation(**settings)
 
 
 def make_augment(settings: dict[str, Any] | None) -> Augment | None:
@@ -241,6 +262,7 @@ def as_json(options: dict[str, Any]) -> dict[str, Any]:
         out['activation'] = getattr(options['activation'], 'name', None) or repr(options['activation'])
     for key in ('dataset', 'savename'):
         out[key] = None if options[key] is None else str(options[key])
+    out['teacher'] = options['teacher'] and list(map(str, options['teacher']))
     for key, value in out.items():
         try:
             out[key] = json.loads(json.dumps(value))

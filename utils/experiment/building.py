@@ -23,6 +23,7 @@ from utils.layers import LayerOptions
 from utils.training import optimisers
 from utils.training.members import Members, member_seed
 from utils.training.settings import Settings
+from utils.training.targets import Distillation
 from utils.training.warping import Cropped
 
 if TYPE_CHECKING:
@@ -276,5 +277,8 @@ def make_schedule(options: dict[str, Any]) -> Any:
 def training_settings(options: dict[str, Any]) -> Settings:
     """What training takes of the arguments of an experiment."""
     return Settings(
-        optimiser=make_optimiser(options), schedule=make_schedule(options), **schema.select(options, part='trainer')
+        optimiser=make_optimiser(options),
+        schedule=make_schedule(options),
+        distillation=Distillation(**options['teacher_args']) if options['teacher'] else None,
+        **schema.select(options, part='trainer'),
     )

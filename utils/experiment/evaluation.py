@@ -80,7 +80,7 @@ def evaluate(
     model = model_file(model)
     net, config = open_model(context, model, network)
     with open_tested(context, dataset, config, say) as data:
-        _check_fit(model, config, data)
+        check_fit(model, config, data)
         options = config['options']
         f = functions_to_test(net, config, min(batch_size, len(data.test)))
         with explain_out_of_memory(backend.device_name(), f.batch_size):
@@ -132,7 +132,13 @@ def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say:
     return data
 
 
-def _check_fit(model, config, data):
+def check_fit(model: StrPath, config: dict[str, Any], data: Dataset) -> None:
+    """Refuse a data set with images of another size or other classes than a model's.
+
+    Raises
+    ------
+    ValueError
+    """
     if list(data.shape) != list(config['im_dim']):
         raise ValueError(
             f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
@@ -146,7 +152,13 @@ def _check_fit(model, config, data):
 
 
 def model_file(path: StrPath) -> Path:
-    """A model file, also from the folder of a run."""
+    """A model file, also from the folder of a run.
+
+    Raises
+    ------
+    ValueError
+        A folder without one.
+    """
     path = Path(path)
     if not path.is_dir():
         return path

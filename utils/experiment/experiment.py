@@ -19,6 +19,7 @@ from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.result import finish
 from utils.experiment.saved import with_resumed
 from utils.experiment.signals import SignalHandler
+from utils.experiment.teachers import check_teacher, open_teacher
 from utils.experiment.wording import announce, default_model, kept_line, label
 from utils.files import locks, models
 from utils.record.writing import Record
@@ -74,6 +75,9 @@ class Experiment(ExitStack):
     def build(self) -> Trainer:
         """The trainer of a new network, or as it was saved; from here on the model file is locked."""
         network = network_maker(self.options, self.data, self._state)
+        self.teacher = open_teacher(self.context, self.options, self.data, self.console.say)
+        if self._saved:
+            check_teacher(self.resume, self._saved, self.teacher)
         path = self._target()
         self.config = self._configuration(path)
         announce(self.console, self.options, self.data, path)
@@ -94,7 +98,12 @@ class Experiment(ExitStack):
         self.enter_context(self._explain_out_of_memory())
         self.trainer = self.enter_context(
             Trainer(
-                network, self.data, training_settings(self.options), reporter=self.console, checkpoint=self.checkpoint
+                network,
+                self.data,
+                training_settings(self.options),
+                reporter=self.console,
+                checkpoint=self.checkpoint,
+                teacher=self.teacher,
             )
         )
         if self._state:
@@ -153,6 +162,8 @@ class Experiment(ExitStack):
         path = models.check_target(path)
         if path.exists() and path.samefile(self.data.path):
             raise ValueError(f"savename is the data set itself, '{path}': choose another")
+        if self.teacher and path.resolve() in [one.resolve() for one in self.teacher.paths]:
+            raise ValueError(f"savename is the teacher itself, '{path}': choose another")
         return path
 
     def _configuration(self, path):
@@ -170,4 +181,5 @@ class Experiment(ExitStack):
             'network_arguments': arguments_used(options),
             'network_source': resuming.network_source(options['network'], saved, bundled),
             'temperature': (self._saved or {}).get('temperature'),
+            'teacher_digest': self.teacher and self.teacher.digest,
         }

@@ -37,7 +37,7 @@ class Kind:
         As the help of the command line shows a value.
     choices : tuple of str
         All there are, where they are few.
-    count : None, '*' or int
+    count : None, '*', '+' or int
         Words of a list on the command line; None for one word.
     """
 
@@ -189,8 +189,8 @@ class Several(Kind):
     ----------
     kind : Kind
     wanted : str
-    count : '*' or int
-        How many.
+    count : '*', '+' or int
+        How many; '+' is one at least.
     single : {'no', 'list', 'stays'}
         Whether one value will do, and what becomes of it: a list of one, or itself.
     most : int
@@ -207,7 +207,7 @@ class Several(Kind):
                 raise Unfit
             one = self.kind.check(value)
             return one if self.single == 'stays' else [one]
-        if isinstance(self.count, int) and len(value) != self.count:
+        if (self.count == '+' and not value) or (isinstance(self.count, int) and len(value) != self.count):
             raise Unfit
         if len(value) > self.most:
             raise Unfit(f'a list of at most {self.most}')

@@ -3,6 +3,7 @@
 ====================  =========================================================================
 `load_model`          state and configuration, checked
 `open_model`          the network with its parameters
+`network_of`          the same, of a model that was read
 `with_resumed`        arguments completed by those of the model to resume
 `read_config`         arguments out of a config.yaml
 ====================  =========================================================================
@@ -43,7 +44,7 @@ def load_model(context: Context, path: StrPath) -> tuple[dict[str, Any], dict[st
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     wrong += [
         key
-        for key in ('content_digest', 'network_source')  # early versions had none
+        for key in ('content_digest', 'network_source', 'teacher_digest')  # early versions had none
         if not isinstance(config.get(key), (str, type(None)))
     ]
     if not is_temperature(config.get('temperature') or 1):
@@ -108,8 +109,8 @@ def _check_arguments(context, path, saved, n_arrays):
         raise models.ModelError(f"'{path}' cannot be loaded: {error}") from None
 
 
-def _network(context, model, config):
-    """The class of a saved model's network, where it is one of symfer's."""
+def class_of(context: Context, model: StrPath, config: dict[str, Any]) -> type:
+    """The class of a saved model's network, where it is one of symfer's; ValueError where it is not."""
     name = config['options']['network']
     if not config['bundled_network']:
         raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
@@ -162,7 +163,7 @@ def with_resumed(
         if key not in given:  # models of early versions may have had more epochs than they say
             options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
     if 'network' not in given:
-        options['network'] = _network(context, options['resume'], config)
+        options['network'] = class_of(context, options['resume'], config)
     if isinstance(options['activation'], str):
         options['activation'] = _activation(options['resume'], options['activation'])
     options['augment'] = make_augment(options['augment'])
@@ -196,14 +197,38 @@ def open_model(context: Context, model: StrPath, network: Any = None) -> Sequenc
         A file that is no model, a network class that does not fit.
     """
     state, config = load_model(context, model)
-    options = context.defaults | config['options']
-    options['network_args'] = options['network_args'] or {}
     network = (
-        _network(context, model, config) if network is None else named(network, context.networks, 'network', 'Class')
+        class_of(context, model, config) if network is None else named(network, context.networks, 'network', 'Class')
     )
     change = resuming.network_change(Path(model), config, network, context.bundled(network))
     if change:
         warnings.warn(change, stacklevel=4)
+    net, options = network_of(context, model, state, config, network)
+    return net, {**config, 'options': options}
+
+
+def network_of(
+    context: Context, model: StrPath, state: dict[str, Any], config: dict[str, Any], network: Any, group: str = 'arrays'
+) -> tuple[Any, dict[str, Any]]:
+    """The network of a model that was read, with its parameters, and its complete arguments.
+
+    Parameters
+    ----------
+    model : path
+        The file, as messages name it.
+    state, config : dict
+        From `load_model`.
+    network : class
+    group : {'arrays', 'kept'}
+        The parameters as they were last, or at the kept epoch.
+
+    Raises
+    ------
+    ValueError
+        They do not fit the class.
+    """
+    options = context.defaults | config['options']
+    options['network_args'] = options['network_args'] or {}
     used = {**options, 'network': network}
     if used['activation'] is not None:
         used['activation'] = _activation(model, used['activation'])
@@ -221,14 +246,14 @@ def open_model(context: Context, model: StrPath, network: Any = None) -> Sequenc
     targets = parameters(net)
     saved = {
         path.removeprefix('parameters/'): value
-        for path, value in state['arrays'].items()
+        for path, value in state[group].items()
         if path.startswith('parameters/')
     }
     saved = without_aliases(saved, {key: p.type.shape for key, p in targets.items()}, net)
     check_state(saved, {key: p.type.shape for key, p in targets.items()}, {key: p.dtype for key, p in targets.items()})
     for key, p in targets.items():
         p.set_value(saved[key])
-    return net, {**config, 'options': options}
+    return net, options
 
 
 def read_config(context: Context, path: str) -> Any:

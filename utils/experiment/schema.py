@@ -37,6 +37,7 @@ from utils.training.rules import COSTS, RULES
 
 GROUPS = ('data', 'network', 'regularisation', 'optimisation', 'methodology', 'output')
 PROBABILITIES = Several(Number(least=0, below=1), 'probabilities of dropping in [0, 1)', single='stays')
+PATHS = Several(Location(), 'the path of a model, a run or an ensemble, or a list of them', '+', 'list')
 FRACTION, NOT_NEGATIVE = Number(least=0, below=1), Number(least=0)
 
 
@@ -116,6 +117,9 @@ ARGUMENTS = {
     'gaussian_std': Argument(NOT_NEGATIVE, 'regularisation', 'network'),
     'L1_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
     'L2_reg': _needed(NOT_NEGATIVE, 'regularisation', 'trainer'),
+    'soft_labels': _needed(Flag(), 'regularisation', 'trainer'),
+    'teacher': Argument(PATHS, 'regularisation', decides='length'),
+    'teacher_args': Argument(Table(), 'regularisation', absent=dict),
     'balance': _needed(Choice('none', 'weights', 'sampling'), 'optimisation', 'trainer'),
     'weight_decay': _needed(NOT_NEGATIVE, 'regularisation'),
     'loss': _needed(Choice(*COSTS), 'regularisation', 'trainer'),

@@ -58,6 +58,12 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
         f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
         f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes'
     )
+    if options['soft_labels']:
+        console.say('targets: the distribution of the votes')
+    if options['teacher']:
+        names = ', '.join(f"'{name}'" for name in options['teacher'])
+        weight, temperature = (options['teacher_args'][key] for key in ('weight', 'temperature'))
+        console.say(f'teacher {names}: {weight:g} of the cost, temperature {temperature:g}')
     console.say(f"model goes to '{path}'")
     if options['resume']:
         console.say(f"going on with '{options['resume']}'")

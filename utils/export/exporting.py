@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 # What of a configuration is of training alone, or of this machine.
-OF_TRAINING = ('dataset', 'savename', 'track', 'trainShared', 'save_every', 'show_test', 'report', 'name')
+OF_TRAINING = (
+    *('dataset', 'savename', 'track', 'trainShared', 'save_every', 'show_test', 'report', 'name'),
+    *('teacher', 'teacher_args'),
+)
 
 
 def export(

@@ -146,6 +146,7 @@ class Record:
                 'fingerprint': config['fingerprint'],
                 'classes': list(data.classes),
                 'content_digest': config.get('content_digest'),
+                'teacher_digest': config.get('teacher_digest'),
                 'is_fer2013': bool(data.is_fer2013),
                 'environment': about,
             },

@@ -9,6 +9,7 @@ import numpy as np
 
 from utils.experiment.building import network_maker, training_settings
 from utils.experiment.console import Console
+from utils.experiment.teachers import open_teacher
 from utils.results import plots
 from utils.training.batches import minibatches
 from utils.training.trainer import Trainer
@@ -53,12 +54,18 @@ def rate_range(
     options = context.validate(options) | {'members': 1, 'portion': 1.0, 'replacement': False}  # one rate for all
     with (
         context.open_data(options, console.say) as data,
-        Trainer(network_maker(options, data), data, training_settings(options)) as trainer,
+        Trainer(
+            network_maker(options, data),
+            data,
+            training_settings(options),
+            teacher=open_teacher(context, options, data, console.say),
+        ) as trainer,
     ):
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
-        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
+        trainer.targets.put(f, subset)
+        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset), f.soft.streamed)
         out = raise_rate(
             lambda batch: f.train(*batch[0], batch[1])[0],
             batches,

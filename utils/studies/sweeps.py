@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from utils.experiment import resuming
 from utils.experiment.arguments import FUNCTIONS, class_name, named
 from utils.experiment.console import Console
+from utils.experiment.teachers import open_teacher
 from utils.record.reading import read_run
 from utils.results import tables
 from utils.studies import comparison, trials
@@ -27,13 +28,15 @@ def specification(context: Context, options: dict[str, Any]) -> trials.Specifica
     Raises
     ------
     ValueError, OSError
-        An argument or the data set is not usable.
+        An argument, the data set or the teacher is not usable.
     """
     network = named(options.get('network', context.defaults['network']), context.networks, 'network', 'Class')
     arguments, bundled = context.saved_form({**options, 'network': network}), context.bundled(network)
     source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
     with context.load(options.get('dataset') or context.sample_set(), arguments['fold'], arguments['val']) as data:
-        return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled)
+        teacher = open_teacher(context, {**arguments, 'network': network}, data, lambda line: None)
+        taught = teacher.digest if teacher else None
+        return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled, taught)
 
 
 def run_point(context: Context, options: dict[str, Any], **arguments: Any) -> str:
@@ -168,6 +171,9 @@ def _portable(context, every):
                 if point[key] not in known.values():
                     raise ValueError(f'several workers need your own {key} as a text, script.py:name')
                 point[key] = class_name(point[key])
+        if point.get('teacher') is not None:
+            names = point['teacher']
+            point['teacher'] = [str(one) for one in ([names] if isinstance(names, (str, Path)) else names)]
         if 'activation' in point:
             point['activation'] = getattr(point['activation'], 'name', point['activation'])
         out.append(point)

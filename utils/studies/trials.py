@@ -39,6 +39,8 @@ class Specification:
         See `utils.experiment.resuming.network_source`; None where any is taken.
     bundled : bool
         Whether the network is one of symfer's.
+    teacher_digest : str or None
+        Of the teacher's parameters, where there is one.
     """
 
     options: dict
@@ -46,16 +48,20 @@ class Specification:
     content_digest: str
     network_source: str | None
     bundled: bool
+    teacher_digest: str | None = None
 
-    def is_that_of(self, saved: dict[str, Any], content_digest: str, source: str) -> bool:
-        """Whether a run with these arguments, digest of its set and source of its network was the same experiment.
+    def is_that_of(self, saved: dict[str, Any], about: dict[str, Any], source: str) -> bool:
+        """Whether a run with these arguments, digests of its set and teacher and source of its network was the same.
 
-        A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest.
+        A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest. So
+        is a teacher.
         """
-        skip = {*schema.names(decides='nothing'), 'network', *(('dataset',) if content_digest else ())}
+        content_digest = about.get('content_digest')
+        skip = {*schema.names(decides='nothing'), 'network', 'teacher', *(('dataset',) if content_digest else ())}
         saved = {**self.defaults, **schema.renamed(saved)}
         return (
             content_digest in (None, self.content_digest)
+            and about.get('teacher_digest') == self.teacher_digest
             and (None in (source, self.network_source) or source == self.network_source)
             and class_named(saved) == self.options['network']
             and all(
@@ -74,10 +80,11 @@ def _last_run(model, wanted, status):
     for folder in sorted(Path(model).with_suffix('').glob('run-*'), reverse=True):
         if reading.status_of(folder) == status:
             saved = yaml_.load_yaml((folder / 'config.yaml').read_text(encoding='utf-8'))
-            digest = json.loads((folder / 'run.json').read_text(encoding='utf-8')).get('content_digest')
+            about = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
             # A later version may have changed its own networks without changing what they compute.
-            source = None if wanted.bundled and not digest else folder_source(folder, saved, wanted.bundled)
-            if wanted.is_that_of(saved, digest, source):
+            early = not about.get('content_digest')
+            source = None if wanted.bundled and early else folder_source(folder, saved, wanted.bundled)
+            if wanted.is_that_of(saved, about, source):
                 return folder
     return None
 
@@ -114,12 +121,13 @@ def run_point(options: dict[str, Any], test: Callable[..., Any], specify: Callab
                 models.check_values(model, state)
             except models.ModelError:
                 saved = None
-            if saved and wanted.is_that_of(saved['options'], saved.get('content_digest'), saved_source(model, saved)):
+            if saved and wanted.is_that_of(saved['options'], saved, saved_source(model, saved)):
                 keys = (
                     'activation',
                     'optimiser',
                     'schedule',
                     'dataset',
+                    'teacher',
                     'accept_changed_network',
                     *(() if saved['bundled_network'] else ('network',)),
                 )

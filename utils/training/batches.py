@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,7 +40,7 @@ def to_device(subset: Subset) -> DeviceData:
 
 
 def minibatches(
-    subset: Subset, order: np.ndarray, batch_size: int, resident: bool = False
+    subset: Subset, order: np.ndarray, batch_size: int, resident: bool = False, further: Sequence[np.ndarray] = ()
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray, int]]:
     """Cut rows of a subset into minibatches of one size.
 
@@ -56,11 +56,13 @@ def minibatches(
     resident : bool
         True gives rows of the stored subset (`subset.base`), False reads the images with a thread that keeps
         ahead.
+    further : sequence of array (rows of the stored subset, ...)
+        What comes with images that are read, beside their labels.
 
     Yields
     ------
     inputs : list of arrays
-        [rows int32] or [images uint8, labels uint8].
+        [rows int32] or [images uint8, labels uint8, those of `further`].
     weights : float32 array (batch_size,)
     count : int
         Images that count.
@@ -73,7 +75,8 @@ def minibatches(
     def read(rows):
         if resident:
             return [np.ascontiguousarray(subset.rows[rows], dtype=np.int32)]
-        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8)]
+        beside = [values[subset.rows[rows]] for values in further]
+        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8), *beside]
 
     batches = map(read, filled) if resident else _ahead(read, filled)
     for count, inputs in zip(counts, batches):

@@ -21,6 +21,7 @@ from utils.training.rules import RULES
 from utils.training.settings import Settings
 from utils.training.stages import DONE, STAGES, after
 from utils.training.state import check_state, without_aliases
+from utils.training.targets import Targets
 
 if TYPE_CHECKING:
     from utils.annotations import Dataset
@@ -53,10 +54,12 @@ class Engine:
         *,
         reporter: Any = None,
         checkpoint: Any = None,
+        teacher: Any = None,
     ) -> None:
         self.data, self.settings = data, settings or Settings()
         self.reporter, self.checkpoint = reporter or NullReporter(), checkpoint
         self._check_data()
+        self.targets = Targets(data, self.settings, teacher)
         self.make_network = lambda: self._fitted(make_network(np.random.default_rng(self.settings.seed)))
         self.functions = functions_of(
             self.make_network(),
@@ -67,6 +70,7 @@ class Engine:
             class_weights=(
                 class_weights(data.training.y, len(data.classes)) if self.settings.balance == 'weights' else None
             ),
+            onlooker=self.targets.onlooker(),
         )
         self.functions.check()
         self.stage, self.epoch, self.history = next(iter(STAGES)), 0, []
@@ -208,6 +212,7 @@ class Engine:
     def _epoch(self, subset, rate, n_epochs):
         """One pass over a subset in a random order that follows from seed, stage and epoch."""
         f = self.functions
+        self.targets.put(f, subset)
         f.rate.set_value(np.float32(rate))
         order = self._order(subset)
         self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, order.size)

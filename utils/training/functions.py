@@ -14,11 +14,13 @@ from utils.layer import Phase, parameters
 from utils.training import graph_checks, losses, optimisers
 from utils.training.mixing import partner
 from utils.training.settings import Settings
+from utils.training.targets import SoftTargets
 from utils.training.warping import warp
 
 if TYPE_CHECKING:
     from utils.annotations import Shared, Subset, Tensor
     from utils.training.batches import DeviceData
+    from utils.training.targets import Onlooker
 
 
 MOST_STEPS = 256  # of one call of `train_many`
@@ -47,6 +49,8 @@ class Functions:
         Linear outputs that the network must have for each image; by default any number.
     class_weights : array (n_classes,), optional
         Factors on the costs of the images, by their class.
+    onlooker : Onlooker, optional
+        A teacher that sees the minibatches as the network does; with `Distillation.augmented`.
 
     Attributes
     ----------
@@ -54,6 +58,8 @@ class Functions:
         Learning rate (float32), seed and number of the next draw (uint32).
     parameters, state : dict of str to shared variable
         Of the network and of the optimiser.
+    soft : SoftTargets
+        Distributions over the classes that `train` takes beside the labels; none by default.
 
     Raises
     ------
@@ -71,10 +77,13 @@ class Functions:
         resident: DeviceData | None = None,
         n_classes: int | None = None,
         class_weights: np.ndarray | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.network, self.im_dim, self.batch_size = network, tuple(im_dim), self.settings.batch_size
         self.resident, self.n_classes, self.class_weights = resident, n_classes, class_weights
+        self.onlooker = onlooker
+        self.soft = SoftTargets(self.settings.soft_targets, n_classes, self.batch_size, resident)
         backend.mode(self.settings.precision)  # refuses others
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
@@ -111,12 +120,17 @@ class Functions:
     def _training(self):
         """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
         inputs, x, y = self._minibatch()
+        beside, soft = self.soft.symbols(inputs[0])
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         phase = Phase(train=True, seed=self.seed, counter=self.counter)
         x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
         logits = self._logits(x, phase)
-        labels = [(y, None)] if weight is None else [(y, weight), (partner(y), 1 - weight)]
-        further = self.settings.label_smoothing, self.class_weights, self.settings.loss
+        own = losses.Labels(y, **soft)
+        labels, settings = [own] if weight is None else own.mixed(partner, weight), self.settings
+        if self.onlooker and settings.distillation:
+            taught = self.onlooker.probabilities(x, settings.distillation.temperature)
+            labels = [one._replace(teacher=taught) for one in labels]  # of images that are mixed already
+        further = settings.label_smoothing, self.class_weights, settings.loss, settings.distillation
         nll, costs = losses.image_costs(logits, labels, *further)
         entropy = losses.weighted_mean(nll, weights)
         cost = entropy if costs is nll else losses.weighted_mean(costs, weights)
@@ -137,7 +151,7 @@ class Functions:
         if self.settings.ema_decay:
             outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.ema_decay)
             state = {**state, **more}
-        return [*inputs, weights], outputs, changes, state
+        return [*inputs, *beside, weights], outputs, changes, state
 
     @property
     def state(self) -> dict[str, Shared]:
@@ -165,6 +179,9 @@ class Functions:
             shared += self.state.values()
         for variable in shared:
             backend.release(variable)
+        self.soft.release()
+        if self.onlooker:
+            self.onlooker.release()
         self.resident = None
         for name in [n for n in self.__dict__ if isinstance(getattr(type(self), n, None), cached_property)]:
             del self.__dict__[name]
@@ -174,7 +191,7 @@ class Functions:
 
     @cached_property
     def train(self) -> Any:
-        """(rows or (images, labels), weights) -> cost, cross-entropy; one step of the optimiser."""
+        """(rows or (images, labels, soft targets), weights) -> cost, cross-entropy; one step of the optimiser."""
         inputs, outputs, changes, _ = self._training
         return self._function(inputs, outputs, updates=changes, name='train')
 

@@ -1,12 +1,12 @@
-"""Costs: negative log-likelihood, squared hinge, smoothed labels, number of errors, L1 and L2 terms.
+"""Costs: negative log-likelihood, squared hinge, smoothed and soft labels, number of errors, L1 and L2 terms.
 
 All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labels (n,) of an integer type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
@@ -16,6 +16,31 @@ from utils.layer import mean, parameters
 if TYPE_CHECKING:
     from utils.annotations import Tensor
     from utils.layer import Layer
+    from utils.training.targets import Distillation
+
+
+class Labels(NamedTuple):
+    """What the images of a minibatch are.
+
+    Attributes
+    ----------
+    y : tensor (n,)
+        Their classes.
+    weight : tensor (n,) or None
+        The part of each image that this is said of; None: all of it.
+    votes, teacher : tensor (n, n_classes) or None
+        Distributions over the classes, where the cost goes by these, see `utils.training.targets`.
+    """
+
+    y: Tensor
+    weight: Tensor | None = None
+    votes: Tensor | None = None
+    teacher: Tensor | None = None
+
+    def mixed(self, partner: Callable[[Tensor], Tensor], weight: Tensor) -> list[Labels]:
+        """Those of images that are mixed: `weight` (n,) of themselves, the rest of their partners."""
+        others = (None if values is None else partner(values) for values in (self.votes, self.teacher))
+        return [self._replace(weight=weight), Labels(partner(self.y), 1 - weight, *others)]
 
 
 def negative_log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
@@ -61,45 +86,90 @@ def smoothed(losses: Tensor, logits: Tensor, smoothing: float) -> Tensor:
     return np.float32(1 - smoothing) * losses + np.float32(smoothing) * even
 
 
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropies (n,) of the softmax with distributions over the classes, `targets` (n, n_classes) [1]_.
+
+    ``-sum over k of targets_k * log p_k``; of the distribution of the annotators' votes it is the scheme CEL of [1]_.
+
+    References
+    ----------
+    .. [1] Barsoum, Zhang, Canton Ferrer and Zhang (2016), Training Deep Networks for Facial Expression Recognition with
+       Crowd-Sourced Label Distribution, ICMI, arXiv 1608.01041, section 4.
+    """
+    log_p = pt.special.log_softmax(logits, axis=1)
+    return -pt.sum(targets * log_p, axis=1, dtype=logits.dtype, acc_dtype=logits.dtype)
+
+
+def distilled(costs: Tensor, logits: Tensor, teacher: Tensor, distillation: Distillation) -> Tensor:
+    """Costs (n,) of which the outputs of a teacher have a part [1]_.
+
+    ``(1 - w) * costs + w * T ** 2 * cross_entropy(logits / T, teacher)``: the gradients of the second term shrink by
+    T ** 2, which the factor makes good.
+
+    Parameters
+    ----------
+    costs : tensor (n,)
+        Of the labels.
+    logits : tensor (n, n_classes)
+    teacher : tensor (n, n_classes)
+        Softmax of the teacher's linear outputs over T.
+    distillation : Distillation
+
+    References
+    ----------
+    .. [1] Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, arXiv 1503.02531, section 2.
+    """
+    weight, temperature = distillation.weight, distillation.temperature
+    soft = cross_entropy(logits * np.float32(1 / temperature), teacher)
+    return np.float32(1 - weight) * costs + np.float32(weight * temperature**2) * soft
+
+
 def image_costs(
     logits: Tensor,
-    labels: Sequence[tuple[Tensor, Tensor | None]],
+    labels: Sequence[Labels],
     smoothing: float = 0.0,
     class_weights: np.ndarray | None = None,
     loss: str = 'nll',
+    distillation: Distillation | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The losses (n,) of images as they are and what they cost (n,).
 
     Parameters
     ----------
     logits : tensor (n, n_classes)
-    labels : sequence of (tensor (n,), tensor (n,) or None)
-        The labels of the images, with the weights of each where an image has several.
+    labels : sequence of Labels
+        Those of the images, with the weights of each where an image has several.
     smoothing : float in [0, 1)
-        See `smoothed`.
+        See `smoothed`; of labels and votes, not of a teacher's outputs.
     class_weights : array (n_classes,), optional
         Factors on the costs by class, see `utils.training.balance`.
     loss : {'nll', 'l2svm'}
         Of `LOSSES`.
+    distillation : Distillation, optional
+        How the outputs of a teacher count, where the labels have them.
 
     Returns
     -------
     loss, costs : tensor (n,)
         The same expression where nothing makes a difference.
     """
+    plain = class_weights is None and labels[0].votes is labels[0].teacher is None  # smoothed last, once
 
-    def of(y):
-        nll = LOSSES[loss](logits, y)
-        if class_weights is None:
+    def of(one):
+        nll = LOSSES[loss](logits, one.y)
+        if plain:
             return nll, nll
-        costs = smoothed(nll, logits, smoothing) if smoothing else nll
-        return nll, costs * pt.constant(class_weights)[y.astype('int32')]
+        costs = nll if one.votes is None else cross_entropy(logits, one.votes)
+        costs = smoothed(costs, logits, smoothing) if smoothing else costs
+        if one.teacher is not None:
+            costs = distilled(costs, logits, one.teacher, distillation)
+        return nll, costs if class_weights is None else costs * pt.constant(class_weights)[one.y.astype('int32')]
 
-    nll, costs = of(labels[0][0])
+    nll, costs = of(labels[0])
     if len(labels) > 1:
-        (_, a), (other, b) = labels
-        nll, costs = (a * own + b * more for own, more in zip((nll, costs), of(other)))
-    if class_weights is None:
+        a, b = (one.weight for one in labels)
+        nll, costs = (a * own + b * more for own, more in zip((nll, costs), of(labels[1])))
+    if plain:
         costs = smoothed(nll, logits, smoothing) if smoothing else nll
     return nll, costs
 

@@ -79,7 +79,7 @@ class MemberFunctions(Functions):
         ]
         super().__init__(network, im_dim, settings, **others)
         for one in self.members:
-            one.rate, one.counter = self.rate, self.counter
+            one.rate, one.counter, one.soft = self.rate, self.counter, self.soft
 
     def check(self) -> None:
         self.members[0].check()

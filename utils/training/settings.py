@@ -7,6 +7,7 @@ from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
 from utils.training.balance import METHODS
 from utils.training.rules import COSTS, RULES
+from utils.training.targets import Distillation
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Settings:
         Of convolutions and products, see `utils.backend.mode`.
     loss : {'nll', 'l2svm'}
         See `utils.training.losses`. Rows of the history have its means as their cross-entropies.
+    soft_labels : bool
+        The cost goes by the distribution of the annotators' votes, `Subset.soft_labels`; validation by the labels.
+    distillation : Distillation, optional
+        How the outputs of a teacher count in the cost, see `utils.training.targets`.
     label_smoothing : float in [0, 1)
         See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
     balance : {'none', 'weights', 'sampling'}
@@ -58,7 +63,7 @@ class Settings:
     Raises
     ------
     ValueError
-        Another rule, loss or way to balance; smoothed labels of a loss that has none.
+        Another rule, loss or way to balance; smoothed or soft labels of a loss that has none.
     """
 
     batch_size: int = 100
@@ -70,6 +75,8 @@ class Settings:
     augment: Augment | None = None
     precision: str = 'float32'
     loss: str = 'nll'
+    soft_labels: bool = False
+    distillation: Distillation | None = None
     label_smoothing: float = 0.0
     balance: str = 'none'
     portion: float = 1.0
@@ -87,7 +94,14 @@ class Settings:
             raise ValueError(f'rule must be one of {", ".join(map(repr, RULES))}, got {self.rule!r}')
         if self.loss not in COSTS:
             raise ValueError(f'loss must be one of {", ".join(map(repr, COSTS))}, got {self.loss!r}')
-        if self.loss != 'nll' and self.label_smoothing:
-            raise ValueError(f"label_smoothing is of loss 'nll', got {self.loss!r}: leave it out")
+        for name in ('label_smoothing', 'soft_labels', 'distillation'):
+            if self.loss != 'nll' and getattr(self, name):
+                raise ValueError(f"{name} is of loss 'nll', got {self.loss!r}: leave it out")
         if self.balance not in METHODS:
             raise ValueError(f'balance must be one of {", ".join(map(repr, METHODS))}, got {self.balance!r}')
+
+    @property
+    def soft_targets(self) -> tuple[str, ...]:
+        """Kinds of distributions over the classes that images have as targets: 'votes', 'teacher'."""
+        taught = self.distillation and not self.distillation.augmented
+        return (('votes',) if self.soft_labels else ()) + (('teacher',) if taught else ())

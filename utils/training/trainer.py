@@ -35,6 +35,9 @@ class Trainer(Engine):
         Called at every epoch and minibatch, see `NullReporter`.
     checkpoint : callable, optional
         Called with the trainer after every epoch and stage.
+    teacher : callable, optional
+        ``teacher(subset, kept)`` gives linear outputs (n, n_classes) for the images of a subset, with the parameters of
+        its kept epoch or its last ones, ``teacher.onlooker(im_dim)`` is an `Onlooker`; with `Settings.distillation`.
 
     Attributes
     ----------

@@ -1,0 +1,231 @@
+"""Distributions over the classes that training images have as targets beside their labels: votes, a teacher's outputs.
+
+==================  ===========================================================================
+`Distillation`      how much a teacher's outputs count, and at which temperature
+`SoftTargets`       the distributions of a pass, on the device or with the minibatches
+`Onlooker`          a teacher that sees each minibatch as its student does
+`Targets`           where they come from: a data set, a teacher; what the functions are given of them
+`distributions`     those of a subset
+==================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from utils import backend
+from utils.layer import Phase, parameters
+
+if TYPE_CHECKING:
+    from utils.annotations import Dataset, Shared, Subset, Tensor
+    from utils.training.batches import DeviceData
+    from utils.training.functions import Functions
+    from utils.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Learning from the outputs of a teacher [1]_.
+
+    Attributes
+    ----------
+    weight : float in [0, 1]
+        Part of the cost that the teacher's outputs have; the labels have the rest.
+    temperature : float > 0
+        By which the linear outputs of teacher and student are divided before the softmax.
+    augmented : bool
+        The teacher sees each image as augmentation has made it for the student, see `Onlooker`; else as it is.
+
+    Raises
+    ------
+    ValueError
+        A number outside its range.
+
+    References
+    ----------
+    .. [1] Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, arXiv 1503.02531, section 2.
+    """
+
+    weight: float = 0.9
+    temperature: float = 4.0
+    augmented: bool = False
+
+    def __post_init__(self):
+        if not isinstance(self.augmented, bool):
+            raise ValueError(f'teacher_args: augmented must be True or False, got {self.augmented!r}')
+        for name, wanted, good in (
+            ('weight', 'a number from 0 to 1', lambda value: 0 <= value <= 1),
+            ('temperature', 'a number from 0.01 to 1000', lambda value: 0.01 <= value <= 1000),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not good(value):
+                raise ValueError(f'teacher_args: {name} must be {wanted}, got {value!r}')
+
+
+class SoftTargets:
+    """The distributions that a training step takes, by kind: 'votes', 'teacher'.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+    n_classes : int
+    batch_size : int
+    resident : DeviceData, optional
+        The subset on the device; then the distributions lie beside it, else they come with each minibatch.
+    """
+
+    def __init__(
+        self, kinds: Sequence[str], n_classes: int | None, batch_size: int, resident: DeviceData | None = None
+    ) -> None:
+        self.kinds, self.shape = tuple(kinds), (batch_size, n_classes)
+        self.shared: dict[str, Shared] | None = None
+        self.streamed: list[np.ndarray] = []
+        if resident:
+            unknown = np.full((len(resident.subset), n_classes or 0), np.nan, np.float32)
+            self.shared = {kind: pytensor.shared(unknown, name=kind, shape=unknown.shape) for kind in self.kinds}
+
+    def symbols(self, rows: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Inputs of a step for them, and the distributions (batch_size, n_classes) of its minibatch by kind.
+
+        Parameters
+        ----------
+        rows : tensor (batch_size,)
+            Of the subset on the device, where there is one.
+        """
+        if self.shared is not None:
+            return [], {kind: shared[rows] for kind, shared in self.shared.items()}
+        inputs = {kind: pt.tensor(kind, dtype='float32', shape=self.shape) for kind in self.kinds}
+        return list(inputs.values()), inputs
+
+    def put(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take distributions, float32 (rows of the stored subset, n_classes), for the steps that follow."""
+        if self.shared is None:
+            self.streamed = [arrays[kind] for kind in self.kinds]
+            return
+        for kind, shared in self.shared.items():
+            backend.to_device(shared, arrays[kind])
+
+    def release(self) -> None:
+        """Give back the device's memory."""
+        for shared in (self.shared or {}).values():
+            backend.release(shared)
+
+
+class Onlooker:
+    """A teacher in the graph of the training step, to which each minibatch is shown as its student sees it [1]_.
+
+    Parameters
+    ----------
+    members : sequence of (Layer, dict of str to array, dict of str to array, float)
+        Networks; their parameters as they were last and at the kept epoch; what their linear outputs are divided by.
+
+    References
+    ----------
+    .. [1] Beyer, Zhai, Royer, Markeeva, Anil and Kolesnikov (2022), Knowledge distillation: A good teacher is patient
+       and consistent, CVPR, section 3.
+    """
+
+    def __init__(self, members: Sequence[tuple[Any, dict[str, np.ndarray], dict[str, np.ndarray], float]]) -> None:
+        self.members = members
+
+    def probabilities(self, x: Tensor, temperature: float) -> Tensor:
+        """Softmax (n, n_classes) of the mean linear outputs for images (n, h, w, 1), divided by the temperature."""
+        n = len(self.members)
+        logits = [net(x, Phase()) * np.float32(1 / (n * temperature * scale)) for net, _, _, scale in self.members]
+        return pt.special.softmax(sum(logits[1:], logits[0]), axis=1)
+
+    def put(self, kept: bool) -> None:
+        """Take the parameters of the kept epoch, or the last ones, for the steps that follow."""
+        for net, last, at_kept, _ in self.members:
+            for name, p in parameters(net).items():
+                backend.to_device(p, (at_kept if kept else last)[name])
+
+    def release(self) -> None:
+        """Give back the device's memory."""
+        for net, *_ in self.members:
+            for p in parameters(net).values():
+                backend.release(p)
+
+
+class Targets:
+    """What a trainer's functions are given beside the labels of a data set.
+
+    Parameters
+    ----------
+    data : loaders.Dataset
+    settings : Settings
+    teacher : callable, optional
+        See `utils.training.trainer.Trainer`.
+
+    Raises
+    ------
+    ValueError
+        Votes that the set does not have, no teacher to learn from.
+    """
+
+    def __init__(self, data: Dataset, settings: Settings, teacher: Any = None) -> None:
+        self.data, self.settings, self.teacher = data, settings, teacher
+        self.subset: Subset | None = None  # of whose images the functions have the targets
+        if settings.soft_labels and data.training.soft_labels is None:
+            raise ValueError(
+                f'soft_labels=True needs the votes of annotators, and {data.path} has none: make the set of a source '
+                'that has them (FER+), or leave soft_labels out'
+            )
+        if settings.distillation and not teacher:
+            raise ValueError('distillation needs a teacher')
+
+    def onlooker(self) -> Onlooker | None:
+        """The teacher in the graph, where it is to see the minibatches."""
+        augment, distillation = self.settings.augment, self.settings.distillation
+        if not (distillation and distillation.augmented):
+            return None
+        return self.teacher.onlooker(augment.seen(self.data.shape) if augment else tuple(self.data.shape))
+
+    def put(self, functions: Functions, subset: Subset) -> None:
+        """Give the functions the targets of a subset, where they have them not.
+
+        A teacher is asked with the parameters of its kept epoch as long as validation images are held out.
+        """
+        if self.subset is subset:
+            return
+        kept, temperature = subset is not self.data.training, getattr(self.settings.distillation, 'temperature', 1.0)
+        soft, onlooker = functions.soft, functions.onlooker
+        soft.put(distributions(subset, soft.kinds, lambda images: self.teacher(images, kept), temperature))
+        if onlooker:
+            onlooker.put(kept)
+        self.subset = subset
+
+
+def distributions(
+    subset: Subset, kinds: Sequence[str], teach: Callable[[Subset], np.ndarray] | None, temperature: float
+) -> dict[str, Any]:
+    """The distributions of a subset by kind, float32 (rows of its base, n_classes).
+
+    Rows that are no part of the subset are NaN, so that a step that took one would end the run.
+
+    Parameters
+    ----------
+    subset : loaders.Subset
+    kinds : sequence of str
+    teach : callable
+        ``teach(subset)`` gives the teacher's linear outputs (n, n_classes).
+    temperature : float
+    """
+    out = {}
+    for kind in kinds:
+        values = subset.soft_labels if kind == 'votes' else softmax(teach(subset) / temperature)
+        out[kind] = np.full((len(subset.base), values.shape[1]), np.nan, np.float32)
+        out[kind][subset.rows] = values
+    return out
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (n, n_classes) of linear outputs, in float64."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True).astype(float))
+    return powers / powers.sum(axis=1, keepdims=True)
