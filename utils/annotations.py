@@ -41,6 +41,7 @@ class Subset(Protocol):
     usage: np.ndarray
     view: np.ndarray
     twin: np.ndarray
+    rows: np.ndarray
 
     @property
     def base(self) -> Subset: ...

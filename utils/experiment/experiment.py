@@ -19,6 +19,7 @@ from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.result import finish
 from utils.experiment.saved import with_resumed
 from utils.experiment.signals import SignalHandler
+from utils.experiment.sizes import check_sizes
 from utils.experiment.wording import announce, kept_line, label
 from utils.files import locks, models
 from utils.record.writing import Record
@@ -74,6 +75,8 @@ class Experiment(ExitStack):
     def build(self) -> Trainer:
         """The trainer of a new network, or as it was saved; from here on the model file is locked."""
         network = network_maker(self.options, self.data, self._state)
+        if not self._state:
+            check_sizes(self.options, self.data)
         path = self._target()
         self.config = self._configuration(path)
         announce(self.console, self.options, self.data, path)

@@ -58,7 +58,7 @@ def rate_range(
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
-        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset))
+        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset), f.identified)
         out = raise_rate(
             lambda batch: f.train(*batch[0], batch[1])[0],
             batches,

@@ -10,14 +10,14 @@ import numpy as np
 
 from utils import backend
 from utils.layer import parameters
-from utils.training import schedules, steps
+from utils.training import resizing, schedules, steps
 from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import to_device
 from utils.training.functions import Functions
 from utils.training.graph_checks import check_outputs
 from utils.training.inference import compute_logits, measure_statistics, test_errors
 from utils.training.reporter import NullReporter
-from utils.training.rules import RULES
+from utils.training.rules import RULES, best_epoch
 from utils.training.settings import Settings
 from utils.training.stages import DONE, STAGES, after
 from utils.training.state import check_state, without_aliases
@@ -70,7 +70,7 @@ class Engine:
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
         self.many_steps = self.settings.trainShared and backend.device_name() != 'cpu'
-        self._measured = self._compiled = False
+        self._measured, self._compiled = False, None
         self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
 
@@ -182,6 +182,18 @@ class Engine:
         figures = [row[RULES[settings.rule].key] for row in rows] if settings.val else []
         return float(settings.learning_rate * schedules.factor(settings.schedule, epoch, n_epochs, figures))
 
+    def _height(self, epoch, n_epochs):
+        """Height of the images in that epoch of stage train, from 0; None: their own, in every epoch."""
+        return resizing.height_of_epoch(self.settings.progressive_sizes, epoch, n_epochs)
+
+    def _epochs_before(self):
+        """Epochs that the parameters have had: in stage anneal those of the stage that it goes on with too."""
+        if not STAGES[self.stage].follows:
+            return self.epoch
+        retrained = sum(row['stage'] == 'retrain' for row in self.history)
+        kept = best_epoch(self.history, self.settings.rule)['epoch'] if self.settings.val else len(self._trained_rows())
+        return (retrained or kept) + self.epoch
+
     def _measure(self, subset):
         if not self._measured:
             measure_statistics(self.functions, subset, self.settings.statistics_images, self.settings.seed)
@@ -190,10 +202,13 @@ class Engine:
                 if not p.tag.trainable and not np.isfinite(p.get_value(borrow=True)).all():
                     self._diverged(f'{name} is not finite')
 
-    def _epoch(self, subset, rate, n_epochs):
+    def _epoch(self, subset, rate, n_epochs, height=None):
         """One pass over a subset in a random order that follows from seed, stage and epoch."""
         f = self.functions
         f.rate.set_value(np.float32(rate))
+        f.epoch.set_value(np.uint32(self._epochs_before()))
+        f.resize(height)
+        full = resizing.full_size(self.settings, f.im_dim)
         self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, len(subset))
         seeds = [self.settings.seed, STAGES[self.stage].order_seed, self.epoch]
         rng = np.random.default_rng(seeds)
@@ -202,9 +217,10 @@ class Engine:
         if not self.history:
             self._look_at_outputs(subset.images(order[: f.batch_size]))
         start = time.perf_counter()
-        if not self._compiled:
-            self.reporter.compiling('training step')
-            self._compiled = True
+        if self._compiled != (f.size or full):
+            small = f' for images of {f.size[0]}x{f.size[1]} pixels' if f.size else ''
+            self.reporter.compiling('training step' + small)
+            self._compiled = f.size or full
         if self.many_steps and f.takes_rows_of(subset):
             values, counts = steps.train_many(f, subset, order, self.reporter)
         else:
@@ -226,6 +242,7 @@ class Engine:
             'test_error': None,
             'images': len(subset),
             'seconds': time.perf_counter() - start,
+            **({'size': height or full[0]} if self.settings.progressive_sizes else {}),
         }
 
     def _look_at_outputs(self, images):

@@ -30,7 +30,7 @@ def train_each(functions: Functions, subset: Subset, order: np.ndarray, reporter
         Images that count in each minibatch.
     """
     f, values, counts = functions, [], []
-    for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset)):
+    for inputs, weights, count in minibatches(subset, order, f.batch_size, f.takes_rows_of(subset), f.identified):
         values.append(f.train(*inputs, weights))
         counts.append(count)
         computed = values[max(0, len(values) - 4)][0]  # surely: asking for it does not wait
