@@ -36,8 +36,9 @@ def check_sizes(options: dict[str, Any], data: Dataset) -> None:
         made = network(size, len(data.classes), rng=np.random.default_rng(0), **network_arguments(options))
         return {name: p.type.shape for name, p in parameters(made).items()}
 
+    resizing.check_heights(heights, full)
     wanted = shapes(full) if heights else {}
-    for height in sorted({height for height in heights if height < full[0]}):
+    for height in sorted({height for height in heights if height != full[0]}):
         size = resizing.at_height(height, full)
         try:
             found = shapes(size)

@@ -6,7 +6,8 @@
 `at_height`         the size of a height, in the proportions of another
 `height_of_epoch`   which of the heights an epoch of stage train has
 `check_epochs`      refuses fewer epochs than heights
-`check_network`     refuses networks and heights that do not go together
+`check_heights`     refuses heights above that of the images
+`check_network`     refuses a network whose graph is for images of one size alone
 ==================  ===========================================================================
 """
 
@@ -79,6 +80,15 @@ def check_epochs(heights: Sequence[int], n_epochs: int) -> None:
         )
 
 
+def check_heights(heights: Sequence[int], size: tuple[int, ...]) -> None:
+    """Raise ValueError for a height above that of the images."""
+    if max(heights, default=0) > size[0]:
+        raise ValueError(
+            f'progressive_sizes must be at most the height of the images that the network takes, {size[0]}, '
+            f'got {max(heights)}'
+        )
+
+
 def check_network(
     network: Any, heights: Sequence[int], size: tuple[int, ...], build: Callable[[tuple[int, int]], Any]
 ) -> None:
@@ -97,12 +107,8 @@ def check_network(
     ------
     ValueError
     """
+    check_heights(heights, size)
     for height in sorted(set(heights)):
-        if height > size[0]:
-            raise ValueError(
-                f'progressive_sizes must be at most the height of the images that the network takes, {size[0]}, '
-                f'got {height}'
-            )
         smaller = at_height(height, size)
         try:
             build(smaller)
