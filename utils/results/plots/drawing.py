@@ -91,6 +91,8 @@ class Subject:
         By which the epoch was kept.
     cost : str
         What the loss is called.
+    say : callable
+        Is given why a figure is left out.
     """
 
     network: Layer
@@ -105,6 +107,7 @@ class Subject:
     title: str = ''
     rule: str = 'entropy'
     cost: str = 'cross-entropy'
+    say: Callable[[str], Any] = lambda text: None
 
     @cached_property
     def test(self) -> str:
@@ -143,7 +146,11 @@ class Subject:
     @cached_property
     def faces(self) -> np.ndarray:
         """The images of `examples` as the network takes them, uint8 (n, height, width)."""
-        images, (network, size) = self.subset.images(self.examples), self.bare_network
+        return self.images(self.examples)
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Test images as the network takes them, uint8 (n, height, width)."""
+        images, (network, size) = self.subset.images(rows), self.bare_network
         return images if network is self.network else centre(images, size)
 
     @cached_property
