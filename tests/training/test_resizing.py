@@ -11,7 +11,6 @@ import cnn
 import launch
 import loaders
 from cnn.layers import Conv, GlobalAvgPool
-from mlp import MLP
 from mlp.layers import FullyConnected, Softmax
 from utils import backend
 from utils.layer import Layer, flatten

@@ -31,6 +31,7 @@ import numpy as np
 import pytensor
 import pytensor.scalar as ps
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import io_toposort
 from pytensor.tensor.basic import Join, get_underlying_scalar_constant_value
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
@@ -56,10 +57,14 @@ class Undefined(ValueError):
     """A graph through which nothing is projected; says why."""
 
 
-def _is_rectifier(node):
-    if not isinstance(node.op, Elemwise) or not isinstance(node.op.scalar_op, ps.Maximum):
-        return False
-    return get_underlying_scalar_constant_value(node.inputs[1], raise_not_constant=False) == 0
+def _rectified(node):
+    """Which input of a node it rectifies, ``max(0, a)``; None where it is no rectifier."""
+    if isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, ps.Maximum):
+        for k, v in enumerate(node.inputs):
+            constant = get_underlying_scalar_constant_value(v, raise_not_constant=False)
+            if not isinstance(constant, Variable) and constant == 0:
+                return 1 - k
+    return None
 
 
 def _ways(node, depends):
@@ -69,7 +74,7 @@ def _ways(node, depends):
         return given
     if isinstance(node.op, Elemwise):
         kind = node.op.scalar_op
-        if isinstance(kind, (ps.Add, ps.Sub, ps.Cast, ps.Neg, ps.Identity)) or _is_rectifier(node):
+        if isinstance(kind, (ps.Add, ps.Sub, ps.Cast, ps.Neg, ps.Identity)) or _rectified(node) is not None:
             return given
         if isinstance(kind, ps.Mul) and len(given) == 1:
             return given
@@ -96,6 +101,8 @@ def way_back(x: Tensor, maps: Sequence[Tensor]) -> str:
         if v is x or v in seen:
             continue
         seen.add(v)
+        if v not in depends:
+            raise Undefined('a map does not depend on the image')
         ways = _ways(v.owner, depends)
         readers.update(ways)
         waiting += ways
@@ -116,9 +123,9 @@ def projected(x: Tensor, maps: Sequence[Tensor], method: str) -> list[Tensor]:
         if not any(v in new for v in node.inputs):
             continue
         inputs = [new.get(v, v) for v in node.inputs]
-        if _is_rectifier(node):
-            a = pytensor.gradient.grad_clip(inputs[0], 0, np.inf)
-            y = pt.maximum(a, inputs[1])
+        if _rectified(node) is not None:
+            a = pytensor.gradient.grad_clip(inputs[_rectified(node)], 0, np.inf)
+            y = pt.maximum(a, np.asarray(0, a.dtype))
             if method == DECONVOLUTION:  # the values of y, and the gradient of a
                 y = a + pytensor.gradient.disconnected_grad(y - a)
             outputs = [y]
@@ -201,6 +208,8 @@ class Deconvolution:
 
         Places count the pixels of a map by rows.
         """
+        if not self.layers:
+            return []
         parts = [[np.asarray(v)[:count] for v in self._maxima(given)] for count, given, _ in self._calls(images)]
         joined = [np.concatenate(values) for values in zip(*parts)]
         return list(zip(joined[::2], joined[1::2]))
