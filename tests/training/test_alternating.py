@@ -137,3 +137,11 @@ def test_what_does_not_go_with_it_is_refused():
         Augment(alternate=True)(x, Phase(train=True))
     assert Augment(alternate=True)(x, Phase()) is x
     assert 'alternate=True' in repr(Augment(alternate=True)) and 'alternate' not in repr(Augment())
+
+
+def test_the_learning_rate_finder_hands_the_rows_in(tiny_set):
+    options = dict(
+        network='MLP', n_hidden=[8], batch_size=50, dataset=tiny_set, augment=ALTERNATE, verbose=0, figure=None
+    )
+    streamed, resident = (launch.rate_range(**options, steps=8, trainShared=shared)[1] for shared in (False, True))
+    assert len(streamed) > 1 and streamed == resident

@@ -151,6 +151,12 @@ def test_the_stages_have_their_sizes_and_go_on_exactly(data):
         assert equal(run(again, 5, 2), whole)
     streamed = trainer(data, **settings, trainShared=False)
     assert equal(run(streamed, 5, 2), whole)
+    many = trainer(data, **settings)
+    many.many_steps = True
+    many.train(3)
+    costs = [row['train_cost'] for row in t.history[:3]]
+    assert [row['size'] for row in many.history] == [6, 8, 12]
+    assert many.history[0]['train_cost'] == pytest.approx(costs[0], rel=1e-5)
 
 
 def test_other_sizes_in_epochs_that_are_done_are_refused(data):
