@@ -42,7 +42,7 @@ def check_sizes(options: dict[str, Any], data: Dataset) -> None:
         size = resizing.at_height(height, full)
         try:
             found = shapes(size)
-        except ValueError as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise ValueError(resizing.unfit(f'network {class_name(network)}', size, str(error))) from None
         for name in {**wanted, **found}:
             if wanted.get(name) != found.get(name):

@@ -112,7 +112,7 @@ def check_network(
         smaller = at_height(height, size)
         try:
             build(smaller)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise ValueError(unfit(network_name(network), smaller, str(error))) from None
 
 
