@@ -84,14 +84,15 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          im_dim: tuple[int, int] | None = None, savename: StrPath | None = None, *, network: type | str = cnn.A,
          network_args: dict[str, Any] | None = None, p_dropConnect: float | None = None,
          dropConnect_moments: bool | None = None, seed: int = 0, rule: str = 'entropy', patience: int = 0,
-         retrain: bool = True, anneal_epochs: int = 10, optimiser: str | Callable[..., Any] = 'sgd',
-         optimiser_args: dict[str, Any] | None = None, momentum: float = 0.0, nesterov: bool = False,
-         weight_decay: float = 0.0, clip_norm: float = 0.0, schedule: str | Callable[..., Any] = 'constant',
-         schedule_args: dict[str, Any] | None = None, ema_decay: float = 0.0, loss: str = 'nll',
-         label_smoothing: float = 0.0, balance: str = 'none', members: int = 1, portion: float = 1.0,
-         replacement: bool = False, augment: Augment | dict[str, Any] | bool | None = None,
-         fold: tuple[int, int] | str | None = None, soft_labels: bool = False,
-         teacher: StrPath | Sequence[StrPath] | None = None, teacher_args: dict[str, Any] | None = None,
+         progressive_sizes: Sequence[int] | None = None, retrain: bool = True, anneal_epochs: int = 10,
+         optimiser: str | Callable[..., Any] = 'sgd', optimiser_args: dict[str, Any] | None = None,
+         momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0, clip_norm: float = 0.0,
+         schedule: str | Callable[..., Any] = 'constant', schedule_args: dict[str, Any] | None = None,
+         ema_decay: float = 0.0, loss: str = 'nll', label_smoothing: float = 0.0, balance: str = 'none',
+         members: int = 1, portion: float = 1.0, replacement: bool = False,
+         augment: Augment | dict[str, Any] | bool | None = None, fold: tuple[int, int] | str | None = None,
+         soft_labels: bool = False, teacher: StrPath | Sequence[StrPath] | None = None,
+         teacher_args: dict[str, Any] | None = None,
          statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
@@ -152,6 +153,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         Keep the epoch of smallest validation cross-entropy or of smallest validation error.
     patience : int
         End stage train where that has had no new minimum for so many epochs; 0 trains all `n_epochs`.
+    progressive_sizes : list of int, optional
+        Heights of the images in stage train, in turn for an equal part of its epochs; see `utils.training.resizing`.
     retrain : bool
         False goes on from the kept epoch's parameters instead of retraining with the validation images.
     anneal_epochs : int

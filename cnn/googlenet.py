@@ -101,13 +101,13 @@ class Auxiliary(Layer):
 
     def __init__(self, shape: tuple[int, ...], n_classes: int, n_filters: int, n_hidden: int, **options: Any) -> None:
         height, width, channels = shape
-        self.pool = AvgPool((min(5, height), min(5, width)), stride=3)
         self.conv = Conv(channels, n_filters, size=1, **options)
         n_in = n_features(self.features, (height, width), channels)
         self.fc = FullyConnected(n_in, n_classes, [n_hidden], 0.7, **options)
 
     def features(self, x: Tensor, phase: Phase) -> Tensor:
-        return self.conv(self.pool(x, phase), phase)
+        window = min(5, x.type.shape[1]), min(5, x.type.shape[2])
+        return self.conv(AvgPool(window, stride=3)(x, phase), phase)
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.fc(self.features(x, phase), phase)

@@ -89,6 +89,7 @@ def test_every_figure_is_drawn_and_the_report_holds_them_all(run):
     assert all(link.startswith('data:image/png;base64,') for link in page.links)  # it opens offline
     assert '<b>&' in page.text and 'b' not in page.tags
     assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.002' in page.text
+    assert 'no figure of what excites the feature maps: it is defined for rectifiers' in page.text  # LeNet-5 has tanh
     assert 'fingerprint' in page.text and 'entropy point: epoch' in page.text
 
 

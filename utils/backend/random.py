@@ -18,3 +18,8 @@ def _(op, **kwargs):
         return materialised(op.values(*op.words(jnp.uint32(seed), jnp.uint32(counter), index, jnp), jnp))
 
     return draw
+
+
+@jax_funcify.register(ops.RandomBits)
+def _(op, **kwargs):
+    return lambda seed, numbers: op.words(jnp.uint32(seed), numbers.astype('uint32'), jnp)

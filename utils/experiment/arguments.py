@@ -29,7 +29,7 @@ from utils.experiment.suggestions import did_you_mean
 from utils.experiment.values import shortened
 from utils.layer import Layer
 from utils.record import trackers
-from utils.training import optimisers, schedules
+from utils.training import optimisers, resizing, schedules
 from utils.training.augmentation import Augment
 from utils.training.targets import Distillation
 
@@ -105,6 +105,8 @@ def _check_together(options):
         )
     if options['schedule'] is schedules.plateau and not options['val']:
         raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
+    if options['resume'] is None:
+        resizing.check_epochs(options['progressive_sizes'], options['n_epochs'])
     if options['patience'] and not options['val']:
         raise ValueError('patience goes by the validation images: val must be True, got False')
 

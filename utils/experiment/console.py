@@ -146,6 +146,8 @@ def epoch_line(row: dict[str, Any], n_epochs: int, cost: str = 'cross-entropy') 
     ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
     """
     line = f'{row["stage"]} epoch {row["epoch"]}/{n_epochs}'
+    if 'size' in row:
+        line += f' at {row["size"]} px'
     if row['validation_error'] is not None:
         line += f', validation error {row["validation_error"]:.2f} %'
     else:

@@ -102,7 +102,8 @@ def evaluate(
         )
         if report:
             (folder / 'figures').mkdir(exist_ok=True)
-            plots.draw(folder / 'figures', plots.Subject(net, data.shape, data.test, data.classes, outputs, scores))
+            subject = plots.Subject(net, data.shape, data.test, data.classes, outputs, scores, say=say)
+            plots.draw(folder / 'figures', subject)
             reports.write_report(
                 folder / 'report.html',
                 title,

@@ -19,6 +19,7 @@ from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.result import finish
 from utils.experiment.saved import with_resumed
 from utils.experiment.signals import SignalHandler
+from utils.experiment.sizes import check_sizes
 from utils.experiment.teachers import check_teacher, open_teacher
 from utils.experiment.wording import announce, default_model, kept_line, label
 from utils.files import locks, models
@@ -75,6 +76,8 @@ class Experiment(ExitStack):
     def build(self) -> Trainer:
         """The trainer of a new network, or as it was saved; from here on the model file is locked."""
         network = network_maker(self.options, self.data, self._state)
+        if not self._state:
+            check_sizes(self.options, self.data)
         self.teacher = open_teacher(self.context, self.options, self.data, self.console.say)
         if self._saved:
             check_teacher(self.resume, self._saved, self.teacher)

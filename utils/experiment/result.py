@@ -126,6 +126,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         label,
         options['rule'],
         cost_of(options),
+        console.note,
     )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))

@@ -146,6 +146,9 @@ ARGUMENTS = {
     'patience': _needed(Whole(0), 'methodology', decides='length'),
     'val': _needed(Flag(), 'methodology', 'trainer'),
     'rule': _needed(Choice(*RULES, wanted=' or '.join(map(repr, RULES))), 'methodology', 'trainer'),
+    'progressive_sizes': Argument(
+        Several(Whole(1), 'a list of heights in pixels', single='list', most=100), 'methodology', 'trainer', absent=list
+    ),
     'retrain': _needed(Flag(), 'methodology'),
     'anneal_epochs': _needed(Whole(0), 'methodology', decides='length'),
     'special_test': _needed(Flag(), 'methodology', decides='length'),

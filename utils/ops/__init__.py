@@ -17,7 +17,7 @@ the reference of its JAX translation in `utils.backend`, which has a module of t
 from utils.ops.convolution import Conv2d, Conv2dFilterGrad, Conv2dInputGrad, conv2d
 from utils.ops.normalisation import local_response_norm
 from utils.ops.pooling import AvgPool, AvgUnpool, MaxPool, PickPixel, Pooling, Unpool, avg_pool, max_pool
-from utils.ops.random import Draw, DropoutMask, Normal, Uniform, normal, threefry2x32, uniform
+from utils.ops.random import Draw, DropoutMask, Normal, RandomBits, Uniform, normal, threefry2x32, uniform
 from utils.ops.reduction import ColumnSum
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     'Normal',
     'PickPixel',
     'Pooling',
+    'RandomBits',
     'Uniform',
     'Unpool',
     'avg_pool',

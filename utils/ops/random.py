@@ -4,6 +4,7 @@
 `uniform`, `normal`       what layers call
 `Uniform`, `Normal`       the Ops
 `DropoutMask`             ``uniform >= p`` without the numbers
+`RandomBits`              32 bits for each of given numbers, the same whenever they are asked for
 `threefry2x32`            the block function behind them
 ========================  =====================================================================
 """
@@ -130,6 +131,49 @@ class Normal(Draw):
         u = ((a >> np.uint32(8)) + np.uint32(1)).astype('float32') * np.float32(2**-24)  # (0, 1]
         angle = (b >> np.uint32(8)).astype('float32') * np.float32(2 * np.pi * 2**-24)
         return xp.sqrt(np.float32(-2) * xp.log(u)) * xp.cos(angle)
+
+
+class RandomBits(Op):
+    """32 random bits for each of some whole numbers: a pure function of (seed, stream, number).
+
+    The bits of number i are the first word of the block ``threefry2x32((seed, stream), (0, i))``.
+
+    Parameters
+    ----------
+    stream : int
+        Bits of different streams are independent.
+    """
+
+    __props__ = ('stream',)
+
+    def __init__(self, stream: int) -> None:
+        self.stream = int(stream)
+
+    def make_node(self, seed: Tensor, numbers: Tensor) -> Apply:
+        seed, numbers = pt.as_tensor_variable(seed), pt.as_tensor_variable(numbers)
+        if seed.ndim or seed.dtype != 'uint32' or numbers.dtype not in ('int32', 'uint32'):
+            raise ValueError(
+                f'random bits need a uint32 seed and numbers of type int32 or uint32, got {seed.type}, {numbers.type}'
+            )
+        return Apply(self, [seed, numbers], [pt.tensor(dtype='uint32', shape=numbers.type.shape)])
+
+    def infer_shape(self, fgraph: FunctionGraph, node: Apply, shapes: Any) -> list[Any]:
+        return [shapes[1]]
+
+    def pullback(self, inputs: Any, outputs: Any, cotangents: Sequence[Variable]) -> list[Any]:
+        return [disconnected_type(), disconnected_type()]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False], [False]]
+
+    def words(self, seed: Any, numbers: Any, xp: Any) -> Any:
+        """The bits, for NumPy and JAX arrays alike; `numbers` uint32."""
+        whole = xp.zeros_like(numbers)
+        return threefry2x32((whole + seed, whole + np.uint32(self.stream)), (whole, numbers))[0]
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        seed, numbers = inputs
+        outputs[0][0] = self.words(seed, numbers.astype(np.uint32), np)
 
 
 def uniform(shape: Sequence[int], seed: Tensor, counter: Tensor, stream: int = 0) -> Tensor:

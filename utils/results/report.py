@@ -27,6 +27,7 @@ EPOCH_COLUMNS = (
     'stage',
     'epoch',
     'rate',
+    'size',
     'train_cross_entropy',
     'validation_cross_entropy',
     'validation_error',
@@ -149,7 +150,7 @@ def write_report(
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
 
     final = scores[metrics.final_kind(scores)]
-    columns = [key for key in EPOCH_COLUMNS if any(row[key] is not None for row in history)]
+    columns = [key for key in EPOCH_COLUMNS if any(row.get(key) is not None for row in history)]
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
     ).get_template('report.html.jinja')
@@ -166,7 +167,7 @@ def write_report(
         ],
         figures=_figures(figure_folder, rule, cost),
         epoch_columns=[key.replace('_', ' ') for key in columns],
-        epochs=[[_cell(row[key]) for key in columns] for row in history],
+        epochs=[[_cell(row.get(key)) for key in columns] for row in history],
         texts=texts or {},
     )
     with atomic_write(path) as temporary:

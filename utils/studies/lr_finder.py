@@ -11,7 +11,7 @@ from utils.experiment.building import network_maker, training_settings
 from utils.experiment.console import Console
 from utils.experiment.teachers import open_teacher
 from utils.results import plots
-from utils.training.batches import minibatches
+from utils.training.steps import batches_of
 from utils.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def rate_range(
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
         trainer.targets.put(f, subset)
-        batches = minibatches(subset, rows, f.batch_size, f.takes_rows_of(subset), f.soft.streamed)
+        batches = batches_of(f, subset, rows, f.takes_rows_of(subset))
         out = raise_rate(
             lambda batch: f.train(*batch[0], batch[1])[0],
             batches,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor.tensor as pt
 
+from utils import ops
 from utils.layer import Layer, mean
 from utils.training import mixing
 from utils.training.warping import warp
@@ -40,6 +41,7 @@ _COLUMNS = (
     'grey',
     'mix',
 )
+_ALTERNATING = 0xF11B  # stream of the bits by which `alternate` begins; layers count theirs from 1
 
 
 class Augment(Layer):
@@ -74,6 +76,10 @@ class Augment(Layer):
         Height and width in pixels of what is cut out, anywhere in the image after shift, rotation and zoom, as
         likely in each place [3]_. The network then takes images of this size; outside training `Cropped` gives it
         their middle.
+    alternate : bool
+        Mirror each image in every other epoch [5]_: in the first epoch by a bit that follows from the seed and the
+        image's row, which is as likely 0 as 1, then in turn. `mirror` stays at 0.5. It goes by rows: where a set
+        has stored mirror images, each of the two has its own bit.
 
     References
     ----------
@@ -83,6 +89,7 @@ class Augment(Layer):
        NIPS, section 4.1.
     .. [4] Yun, Han, Oh, Chun, Choe and Yoo (2019), CutMix: Regularization Strategy to Train Strong Classifiers, ICCV,
        eq. 1-2 and Alg. A1.
+    .. [5] Jordan (2024), 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, arXiv 2404.00498, section 3.6.
     """
 
     mirror: float
@@ -107,6 +114,7 @@ class Augment(Layer):
         mixup: float = 0.0,
         crop: int | Sequence[int] | None = None,
         cutmix: float = 0.0,
+        alternate: bool = False,
     ) -> None:
         ranges = {
             'mirror': 1,
@@ -136,6 +144,13 @@ class Augment(Layer):
         self.crop = self._checked_crop(crop)
         if self.mixup and self.cutmix:
             raise ValueError('augment: mixup and cutmix both mix an image with the next one: give one of them')
+        self.alternate = alternate
+        if not isinstance(alternate, bool):
+            raise ValueError(f'augment: alternate must be True or False, got {alternate!r}')
+        if alternate and self.mirror != 0.5:
+            raise ValueError(
+                f'augment: alternate mirrors every image in every other epoch: mirror must be 0.5, got {self.mirror:g}'
+            )
         if self.mixup:
             self.quantiles = mixing.quantiles(self.mixup)
 
@@ -158,7 +173,8 @@ class Augment(Layer):
     def settings(self) -> dict[str, Any]:
         """The arguments, as a dict; what came later is in it where it is used, so that models of before compare."""
         names = ['mirror', 'shift', 'rotation', 'zoom', 'brightness', 'contrast', 'erase', 'mixup', 'crop']
-        return {name: getattr(self, name) for name in [*names, *(['cutmix'] if self.cutmix else [])]}
+        later = [name for name in ('cutmix', 'alternate') if getattr(self, name)]
+        return {name: getattr(self, name) for name in [*names, *later]}
 
     def __repr__(self):
         values = {k: f'{v:g}' if isinstance(v, float) else repr(v) for k, v in self.settings.items()}
@@ -181,8 +197,17 @@ class Augment(Layer):
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         return self.mixed(x, phase)[0]
 
-    def mixed(self, x: Tensor, phase: Phase) -> Sequence[Any]:
+    def mixed(self, x: Tensor, phase: Phase, rows: Tensor | None = None, epoch: Tensor | None = None) -> Sequence[Any]:
         """Augmented images and, with mixup or cutmix in a training pass, the weight of the image itself.
+
+        Parameters
+        ----------
+        x : tensor (n, h, w, 1)
+        phase : Phase
+        rows : int32 tensor (n,), optional
+            Which images they are, for `alternate`.
+        epoch : uint32 scalar, optional
+            Epochs that were before this one, for `alternate`.
 
         Returns
         -------
@@ -200,6 +225,11 @@ class Augment(Layer):
             return (2 * draws[name] - 1) * np.asarray(most, x.dtype)
 
         mirrored = draws['mirror'] < np.asarray(self.mirror, x.dtype)
+        if self.alternate:
+            if rows is None or epoch is None:
+                raise ValueError('augment: alternate needs the rows of the images and the number of the epoch')
+            bits = ops.RandomBits(_ALTERNATING)(phase.seed, rows)
+            mirrored = pt.eq((bits + epoch) % np.uint32(2), np.uint32(1))
         if self.shift or self.rotation or self.zoom or self.crop:
             x = warp(
                 x,
@@ -221,7 +251,7 @@ class Augment(Layer):
         if self.contrast or self.brightness:
             x = pt.clip(x, 0, 1)
         if self.erase:
-            x = self._erased(x, draws)
+            x = mixing.erased(x, draws, self.erase)
         if self.cutmix:
             return mixing.cutmix(x, phase.uniform(pt.zeros((n, 4), dtype=x.dtype)), self.cutmix)
         if not self.mixup:
@@ -236,19 +266,6 @@ class Augment(Layer):
         places = np.array([height - self.crop[0] + 1, width - self.crop[1] + 1], x.dtype)
         top, left = (pt.floor(place[:, k] * places[k]) for k in range(2))
         return {'size': self.crop, 'top': top, 'left': left}
-
-    def _erased(self, x, draws):
-        _, height, width, _ = x.type.shape
-        area = (0.02 + (0.33 - 0.02) * draws['area']) * (height * width)
-        aspect = pt.exp(np.log(0.3).item() + (np.log(3.3) - np.log(0.3)).item() * draws['aspect'])
-        tall = pt.clip(pt.round(pt.sqrt(area * aspect)), 1, height)
-        wide = pt.clip(pt.round(pt.sqrt(area / aspect)), 1, width)
-        top, left = pt.floor(draws['top'] * (height - tall + 1)), pt.floor(draws['left'] * (width - wide + 1))
-        chosen = (draws['erase'] < np.asarray(self.erase, x.dtype)).dimshuffle(0, 'x', 'x')
-        rectangle = mixing.rectangle(x, top, left, tall, wide)
-        return pt.switch(
-            pt.and_(chosen, rectangle).dimshuffle(0, 1, 2, 'x'), draws['grey'].dimshuffle(0, 'x', 'x', 'x'), x
-        )
 
     def views(self, im_dim: tuple[int, ...] | None = None) -> list[dict[str, float]]:
         """The fixed views of the special test: keyword arguments of `warp`, shifts as parts of the sides.

@@ -40,7 +40,12 @@ def to_device(subset: Subset) -> DeviceData:
 
 
 def minibatches(
-    subset: Subset, order: np.ndarray, batch_size: int, resident: bool = False, further: Sequence[np.ndarray] = ()
+    subset: Subset,
+    order: np.ndarray,
+    batch_size: int,
+    resident: bool = False,
+    further: Sequence[np.ndarray] = (),
+    identified: bool = False,
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray, int]]:
     """Cut rows of a subset into minibatches of one size.
 
@@ -56,13 +61,15 @@ def minibatches(
     resident : bool
         True gives rows of the stored subset (`subset.base`), False reads the images with a thread that keeps
         ahead.
+    identified : bool
+        With the images come their rows of the stored subset.
     further : sequence of array (rows of the stored subset, ...)
         What comes with images that are read, beside their labels.
 
     Yields
     ------
     inputs : list of arrays
-        [rows int32] or [images uint8, labels uint8, those of `further`].
+        [rows int32] or [images uint8, labels uint8], with `identified` their rows, those of `further`.
     weights : float32 array (batch_size,)
     count : int
         Images that count.
@@ -73,10 +80,11 @@ def minibatches(
     counts = [min(batch_size, len(order) - k * batch_size) for k in range(n_batches)]
 
     def read(rows):
+        stored = [np.ascontiguousarray(subset.rows[rows], dtype=np.int32)] if resident or identified else []
         if resident:
-            return [np.ascontiguousarray(subset.rows[rows], dtype=np.int32)]
+            return stored
         beside = [values[subset.rows[rows]] for values in further]
-        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8), *beside]
+        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8), *stored, *beside]
 
     batches = map(read, filled) if resident else _ahead(read, filled)
     for count, inputs in zip(counts, batches):

@@ -10,17 +10,17 @@ import numpy as np
 
 from utils import backend
 from utils.layer import fit, parameters
-from utils.training import schedules, steps
+from utils.training import resizing, schedules, steps
 from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import to_device
 from utils.training.graph_checks import check_outputs
 from utils.training.inference import compute_logits, measure_statistics, test_errors
 from utils.training.members import MemberFunctions, functions_of, member_seed, portions
 from utils.training.reporter import NullReporter
-from utils.training.rules import RULES
+from utils.training.rules import RULES, best_epoch
 from utils.training.settings import Settings
-from utils.training.stages import DONE, STAGES, after
-from utils.training.state import check_state, without_aliases
+from utils.training.stages import STAGES, after
+from utils.training.state import Resumable
 from utils.training.targets import Targets
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FITTED = 2000  # images at most that layers are fitted to
 
 
-class Engine:
+class Engine(Resumable):
     """A network and a data set: single epochs, and everything needed to go on. `Trainer` makes stages of them."""
 
     ROW = (
@@ -77,7 +77,7 @@ class Engine:
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
         self.many_steps = self.settings.trainShared and backend.device_name() != 'cpu'
-        self._measured = self._compiled = False
+        self._measured, self._compiled = False, None
         self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
 
@@ -106,65 +106,6 @@ class Engine:
             raise ValueError(
                 f'batch_size must lie between 1 and the {n} images of {part}the {smallest.name} set, got {batch_size}'
             )
-
-    # ------------------------------------------------------------------ what is saved and restored
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Parameters, optimiser state and draw counter by path, as NumPy arrays of their own."""
-        return {path: np.array(p.get_value(borrow=True)) for path, p in self._targets().items()}
-
-    def _targets(self):
-        f = self.functions
-        out = {f'parameters/{name}': p for name, p in f.parameters.items()}
-        return {**out, **{f'optimiser/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
-
-    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Put back what `arrays` gave."""
-        targets = self._targets()
-        check_state(arrays, {path: p.type.shape for path, p in targets.items()})
-        for path, p in targets.items():
-            backend.to_device(p, np.array(arrays[path], dtype=p.dtype))
-
-    def state(self) -> dict[str, Any]:
-        """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""
-        return {
-            'arrays': self.arrays(),
-            'kept': self.kept,
-            'trained': self.trained,
-            'stage': self.stage,
-            'epoch': self.epoch,
-            'history': [dict(row) for row in self.history],
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
-        shapes = {path: p.type.shape for path, p in self._targets().items()}
-        dtypes = {path: p.dtype for path, p in self._targets().items()}
-        state = {
-            **state,
-            **{
-                group: without_aliases(state[group], shapes, self.functions.network)
-                for group in ('arrays', 'kept', 'trained')
-                if state[group] is not None
-            },
-        }
-        for group in ('arrays', 'kept', 'trained'):
-            if state[group] is not None:
-                check_state(state[group], shapes, dtypes)
-        done = [row['stage'] for row in state['history']]
-        if (
-            state['stage'] not in (*STAGES, DONE)
-            or (state['kept'] is None and self.settings.val and 'train' in done)
-            or (state['trained'] is None and state['stage'] != 'train')
-            or any(set(self.ROW) - set(row) for row in state['history'])
-        ):
-            raise ValueError('the saved model is incomplete: the parameters or the history of an epoch are missing')
-        self.set_arrays(state['arrays'])
-        self.kept, self.trained = state['kept'], state['trained']
-        self.stage, self.epoch = state['stage'], state['epoch']
-        self.history = [dict(row) for row in state['history']]
-        self._measured = False
-        self.last = self.state()
 
     def release(self) -> None:
         """Give back what is held on the device: images, parameters and compiled functions. This is its end."""
@@ -201,6 +142,18 @@ class Engine:
         figures = [row[RULES[settings.rule].key] for row in rows] if settings.val else []
         return float(settings.learning_rate * schedules.factor(settings.schedule, epoch, n_epochs, figures))
 
+    def _height(self, epoch, n_epochs):
+        """Height of the images in that epoch of stage train, from 0; None: their own, in every epoch."""
+        return resizing.height_of_epoch(self.settings.progressive_sizes, epoch, n_epochs)
+
+    def _epochs_before(self):
+        """Epochs that the parameters have had: in stage anneal those of the stage that it goes on with too."""
+        if not STAGES[self.stage].follows:
+            return self.epoch
+        retrained = sum(row['stage'] == 'retrain' for row in self.history)
+        kept = best_epoch(self.history, self.settings.rule)['epoch'] if self.settings.val else len(self._trained_rows())
+        return (retrained or kept) + self.epoch
+
     def _measure(self, subset):
         if not self._measured:
             measure_statistics(self.functions, subset, self.settings.statistics_images, self.settings.seed)
@@ -209,19 +162,23 @@ class Engine:
                 if not p.tag.trainable and not np.isfinite(p.get_value(borrow=True)).all():
                     self._diverged(f'{name} is not finite')
 
-    def _epoch(self, subset, rate, n_epochs):
+    def _epoch(self, subset, rate, n_epochs, height=None):
         """One pass over a subset in a random order that follows from seed, stage and epoch."""
         f = self.functions
         self.targets.put(f, subset)
         f.rate.set_value(np.float32(rate))
+        f.epoch.set_value(np.uint32(self._epochs_before()))
+        f.resize(height)
+        full = resizing.full_size(self.settings, f.im_dim)
         order = self._order(subset)
         self.reporter.epoch_begins(self.stage, self.epoch + 1, n_epochs, order.size)
         if not self.history:
             self._look_at_outputs(subset.images(np.atleast_2d(order)[0, : f.batch_size]))
         start = time.perf_counter()
-        if not self._compiled:
-            self.reporter.compiling('training step')
-            self._compiled = True
+        if self._compiled != (f.size or full):
+            small = f' for images of {f.size[0]}x{f.size[1]} pixels' if f.size else ''
+            self.reporter.compiling('training step' + small)
+            self._compiled = f.size or full
         if self.many_steps and f.takes_rows_of(subset):
             values, counts = steps.train_many(f, subset, order, self.reporter)
         else:
@@ -243,6 +200,7 @@ class Engine:
             'test_error': None,
             'images': order.size,
             'seconds': time.perf_counter() - start,
+            **({'size': height or full[0]} if self.settings.progressive_sizes else {}),
         }
 
     def _order(self, subset):

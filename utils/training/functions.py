@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 
 from utils import backend
 from utils.layer import Phase, parameters
-from utils.training import graph_checks, losses, optimisers
+from utils.training import graph_checks, losses, optimisers, resizing
 from utils.training.mixing import partner
 from utils.training.settings import Settings
 from utils.training.targets import SoftTargets
@@ -54,8 +54,10 @@ class Functions:
 
     Attributes
     ----------
-    rate, seed, counter : shared scalars
-        Learning rate (float32), seed and number of the next draw (uint32).
+    rate, seed, counter, epoch : shared scalars
+        Learning rate (float32); seed, number of the next draw, epochs that were before (uint32).
+    size : (int, int) or None
+        Height and width of the images that `train` makes of those that it is given; None leaves them.
     parameters, state : dict of str to shared variable
         Of the network and of the optimiser.
     soft : SoftTargets
@@ -88,19 +90,26 @@ class Functions:
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
+        self.epoch = pytensor.shared(np.uint32(0), name='epoch')
+        self.size = None
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name  # PyTensor's own errors then say which one they mean
             backend.to_device(p, p.get_value(borrow=True))  # or each call would bring it there
 
-    def _minibatch(self):
-        """Inputs of a function on labelled images, and the images and labels that they stand for."""
+    @property
+    def identified(self) -> bool:
+        """Whether `train` is given the rows of images that are not on the device."""
+        return bool(self.settings.augment and self.settings.augment.alternate and not self.resident)
+
+    def _minibatch(self, identified=False):
+        """Inputs of a function on labelled images, and the images and labels that they stand for; with their rows."""
+        rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
         if self.resident:
-            rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
-            return [rows], self.resident.x[rows], self.resident.y[rows]
+            return [rows], self.resident.x[rows], self.resident.y[rows], rows
         x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
-        return [x, y], x, y
+        return ([x, y, rows] if identified else [x, y]), x, y, rows
 
     @property
     def outputs(self) -> tuple[int, int | None]:
@@ -110,20 +119,44 @@ class Functions:
     def check(self) -> None:
         """Build the graphs of training and testing; nothing is compiled."""
         self._training, self._testing  # noqa: B018
+        full = resizing.full_size(self.settings, self.im_dim)
+        resizing.check_network(self.network, self.settings.progressive_sizes, full, self._build)
+
+    def _build(self, size):
+        x = pt.tensor('x', dtype='float32', shape=(self.batch_size, *size, 1))
+        self._logits(x, Phase(train=True, seed=self.seed, counter=self.counter))
+
+    def resize(self, height: int | None) -> None:
+        """Train on images of this height from here on, None: as they are; what was compiled for others is given back.
+
+        Parameters and the optimiser's state stay.
+        """
+        full = resizing.full_size(self.settings, self.im_dim)
+        size = None if height in (None, full[0]) else resizing.at_height(height, full)
+        if size == self.size:
+            return
+        before = dict(self.state)
+        self.size = size
+        for name in ('train', 'train_many', '_training'):
+            self.__dict__.pop(name, None)
+        for name, p in self.state.items():
+            backend.to_device(p, np.array(before[name].get_value(borrow=True)))
+            backend.release(before[name])
 
     def _logits(self, x, phase):
         """The network's logits for images x (batch_size, h, w, 1) in [0, 1]."""
-        known = {*self.parameters.values(), self.rate, self.seed, self.counter}
+        known = {*self.parameters.values(), self.rate, self.seed, self.counter, self.epoch}
         return graph_checks.logits(self.network, x, phase, known, self.outputs)
 
     @cached_property
     def _training(self):
         """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
-        inputs, x, y = self._minibatch()
-        beside, soft = self.soft.symbols(inputs[0])
+        inputs, x, y, rows = self._minibatch(self.identified)
+        beside, soft = self.soft.symbols(rows)
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
-        phase = Phase(train=True, seed=self.seed, counter=self.counter)
-        x, weight = self.settings.augment.mixed(pixels(x), phase) if self.settings.augment else (pixels(x), None)
+        phase, augment = Phase(train=True, seed=self.seed, counter=self.counter), self.settings.augment
+        x, weight = augment.mixed(pixels(x), phase, rows, self.epoch) if augment else (pixels(x), None)
+        x = resizing.area_resized(x, self.size) if self.size else x
         logits = self._logits(x, phase)
         own = losses.Labels(y, **soft)
         labels, settings = [own] if weight is None else own.mixed(partner, weight), self.settings
@@ -174,7 +207,8 @@ class Functions:
 
     def release(self) -> None:
         """Give back the device's memory: resident images, parameters, optimiser state, compiled functions."""
-        shared = [*self.parameters.values(), self.rate, self.seed, self.counter, *(self.resident or ())[:2]]
+        shared = [*self.parameters.values(), self.rate, self.seed, self.counter, self.epoch]
+        shared += (self.resident or ())[:2]
         if '_training' in self.__dict__:
             shared += self.state.values()
         for variable in shared:
@@ -191,7 +225,10 @@ class Functions:
 
     @cached_property
     def train(self) -> Any:
-        """(rows or (images, labels, soft targets), weights) -> cost, cross-entropy; one step of the optimiser."""
+        """(rows or (images, labels, soft targets), weights) -> cost, cross-entropy; one step of the optimiser.
+
+        With `identified` rows follow the labels.
+        """
         inputs, outputs, changes, _ = self._training
         return self._function(inputs, outputs, updates=changes, name='train')
 
@@ -203,7 +240,7 @@ class Functions:
     @cached_property
     def validate(self) -> Any:
         """(rows or (images, labels), weights) -> sum of losses, number of errors."""
-        inputs, x, y = self._minibatch()
+        inputs, x, y, _ = self._minibatch()
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
         logits = self._logits(pixels(x), Phase())
         sums = [
@@ -241,7 +278,7 @@ class Functions:
 
         None where the network has no statistics to measure.
         """
-        inputs, x, _ = self._minibatch()
+        inputs, x, *_ = self._minibatch()
         weight = pt.scalar('weight', dtype='float32')
         phase = Phase(weight=weight)
         self._logits(pixels(x), phase)

@@ -79,7 +79,15 @@ class MemberFunctions(Functions):
         ]
         super().__init__(network, im_dim, settings, **others)
         for one in self.members:
-            one.rate, one.counter, one.soft = self.rate, self.counter, self.soft
+            one.rate, one.counter, one.epoch, one.soft = self.rate, self.counter, self.epoch, self.soft
+
+    def resize(self, height: int | None) -> None:
+        for one in self.members:
+            one.resize(height)
+        if self.size != self.members[0].size:
+            self.size = self.members[0].size
+            for name in ('train', 'train_many', '_steps', 'state'):
+                self.__dict__.pop(name, None)
 
     def check(self) -> None:
         self.members[0].check()

@@ -1,8 +1,15 @@
-"""Images of a minibatch mixed with one another, and rectangles in them."""
+"""Images of a minibatch mixed with one another, and rectangles in them.
+
+==================  ===========================================================================
+`mixup`, `cutmix`   each image with the next one, its `partner`
+`erased`            a rectangle painted over
+`rectangle`         which pixels are in one
+==================  ===========================================================================
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
@@ -54,6 +61,27 @@ def cutmix(x: Tensor, u: Tensor, probability: float) -> tuple[Tensor, Tensor]:
     pasted = pt.and_(chosen.dimshuffle(0, 'x', 'x'), rectangle(x, top, left, bottom - top, right - left))
     weight = pt.switch(chosen, np.asarray(1, x.dtype) - area, np.asarray(1, x.dtype))
     return pt.switch(pasted.dimshuffle(0, 1, 2, 'x'), partner(x), x), weight
+
+
+def erased(x: Tensor, draws: Any, probability: float) -> Tensor:
+    """Images with a rectangle of one grey level painted over them, see `utils.training.augmentation.Augment`.
+
+    Parameters
+    ----------
+    x : tensor (n, height, width, 1)
+    draws : dict of str to tensor (n,)
+        Uniform: 'area', 'aspect', 'top', 'left', 'grey', and 'erase', whether it is done.
+    probability : float in [0, 1]
+    """
+    _, height, width, _ = x.type.shape
+    area = (0.02 + (0.33 - 0.02) * draws['area']) * (height * width)
+    aspect = pt.exp(np.log(0.3).item() + (np.log(3.3) - np.log(0.3)).item() * draws['aspect'])
+    tall = pt.clip(pt.round(pt.sqrt(area * aspect)), 1, height)
+    wide = pt.clip(pt.round(pt.sqrt(area / aspect)), 1, width)
+    top, left = pt.floor(draws['top'] * (height - tall + 1)), pt.floor(draws['left'] * (width - wide + 1))
+    chosen = (draws['erase'] < np.asarray(probability, x.dtype)).dimshuffle(0, 'x', 'x')
+    painted = pt.and_(chosen, rectangle(x, top, left, tall, wide))
+    return pt.switch(painted.dimshuffle(0, 1, 2, 'x'), draws['grey'].dimshuffle(0, 'x', 'x', 'x'), x)
 
 
 def rectangle(x: Tensor, top: Tensor, left: Tensor, tall: Tensor, wide: Tensor) -> Tensor:

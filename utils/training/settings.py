@@ -1,6 +1,6 @@
 """What training is done with, as one thing that is handed to `Trainer` and `Functions`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from utils.training import optimisers, schedules
@@ -55,6 +55,8 @@ class Settings:
         Which epoch is kept, see `utils.training.rules`.
     trainShared : bool
         Keep the training images on the device, or read minibatches from the file as they are needed.
+    progressive_sizes : sequence of int
+        Heights of the images in stage train, in turn, see `utils.training.resizing`; none: their own.
     statistics_images : int
         Sample size of `utils.training.inference.measure_statistics`.
     show_test : bool
@@ -86,6 +88,7 @@ class Settings:
     val: bool = True
     rule: str = 'entropy'
     trainShared: bool = True
+    progressive_sizes: Sequence[int] = ()
     statistics_images: int = 5000
     show_test: bool = False
 

@@ -22,11 +22,11 @@ CALL_SECONDS = 1.0  # of training in one call, between movements of the progress
 
 def batches_of(functions: Functions, subset: Subset, order: np.ndarray, resident: bool) -> Iterator[Any]:
     """`minibatches` of the rows `order` (n,), or of each member's, (k, n): with a first axis (k,) then."""
+    further = functions.soft.streamed, functions.identified
     if order.ndim == 1:
-        yield from minibatches(subset, order, functions.batch_size, resident, functions.soft.streamed)
+        yield from minibatches(subset, order, functions.batch_size, resident, *further)
         return
-    beside = functions.soft.streamed
-    for each in zip(*(minibatches(subset, one, functions.batch_size, resident, beside) for one in order)):
+    for each in zip(*(minibatches(subset, one, functions.batch_size, resident, *further) for one in order)):
         inputs, weights, counts = zip(*each)
         yield list(map(np.stack, zip(*inputs))), np.stack(weights), sum(counts)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from utils.training import resizing
 from utils.training.engine import Engine
 from utils.training.inference import compute_logits, sum_over_views, test_errors, test_outputs, validate
 from utils.training.members import errors_of_members
@@ -45,7 +46,8 @@ class Trainer(Engine):
         Where it is: a name in `utils.training.stages.STAGES` or 'done', epochs done in it.
     history : list of dict
         One row per epoch: stage, epoch, rate, train_cost (regularisation included), train_cross_entropy,
-        validation_error (%), validation_cross_entropy, test_error (%), images, seconds.
+        validation_error (%), validation_cross_entropy, test_error (%), images, seconds; with progressive sizes
+        size, the height of the images.
     many_steps : bool
         Train many minibatches in one call of the device; by default on a GPU that holds the training images.
 
@@ -82,7 +84,8 @@ class Trainer(Engine):
             self.stage, self.epoch, self.trained = 'train', done, None
         subset = self.data.reduced_training if self.settings.val else self.data.training
         while self.epoch < n_epochs and not self.out_of_patience(patience):
-            row = self._epoch(subset, self._rate(self.epoch, n_epochs), n_epochs)
+            rate, height = self._rate(self.epoch, n_epochs), self._height(self.epoch, n_epochs)
+            row = self._epoch(subset, rate, n_epochs, height)
             if self.settings.val:
                 self._measure(subset)
                 row['validation_error'], row['validation_cross_entropy'] = validate(
@@ -106,7 +109,7 @@ class Trainer(Engine):
         return done > 0 and done - self.best['epoch'] >= patience
 
     def check_epochs(self, n_epochs: int, anneal_epochs: float = math.inf, patience: int = 0) -> None:
-        """Refuse to go on for fewer epochs than are done, or where the schedule would then have had other rates.
+        """Refuse to go on for fewer epochs than are done, or where schedule or sizes would then have been others.
 
         Raises
         ------
@@ -122,10 +125,16 @@ class Trainer(Engine):
                 raise ValueError(f'{name} must be at least {least}, as many epochs as are done, got {asked}')
         if self.stage != 'train' and ended:
             return
+        resizing.check_epochs(self.settings.progressive_sizes, n_epochs)
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(
                 f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
                 'in the epochs that are done: leave n_epochs as it was, or start a new experiment'
+            )
+        if any(row.get('size') != self._height(epoch, n_epochs) for epoch, row in enumerate(rows)):
+            raise ValueError(
+                f'with n_epochs={n_epochs} and these progressive_sizes the images would have had other sizes in the '
+                'epochs that are done: leave both as they were, or start a new experiment'
             )
 
     @property
@@ -148,9 +157,10 @@ class Trainer(Engine):
             else:
                 self.set_arrays(self.kept)
         if self.settings.val and retrain:
-            rates = [row['rate'] for row in self._trained_rows()[: self.best['epoch']]]
-            while self.epoch < len(rates):
-                self._end_epoch(self._epoch(self.data.training, rates[self.epoch], len(rates)), self.data.training)
+            rows, subset = self._trained_rows()[: self.best['epoch']], self.data.training
+            while self.epoch < len(rows):
+                as_then = rows[self.epoch]
+                self._end_epoch(self._epoch(subset, as_then['rate'], len(rows), as_then.get('size')), subset)
         self._end_stage()
 
     @stage(2, 'annealing', follows=True)

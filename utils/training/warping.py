@@ -99,7 +99,7 @@ def _first_of_middle(im_dim, size):
 
 
 class Cropped(Layer):
-    """A network that is given the middle of images larger than it takes.
+    """A network that is given the middle of images larger than it takes; smaller ones as they are.
 
     Parameters
     ----------
@@ -112,4 +112,5 @@ class Cropped(Layer):
         self.network, self.size = network, tuple(size)
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
-        return self.network(x if x.type.shape[1:3] == self.size else centre(x, self.size), phase)
+        fits = all(side <= most for side, most in zip(x.type.shape[1:3], self.size))
+        return self.network(x if fits else centre(x, self.size), phase)

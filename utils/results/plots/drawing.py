@@ -92,6 +92,8 @@ class Subject:
         By which the epoch was kept.
     cost : str
         What the loss is called.
+    say : callable
+        Is given why a figure is left out.
     """
 
     network: Layer
@@ -106,6 +108,7 @@ class Subject:
     title: str = ''
     rule: str = 'entropy'
     cost: str = 'cross-entropy'
+    say: Callable[[str], Any] = lambda text: None
 
     @cached_property
     def test(self) -> str:
@@ -143,7 +146,11 @@ class Subject:
     @cached_property
     def faces(self) -> np.ndarray:
         """The images of `examples` as the network takes them, uint8 (n, height, width)."""
-        return centre(self.subset.images(self.examples), self.bare_network[1])
+        return self.images(self.examples)
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Test images as the network takes them, uint8 (n, height, width)."""
+        return centre(self.subset.images(rows), self.bare_network[1])
 
     @cached_property
     def inspector(self) -> Inspector:

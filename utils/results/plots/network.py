@@ -1,4 +1,4 @@
-"""Figures of what a network has learned: filters, feature maps, saliency."""
+"""Figures of what a network has learned: filters, feature maps, what excites them, saliency."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from utils.layer import parameters
+from utils.results import deconvolution
 from utils.results.plots.drawing import blank, figure, without_axes
 
 if TYPE_CHECKING:
@@ -82,6 +83,59 @@ def feature_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str = ''
         for axes, k in zip(line[1:], order):
             axes.imshow(value[..., k], cmap='viridis')
     return drawing
+
+
+@figure(
+    'What excites the feature maps',
+    'For the strongest maps of some layers the nine test images that excite each most: above, what the largest '
+    'activation of the map alone takes from the image, projected down to its pixels; below, that part of the image. By '
+    'the deconvolution of Zeiler and Fergus (2014) where layers follow one another; where maps are summed or joined, '
+    'for which they define none, by the guided backpropagation of Springenberg et al. (2015).',
+)
+def excitation(subject: Subject) -> Figure | None:
+    """The images that excite feature maps most, projected down to pixels."""
+    network, size = subject.bare_network
+    rows = np.linspace(0, len(subject.subset) - 1, min(deconvolution.SAMPLE, len(subject.subset))).round().astype(int)
+    if len(rows) < deconvolution.IMAGES:
+        return None
+    try:
+        looking = deconvolution.Deconvolution(network, size)
+    except deconvolution.Undefined as reason:
+        subject.say(f'no figure of what excites the feature maps: {reason}')
+        return None
+    return excited_maps(list(deconvolution.strongest(looking, subject.images(rows))), looking.method)
+
+
+def excited_maps(found: Sequence[deconvolution.Excited], method: str) -> Figure | None:
+    """Draw the projections of the largest activations of maps, and the parts of the images below them."""
+    if not found:
+        return None
+    drawing = blank(10, 2.8 * len(found) + 0.4)
+    drawing.suptitle(f'The nine images that excite a map most, by {method}', fontsize=10)
+    for axes, layer in zip(drawing.subplots(len(found), 1, squeeze=False).flat, found):
+        without_axes(axes)
+        parts, projections = layer.patches
+        limits = abs(projections).max(axis=(2, 3), keepdims=True)
+        rows = (1 + projections / np.where(limits > 0, limits, 1)) / 2, parts / 255  # grey is 0
+        sheet = np.concatenate([np.concatenate([_mosaic(nine) for nine in row], axis=1) for row in rows])
+        axes.imshow(sheet, cmap='gray', vmin=0, vmax=1)
+        axes.set_title(f'{layer.layer}, {parts.shape[2]}x{parts.shape[3]} pixels', fontsize=8, loc='left', pad=2)
+        step = sheet.shape[1] / len(layer.units)
+        places = step * (np.arange(len(layer.units)) + 0.5)
+        axes.set_xticks(places, [f'map {unit}' for unit in layer.units], fontsize=7)
+        axes.tick_params(length=0, pad=1, top=True, labeltop=True, bottom=False, labelbottom=False)
+    return drawing
+
+
+def _mosaic(images, least=40):
+    """Images (9, h, w) as 3x3, of `least` pixels each at least, with white lines between them and a frame."""
+    images = np.kron(images, np.ones((1, *[max(1, least // max(images.shape[1:]))] * 2)))
+    _, height, width = images.shape
+    out = np.ones((3 * height + 4, 3 * width + 4))
+    for k, image in enumerate(images):
+        top, left = k // 3 * (height + 2), k % 3 * (width + 2)
+        out[top : top + height, left : left + width] = image
+    return np.pad(out, 5, constant_values=1)
 
 
 @figure(
