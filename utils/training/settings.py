@@ -1,10 +1,13 @@
 """What training is done with, as one thing that is handed to `Trainer` and `Functions`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
+from utils.training.autoencoders import Denoising
 from utils.training.balance import METHODS
 from utils.training.rules import COSTS, RULES
 
@@ -50,11 +53,15 @@ class Settings:
         Sample size of `utils.training.inference.measure_statistics`.
     show_test : bool
         Also write down the test error of each epoch (it chooses nothing).
+    pretrain_epochs : int
+        Epochs of stage pretrain for each layer; 0 leaves it out.
+    pretrain_args : dict
+        Its settings, the arguments of `utils.training.autoencoders.Denoising`.
 
     Raises
     ------
     ValueError
-        Another rule, loss or way to balance; smoothed labels of a loss that has none.
+        Another rule, loss or way to balance; smoothed labels of a loss that has none; wrong settings of stage pretrain.
     """
 
     batch_size: int = 100
@@ -75,6 +82,8 @@ class Settings:
     trainShared: bool = True
     statistics_images: int = 5000
     show_test: bool = False
+    pretrain_epochs: int = 0
+    pretrain_args: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -85,3 +94,9 @@ class Settings:
             raise ValueError(f"label_smoothing is of loss 'nll', got {self.loss!r}: leave it out")
         if self.balance not in METHODS:
             raise ValueError(f'balance must be one of {", ".join(map(repr, METHODS))}, got {self.balance!r}')
+        self.denoising  # noqa: B018  (refuses wrong ones)
+
+    @cached_property
+    def denoising(self) -> Denoising:
+        """The settings of stage pretrain."""
+        return Denoising(**self.pretrain_args)
