@@ -91,6 +91,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
          name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
          report: bool = True, track: Sequence[str] | None = None,
+         pretrain_epochs: int = 0, pretrain_args: dict[str, Any] | None = None,
          given: frozenset[str] = frozenset()) -> Result:  # fmt: skip
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
@@ -214,6 +215,10 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         Draw the figures and write the HTML report of the run.
     track : list of {'tensorboard', 'mlflow'}, optional
         Trackers that follow the run as well as its own record; each needs its library.
+    pretrain_epochs : int
+        Epochs for which each layer is pre-trained, without labels, before stage train; 0 leaves that out.
+    pretrain_args : dict, optional
+        Its settings, see `utils.training.autoencoders.Denoising`, for example ``{'corruption': 0.5}``.
 
     Returns
     -------
@@ -237,6 +242,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         experiment.load()
         trainer, options = experiment.build(), experiment.options
         with experiment.guarded():
+            trainer.pretrain()
             trainer.train(options['n_epochs'], options['patience'])
             experiment.say_kept()
             trainer.retrain(options['retrain'])

@@ -16,6 +16,7 @@ import functools
 import importlib.util
 import inspect
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from utils.layer import Layer
 from utils.record import trackers
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
+from utils.training.autoencoders import Denoising
 
 FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 NETWORK_OPTIONS = names(part='network')  # None stands for the default of the network's class
@@ -75,8 +77,28 @@ def validate_arguments(options: dict[str, Any], networks: Mapping[str, Any]) -> 
     for name, known in FUNCTIONS.items():
         options[name] = named(options[name], known, name, 'function')  # type: ignore[arg-type]
         _check_further(options, name)
+    options['pretrain_args'] = _pretrain_args(options)
     _check_together(options)
     return options
+
+
+def _pretrain_args(options):
+    """The settings of stage pretrain, paths as texts."""
+    settings, known = dict(options['pretrain_args']), list(inspect.signature(Denoising).parameters)
+    for name in settings:
+        if name not in known:
+            raise ValueError(
+                f'pretrain_args takes {", ".join(known)}, got {shortened(name)}' + did_you_mean(name, known)
+            )
+    if settings and not options['pretrain_epochs']:
+        raise ValueError(
+            f'pretrain_args are of pre-training, got pretrain_epochs={options["pretrain_epochs"]}: give the epochs of '
+            'each layer, for example 5, or leave pretrain_args out'
+        )
+    if isinstance(settings.get('images'), os.PathLike):
+        settings['images'] = os.fspath(settings['images'])
+    Denoising(**settings)
+    return settings
 
 
 def _check_together(options):

@@ -122,6 +122,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         label,
         options['rule'],
         cost_of(options),
+        trainer.reconstructions() if options['report'] else None,
     )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))

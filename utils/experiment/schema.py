@@ -121,6 +121,8 @@ ARGUMENTS = {
     'schedule_args': Argument(Table(), 'optimisation', absent=dict),
     'ema_decay': _needed(FRACTION, 'optimisation', 'trainer'),
     'precision': _needed(Choice('float32', 'tf32', 'bf16'), 'optimisation', 'trainer'),
+    'pretrain_epochs': _needed(Whole(0), 'methodology', 'trainer'),
+    'pretrain_args': Argument(Table(), 'methodology', 'trainer', absent=dict),
     'n_epochs': _needed(Whole(1), 'methodology', decides='length'),
     'patience': _needed(Whole(0), 'methodology', decides='length'),
     'val': _needed(Flag(), 'methodology', 'trainer'),

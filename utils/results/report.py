@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 EPOCH_COLUMNS = (
     'stage',
+    'layer',
     'epoch',
     'rate',
+    'reconstruction_cost',
     'train_cross_entropy',
     'validation_cross_entropy',
     'validation_error',
@@ -136,7 +138,8 @@ def write_report(
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
 
     final = scores[metrics.final_kind(scores)]
-    columns = [key for key in EPOCH_COLUMNS if any(row[key] is not None for row in history)]
+    history = [{**row, 'reconstruction_cost': row['train_cost'] if row.get('layer') else None} for row in history]
+    columns = [key for key in EPOCH_COLUMNS if any(row.get(key) is not None for row in history)]
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
     ).get_template('report.html.jinja')
@@ -152,7 +155,7 @@ def write_report(
         ],
         figures=_figures(figure_folder, rule, cost),
         epoch_columns=[key.replace('_', ' ') for key in columns],
-        epochs=[[_cell(row[key]) for key in columns] for row in history],
+        epochs=[[_cell(row.get(key)) for key in columns] for row in history],
         texts=texts or {},
     )
     with atomic_write(path) as temporary:

@@ -51,6 +51,10 @@ def rate_range(
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
     console = Console(verbose)
     options = context.validate(options)
+    if options['pretrain_epochs']:
+        raise ValueError(
+            f'the range test trains a fresh network, got pretrain_epochs={options["pretrain_epochs"]}: leave it out'
+        )
     with (
         context.open_data(options, console.say) as data,
         Trainer(network_maker(options, data), data, training_settings(options)) as trainer,

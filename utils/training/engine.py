@@ -183,7 +183,10 @@ class Engine:
         return {f'parameters/{name}': p.get_value() for name, p in parameters(self.make_network()).items()}
 
     def _trained_rows(self):
-        return [row for row in self.history if row['stage'] == 'train']
+        return self._rows('train')
+
+    def _rows(self, stage):
+        return [row for row in self.history if row['stage'] == stage]
 
     def _rate(self, epoch, n_epochs):
         """Learning rate of stage train after `epoch` epochs of it."""

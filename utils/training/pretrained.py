@@ -51,6 +51,8 @@ class Pretrained(Engine):
         if self.pretraining:
             shapes = {f'parameters/{name}': p.type.shape for name, p in self.functions.parameters.items()}
             saved = without_aliases(state.get('pretrained') or {}, shapes, self.functions.network)
+            if any(row.get('layer') not in self.pretraining.names for row in self._rows('pretrain')):
+                raise ValueError('the saved model is damaged: an epoch of its stage pretrain is of no layer of it')
             self.pretrained = self.pretraining.restore(saved, shapes, over=state['stage'] != 'pretrain')
             self.last = self.state()
 
@@ -87,7 +89,7 @@ class Pretrained(Engine):
         """One pass of a layer over the unlabelled images in a random order that follows from seed and epoch."""
         stacked = self.pretraining
         k, done = divmod(self.epoch, stacked.n_epochs)
-        name, rate = stacked.names[k], stacked.settings.rate_of(k)
+        name, rate = stacked.names[k], stacked.rate_of(k)
         self.functions.rate.set_value(np.float32(rate))
         self.reporter.epoch_begins(f'pretrain {name}', done + 1, stacked.n_epochs, len(subset))
         seeds = [self.settings.seed, STAGES['pretrain'].order_seed, self.epoch]

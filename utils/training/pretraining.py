@@ -104,6 +104,10 @@ class Pretraining:
         """The layers, from below."""
         return [one.name for one in self.stack]
 
+    def rate_of(self, k: int) -> float:
+        """The learning rate of layer k."""
+        return self.settings.rate_of(k) / self.stack[k].terms
+
     def is_compiled(self, k: int) -> bool:
         """Whether the step of layer k is there already."""
         return self._compiled[0] == k

@@ -13,7 +13,7 @@ from utils.results.plots.drawing import FIGURES, Subject, draw, figure, save  # 
 
 # In the order of the report.
 from utils.results.plots.curves import curves_of_runs, plot_curves, rate_range  # isort: skip
-from utils.results.plots import answers, network, histograms  # isort: skip
+from utils.results.plots import answers, network, reconstructions, histograms  # isort: skip
 
 __all__ = [
     'FIGURES',
@@ -26,5 +26,6 @@ __all__ = [
     'network',
     'plot_curves',
     'rate_range',
+    'reconstructions',
     'save',
 ]

@@ -91,6 +91,8 @@ class Subject:
         By which the epoch was kept.
     cost : str
         What the loss is called.
+    reconstructions : dict of str to array (n, height, width), or None
+        Of pre-training, see `utils.training.pretraining.Pretraining.reconstructions`.
     """
 
     network: Layer
@@ -105,6 +107,7 @@ class Subject:
     title: str = ''
     rule: str = 'entropy'
     cost: str = 'cross-entropy'
+    reconstructions: dict | None = None
 
     @cached_property
     def test(self) -> str:
