@@ -135,7 +135,7 @@ def test_a_step_of_an_upper_layer_has_the_squared_error_and_the_layers_below_sta
         return ((np.tanh((x + noise) @ W + b) @ W.T + c - x) ** 2).sum(axis=1)
 
     check_step(stacked, 1, rng.integers(0, 256, (6, *SIDE), dtype=np.uint8), WEIGHTS, 0.01, cost)
-    assert stacked.rate_of(1) == 2 / 5 and stacked.rate_of(0) == 1 / 27
+    assert stacked.rate_of(1) == pytest.approx(2 / (27 + 5)) and stacked.rate_of(0) == pytest.approx(1 / (9 + 27))
 
 
 def test_what_it_reads_is_what_the_network_below_gives_in_use(rng):
@@ -165,9 +165,8 @@ def test_the_decoder_is_the_transpose_of_the_encoder(rng, options):
     values = [rng.normal(size=v.type.shape).astype('f') for v in (x, code)]
     forward, back = backend.function([x, code], [z, one.decode(code)], on_unused_input='ignore')(*values)
     np.testing.assert_allclose((forward * values[1]).sum(), (back * values[0]).sum(), rtol=1e-4)
-    assert one.terms == pytest.approx(
-        math.prod(code.type.shape) * 4 * 9 / options.get('groups', 1) / values[0].size
-    ) or (options.get('size') and one.terms == pytest.approx(math.prod(code.type.shape) * 4 * 3 / values[0].size))
+    reads = math.prod(layer.W.type.shape[:-1])
+    assert one.terms == pytest.approx(reads + reads * math.prod(code.type.shape) / math.prod(x.type.shape))
 
 
 def faces(rng, n):
@@ -179,7 +178,7 @@ def faces(rng, n):
 
 @pytest.mark.parametrize('normed', [False, True])
 def test_costs_fall_and_corrupted_images_are_restored(rng, normed):
-    stacked = pretraining(Small(rng, 16, batch_norm=normed), batch_size=20, corruption=0.2)
+    stacked = pretraining(Small(rng, 16, batch_norm=normed), batch_size=20, corruption=0.2, learning_rate=[30, 3])
     training = faces(rng, 400)
 
     class Some:
@@ -194,8 +193,8 @@ def test_costs_fall_and_corrupted_images_are_restored(rng, normed):
 
     for k in range(2):
         stacked.functions.rate.set_value(np.float32(stacked.rate_of(k)))
-        epochs = [stacked.epoch(k, Some(), rng.permutation(400), Quiet())[0].mean() for _ in range(15)]
-        assert epochs[-1] < 0.9 * epochs[0] and epochs[-1] < epochs[3]
+        epochs = [stacked.epoch(k, Some(), rng.permutation(400), Quiet())[0].mean() for _ in range(12)]
+        assert epochs[-1] < epochs[3] < epochs[0]
     got = stacked.reconstructions(faces(rng, 20))
     assert list(got) == ['image', 'corrupted', 'conv', 'fc.hidden0, through 2 layers']
     assert {v.shape for v in got.values()} == {(8, *SIDE)}

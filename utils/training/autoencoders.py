@@ -55,8 +55,8 @@ class Denoising:
         deviation, >= 0. 0 corrupts nothing.
     noise : {'masking', 'gaussian'}
     learning_rate : float or sequence of float
-        Of plain gradient descent, for each value of the code from which an input is reconstructed, see
-        `Autoencoder.terms`; one for all layers, or one for each.
+        Of plain gradient descent, divided for each layer by the size of its sums, see `Autoencoder.terms`; one for all
+        layers, or one for each.
     layers : int, optional
         How many layers are pre-trained, from below; by default the whole chain, see `utils.training.chains.chain`.
     images : str, optional
@@ -70,7 +70,7 @@ class Denoising:
 
     corruption: float = 0.3
     noise: str = 'masking'
-    learning_rate: Any = 2.0
+    learning_rate: Any = 5.0
     layers: int | None = None
     images: str | None = None
 
@@ -149,12 +149,13 @@ class Autoencoder:
 
     @property
     def terms(self) -> float:
-        """How many values of the code an input is reconstructed from: of a 3x3 convolution nine times its filters.
+        """Inputs that a unit of the code reads, and units that an input is reconstructed from, together.
 
-        The cost curves as much more strongly, so the learning rate is divided by it, and one suits layers of all sizes.
+        Of a 3x3 convolution nine times the channels that it reads and the filters that it has. The cost curves the more
+        the more there are, so the learning rate is divided by them, and one suits layers of all sizes.
         """
-        code = self.layer.linear(self.x, self.layer.W).type.shape[1:]
-        return math.prod(code) * math.prod(self.layer.W.type.shape[:-1]) / math.prod(self.x.type.shape[1:])
+        code, reads = self.layer.linear(self.x, self.layer.W).type.shape[1:], math.prod(self.layer.W.type.shape[:-1])
+        return reads * (1 + math.prod(code) / math.prod(self.x.type.shape[1:]))
 
     @property
     def trained(self) -> list[Shared]:
