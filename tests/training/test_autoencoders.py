@@ -19,6 +19,7 @@ from utils.training.chains import chain
 from utils.training.functions import Functions
 from utils.training.pretraining import STREAM, Pretraining
 from utils.training.settings import Settings
+from utils.training.warping import Cropped
 
 SIDE, SIDE48 = (6, 6), (48, 48)
 CONVS = ['conv1', 'conv2', 'conv3', 'conv4']
@@ -266,6 +267,27 @@ def test_only_pixels_as_they_are_have_the_cross_entropy(rng, before, pixels):
     stacked = pretraining(Own(rng, before=before))
     assert [one.pixels for one in stacked.stack] == [pixels, False]
     assert (stacked.reconstructions(np.zeros((6, *SIDE), np.uint8)) is not None) == pixels
+
+
+def test_of_images_that_are_cropped_the_middle_is_read_and_names_are_the_networks_own(rng):
+    stacked = pretraining(Cropped(MLP((4, 5), 3, n_hidden=[4], rng=rng), (4, 5)), corruption=0)
+    assert stacked.names == ['fc.hidden0']
+    images = rng.integers(0, 256, (6, *SIDE), dtype=np.uint8)
+    got = stacked.reconstructions(images)
+    np.testing.assert_allclose(got['image'], images[:, 1:5, :5] / 255, rtol=1e-6)
+    assert got['fc.hidden0'].shape == (6, 4, 5)
+
+
+def test_there_is_no_picture_of_a_part_of_the_pixels(rng):
+    class Half(Layer):
+        def __init__(self):
+            self.fc = FullyConnected(18, 3, [4], rng=rng)
+
+        def __call__(self, x, phase):
+            return self.fc(flatten(x)[:, ::2], phase)
+
+    stacked = pretraining(Half())
+    assert stacked.stack[0].pixels and stacked.reconstructions(np.zeros((6, *SIDE), np.uint8)) is None
 
 
 def test_the_classes_of_layers_are_their_own_again_after_an_error(rng):

@@ -148,6 +148,8 @@ def _portable(context, every):
                 if point[key] not in known.values():
                     raise ValueError(f'several workers need your own {key} as a text, script.py:name')
                 point[key] = class_name(point[key])
+        if point.get('pretrain_args'):
+            point['pretrain_args'] = context.saved_form(point)['pretrain_args']  # a path as text
         if 'activation' in point:
             point['activation'] = getattr(point['activation'], 'name', point['activation'])
         out.append(point)

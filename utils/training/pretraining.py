@@ -210,10 +210,10 @@ class Pretraining:
         Returns
         -------
         dict of str to array (m, h', w'), or None
-            By what they are; None where the first layer does not read the pixels themselves.
+            By what they are; None where the first layer does not read images of pixels.
         """
-        first = self.stack[0]
-        if not first.pixels:
+        first, sides = self.stack[0], self._sides()
+        if not first.pixels or sides is None:
             return None
         phase = self._phase(pytensor.shared(np.uint32(0)))
         noisy = corrupted(first.x, phase, self.settings)
@@ -227,9 +227,12 @@ class Pretraining:
                 break
         call = backend.function([self._x], list(out.values()), name='reconstructions')
         values = call(images[: self.functions.batch_size])
-        sides = self._sides()
         return {name: np.asarray(v)[:SHOWN].reshape(-1, *sides) for name, v in zip(out, values)}
 
     def _sides(self):
-        network = self.functions.network
-        return network.size if isinstance(network, Cropped) else self.functions.im_dim
+        """Height and width of the images that the first layer reads; None where it reads something else."""
+        network, shape = self.functions.network, self.stack[0].x.type.shape
+        if len(shape) == 4:
+            return shape[1:3] if shape[3] == 1 else None
+        sides = network.size if isinstance(network, Cropped) else self.functions.im_dim
+        return sides if shape[1] == math.prod(sides) else None
