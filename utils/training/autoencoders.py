@@ -191,7 +191,7 @@ def decoded(stack: Sequence[Autoencoder], code: Tensor) -> Tensor | None:
     """Pixels from the code of the last of some autoencoders, decoded layer by layer.
 
     Where images were pooled, each value is given to all pixels of its window; where outputs are scaled for dropout, the
-    scale is taken away.
+    scale is taken away; response normalisation is passed over.
 
     Returns
     -------
