@@ -54,23 +54,8 @@ from utils.rna import Activation
 from utils.studies import folds, lr_finder, matrix, search as searches, sweeps
 from utils.training.augmentation import Augment
 
-__all__ = [
-    'Result',
-    'cross_evaluate',
-    'cross_validate',
-    'evaluate',
-    'export',
-    'open_model',
-    'predict',
-    'rate_range',
-    'read_config',
-    'recognise',
-    'run_point',
-    'sample_set',
-    'search',
-    'sweep',
-    'test',
-]
+__all__ = ['Result', 'cross_evaluate', 'cross_validate', 'evaluate', 'export', 'open_model', 'predict',
+           'rate_range', 'read_config', 'recognise', 'run_point', 'sample_set', 'search', 'sweep', 'test']  # fmt: skip
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -92,11 +77,12 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          members: int = 1, portion: float = 1.0, replacement: bool = False,
          augment: Augment | dict[str, Any] | bool | None = None, fold: tuple[int, int] | str | None = None,
          soft_labels: bool = False, teacher: StrPath | Sequence[StrPath] | None = None,
-         teacher_args: dict[str, Any] | None = None,
-         statistics_images: int = 5000, precision: str = 'float32', special_test: bool = True, show_test: bool = False,
-         resume: StrPath | None = None, accept_changed_network: bool = False, save_every: int = 1,
-         name: str | None = None, on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1,
-         report: bool = True, track: Sequence[str] | None = None,
+         teacher_args: dict[str, Any] | None = None, pretrain_epochs: int = 0,
+         pretrain_args: dict[str, Any] | None = None, statistics_images: int = 5000, precision: str = 'float32',
+         special_test: bool = True, show_test: bool = False, resume: StrPath | None = None,
+         accept_changed_network: bool = False, save_every: int = 1, name: str | None = None,
+         on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1, report: bool = True,
+         track: Sequence[str] | None = None,
          given: frozenset[str] = frozenset()) -> Result:  # fmt: skip
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
@@ -239,6 +225,10 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         Draw the figures and write the HTML report of the run.
     track : list of {'tensorboard', 'mlflow'}, optional
         Trackers that follow the run as well as its own record; each needs its library.
+    pretrain_epochs : int
+        Epochs for which each layer is pre-trained, without labels, before stage train; 0 leaves that out.
+    pretrain_args : dict, optional
+        Its settings, see `utils.training.autoencoders.Denoising`, for example ``{'corruption': 0.5}``.
 
     Returns
     -------
@@ -262,6 +252,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         experiment.load()
         trainer, options = experiment.build(), experiment.options
         with experiment.guarded():
+            trainer.pretrain()
             trainer.train(options['n_epochs'], options['patience'])
             experiment.say_kept()
             trainer.retrain(options['retrain'])

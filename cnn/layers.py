@@ -143,16 +143,17 @@ class Conv(Layer):
         self.norm = BatchNorm(all_out) if batch_norm else Bias(all_out)
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
 
-    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
-        def convolved(x, W):
-            return ops.conv2d(x, W, self.border, self.stride, self.groups)
+    def linear(self, x: Tensor, W: Tensor) -> Tensor:
+        """The convolution alone."""
+        return ops.conv2d(x, W, self.border, self.stride, self.groups)
 
+    def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         def rest(x):
             x = self.pool(x, phase) if self.pool else x
             x = self.noise(self.norm(x, phase), phase)
             return rna.applied(self.activation, x) if self.activation else x
 
-        return self.dropout(self.connect.outputs(x, self.W, phase, convolved, rest), phase)
+        return self.dropout(self.connect.outputs(x, self.W, phase, self.linear, rest), phase)
 
 
 class Residual(Layer):

@@ -56,13 +56,17 @@ class Hidden(Layer):
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop)
         self.activation, self.connect = activation, DropConnect(p_dropConnect, dropConnect_moments)
 
+    def linear(self, x: Tensor, W: Tensor) -> Tensor:
+        """The product alone."""
+        return pt.dot(x, W)
+
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
         _check_inputs(self, x)
 
         def rest(linear):
             return rna.applied(self.activation, self.noise(self.norm(linear, phase), phase))
 
-        return self.dropout(self.connect.outputs(x, self.W, phase, pt.dot, rest), phase)
+        return self.dropout(self.connect.outputs(x, self.W, phase, self.linear, rest), phase)
 
 
 class Softmax(Layer):

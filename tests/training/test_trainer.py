@@ -162,7 +162,7 @@ def test_a_stage_inserted_later_changes_no_order_of_images(data, monkeypatch):
     assert [place[:2] for place in orders] == [('train', 0), ('retrain', 0), ('anneal', 0), ('anneal', 1)]
     for (_, epoch, order), number in zip(orders, (0, 1, 2, 2)):
         np.testing.assert_array_equal(order, np.random.default_rng([5, number, epoch]).permutation(len(order)))
-    assert [one.order_seed for one in stages.STAGES.values()] == [9, 0, 1, 2]
+    assert [one.order_seed for one in stages.STAGES.values()] == [9, 3, 0, 1, 2]
 
 
 def test_the_seed_decides_everything(data):

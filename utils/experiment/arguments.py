@@ -5,7 +5,6 @@
 `as_json`                 as JSON knows them, for model files and tables
 `explicit`                decorator: which arguments the caller gave; unknown ones are refused
 `named`                   a class or function by its name, or out of a script
-`make_augment`            an `Augment`
 `did_you_mean`            the name that was meant
 ========================  =====================================================================
 """
@@ -24,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from utils import rna
+from utils.experiment.described import distillation, make_augment, pretraining
 from utils.experiment.schema import ARGUMENTS, FORMER, names, renamed
 from utils.experiment.suggestions import did_you_mean
 from utils.experiment.values import shortened
 from utils.layer import Layer
 from utils.record import trackers
 from utils.training import optimisers, resizing, schedules
-from utils.training.augmentation import Augment
-from utils.training.targets import Distillation
 
 FUNCTIONS = {'optimiser': optimisers.OPTIMISERS, 'schedule': schedules.SCHEDULES}
 NETWORK_OPTIONS = names(part='network')  # None stands for the default of the network's class
@@ -77,9 +75,10 @@ def validate_arguments(options: dict[str, Any], networks: Mapping[str, Any]) -> 
     for name, known in FUNCTIONS.items():
         options[name] = named(options[name], known, name, 'function')  # type: ignore[arg-type]
         _check_further(options, name)
+    options['pretrain_args'] = pretraining(options)
     _check_together(options)
     if options['teacher']:
-        options['teacher_args'] = asdict(_distillation(options['teacher_args']))
+        options['teacher_args'] = asdict(distillation(options['teacher_args']))
     return options
 
 
@@ -94,6 +93,8 @@ def _check_together(options):
             f'nesterov=True is a form of the momentum, got momentum={options["momentum"]!r}: give a '
             'momentum, for example 0.9, or leave nesterov out'
         )
+    if options['members'] > 1 and options['pretrain_epochs']:
+        raise ValueError('pretrain_epochs is of one network: leave it out, or members')
     if options['members'] == 1 and (options['portion'] != 1 or options['replacement']):
         raise ValueError('portion and replacement are of several networks: give members=2 or more, or leave them out')
     for name in ('label_smoothing', 'soft_labels', 'teacher'):
@@ -177,34 +178,6 @@ def _check_further(options, name):
     missing = [p.name for p in further if p.default is p.empty and p.name not in options[key]]
     if missing:
         raise ValueError(f'{name} {class_name(options[name])!r} needs {missing[0]!r}: give it in {key}')
-
-
-def _distillation(settings):
-    """A `Distillation` of `teacher_args`."""
-    names = Distillation.__dataclass_fields__
-    unknown = [name for name in settings if name not in names]
-    if unknown:
-        raise ValueError(
-            f'teacher_args must be a dict of {", ".join(names)}, got {shortened(settings)}'
-            + did_you_mean(unknown[0], names)
-        )
-    return Distillation(**settings)
-
-
-def make_augment(settings: dict[str, Any] | None) -> Augment | None:
-    """An `Augment`, or None, from what `test` takes."""
-    if settings is None or settings is False or isinstance(settings, Augment):
-        return settings or None
-    if settings is True:
-        return Augment()
-    names = inspect.signature(Augment).parameters
-    if not isinstance(settings, dict) or set(settings) - set(names):
-        unknown = [name for name in settings if name not in names] if isinstance(settings, dict) else ()
-        raise ValueError(
-            f'augment must be an Augment, True or a dict of {", ".join(names)}, got {settings!r}'
-            + (did_you_mean(unknown[0], names) if unknown else '')
-        )
-    return Augment(**settings)
 
 
 def named(value: Any, known: Mapping[str, Any], what: str, kind: Any) -> Callable[..., Any] | type:

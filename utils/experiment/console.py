@@ -143,8 +143,13 @@ class Console:
 def epoch_line(row: dict[str, Any], n_epochs: int, cost: str = 'cross-entropy') -> str:
     """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
 
-    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``
+    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``, and of stage pretrain
+    ``pretrain conv2 3/5, reconstruction cost 0.5123 (...)``
     """
+    speed = f'{row["images"] / row["seconds"]:.0f} images/s'
+    if row['stage'] == 'pretrain':
+        place = f'pretrain {row["layer"]} {row["epoch"]}/{n_epochs}'
+        return f'{place}, reconstruction cost {row["train_cost"]:.4f} ({speed})'
     line = f'{row["stage"]} epoch {row["epoch"]}/{n_epochs}'
     if 'size' in row:
         line += f' at {row["size"]} px'
@@ -154,7 +159,7 @@ def epoch_line(row: dict[str, Any], n_epochs: int, cost: str = 'cross-entropy') 
         line += f', train cost {row["train_cost"]:.4f}'
     if row['test_error'] is not None:
         line += f', test error {row["test_error"]:.2f} %'
-    notes = [f'{row["images"] / row["seconds"]:.0f} images/s']
+    notes = [speed]
     if row['validation_error'] is not None:
         notes.insert(
             0, f'{cost}: train {row["train_cross_entropy"]:.4f}, validation {row["validation_cross_entropy"]:.4f}'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils import backend
 from utils.experiment import schema
-from utils.experiment.arguments import make_augment
+from utils.experiment.described import make_augment
 from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.saved import open_model
 from utils.experiment.wording import data_note

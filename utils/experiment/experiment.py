@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from utils.experiment.saved import with_resumed
 from utils.experiment.signals import SignalHandler
 from utils.experiment.sizes import check_sizes
 from utils.experiment.teachers import check_teacher, open_teacher
-from utils.experiment.wording import announce, default_model, kept_line, label
+from utils.experiment.unlabelled import open_unlabelled
+from utils.experiment.wording import announce, default_model, kept_line, label, say_pretraining
 from utils.files import locks, models
 from utils.record.writing import Record
 from utils.training.rules import cost_of
@@ -107,10 +108,12 @@ class Experiment(ExitStack):
                 reporter=self.console,
                 checkpoint=self.checkpoint,
                 teacher=self.teacher,
+                unlabelled=self.enter_context(self._unlabelled()),
             )
         )
         if self._state:
             self._restore(path)
+        say_pretraining(self.console, self.trainer)
         self.console.follow(self.options['rule'], self.trainer.history, cost_of(self.options))
         self.record = Record(
             path,
@@ -140,6 +143,12 @@ class Experiment(ExitStack):
     def finish(self, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
         """The `Result`; tables, figures and the report are written then."""
         return finish(self, errors)
+
+    def _unlabelled(self):
+        images = self.options['pretrain_args'].get('images')
+        if images is None or (self._state and self._state['stage'] != 'pretrain'):
+            return nullcontext()
+        return open_unlabelled(self.context, images, self.data, self.options['val'], self.console.say)
 
     def _explain_out_of_memory(self):
         return explain_out_of_memory(backend.device_name(), self.options['batch_size'], self.options['trainShared'])

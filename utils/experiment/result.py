@@ -127,6 +127,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         options['rule'],
         cost_of(options),
         console.note,
+        trainer.reconstructions() if options['report'] else None,
     )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))

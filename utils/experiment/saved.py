@@ -21,8 +21,9 @@ import numpy as np
 
 from utils import rna
 from utils.experiment import resuming, schema
-from utils.experiment.arguments import FUNCTIONS, NETWORK_OPTIONS, as_json, make_augment, named, validate_arguments
+from utils.experiment.arguments import FUNCTIONS, NETWORK_OPTIONS, as_json, named, validate_arguments
 from utils.experiment.building import arguments_of_file, make_network, of_members, with_class_defaults, without_idle
+from utils.experiment.described import make_augment
 from utils.experiment.suggestions import did_you_mean
 from utils.experiment.values import shortened
 from utils.files import models

@@ -69,6 +69,16 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
         console.say(f"going on with '{options['resume']}'")
 
 
+def say_pretraining(console: Console, trainer: Trainer) -> None:
+    """Say which layers are pre-trained, where stage pretrain is still to come or going on."""
+    if trainer.stage == 'pretrain':
+        stacked = trainer.pretraining
+        console.say(
+            f'pre-training {", ".join(stacked.names)} as denoising autoencoders, {stacked.n_epochs} epochs each, on '
+            + ('unlabelled images' if stacked.source is not None else 'the training images without their labels')
+        )
+
+
 def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
     """Which epoch is kept, and what follows."""
     best, point = trainer.best, RULES[options['rule']].point

@@ -2,9 +2,9 @@
 
 A model is a flat dict from path to array or text: ``parameters/conv1.W``, ``optimiser/velocity.conv1.W``,
 ``counter``, ``kept/...`` (the arrays of the kept epoch), ``trained/...`` (those at the end of stage train),
-``config``, ``progress`` and ``checksums`` (JSON; SHA-256 of every other entry). It is written as HDF5 (``.h5``), or as
-a pickle of NumPy arrays and texts (``.pkl``). Reading never runs code from a file, see `utils.files.hdf5` and
-`utils.files.pickles`.
+``pretrained/...`` (what stage pretrain left, and its decoders), ``config``, ``progress`` and ``checksums`` (JSON;
+SHA-256 of every other entry). It is written as HDF5 (``.h5``), or as a pickle of NumPy arrays and texts (``.pkl``).
+Reading never runs code from a file, see `utils.files.hdf5` and `utils.files.pickles`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 FORMAT, VERSION = 'symfer model', 2
+GROUPS = ('kept', 'trained', 'pretrained')  # of a state, beside the arrays of now
 CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its own tables
 
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
@@ -108,8 +109,8 @@ def save(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
 def encode(state: dict[str, Any], config: dict[str, Any], suffix: str = '.h5') -> memoryview | bytes:
     """The contents of a model file: arguments as of `save`, and the ending of its name."""
     flat = dict(state['arrays'])
-    for group in ('kept', 'trained'):
-        if state[group] is not None:
+    for group in GROUPS:
+        if state.get(group) is not None:
             flat |= {f'{group}/{name}': value for name, value in state[group].items()}
     flat['config'] = json.dumps(config)
     flat['progress'] = json.dumps({k: state[k] for k in ('stage', 'epoch', 'history')})
@@ -157,13 +158,13 @@ def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
         config, progress = json.loads(flat.pop('config')), json.loads(flat.pop('progress'))
         if not isinstance(config, dict):
             raise ModelError('its configuration is no table of arguments')
-        state = {'arrays': {}, 'kept': {}, 'trained': {}, **_checked_progress(progress)}
+        state = {'arrays': {}, **{group: {} for group in GROUPS}, **_checked_progress(progress)}
         for name, value in flat.items():
             if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in 'fiu':
                 raise ModelError(f'{name!r} is not an array of numbers')
             group, _, rest = name.partition('/')
-            target = state[group] if group in ('kept', 'trained') else state['arrays']
-            target[rest if group in ('kept', 'trained') else name] = np.asarray(value)
+            target = state[group] if group in GROUPS else state['arrays']
+            target[rest if group in GROUPS else name] = np.asarray(value)
     except ModelError as error:
         raise ModelError(f"'{path}' cannot be loaded: {error}") from None
     except (MemoryError, MissingExtra):
@@ -172,7 +173,7 @@ def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ModelError(
             f"'{path}' cannot be loaded: it is damaged or not a {FORMAT} ({type(error).__name__}: {error})"
         ) from error
-    for group in ('kept', 'trained'):
+    for group in GROUPS:
         state[group] = state[group] or None
     return state, config
 
@@ -198,8 +199,8 @@ def check_values(path: StrPath, state: dict[str, Any]) -> None:
     ModelError
         Names an array with infinite or NaN values, or batch norm's variances (`var` beside `mean`) that are negative.
     """
-    for group in ('arrays', 'kept', 'trained'):
-        arrays, prefix = state[group] or {}, '' if group == 'arrays' else f'{group}/'
+    for group in ('arrays', *GROUPS):
+        arrays, prefix = state.get(group) or {}, '' if group == 'arrays' else f'{group}/'
         for name, value in arrays.items():
             stem, _, last = name.rpartition('.')
             if not np.isfinite(value).all():

@@ -18,6 +18,7 @@ def write_history(history: Sequence[Row], path: Path) -> None:
     """Write one CSV row per epoch."""
     history = [{**row, 'images_per_second': round(row['images'] / row['seconds'], 1)} for row in history]
     with atomic_write(path) as temporary, open(temporary, 'w', newline='') as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ['epoch'])
+        names = dict.fromkeys(name for row in history for name in row)  # rows of stage pretrain have a layer as well
+        writer = csv.DictWriter(file, fieldnames=list(names) or ['epoch'])
         writer.writeheader()
         writer.writerows(history)

@@ -77,7 +77,7 @@ def read_run(folder: StrPath, need: tuple | Sequence[str] = ()) -> dict[str, Any
     try:
         with open(folder / 'history.csv', newline='', encoding='utf-8') as file:
             history = [
-                {key: value if key == 'stage' else _number(value) for key, value in row.items()}
+                {key: value or None if key in ('stage', 'layer') else _number(value) for key, value in row.items()}
                 for row in csv.DictReader(file)
             ]
     except (ValueError, TypeError, csv.Error) as error:

@@ -28,6 +28,11 @@ def needed(module: str, extra: Any) -> Any:
         raise ValueError(f'{module} is not installed: pip install -e ".[{extra}]" ({error})') from None
 
 
+def _place(row):
+    """The stage of an epoch and, of stage pretrain, the layer."""
+    return [row[key] for key in ('stage', 'layer') if row.get(key)]
+
+
 class TensorBoard:
     """Curves of each stage under ``<run folder>/tensorboard``; look at them with ``tensorboard --logdir``.
 
@@ -48,7 +53,7 @@ class TensorBoard:
     def epoch(self, row: dict[str, Any]) -> None:
         for key in MEASURES:
             if row[key] is not None:
-                self.writer.add_scalar(f'{row["stage"]}/{key}', row[key], row['epoch'])
+                self.writer.add_scalar('/'.join([*_place(row), key]), row[key], row['epoch'])
         self.writer.flush()
 
     def end(self, status: str, result: dict[str, Any]) -> None:
@@ -78,7 +83,7 @@ class MLflow:
         self.epochs += 1
         for key in MEASURES:
             if row[key] is not None:
-                self.client.log_metric(self.run, f'{row["stage"]}.{key}', row[key], step=row['epoch'])
+                self.client.log_metric(self.run, '.'.join([*_place(row), key]), row[key], step=row['epoch'])
 
     def end(self, status: str, result: dict[str, Any]) -> None:
         for key in RESULTS:

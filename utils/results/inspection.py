@@ -1,7 +1,7 @@
 """Looking into a network through its symbolic graph.
 
 ==================  ===========================================================================
-`watch`             the outputs of every layer, as expressions
+`outputs_of_layers` the output of every layer, as expressions
 `image_layers`      those of them that are images: what convolutions and residual blocks make
 `Inspector`         compiled: feature maps, saliency, Grad-CAM of images
 `Activations`       compiled: histograms of the outputs of each layer that has weights
@@ -11,8 +11,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ import pytensor.tensor as pt
 
 from utils import backend
 from utils.layer import Phase, sublayers
+from utils.training.chains import calls
 from utils.training.functions import pixels
 
 if TYPE_CHECKING:
@@ -31,41 +30,11 @@ if TYPE_CHECKING:
 BINS, MOST = 60, 200_000
 
 
-@contextmanager
-def watch(network: Any) -> Iterator[dict[Any, Any]]:
-    """While the block runs, the outputs of the network's layers are written down as they are called.
-
-    Yields
-    ------
-    dict of str to expression
-        By name of the layer, in the order in which they finish.
-    """
-    seen, classes = {}, {}
-
-    def watched(name, cls):
-        def call(self, x, phase):
-            seen[name] = y = cls.__call__(self, x, phase)
-            return y
-
-        return type(cls.__name__, (cls,), {'__call__': call})
-
-    layers = sublayers(network)
-    try:
-        for name, layer in layers.items():
-            if id(layer) not in classes:
-                classes[id(layer)] = layer, type(layer)
-                layer.__class__ = watched(name, type(layer))
-        yield seen
-    finally:
-        for layer, cls in classes.values():
-            layer.__class__ = cls
-
-
 def outputs_of_layers(network: Any, x: Tensor, phase: Phase | None = None) -> tuple[Tensor, dict[str, Tensor]]:
     """Linear outputs of a network, by default in use, for images x, and the output of every layer by name."""
-    with watch(network) as seen:
+    with calls(network) as seen:
         logits = network(x, phase or Phase())
-    return logits, seen
+    return logits, {call.name: call.y for call in seen}
 
 
 def _has_weights(layer):

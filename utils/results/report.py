@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 EPOCH_COLUMNS = (
     'stage',
+    'layer',
     'epoch',
     'rate',
     'size',
+    'reconstruction_cost',
     'train_cross_entropy',
     'validation_cross_entropy',
     'validation_error',
@@ -150,6 +152,7 @@ def write_report(
     from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
 
     final = scores[metrics.final_kind(scores)]
+    history = [{**row, 'reconstruction_cost': row['train_cost'] if row.get('layer') else None} for row in history]
     columns = [key for key in EPOCH_COLUMNS if any(row.get(key) is not None for row in history)]
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True

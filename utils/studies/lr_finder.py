@@ -52,6 +52,10 @@ def rate_range(
         raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
     console = Console(verbose)
     options = context.validate(options) | {'members': 1, 'portion': 1.0, 'replacement': False}  # one rate for all
+    if options['pretrain_epochs']:
+        raise ValueError(
+            f'the range test trains a fresh network, got pretrain_epochs={options["pretrain_epochs"]}: leave it out'
+        )
     with (
         context.open_data(options, console.say) as data,
         Trainer(

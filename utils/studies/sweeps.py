@@ -174,6 +174,8 @@ def _portable(context, every):
         if point.get('teacher') is not None:
             names = point['teacher']
             point['teacher'] = [str(one) for one in ([names] if isinstance(names, (str, Path)) else names)]
+        if point.get('pretrain_args'):
+            point['pretrain_args'] = context.saved_form(point)['pretrain_args']  # a path as text
         if 'activation' in point:
             point['activation'] = getattr(point['activation'], 'name', point['activation'])
         out.append(point)

@@ -10,7 +10,7 @@ import numpy as np
 
 from utils import backend
 from utils.layer import fit, parameters
-from utils.training import resizing, schedules, steps
+from utils.training import resizing, schedules, stages, steps
 from utils.training.balance import balanced_rows, class_weights
 from utils.training.batches import to_device
 from utils.training.graph_checks import check_outputs
@@ -19,7 +19,7 @@ from utils.training.members import MemberFunctions, functions_of, member_seed, p
 from utils.training.reporter import NullReporter
 from utils.training.rules import RULES, best_epoch
 from utils.training.settings import Settings
-from utils.training.stages import STAGES, after
+from utils.training.stages import STAGES
 from utils.training.state import Resumable
 from utils.training.targets import Targets
 
@@ -73,7 +73,7 @@ class Engine(Resumable):
             onlooker=self.targets.onlooker(),
         )
         self.functions.check()
-        self.stage, self.epoch, self.history = next(iter(STAGES)), 0, []
+        self.stage, self.epoch, self.history = stages.names(self.settings)[0], 0, []
         self.kept = self.trained = None
         # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
         self.many_steps = self.settings.trainShared and backend.device_name() != 'cpu'
@@ -120,7 +120,7 @@ class Engine(Resumable):
     # ------------------------------------------------------------------------------------- epochs
 
     def _end_stage(self):
-        self.stage, self.epoch = after(self.stage), 0
+        self.stage, self.epoch = stages.after(self.stage, self.settings), 0
         self._checkpoint()
 
     def _checkpoint(self):
@@ -129,12 +129,24 @@ class Engine(Resumable):
             self.checkpoint(self)
 
     def _start_again(self):
-        """The parameters of a freshly made network, a fresh optimiser, a draw counter at zero."""
-        fresh = {f'parameters/{name}': p.get_value() for name, p in parameters(self.make_network()).items()}
-        self.set_arrays({**fresh, **self._fresh, 'counter': np.zeros(())})
+        """The parameters that a fresh start has, a fresh optimiser, a draw counter at zero."""
+        fresh = self._initial()
+        averaged = {  # of which the network's are the average: they begin as the network's
+            path: fresh[f'parameters/{path.removeprefix("optimiser/trained.")}']
+            for path in self._fresh
+            if self.settings.ema_decay and path.startswith('optimiser/trained.')
+        }
+        self.set_arrays({**fresh, **self._fresh, **averaged, 'counter': np.zeros(())})
+
+    def _initial(self):
+        """The parameters of a freshly made network, by path."""
+        return {f'parameters/{name}': p.get_value() for name, p in parameters(self.make_network()).items()}
 
     def _trained_rows(self):
-        return [row for row in self.history if row['stage'] == 'train']
+        return self._rows('train')
+
+    def _rows(self, stage):
+        return [row for row in self.history if row['stage'] == stage]
 
     def _rate(self, epoch, n_epochs):
         """Learning rate of stage train after `epoch` epochs of it."""
@@ -185,9 +197,7 @@ class Engine(Resumable):
             values, counts = self._train_each(subset, order)
         self._measured = False
         self._check_costs(values)
-        bad = [path for path, p in self._targets().items() if not np.isfinite(p.get_value(borrow=True)).all()]
-        if bad:
-            self._diverged(f'{bad[0].partition("/")[2]} is not finite', len(values))
+        self._check_arrays(len(values))
         cost, entropy = np.average(values, axis=0, weights=counts)
         return {
             'stage': self.stage,
@@ -236,10 +246,17 @@ class Engine(Resumable):
                 'the training cost is not finite', int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
             )
 
+    def _check_arrays(self, batch):
+        """Raise FloatingPointError where a parameter became infinite or NaN by that minibatch."""
+        bad = [path for path, p in self._targets().items() if not np.isfinite(p.get_value(borrow=True)).all()]
+        if bad:
+            self._diverged(f'{bad[0].partition("/")[2]} is not finite', batch)
+
     def _diverged(self, what, batch=None):
         where = f'minibatch {batch} of epoch {self.epoch + 1}' if batch else f'epoch {self.epoch + 1}'
+        name = 'learning_rate of pretrain_args' if self.stage == 'pretrain' else 'learning_rate'
         raise FloatingPointError(
-            f'{what} since {where} of stage {self.stage}: try a learning_rate below '
+            f'{what} since {where} of stage {self.stage}: try a {name} below '
             f'{float(self.functions.rate.get_value()):g}, or batch_norm=True'
         )
 
@@ -248,6 +265,9 @@ class Engine(Resumable):
             self._measure(subset)
             outputs = compute_logits(self.functions, self.data.test)
             row['test_error'] = test_errors(outputs, self.data.test)['whole']['error']
+        self._enter(row)
+
+    def _enter(self, row):
         self.epoch += 1
         self.history.append(row)
         self._checkpoint()

@@ -1,10 +1,13 @@
 """What training is done with, as one thing that is handed to `Trainer` and `Functions`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from utils.training import optimisers, schedules
 from utils.training.augmentation import Augment
+from utils.training.autoencoders import Denoising
 from utils.training.balance import METHODS
 from utils.training.rules import COSTS, RULES
 from utils.training.targets import Distillation
@@ -61,11 +64,16 @@ class Settings:
         Sample size of `utils.training.inference.measure_statistics`.
     show_test : bool
         Also write down the test error of each epoch (it chooses nothing).
+    pretrain_epochs : int
+        Epochs of stage pretrain for each layer; 0 leaves it out.
+    pretrain_args : dict
+        Its settings, the arguments of `utils.training.autoencoders.Denoising`.
 
     Raises
     ------
     ValueError
-        Another rule, loss or way to balance; smoothed or soft labels of a loss that has none.
+        Another rule, loss or way to balance; smoothed or soft labels of a loss that has none; wrong settings of stage
+        pretrain.
     """
 
     batch_size: int = 100
@@ -91,6 +99,8 @@ class Settings:
     progressive_sizes: Sequence[int] = ()
     statistics_images: int = 5000
     show_test: bool = False
+    pretrain_epochs: int = 0
+    pretrain_args: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -102,9 +112,15 @@ class Settings:
                 raise ValueError(f"{name} is of loss 'nll', got {self.loss!r}: leave it out")
         if self.balance not in METHODS:
             raise ValueError(f'balance must be one of {", ".join(map(repr, METHODS))}, got {self.balance!r}')
+        self.denoising  # noqa: B018  (refuses wrong ones)
 
     @property
     def soft_targets(self) -> tuple[str, ...]:
         """Kinds of distributions over the classes that images have as targets: 'votes', 'teacher'."""
         taught = self.distillation and not self.distillation.augmented
         return (('votes',) if self.soft_labels else ()) + (('teacher',) if taught else ())
+
+    @cached_property
+    def denoising(self) -> Denoising:
+        """The settings of stage pretrain."""
+        return Denoising(**self.pretrain_args)

@@ -9,7 +9,7 @@ import numpy as np
 
 from utils import backend
 from utils.layer import other_names
-from utils.training.stages import DONE, STAGES
+from utils.training import stages
 
 if TYPE_CHECKING:
     from utils.training.functions import Functions
@@ -142,9 +142,9 @@ class Resumable:
                 check_state(state[group], shapes, dtypes)
         done = [row['stage'] for row in state['history']]
         if (
-            state['stage'] not in (*STAGES, DONE)
+            state['stage'] not in stages.names(self.settings)
             or (state['kept'] is None and self.settings.val and 'train' in done)
-            or (state['trained'] is None and state['stage'] != 'train')
+            or (state['trained'] is None and state['stage'] not in ('pretrain', 'train'))
             or any(set(self.ROW) - set(row) for row in state['history'])
         ):
             raise ValueError('the saved model is incomplete: the parameters or the history of an epoch are missing')

@@ -1,6 +1,6 @@
 """The methodology of thesis 5.5: train to the entropy point, retrain with the validation images, anneal, test.
 
-The test images choose nothing: no epoch, no rate, no network.
+Before it comes stage pretrain, where it is asked for. The test images choose nothing: no epoch, no rate, no network.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from utils.training import resizing
-from utils.training.engine import Engine
 from utils.training.inference import compute_logits, sum_over_views, test_errors, test_outputs, validate
 from utils.training.members import errors_of_members
+from utils.training.pretrained import Pretrained
 from utils.training.rules import best_epoch
 from utils.training.stages import DONE, STAGES, stage
 
 __all__ = ['DONE', 'STAGES', 'Trainer']
 
 
-class Trainer(Engine):
+class Trainer(Pretrained):
     """A network and a data set, taken through the stages of the methodology.
 
     Each stage is a method with the decorator `stage`; a stage that is done, or was when the trainer was saved, does
@@ -39,6 +39,8 @@ class Trainer(Engine):
     teacher : callable, optional
         ``teacher(subset, kept)`` gives linear outputs (n, n_classes) for the images of a subset, with the parameters of
         its kept epoch or its last ones, ``teacher.onlooker(im_dim)`` is an `Onlooker`; with `Settings.distillation`.
+    unlabelled : Subset, optional
+        Images of stage pretrain, with their digest; by default those of stage train.
 
     Attributes
     ----------
@@ -47,7 +49,8 @@ class Trainer(Engine):
     history : list of dict
         One row per epoch: stage, epoch, rate, train_cost (regularisation included), train_cross_entropy,
         validation_error (%), validation_cross_entropy, test_error (%), images, seconds; with progressive sizes
-        size, the height of the images.
+        size, the height of the images; those of stage pretrain have the layer as well, and the reconstruction cost as
+        train_cost.
     many_steps : bool
         Train many minibatches in one call of the device; by default on a GPU that holds the training images.
 
@@ -75,12 +78,13 @@ class Trainer(Engine):
         .. [1] Goodfellow, Bengio and Courville (2016), Deep Learning, Algorithm 7.1.
         """
         self.check_epochs(n_epochs, patience=patience)
+        self.pretrain()
         if self.stage != 'train':
             done = len(self._trained_rows())
             if n_epochs == done or self.out_of_patience(patience):
                 return
             self.set_arrays(self.trained)
-            self.history = [row for row in self.history if row['stage'] == 'train']
+            self.history = [row for row in self.history if row['stage'] in ('pretrain', 'train')]
             self.stage, self.epoch, self.trained = 'train', done, None
         subset = self.data.reduced_training if self.settings.val else self.data.training
         while self.epoch < n_epochs and not self.out_of_patience(patience):
@@ -146,8 +150,8 @@ class Trainer(Engine):
     def retrain(self, retrain: bool = True) -> None:
         """Stage retrain: from the same initialisation, on all training images, for as many epochs as were best.
 
-        Without validation there is nothing to do; with ``retrain=False`` the parameters of the kept epoch are
-        put back instead.
+        After stage pretrain that is what it left. Without validation there is nothing to do; with ``retrain=False`` the
+        parameters of the kept epoch are put back instead.
         """
         if self.stage != 'retrain':
             return

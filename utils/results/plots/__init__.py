@@ -14,7 +14,7 @@ from utils.results.plots.drawing import FIGURES, Subject, draw, figure, save  # 
 
 # In the order of the report.
 from utils.results.plots.curves import curves_of_runs, plot_curves, rate_range  # isort: skip
-from utils.results.plots import answers, network, histograms  # isort: skip
+from utils.results.plots import answers, network, reconstructions, histograms  # isort: skip
 from utils.results.plots.matrix import heat_map  # isort: skip
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     'network',
     'plot_curves',
     'rate_range',
+    'reconstructions',
     'save',
 ]

@@ -53,8 +53,8 @@ def plot_curves(
     drawing = blank(7.5, 4.5)
     axes = drawing.subplots()
     offset = 0
-    for k, stage in enumerate(STAGES.values()):
-        rows = [row for row in history if row['stage'] == stage.name]
+    for stage in STAGES.values():
+        rows = [row for row in history if row['stage'] == stage.name and row['train_cross_entropy'] is not None]
         if not rows:
             continue
         # Retraining starts afresh, so its curve lies over the first one; annealing follows on it.
@@ -62,7 +62,7 @@ def plot_curves(
         axes.plot(
             [start + row['epoch'] for row in rows],
             [row['train_cross_entropy'] for row in rows],
-            '--' if k else '-',
+            '-' if stage.name == 'train' else '--',
             color='tab:cyan' if stage.follows else 'tab:blue',
             label=stage.label,
             marker='.' if len(rows) < 40 else None,

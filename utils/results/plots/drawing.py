@@ -94,6 +94,8 @@ class Subject:
         What the loss is called.
     say : callable
         Is given why a figure is left out.
+    reconstructions : dict of str to array (n, height, width), or None
+        Of pre-training, see `utils.training.pretraining.Pretraining.reconstructions`.
     """
 
     network: Layer
@@ -109,6 +111,7 @@ class Subject:
     rule: str = 'entropy'
     cost: str = 'cross-entropy'
     say: Callable[[str], Any] = lambda text: None
+    reconstructions: dict | None = None
 
     @cached_property
     def test(self) -> str:
