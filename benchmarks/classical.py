@@ -45,6 +45,13 @@ def check_extras(rows):
                 need(one.library, 'classical', 'for the classical baselines')
 
 
+def installed(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def about(data, images, seed):
     """What the rows of a file have in common, and what they were made with."""
     model = ''
@@ -58,7 +65,7 @@ def about(data, images, seed):
         'seed': seed,
         'machine': f'{os.cpu_count()} cores, {model or platform.machine()}',
         'python': platform.python_version(),
-        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'versions': {name: version for name in PACKAGES if (version := installed(name))},
     }
 
 
@@ -73,6 +80,8 @@ def run(args):
     if args.jobs < 1:
         raise ValueError(f'expected 1 or more --jobs, got {args.jobs}')
     check_extras(rows)
+    if args.page:
+        table.around(args.page)  # so that a page without the marks is known at once
     cv2.setNumThreads(args.jobs)
     with loaders.load(args.set) as data, threadpool_limits(args.jobs):
         found = parts(data, args.images, args.seed)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
 from sklearn.pipeline import make_pipeline
@@ -43,13 +42,14 @@ class Discrete(ClassifierMixin, BaseEstimator):
             self.bins, encode='ordinal', strategy='quantile', quantile_method='averaged_inverted_cdf'
         )
         self.discrete_ = make_pipeline(varies, best, cut)
+        self.classes_ = np.unique(y)
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='Bins whose width', category=UserWarning)
+            warnings.filterwarnings('ignore', category=FutureWarning, module='pgmpy')  # of names it imports itself
             self.discrete_.fit(x, y)
-        table = self._table(x)
-        table[CLASS] = y
-        self.classes_ = np.unique(y)
-        self.network_ = self._learn(table)
+            table = self._table(x)
+            table[CLASS] = y
+            self.network_ = self._learn(table)
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
@@ -62,6 +62,8 @@ class Discrete(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(x).argmax(axis=1)]
 
     def _table(self, x):
+        import pandas as pd  # comes with pgmpy
+
         values = self.discrete_.transform(x).astype(int)
         return pd.DataFrame(values, columns=[f'x{k}' for k in range(values.shape[1])])
 
@@ -89,9 +91,8 @@ class TreeAugmented(Discrete):
     """
 
     def _structure(self, table):
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', FutureWarning)  # of names that pgmpy itself imports
-            from pgmpy.estimators import TreeSearch
+        from pgmpy.estimators import TreeSearch
+
         search = TreeSearch(table, root_node='x0', n_jobs=1)
         return search.estimate('tan', class_node=CLASS, show_progress=False)
 

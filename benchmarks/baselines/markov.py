@@ -42,7 +42,7 @@ class MarkovModels(ClassifierMixin, BaseEstimator):
 
         n, t, d = x.shape
         k = min(self.n_states, t)
-        model = GaussianHMM(k, 'diag', n_iter=self.n_iter, init_params='', min_covar=1e-3)
+        model = GaussianHMM(k, 'diag', n_iter=self.n_iter, init_params='', min_covar=1e-3, transmat_prior=1.01)
         model.startprob_ = np.eye(k)[0]
         model.transmat_ = (np.eye(k) + np.eye(k, k=1)) / 2
         model.transmat_[-1, -1] = 1

@@ -26,6 +26,7 @@ HEADER = (
     'training, CPU s',
     'ms an image',
 )
+NEEDED = {'name', 'feature', 'classifier', 'grid', 'components', 'errors', 'interval', 'seconds'}
 SAME = ('set', 'content_digest', 'images', 'seed')  # what rows of one file have in common
 
 
@@ -55,6 +56,7 @@ class Rows:
                         'name another file with --out'
                     )
             self.rows = saved['rows']
+        self._write()  # so that a file that cannot be written is known at once
 
     def has(self, name: str) -> bool:
         """Whether a row is there, with the settings that would be tried now."""
@@ -63,6 +65,9 @@ class Rows:
     def add(self, row: dict[str, Any]) -> None:
         """Put a row in the place of one of the same name, or at the end, and write the file."""
         self.rows = [one for one in self.rows if one['name'] != row['name']] + [row]
+        self._write()
+
+    def _write(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.path) as temporary:
             content = {'about': self.about, 'rows': self.rows}
@@ -85,9 +90,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         saved = json.loads(path.read_text(encoding='utf-8'))
-        if {'name', 'classifier', 'grid', 'components', 'errors', 'seconds'} <= set.intersection(
-            *(set(row) for row in saved['rows'])
-        ) and isinstance(saved['about'], dict):
+        if isinstance(saved['about'], dict) and all(set(row) >= NEEDED for row in saved['rows']):
             return saved
     except (ValueError, KeyError, TypeError):
         pass
@@ -119,18 +122,23 @@ def _percent(value):
     return '' if value is None else f'{value:.2f}'
 
 
-def write_page(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Put the table between the marks of a page.
+def around(page: Path) -> tuple[str, str]:
+    """What stands before and after the table of a page, marks included.
 
     Raises
     ------
     ValueError
         The page lacks the marks.
     """
-    text = path.read_text(encoding='utf-8')
-    before, begin, rest = text.partition(BEGIN)
+    before, begin, rest = page.read_text(encoding='utf-8').partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"'{path}' lacks the lines {BEGIN.strip()} and {END} that the table goes between")
-    with atomic_write(path) as temporary:
-        temporary.write_text(before + begin + markdown(rows) + end + after, encoding='utf-8')
+        raise ValueError(f"'{page}' lacks the lines {BEGIN.strip()} and {END} that the table goes between")
+    return before + begin, end + after
+
+
+def write_page(page: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Put the table between the marks of a page; see `around`."""
+    before, after = around(page)
+    with atomic_write(page) as temporary:
+        temporary.write_text(before + markdown(rows) + after, encoding='utf-8')
