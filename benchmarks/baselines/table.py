@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines.classifiers import CLASSIFIERS
-from benchmarks.baselines.protocol import described
+from benchmarks.baselines.protocol import described, pairs
 from utils.files.atomic import atomic_write
 
 BEGIN, END = '<!-- classical -->\n', '<!-- end of classical -->'
@@ -137,8 +137,11 @@ def around(page: Path) -> tuple[str, str]:
     return before + begin, end + after
 
 
-def write_page(page: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Put the table between the marks of a page; see `around`."""
+def write_page(page: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Put the table, and the names of what is not in it, between the marks of a page; see `around`."""
     before, after = around(page)
+    there = {row['name'] for row in rows}
+    missing = [name for name in pairs() if name not in there]
+    rest = f'\nNot yet run: {", ".join(missing)}.\n' if missing else ''
     with atomic_write(page) as temporary:
-        temporary.write_text(before + markdown(rows) + after, encoding='utf-8')
+        temporary.write_text(before + markdown(rows) + rest + after, encoding='utf-8')

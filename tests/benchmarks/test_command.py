@@ -54,6 +54,8 @@ def test_the_table_goes_between_the_marks_of_a_page(command, tmp_path):
     command('--only', *ROWS, '--page', str(page))
     text = page.read_text()
     assert text.startswith('before\n') and text.endswith('\nafter\n') and 'old' not in text
+    (missing,) = [line for line in text.splitlines() if line.startswith('Not yet run: ')]
+    assert 'hog+rbf-svm' in missing and not any(row in missing for row in ROWS)
     rows = [line.split(' | ') for line in text.splitlines() if line.startswith('| pixels')]
     errors = [float(row[4].strip('*')) for row in rows]
     assert len(rows) == 2 and errors == sorted(errors) and all(len(row) == len(table.HEADER) for row in rows)
