@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -39,10 +40,10 @@ def selected(names):
 
 def check_extras(rows):
     """Refuse to begin where a library is missing."""
-    for pair in rows.values():
-        for one in pair:
-            if one.library:
-                need(one.library, 'classical', 'for the classical baselines')
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', category=FutureWarning, module='pgmpy')  # of names it imports itself
+        for library in {one.library for pair in rows.values() for one in pair if one.library}:
+            need(library, 'classical', 'for the classical baselines')
 
 
 def installed(name):
