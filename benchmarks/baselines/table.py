@@ -1,0 +1,147 @@
+"""Rows of the baselines: kept as JSON while they are made, and as a table in a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.baselines.classifiers import CLASSIFIERS
+from benchmarks.baselines.protocol import described, pairs
+from utils.files.atomic import atomic_write
+
+BEGIN, END = '<!-- classical -->\n', '<!-- end of classical -->'
+HEADER = (
+    'features',
+    'classifier',
+    'settings',
+    'validation',
+    'whole',
+    '95 % interval',
+    'public',
+    'private',
+    'without duplicates',
+    'choosing, CPU s',
+    'training, CPU s',
+    'ms an image',
+)
+NEEDED = {'name', 'feature', 'classifier', 'grid', 'components', 'errors', 'interval', 'seconds'}
+SAME = ('set', 'content_digest', 'images', 'seed')  # what rows of one file have in common
+
+
+class Rows:
+    """The rows of a file; each is written when it is done.
+
+    Parameters
+    ----------
+    path : Path
+    about : dict
+        What the rows are about: 'set', 'content_digest', 'images', 'seed', and versions.
+
+    Raises
+    ------
+    ValueError
+        The file is of something else: of another set, another part of it or another seed.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path, self.about, self.rows = path, about, []
+        if path.exists():
+            saved = read(path)
+            for key in SAME:
+                if saved['about'].get(key) != about[key]:
+                    raise ValueError(
+                        f"'{path}' holds rows with {key} {saved['about'].get(key)!r}, these have {about[key]!r}: "
+                        'name another file with --out'
+                    )
+            self.rows = saved['rows']
+        self._write()  # so that a file that cannot be written is known at once
+
+    def has(self, name: str) -> bool:
+        """Whether a row is there, with the settings that would be tried now."""
+        return any(row['name'] == name and _as_now(row) for row in self.rows)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Put a row in the place of one of the same name, or at the end, and write the file."""
+        self.rows = [one for one in self.rows if one['name'] != row['name']] + [row]
+        self._write()
+
+    def _write(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.path) as temporary:
+            content = {'about': self.about, 'rows': self.rows}
+            temporary.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+
+
+def _as_now(row):
+    found = CLASSIFIERS.get(row['classifier'])
+    now = found and [{key: list(values) for key, values in found.grid.items()}, found.components]
+    return now == [row['grid'], row['components']]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a file of rows holds: a dict of 'about' and 'rows'.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding='utf-8'))
+        if isinstance(saved['about'], dict) and all(set(row) >= NEEDED for row in saved['rows']):
+            return saved
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ValueError(f"'{path}' is no file of rows of this program: name another file with --out")
+
+
+def markdown(rows: Iterable[dict[str, Any]]) -> str:
+    """Rows as a Markdown table, the smallest test error first; errors in %."""
+    lines = ['| ' + ' | '.join(HEADER) + ' |', '|' + '---|' * len(HEADER)]
+    for row in sorted(rows, key=lambda row: row['test_error']):
+        errors = row['errors']['plain']
+        cells = [
+            row['feature'],
+            CLASSIFIERS[row['classifier']].title if row['classifier'] in CLASSIFIERS else row['classifier'],
+            described(row['settings']),
+            f'{row["validation_error"]:.2f}',
+            f'**{row["test_error"]:.2f}**',
+            '{:.1f} to {:.1f}'.format(*row['interval']),
+            *(_percent(errors.get(half, {}).get('error')) for half in ('public', 'private')),
+            _percent(errors['whole']['error_without_twins']),
+            *(f'{row["seconds"][what]["cpu"]:.0f}' for what in ('choosing', 'training')),
+            f'{row["ms_per_image"]:.2f}',
+        ]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def _percent(value):
+    return '' if value is None else f'{value:.2f}'
+
+
+def around(page: Path) -> tuple[str, str]:
+    """What stands before and after the table of a page, marks included.
+
+    Raises
+    ------
+    ValueError
+        The page lacks the marks.
+    """
+    before, begin, rest = page.read_text(encoding='utf-8').partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"'{page}' lacks the lines {BEGIN.strip()} and {END} that the table goes between")
+    return before + begin, end + after
+
+
+def write_page(page: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Put the table, and the names of what is not in it, between the marks of a page; see `around`."""
+    before, after = around(page)
+    there = {row['name'] for row in rows}
+    missing = [name for name in pairs() if name not in there]
+    rest = f'\nNot yet run: {", ".join(missing)}.\n' if missing else ''
+    with atomic_write(page) as temporary:
+        temporary.write_text(before + markdown(rows) + rest + after, encoding='utf-8')
