@@ -1,5 +1,6 @@
 """Networks and techniques at equal processor time: a run of so many minutes, and the table of all."""
 
+import itertools
 import json
 import time
 
@@ -8,6 +9,7 @@ import numpy as np
 import launch
 from reproduction.techniques import TECHNIQUES
 from utils.experiment.building import network_maker, training_settings
+from utils.experiment.teachers import open_teacher
 from utils.files.atomic import atomic_write, write_json
 from utils.layer import parameters
 from utils.record.reading import read_run
@@ -20,34 +22,64 @@ STEPS, WARM_UP = 6, 2
 
 
 def epochs_for(options, minutes):
-    """How many epochs of an experiment fit into minutes of processor time; and seconds an epoch, trained parameters."""
+    """How many epochs of an experiment fit into minutes of processor time; and seconds an epoch, trained parameters.
+
+    Stage pretrain, where there is one, has its part of the minutes.
+    """
     options = launch.CONTEXT.validate(options)
     with (
         launch.CONTEXT.open_data(options, print) as data,
-        Trainer(network_maker(options, data), data, training_settings(options)) as trainer,
+        Trainer(
+            network_maker(options, data),
+            data,
+            training_settings(options),
+            teacher=open_teacher(launch.CONTEXT, options, data, print),
+        ) as trainer,
     ):
         f, subset = trainer.functions, data.reduced_training
+        before = _pretraining_seconds(trainer, subset)
+        trainer.targets.put(f, subset)
         order = trainer._order(subset)
-        batches = batches_of(f, subset, order, f.takes_rows_of(subset))
-        taken = []
-        for _, (inputs, weights, _) in zip(range(STEPS + WARM_UP), batches):
-            start = time.process_time()
-            float(f.train(*inputs, weights)[0])
-            taken.append(time.process_time() - start)
+        n_steps, steps = -(-order.shape[-1] // f.batch_size), []
+        for height in options['progressive_sizes'] or [None]:
+            f.resize(height)
+            batches = itertools.islice(batches_of(f, subset, order, f.takes_rows_of(subset)), STEPS + WARM_UP)
+            taken = [
+                _seconds(lambda inputs=inputs, weights=weights: f.train(*inputs, weights))
+                for inputs, weights, _ in batches
+            ]
+            steps.append(np.median(taken[WARM_UP:]))
         validate(f, data.validation)  # compiles
-        start = time.process_time()
-        validate(f, data.validation)
-        rest = time.process_time() - start
-        steps = -(-order.shape[-1] // f.batch_size)
-        seconds = steps * float(np.median(taken[WARM_UP:])) + rest
+        seconds = n_steps * float(np.mean(steps)) + _seconds(lambda: validate(f, data.validation))
         trained = sum(int(np.prod(p.type.shape)) for p in parameters(f.network, trainable=True).values())
-    return max(1, int(60 * minutes / seconds)), seconds, trained
+    return max(1, int((60 * minutes - before) / seconds)), seconds, trained
+
+
+def _seconds(call):
+    """Processor time of a call whose first result is a number."""
+    start = time.process_time()
+    float(call()[0])
+    return time.process_time() - start
+
+
+def _pretraining_seconds(trainer, subset):
+    """Processor time of stage pretrain, by a few minibatches of each layer."""
+    stacked, total = trainer.pretraining, 0.0
+    batch_size = trainer.settings.batch_size
+    for k in range(len(stacked.names) if stacked else 0):
+        rows = np.arange(STEPS * batch_size)
+        stacked.epoch(k, subset, rows, trainer.reporter)  # compiles
+        taken = _seconds(lambda k=k, rows=rows: stacked.epoch(k, subset, rows, trainer.reporter)[0])
+        total += stacked.n_epochs * taken / STEPS * -(-len(subset) // batch_size)
+    return total
 
 
 def run_for(name, minutes, seed, dataset, folder):
     """Run an entry for so many minutes of processor time; its figures go into ``<folder>/<name>/seed-<seed>.json``."""
     entry, place = NAMES[name], folder / name
     options = {**entry.options, 'dataset': str(dataset), 'seed': seed, 'retrain': False, 'anneal_epochs': 0}
+    if entry.teacher:
+        options['teacher'] = str(folder / entry.teacher / f'seed-{seed}.h5')
     plan = place / f'seed-{seed}.plan.json'
     if not plan.is_file():
         place.mkdir(parents=True, exist_ok=True)

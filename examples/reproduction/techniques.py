@@ -25,22 +25,24 @@ HALF = dict(PLAIN, network=cnn.A, network_args={'width': 0.5}, n_hidden=[512], p
 
 @dataclass
 class Technique:
-    """An entry: its name, title in the table, arguments of `launch.test`, the entry that it is compared with."""
+    """An entry: its name, title in the table, arguments of `launch.test`, the entry that it is compared with,
+    whether it has a report, the entry whose model is its teacher."""
 
     name: str
     title: str
     options: dict = field(repr=False)
     base: str = ''
     report: bool = False
+    teacher: str = ''
 
 
 def _network(network, title, **options):
     return Technique(network.__name__, title, dict(PLAIN, network=network, **options))
 
 
-def _with(name, title, base, **options):
+def _with(name, title, base, report=False, **options):
     base_options = {'Sprint': SPRINT, 'A-half': HALF}[base]
-    return Technique(name, f'{base}, {title}', {**base_options, **options}, base)
+    return Technique(name, f'{base}, {title}', {**base_options, **options}, base, report)
 
 
 TECHNIQUES = [
@@ -69,6 +71,8 @@ TECHNIQUES = [
     _with('Sprint-erase', 'random erasing', 'Sprint', augment=dict(CHANGES, erase=0.2)),
     _with('Sprint-mixup', 'mixup', 'Sprint', augment=dict(CHANGES, mixup=0.2)),
     _with('Sprint-cutmix', 'CutMix', 'Sprint', augment=dict(CHANGES, cutmix=0.5)),
+    _with('Sprint-alternate', 'alternating flip', 'Sprint', augment=dict(CHANGES, alternate=True)),
+    _with('Sprint-resizing', 'crops as 24, 32, 40 pixels in turn', 'Sprint', progressive_sizes=[24, 32, 40]),
     _with('Sprint-dropconnect', 'DropConnect of 0.2', 'Sprint', p_dropConnect=0.2),
     _with('Sprint-balance', 'class weights', 'Sprint', balance='weights'),
     _with('Sprint-sampling', 'balanced sampling', 'Sprint', balance='sampling'),
@@ -78,11 +82,14 @@ TECHNIQUES = [
         'Sprint-members',
         '4 members on 0.8 of the images',
         'Sprint',
+        report=True,
         members=4,
         portion=0.8,
         network_args={'width': 0.5},
     ),
+    Technique('Sprint-teacher', 'Sprint, distilled from those members', SPRINT, 'Sprint', teacher='Sprint-members'),
     _with('A-half-svm', 'L2-SVM', 'A-half', loss='l2svm', label_smoothing=0.0),
     _with('A-half-maxout', 'maxout of 2', 'A-half', activation=rna.maxout(2), network_args={'width': 0.35}),
+    _with('A-half-pretrained', 'pre-trained for 2 epochs a layer', 'A-half', report=True, pretrain_epochs=2),
     _with('A-half-dropconnect', 'DropConnect in the place of dropout', 'A-half', p_drop=0.0, p_dropConnect=0.3),
 ]
