@@ -10,7 +10,6 @@ from fault_data import ROOT, SMALL, small
 
 import launch
 from utils.experiment import memory
-from utils.training import engine
 from utils.training.functions import Functions
 
 
@@ -63,13 +62,13 @@ def test_an_experiment_leaves_nothing_on_the_device(tiny_set, monkeypatch):
     import jax
 
     made = []
-    original = engine.Functions.__init__
+    original = Functions.__init__
 
     def init(self, *args, **kwargs):
         made.append(weakref.ref(self))
         original(self, *args, **kwargs)
 
-    monkeypatch.setattr(engine.Functions, '__init__', init)
+    monkeypatch.setattr(Functions, '__init__', init)
     gc.collect()
     before = sum(array.nbytes for array in jax.live_arrays())
     result = small(tiny_set, n_epochs=1)
