@@ -40,8 +40,10 @@ def test_it_trains_without_the_people_of_the_fold_and_tests_on_them(people_set):
     (
         {},
         {'val': False, 'balance': 'sampling'},
-        {'loss': 'l2svm', 'balance': 'weights'},
-        {**MEANS, 'n_epochs': 2, 'augment': {'mirror': 0.5, 'mixup': 0.4, 'crop': [10, 10]}},
+        pytest.param({'loss': 'l2svm', 'balance': 'weights'}, marks=pytest.mark.slow),
+        pytest.param(
+            {**MEANS, 'n_epochs': 2, 'augment': {'mirror': 0.5, 'mixup': 0.4, 'crop': [10, 10]}}, marks=pytest.mark.slow
+        ),
     ),
 )
 def test_streamed_it_is_the_same_to_the_bit_and_so_is_one_that_was_broken_off(people_set, options):  # noqa: F811

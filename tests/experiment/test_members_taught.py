@@ -11,6 +11,7 @@ import mlp
 from utils.experiment.teachers import open_teacher
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('augmented', [False, True])
 def test_members_learn_from_members_and_votes(tiny_set, tiny_originals, tmp_path, monkeypatch, augmented):
     monkeypatch.chdir(tmp_path)

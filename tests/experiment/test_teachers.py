@@ -1,5 +1,6 @@
 """Saved models that teach: with which parameters, on which images, from which files; refused where they do not fit."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -81,12 +82,15 @@ def test_in_an_experiment_no_validation_image_is_shown_to_it_before_stage_retrai
     assert asked == [('training', False)]
 
 
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     'options',
     [
         dict(teacher_args={'weight': 0.5, 'temperature': 2.0}),
-        dict(teacher_args={'augmented': True}, augment={'mirror': 0.5, 'crop': 10, 'cutmix': 0.5}),
-        dict(soft_labels=True, balance='weights', ema_decay=0.9, augment={'mixup': 0.3}, label_smoothing=0.1),
+        slow(dict(teacher_args={'augmented': True}, augment={'mirror': 0.5, 'crop': 10, 'cutmix': 0.5})),
+        slow(dict(soft_labels=True, balance='weights', ema_decay=0.9, augment={'mixup': 0.3}, label_smoothing=0.1)),
     ],
 )
 def test_a_resumed_and_a_streamed_experiment_end_as_an_undisturbed_one(teachers, tiny_originals, tmp_path, options):

@@ -93,7 +93,15 @@ def test_epochs_are_counted_through_the_stages(data):
     assert counted(t, 3, 1, retrain=False) == [0, 1, 2, t.best['epoch']]
 
 
-@pytest.mark.parametrize('more', [{}, {'balance': 'sampling', 'augment': {**ALTERNATE, 'rotation': 5.0, 'mixup': 0.3}}])
+@pytest.mark.parametrize(
+    'more',
+    [
+        {},
+        pytest.param(
+            {'balance': 'sampling', 'augment': {**ALTERNATE, 'rotation': 5.0, 'mixup': 0.3}}, marks=pytest.mark.slow
+        ),
+    ],
+)
 def test_an_experiment_is_resumed_and_streamed_to_the_last_bit(tiny_set, tmp_path, monkeypatch, more):
     monkeypatch.chdir(tmp_path)
     options = {'augment': ALTERNATE, 'n_epochs': 3, **more}

@@ -214,7 +214,10 @@ def test_an_experiment_says_what_it_does_and_leaves_it_in_its_record(tiny_set, o
     assert {'decoder/fc.hidden0', 'decoder/fc.hidden1', 'parameters/fc.hidden0.W'} <= set(state['pretrained'])
 
 
-@pytest.mark.parametrize('suffix, where', [('.h5', ('pretrain', 1, 'fc.hidden1')), ('.pkl', ('retrain', 1))])
+@pytest.mark.parametrize(
+    'suffix, where',
+    [('.h5', ('pretrain', 1, 'fc.hidden1')), pytest.param('.pkl', ('retrain', 1), marks=pytest.mark.slow)],
+)
 def test_an_experiment_that_sigterm_ended_goes_on_exactly(tiny_set, own_folder, folder, suffix, where):
     options = dict(PRETRAINED, pretrain_args={'images': folder, 'corruption': 0.2, 'learning_rate': [3, 2]})
     whole = small(tiny_set, savename=f'whole{suffix}', **options)

@@ -136,6 +136,7 @@ def test_epochs_are_divided_into_equal_parts():
     assert resizing.at_height(6, (12, 16)) == (6, 8) and resizing.at_height(5, (12, 16)) == (5, 7)
 
 
+@pytest.mark.slow
 def test_the_stages_have_their_sizes_and_go_on_exactly(data):
     settings = dict(make=means, progressive_sizes=(6, 8, 12), ema_decay=0.5)
     t = trainer(data, **settings)

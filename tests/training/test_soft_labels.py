@@ -167,6 +167,7 @@ def teach(subset, kept):
 SOFT = dict(soft_labels=True, distillation=Distillation(0.6, 3.0), augment=Augment(mixup=0.3))
 
 
+@pytest.mark.slow
 def test_it_is_the_same_on_the_device_and_streamed_and_resumed(voted):
     with loaders.load(voted) as data:
         whole = run(trainer(data, teacher=teach, **SOFT))
