@@ -21,6 +21,7 @@ import loaders
 from benchmarks.baselines import protocol, table
 from benchmarks.baselines.data import parts
 from utils.files.extras import MissingExtra, need
+from utils.results import tables
 
 PACKAGES = ('numpy', 'scikit-learn', 'scikit-image', 'pgmpy', 'hmmlearn', 'lightgbm')
 
@@ -82,7 +83,7 @@ def run(args):
         raise ValueError(f'expected 1 or more --jobs, got {args.jobs}')
     check_extras(rows)
     if args.page:
-        table.around(args.page)  # so that a page without the marks is known at once
+        tables.around(args.page, table.MARK)  # so that a page without the marks is known at once
     cv2.setNumThreads(args.jobs)
     with loaders.load(args.set) as data, threadpool_limits(args.jobs):
         found = parts(data, args.images, args.seed)

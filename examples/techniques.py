@@ -19,6 +19,8 @@ from pathlib import Path
 from reproduction.comparison import NAMES, run_for, write_comparison
 from reproduction.data import make_sets
 
+from utils.results.tables import around
+
 DOCS = Path(__file__).resolve().parent.parent / 'docs'
 
 
@@ -36,21 +38,13 @@ def main(arguments=None):
         for name, entry in NAMES.items():
             print(f'{name:24}  {entry.title}')
         return 0
-    unknown = [name for name in args.names if name not in NAMES]
-    if unknown or args.data is None or not Path(args.data).exists() or not 0 < args.minutes < 1e5:
-        what = (
-            f'expected names of --list, got {unknown[0]!r}'
-            if unknown
-            else '--data must name FER2013 in any layout'
-            if args.data is None
-            else f"--data: there is no '{args.data}'"
-            if not Path(args.data).exists()
-            else f'--minutes must be a number > 0, got {args.minutes:g}'
-        )
-        print(f'error: {what}', file=sys.stderr)
+    folder = Path(args.out) / f'{Path(args.data or "").name.split(".")[0]}-{args.minutes:g}-minutes'
+    try:
+        _check(args)
+        path = make_sets([1], args.data, 1, folder / 'sets')[1]
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
         return 2
-    folder = Path(args.out) / f'{Path(args.data).name.split(".")[0]}-{args.minutes:g}-minutes'
-    path = make_sets([1], args.data, 1, folder / 'sets')[1]
     if args.one:
         (name,) = args.names
         run_for(name, args.minutes, args.seed, path, folder)
@@ -66,10 +60,23 @@ def main(arguments=None):
             return status
         failed += [name] if status else []
     rows = [json.loads(found.read_text(encoding='utf-8')) for found in sorted(folder.glob('*/seed-*.json'))]
-    write_comparison(rows, DOCS / 'results.md', DOCS / 'results' / 'techniques.json', args.minutes)
+    write_comparison(rows, DOCS / 'results.md', DOCS / 'results' / 'techniques.json')
     for name in failed:
         print(f'error: {name} failed', file=sys.stderr)
     return 2 if failed else 0
+
+
+def _check(args):
+    unknown = [name for name in args.names if name not in NAMES]
+    if unknown:
+        raise ValueError(f'expected names of --list, got {unknown[0]!r}')
+    if args.data is None:
+        raise ValueError('--data must name FER2013 in any layout')
+    if not Path(args.data).exists():
+        raise ValueError(f"--data: there is no '{args.data}'")
+    if not 0 < args.minutes < 1e5:
+        raise ValueError(f'--minutes must be a number > 0, got {args.minutes:g}')
+    around(DOCS / 'results.md', 'techniques')  # before hours of training
 
 
 if __name__ == '__main__':

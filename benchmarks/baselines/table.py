@@ -10,8 +10,9 @@ from typing import Any
 from benchmarks.baselines.classifiers import CLASSIFIERS
 from benchmarks.baselines.protocol import described, pairs
 from utils.files.atomic import atomic_write
+from utils.results import tables
 
-BEGIN, END = '<!-- classical -->\n', '<!-- end of classical -->'
+MARK = 'classical'  # of the table in a page
 HEADER = (
     'features',
     'classifier',
@@ -122,26 +123,9 @@ def _percent(value):
     return '' if value is None else f'{value:.2f}'
 
 
-def around(page: Path) -> tuple[str, str]:
-    """What stands before and after the table of a page, marks included.
-
-    Raises
-    ------
-    ValueError
-        The page lacks the marks.
-    """
-    before, begin, rest = page.read_text(encoding='utf-8').partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"'{page}' lacks the lines {BEGIN.strip()} and {END} that the table goes between")
-    return before + begin, end + after
-
-
 def write_page(page: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Put the table, and the names of what is not in it, between the marks of a page; see `around`."""
-    before, after = around(page)
+    """Put the table, and the names of what is not in it, between the marks of a page."""
     there = {row['name'] for row in rows}
     missing = [name for name in pairs() if name not in there]
     rest = f'\nNot yet run: {", ".join(missing)}.\n' if missing else ''
-    with atomic_write(page) as temporary:
-        temporary.write_text(before + markdown(rows) + rest + after, encoding='utf-8')
+    tables.put_into_page(page, MARK, markdown(rows) + rest)

@@ -10,9 +10,10 @@ import launch
 from reproduction.techniques import TECHNIQUES
 from utils.experiment.building import network_maker, training_settings
 from utils.experiment.teachers import open_teacher
-from utils.files.atomic import atomic_write, write_json
+from utils.files.atomic import write_json
 from utils.layer import parameters
 from utils.record.reading import read_run
+from utils.results.tables import as_markdown, put_into_page
 from utils.training.inference import validate
 from utils.training.steps import batches_of
 from utils.training.trainer import Trainer
@@ -22,7 +23,7 @@ STEPS, WARM_UP = 6, 2
 
 
 def epochs_for(options, minutes):
-    """How many epochs of an experiment fit into minutes of processor time; and seconds an epoch, trained parameters.
+    """How many epochs of an experiment fit into minutes of processor time, with what they were planned by, as a dict.
 
     Stage pretrain, where there is one, has its part of the minutes.
     """
@@ -43,7 +44,7 @@ def epochs_for(options, minutes):
         n_steps, steps = -(-order.shape[-1] // f.batch_size), []
         for height in options['progressive_sizes'] or [None]:
             f.resize(height)
-            batches = itertools.islice(batches_of(f, subset, order, f.takes_rows_of(subset)), STEPS + WARM_UP)
+            batches = itertools.islice(batches_of(f, subset, order), STEPS + WARM_UP)
             taken = [
                 _seconds(lambda inputs=inputs, weights=weights: f.train(*inputs, weights))
                 for inputs, weights, _ in batches
@@ -52,7 +53,12 @@ def epochs_for(options, minutes):
         validate(f, data.validation)  # compiles
         seconds = n_steps * float(np.mean(steps)) + _seconds(lambda: validate(f, data.validation))
         trained = sum(int(np.prod(p.type.shape)) for p in parameters(f.network, trainable=True).values())
-    return max(1, int((60 * minutes - before) / seconds)), seconds, trained
+        return {
+            'n_epochs': max(1, int((60 * minutes - before) / seconds)),
+            'cpu_seconds_an_epoch': seconds,
+            'images': order.size,
+            'parameters': trained,
+        }
 
 
 def _seconds(call):
@@ -83,8 +89,7 @@ def run_for(name, minutes, seed, dataset, folder):
     plan = place / f'seed-{seed}.plan.json'
     if not plan.is_file():
         place.mkdir(parents=True, exist_ok=True)
-        n_epochs, seconds, trained = epochs_for(options, minutes)
-        write_json(plan, {'n_epochs': n_epochs, 'cpu_seconds_an_epoch': seconds, 'parameters': trained})
+        write_json(plan, epochs_for(options, minutes))
     planned = json.loads(plan.read_text(encoding='utf-8'))
     options |= {'n_epochs': planned['n_epochs'], 'savename': str(place / f'seed-{seed}.h5'), 'report': entry.report}
     options['name'] = entry.title
@@ -120,36 +125,28 @@ HEADER = (
 )
 
 
-def write_comparison(rows, page, figures, minutes):
+def write_comparison(rows, page, figures):
     """Put the table of all rows between the marks of a page, and the rows into a file."""
     write_json(figures, rows)
-    lines = ['| ' + ' | '.join(HEADER) + ' |', '|' + '---|' * len(HEADER)]
     known = {row['name']: row for row in rows}
-    for name, entry in NAMES.items():
-        row = known.get(name)
-        if row is None:
-            lines.append(f'| {entry.title} | not yet run |' + ' |' * (len(HEADER) - 2))
-            continue
-        against = known.get(entry.base)
-        change = f' ({row["validation_error"] - against["validation_error"]:+.2f})' if against else ''
-        cells = [
-            entry.title,
-            str(row['n_epochs']),
-            str(row['epoch']),
-            f'{row["parameters"] / 1e6:.2f} M',
-            f'{IMAGES / row["cpu_seconds_an_epoch"]:.0f}',
-            f'{row["validation_error"]:.2f}{change}',
-            *(f'{row[kind]:.2f}' if kind in row else '' for kind in KINDS),
-        ]
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    begin, end = '<!-- techniques -->\n', '<!-- end of techniques -->'
-    text = page.read_text(encoding='utf-8')
-    before, found, rest = text.partition(begin)
-    if not found:
-        raise ValueError(f"'{page}' has no place for the table: {begin.strip()} ... {end}")
-    with atomic_write(page) as temporary:
-        temporary.write_text(before + begin + '\n'.join(lines) + '\n' + end + rest.partition(end)[2], encoding='utf-8')
+    lines = [
+        _cells(entry, known[name], known.get(entry.base))
+        if name in known
+        else [entry.title, 'not yet run', *[''] * (len(HEADER) - 2)]
+        for name, entry in NAMES.items()
+    ]
+    put_into_page(page, 'techniques', as_markdown(HEADER, lines))
     print(f"table in '{page}'")
 
 
-IMAGES = 25000  # of stage train: 28,709 without the 3,709 for validation
+def _cells(entry, row, base):
+    change = f' ({row["validation_error"] - base["validation_error"]:+.2f})' if base else ''
+    return [
+        entry.title,
+        str(row['n_epochs']),
+        str(row['epoch']),
+        f'{row["parameters"] / 1e6:.2f} M',
+        f'{row["images"] / row["cpu_seconds_an_epoch"]:.0f}',
+        f'{row["validation_error"]:.2f}{change}',
+        *(f'{row[kind]:.2f}' if kind in row else '' for kind in KINDS),
+    ]

@@ -6,8 +6,8 @@ import json
 import numpy as np
 
 from reproduction.experiments import ENTRIES, SMALL
-from utils.files.atomic import atomic_write
 from utils.results.metrics import final_kind
+from utils.results.tables import put_into_page
 
 HEADER = (
     'experiment',
@@ -99,15 +99,11 @@ def _mean(values):
 
 def write_table(results, page, scale):
     """Put the table between the marks of a page; of a rehearsal make the page."""
-    begin, end = '<!-- table -->\n', '<!-- end of table -->'
     if scale < 1:
-        text = (
+        page.write_text(
             f'# A rehearsal at scale {scale:g}\n\nFew images, few epochs, narrow networks: **these figures mean '
-            f'nothing**; they show that every stage works.\n\n{begin}{end}\n'
+            'nothing**; they show that every stage works.\n\n<!-- table -->\n<!-- end of table -->\n',
+            encoding='utf-8',
         )
-    else:
-        text = page.read_text(encoding='utf-8')
-    before, _, rest = text.partition(begin)
-    with atomic_write(page) as temporary:
-        temporary.write_text(before + begin + table(results) + end + rest.partition(end)[2], encoding='utf-8')
+    put_into_page(page, 'table', table(results))
     print(f"\n{table(results)}\ntable in '{page}'")

@@ -50,7 +50,7 @@ def test_a_row_of_other_settings_is_made_anew(command, monkeypatch):
 
 def test_the_table_goes_between_the_marks_of_a_page(command, tmp_path):
     page = tmp_path / 'page.md'
-    page.write_text(f'before\n{table.BEGIN}old\n{table.END}\nafter\n')
+    page.write_text('before\n<!-- classical -->\nold\n<!-- end of classical -->\nafter\n')
     command('--only', *ROWS, '--page', str(page))
     text = page.read_text()
     assert text.startswith('before\n') and text.endswith('\nafter\n') and 'old' not in text

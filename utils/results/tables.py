@@ -1,12 +1,14 @@
-"""A table of texts for the terminal, and as CSV, Markdown and LaTeX."""
+"""A table of texts for the terminal, and as CSV, Markdown and LaTeX; its place in a page."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from utils.files.atomic import atomic_write
 from utils.files.terminal import cell
 
 
@@ -49,3 +51,26 @@ def as_latex(head: Sequence[str], rows: Any) -> Any:
         + ''.join(map(line, rows))
         + '\\bottomrule\n\\end{tabular}\n'
     )
+
+
+def around(page: Path, name: str) -> tuple[str, str]:
+    """What stands before and after the table of this name in a page, its marks ``<!-- name -->`` included.
+
+    Raises
+    ------
+    ValueError
+        The page lacks the marks.
+    """
+    first, last = f'<!-- {name} -->\n', f'<!-- end of {name} -->'
+    before, begin, rest = page.read_text(encoding='utf-8').partition(first)
+    _, end, after = rest.partition(last)
+    if not begin or not end:
+        raise ValueError(f"'{page}' lacks the lines {first.strip()} and {last} that the table goes between")
+    return before + begin, end + after
+
+
+def put_into_page(page: Path, name: str, text: str) -> None:
+    """Put a table between its marks in a page; see `around`."""
+    before, after = around(page, name)
+    with atomic_write(page) as temporary:
+        temporary.write_text(before + text + after, encoding='utf-8')

@@ -69,7 +69,7 @@ def rate_range(
         order = np.random.default_rng(options['seed'])
         rows = np.concatenate([order.permutation(len(subset)) for _ in range(-(-steps * f.batch_size // len(subset)))])
         trainer.targets.put(f, subset)
-        batches = batches_of(f, subset, rows, f.takes_rows_of(subset))
+        batches = batches_of(f, subset, rows)
         out = raise_rate(
             lambda batch: f.train(*batch[0], batch[1])[0],
             batches,

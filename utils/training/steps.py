@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 CALL_SECONDS = 1.0  # of training in one call, between movements of the progress bar
 
 
-def batches_of(functions: Functions, subset: Subset, order: np.ndarray, resident: bool) -> Iterator[Any]:
+def batches_of(functions: Functions, subset: Subset, order: np.ndarray) -> Iterator[Any]:
     """`minibatches` of the rows `order` (n,), or of each member's, (k, n): with a first axis (k,) then."""
-    further = functions.soft.streamed, functions.identified
+    further = functions.takes_rows_of(subset), functions.soft.streamed, functions.identified
     if order.ndim == 1:
-        yield from minibatches(subset, order, functions.batch_size, resident, *further)
+        yield from minibatches(subset, order, functions.batch_size, *further)
         return
-    for each in zip(*(minibatches(subset, one, functions.batch_size, resident, *further) for one in order)):
+    for each in zip(*(minibatches(subset, one, functions.batch_size, *further) for one in order)):
         inputs, weights, counts = zip(*each)
         yield list(map(np.stack, zip(*inputs))), np.stack(weights), sum(counts)
 
@@ -42,7 +42,7 @@ def train_each(functions: Functions, subset: Subset, order: np.ndarray, reporter
         Images that count in each minibatch.
     """
     f, values, counts = functions, [], []
-    for inputs, weights, count in batches_of(f, subset, order, f.takes_rows_of(subset)):
+    for inputs, weights, count in batches_of(f, subset, order):
         values.append(f.train(*inputs, weights))
         counts.append(count)
         computed = values[max(0, len(values) - 4)][0]  # surely: asking for it does not wait
@@ -55,7 +55,7 @@ def train_each(functions: Functions, subset: Subset, order: np.ndarray, reporter
 def train_many(functions: Functions, subset: Subset, order: np.ndarray, reporter: Any) -> tuple[np.ndarray, list[int]]:
     """`train_each` with as many minibatches in one call as take about a second; the subset is on the device."""
     f, values, n = functions, [], 1
-    batches = list(batches_of(f, subset, order, resident=True))
+    batches = list(batches_of(f, subset, order))
     counts = [count for _, _, count in batches]
     while len(values) < len(batches):
         part = batches[len(values) : len(values) + n]
