@@ -6,6 +6,7 @@ from small import Interrupted, lines_without_times, same_models, small
 import launch
 
 
+@pytest.mark.slow
 def test_an_experiment_with_it_is_resumed_to_the_last_bit_and_says_what_it_used(tiny_set):
     options = dict(p_dropConnect=0.2, dropConnect_moments=True, n_epochs=3)
 

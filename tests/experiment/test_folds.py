@@ -64,6 +64,7 @@ def test_streamed_it_is_the_same_to_the_bit_and_so_is_one_that_was_broken_off(pe
     assert lines_without_times(resumed.history) == lines_without_times(whole.history)
 
 
+@pytest.mark.slow
 def test_a_set_without_views_is_tested_on_those_of_the_augmentation(tiny_originals, tmp_path):
     (path,) = loaders.build(with_people(tiny_originals), (1,), tmp_path, validation=30, log=lambda *line: None)
     assert small(path, fold=(1, 3)).special_test_error is None

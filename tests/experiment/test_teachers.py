@@ -251,6 +251,7 @@ def test_what_cannot_teach_gets_one_error_before_anything_is_written(tiny_set, t
     assert [path for path in sorted(Path().rglob('*')) if path.suffix != '.claim'] == before
 
 
+@pytest.mark.slow
 def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_originals, teachers, tmp_path, capsys):
     dataset, options = voted_set(tiny_originals, tmp_path), {k: v for k, v in SMALL.items() if k != 'network'}
     shutil.copy(teachers / 't0.h5', 'teacher.h5')

@@ -102,6 +102,7 @@ def test_epochs_are_counted_through_the_stages(data):
         ),
     ],
 )
+@pytest.mark.slow
 def test_an_experiment_is_resumed_and_streamed_to_the_last_bit(tiny_set, tmp_path, monkeypatch, more):
     monkeypatch.chdir(tmp_path)
     options = {'augment': ALTERNATE, 'n_epochs': 3, **more}

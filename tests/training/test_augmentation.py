@@ -255,6 +255,7 @@ def test_cutmix_pastes_rectangles_of_neighbours_and_weighs_by_what_is_left(rng, 
     assert weight.min() > 0 or probability == 1.0
 
 
+@pytest.mark.slow
 def test_cutmix_in_a_resumed_run_and_beside_older_models(tiny_set, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match='mixup and cutmix both mix'):

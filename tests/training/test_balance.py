@@ -78,7 +78,7 @@ def test_mixed_images_have_the_weights_of_both_their_labels(rng):
     assert costs['weighted'] == pytest.approx((factors * nll).mean(), rel=0.3)
 
 
-@pytest.mark.parametrize('balance', ['weights', 'sampling'])
+@pytest.mark.parametrize('balance', [pytest.param('weights', marks=pytest.mark.slow), 'sampling'])
 def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatch, balance):
     monkeypatch.chdir(tmp_path)
 

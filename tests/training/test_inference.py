@@ -155,6 +155,7 @@ def test_errors_by_half_and_without_twins(data):
     assert errors['whole']['error_without_twins'] == pytest.approx(100 / 57)
 
 
+@pytest.mark.slow
 def test_another_backend_takes_the_same_steps(monkeypatch):
     """PyTensor's own NumPy evaluation against JAX, from the same parameters; docs/trust.md states the tolerance."""
     import pytensor

@@ -41,7 +41,7 @@ def apart(state, member):
         ),
     ],
 )
-@pytest.mark.parametrize('platform', ['cpu', 'gpu'])
+@pytest.mark.parametrize('platform', ['cpu', pytest.param('gpu', marks=pytest.mark.slow)])
 def test_each_member_is_what_a_run_of_its_own_gives(data, options, platform, monkeypatch):
     monkeypatch.setenv('SYMFER_PLATFORM', platform)
     options = dict(options)

@@ -79,6 +79,7 @@ def test_singular_values_come_near_one_and_vectors_stay(rng, shape):
     assert 0.3 < np.diag(inner).min() and np.diag(inner).max() < 1.3
 
 
+@pytest.mark.slow
 def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = dict(optimiser='muon', optimiser_args={'others': 0.5}, learning_rate=0.02, weight_decay=0.01, n_epochs=3)

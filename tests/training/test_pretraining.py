@@ -98,6 +98,7 @@ def test_training_and_retraining_begin_with_what_it_left_a_fresh_optimiser_and_t
     assert len(starts) == 2 and same(starts[0], left) and same(starts[1], left)
 
 
+@pytest.mark.slow
 def test_resumed_runs_end_as_an_undisturbed_one_to_the_last_bit(data, every):
     whole = every[-1]
     for after in (0, 2, 3, 4, 6):  # in the midst of each layer, at the end of the stage, later

@@ -80,7 +80,7 @@ def means(rng, im_dim=(12, 12)):
     return Means(im_dim, 3, rng=rng)
 
 
-@pytest.mark.parametrize('optimiser', ['sgd', 'adam'])
+@pytest.mark.parametrize('optimiser', [pytest.param('sgd', marks=pytest.mark.slow), 'adam'])
 def test_a_step_on_smaller_images_is_that_on_images_made_smaller_before(rng, optimiser):
     small = rng.integers(0, 256, (6, 6, 6), dtype=np.uint8)
     images = np.kron(small, np.ones((1, 2, 2), np.uint8))  # whose means over 2x2 pixels are those of `small`
@@ -188,6 +188,7 @@ def test_validation_sees_whole_images(data):
 # ---------------------------------------------------------------------------------- experiments
 
 
+@pytest.mark.slow
 def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options = dict(

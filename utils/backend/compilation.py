@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -79,7 +80,9 @@ class Linker(JAXLinker):
 
     def fgraph_convert(self, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         self.updated = tuple(sorted(set(fgraph.update_mapping.values())))
-        return super().fgraph_convert(fgraph, *args, **kwargs)
+        converted = super().fgraph_convert(fgraph, *args, **kwargs)
+        Path(converted.__code__.co_filename).unlink(missing_ok=True)  # PyTensor leaves the source there
+        return converted
 
     def jit_compile(self, fn: Callable[..., Any]) -> Any:
         def in_precision(*args):
@@ -92,8 +95,9 @@ class Linker(JAXLinker):
         return jax.jit(in_precision, donate_argnums=self.updated, compiler_options=compiler_options())
 
 
+# XLA fuses by itself. What PyTensor has fused takes longer to rewrite and to trace, and runs no faster.
 MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.TAG])).excluding(
-    *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(','))
+    'fusion', 'add_mul_fusion', *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(','))
 )
 
 
