@@ -36,6 +36,8 @@ setup(
     extras_require={
         'cuda12': ['jax[cuda12]>=0.10'],
         'cuda13': ['jax[cuda13]>=0.10'],
+        # Compiles for a GPU where there is none. Never beside other extras: each process then needs JAX_PLATFORMS=cpu.
+        'aot': ['jax-cuda12-plugin>=0.10', 'jax-cuda12-pjrt>=0.10', 'nvidia-cuda-nvcc-cu12>=12.8'],
         'test': [
             'pytest>=8',
             'pytest-xdist>=3',

@@ -49,7 +49,7 @@ class StepsPerExecution:
             if k >= self.n_given
         }
         step = function.vm.jit_fn.__wrapped__
-        n = len(next(iter(members.values()))) if members else 0
+        self.n_members = n = len(next(iter(members.values()))) if members else 0
         own = {k for k, places in self.places.items() if len(places) == n} if n else set()
 
         def one(given, shared):
@@ -85,14 +85,17 @@ class StepsPerExecution:
 
         self.loop = jax.jit(loop, donate_argnums=2, compiler_options=compiler_options())
 
+    def values(self) -> tuple[list[Any], dict[int, Any]]:
+        """What `loop` is given of shared variables: those that it changes, and the others."""
+        shared = {k: [jnp.asarray(place[0]) for place in places] for k, places in self.places.items()}
+        return [shared.pop(k) for k in self.changed], shared
+
     def __call__(self, *given: Any) -> list[Any]:
         count = len(given[0])
         if not 1 <= count <= self.most:
             raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')
         padded = [np.concatenate([v, np.zeros((self.most - count, *v.shape[1:]), v.dtype)]) for v in given]
-        shared = {k: [jnp.asarray(place[0]) for place in places] for k, places in self.places.items()}
-        state = [shared.pop(k) for k in self.changed]
-        state, collected = self.loop(np.int32(count), padded, state, shared)
+        state, collected = self.loop(np.int32(count), padded, *self.values())
         for k, values in zip(self.changed, state):
             for place, value in zip(self.places[k], values):
                 place[0] = value

@@ -1,0 +1,134 @@
+"""Cells of networks, precisions and GPUs: run one after another, kept in a file, told in a table."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.gpu_compile.cell import ENVIRONMENT
+from utils.files.atomic import atomic_write
+from utils.results.tables import as_markdown, put_into_page
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = (
+    *('network, precision, GPU', 'function', 'peak MiB', 'in place MiB', 'cuDNN forward / input / filter gradient'),
+    *('operands', 'further kernels', 'model µs', 'copies', 'host transfers'),
+)
+FIT_HEAD = ('network, precision, GPU', '8 GB', '16 GB', '24 GB', '80 GB')
+
+
+def cell_name(network, precision, capability, devices):
+    return f'{network} {precision} {capability}' + (f' x{devices}' if devices > 1 else '')
+
+
+def run_cell(order, say=print):
+    """A cell's figures, from a process of its own; what it could not do is in them."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'benchmarks.gpu_compile.cell', json.dumps(order)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**{k: v for k, v in os.environ.items() if k != 'JAX_COMPILATION_CACHE_DIR'}, **ENVIRONMENT},
+    )
+    found, left = {'functions': {}}, list(order['functions'])
+    for line in process.stdout:
+        if not line.startswith('{'):
+            continue
+        told = json.loads(line)
+        if 'fit' in told:
+            found['fit'] = told['fit']
+            continue
+        left.remove(told['function'])
+        if told['figures']:
+            found['functions'][told['function']] = told['figures']
+            say(f'  {told["function"]}: {in_words(told["figures"])}')
+    errors = process.stderr.read()
+    if process.wait():
+        last = ([line for line in errors.splitlines() if line.strip()] or [''])[-1]
+        for name in left:
+            found['functions'][name] = {'compiles': False, 'error': f'status {process.returncode}: {last[:300]}'}
+    return found
+
+
+def in_words(figures):
+    if not figures['compiles']:
+        return figures['error']
+    return f'compiles in {figures["seconds"]} s, peak {figures["peak"] / 2**20:.1f} MiB'
+
+
+class Results:
+    """The file of the figures; of another version of JAX nothing is kept."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.about = {'jax': metadata.version('jax'), 'cuda plugin': metadata.version('jax-cuda12-plugin')}
+        self.cells = {}
+        if self.path.exists():
+            before = json.loads(self.path.read_text(encoding='utf-8'))
+            if before['about'] == self.about:
+                self.cells = before['cells']
+
+    def missing(self, name, functions, fit):
+        """What is to be compiled still of a cell."""
+        cell = self.cells.get(name, {'functions': {}})
+        return [f for f in functions if f not in cell['functions']], fit and 'fit' not in cell
+
+    def put(self, name, found, functions):
+        cell = self.cells.setdefault(name, {'functions': {}})
+        # A function that the network has not is kept as null, so that it is not tried again.
+        cell['functions'].update({f: found['functions'].get(f) for f in functions})
+        if 'fit' in found:
+            cell['fit'] = found['fit']
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.path) as temporary:
+            temporary.write_text(json.dumps({'about': self.about, 'cells': self.cells}, indent=1), encoding='utf-8')
+
+
+def rows(cells):
+    """Lines of the table, one a function."""
+    lines = []
+    for name, cell in cells.items():
+        for function, f in cell['functions'].items():
+            if f is None:
+                continue
+            if not f['compiles']:
+                lines.append([name, function, f'does not compile: {f["error"]}', *[''] * (len(HEAD) - 3)])
+                continue
+            calls = [f['convolutions'].get(k, 0) for k in ('forward', 'input gradient', 'filter gradient')]
+            lines.append(
+                [
+                    name,
+                    function,
+                    f'{f["peak"] / 2**20:.1f}',
+                    f'{f["in_place"] / 2**20:.1f}',
+                    ' / '.join(map(str, calls)),
+                    ', '.join(sorted(f['operands'])) or 'none',
+                    str(f['kernels']),
+                    f'{f["model_us"]:.0f}',
+                    str(f['copies']),
+                    str(f['transfers']),
+                ]
+            )
+    return lines
+
+
+def fit_rows(cells):
+    """Lines of the table of minibatches."""
+    found = {name: cell['fit'] for name, cell in cells.items() if cell.get('fit') and 'error' not in cell['fit']}
+    return [[name, *(f'{n:,}' if n else 'none' for n in fit.values())] for name, fit in found.items()]
+
+
+def page_text(results):
+    """Both tables as Markdown, with what they were made by."""
+    versions = ', '.join(f'{name} {version}' for name, version in results.about.items())
+    text = f'\nCompiled with {versions}, {len(results.cells)} cells.\n\n' + as_markdown(HEAD, rows(results.cells))
+    if fits := fit_rows(results.cells):
+        text += '\n' + as_markdown(FIT_HEAD, fits)
+    return text + '\n'
+
+
+def write_page(results, page):
+    put_into_page(Path(page), 'compiled', page_text(results))
