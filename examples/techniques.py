@@ -5,9 +5,10 @@
     python examples/techniques.py Sprint Sprint-cutmix --data fer2013.tar.gz --minutes 15
 
 A step of training is timed first; then stage train has as many epochs as fit into the minutes of processor time (of all
-cores together; one at least), and the schedule of the learning rate that length. Epochs are chosen on the validation images as ever,
-the test images are looked at once, and nothing is retrained. The same command goes on with what was interrupted. The
-table goes into docs/results.md after each entry; rows of it for as many minutes stay until their entries are run again.
+cores together; one at least), and the schedule of the learning rate that length. Epochs are chosen on the validation
+images as ever, the test images are looked at once, and nothing is retrained. The same command goes on with what was
+interrupted. The table goes into docs/results.md after each entry; rows of it for as many minutes stay until their
+entries are run again.
 """
 
 import argparse
