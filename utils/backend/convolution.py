@@ -44,8 +44,29 @@ def takes_pixels(op: ops.convolution.Convolution, size: tuple[int, int]) -> bool
     return tuple(size) == (1, 1) and op.stride != (1, 1) and op.groups == 1 and platform() == 'cpu'
 
 
+def one_a_network(convolution: Any) -> Any:
+    """A function of two arrays that, where `jax.vmap` hands it those of several networks, computes them one by one.
+
+    As one convolution they would be groups, which XLA's GPU compiler takes for no gradient of cuDNN's and for which it
+    moves the networks' axis behind the channels and back. On a CPU networks are computed in turn, see
+    `utils.backend.loop`.
+    """
+    if platform() == 'cpu':
+        return convolution
+    function = jax.custom_batching.custom_vmap(convolution)
+
+    @function.def_vmap
+    def _(count, batched, a, b):
+        if not all(batched):
+            return jax.vmap(convolution, tuple(0 if one else None for one in batched))(a, b), True
+        return jnp.stack([convolution(a[k], b[k]) for k in range(count)]), True
+
+    return function
+
+
 @jax_funcify.register(ops.Conv2d)
 def _(op, **kwargs):
+    @one_a_network
     def conv(x, W):
         kh, kw, channels, n_out = W.shape
         if takes_pixels(op, (kh, kw)):
@@ -66,6 +87,7 @@ def _(op, **kwargs):
 
 @jax_funcify.register(ops.Conv2dInputGrad)
 def _(op, **kwargs):
+    @one_a_network
     def input_grad(g, W):
         a, b = operands(g, W)
         if takes_pixels(op, W.shape[:2]):
@@ -81,6 +103,7 @@ def _(op, **kwargs):
 
 @jax_funcify.register(ops.Conv2dFilterGrad)
 def _(op, **kwargs):
+    @one_a_network
     def filter_grad(x, g):
         channels, n_out = x.shape[3] // op.groups, g.shape[3]
         if takes_pixels(op, op.size):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import reduce
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
+from utils.backend.platform import platform
 
 # Rows that are added in one pass; what is left is summed by a product with ones.
 MOST_ROWS = 32
@@ -24,6 +26,13 @@ def column_sum(*factors: Any) -> Any:
     return jnp.dot(jnp.ones(rows // parts, total.dtype), total)
 
 
+def split_sum(x: Any) -> Any:
+    """Sum over all axes but the last by two kernels: about as many sums of rows as rows in each, then their sum."""
+    rows = prod(x.shape[:-1])
+    parts = max(k for k in range(1, isqrt(rows) + 1) if rows % k == 0)
+    return lax.optimization_barrier(x.reshape(parts, rows // parts, x.shape[-1]).sum(axis=1)).sum(axis=0)
+
+
 @jax_funcify.register(ops.ColumnSum)
 def _(op, **kwargs):
-    return column_sum
+    return column_sum if platform() == 'cpu' else split_sum

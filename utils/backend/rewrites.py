@@ -2,6 +2,7 @@
 
 =======================  ===========================================================================
 `grouped_convolutions`   groups as convolutions of their own, or as one
+`mirrored_filters`       gradients by images on a GPU, so that XLA finds cuDNN's own
 `winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.ops.winograd`
 `centred_sums`           batch norm: no sum of what has mean zero
 `small_factors`          batch norm: factors of one number per channel are combined first
@@ -103,6 +104,21 @@ def _unflipped(W):
     if not whole or [getattr(v, 'data', None) for v in steps] != [-1, -1]:
         return None
     return base
+
+
+@_register(ops.Conv2d)
+def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
+    """Convolutions with mirrored filters as `ops.Conv2dInputGrad`, which converts the filters before it mirrors them.
+
+    XLA takes a convolution with mirrored filters for cuDNN's input gradient, but does not look through a conversion.
+    """
+    g, mirrored = node.inputs
+    W = _unflipped(mirrored) if platform() == 'gpu' and node.op.plain else None
+    image, size = node.outputs[0].type.shape[1:3], mirrored.type.shape[:2]
+    if W is None or None in (*image, *size):
+        return None
+    pad = tuple(k - 1 - p for k, p in zip(size, node.op.pad))
+    return [ops.Conv2d(pad).adjoint(image)(g, W)] if min(pad) >= 0 else None
 
 
 LEAST_OF_A_GROUP = 16  # channels and filters from which groups are convolutions of their own
@@ -234,18 +250,26 @@ def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
 # ------------------------------------------------------------------------------- column sums
 
 
+# Rows of which a GPU's sums are split. XLA splits those of more by itself; of fewer there is little to split.
+SPLIT_ON_GPU = range(512, 4097)
+
+
 @_register(Sum)
 def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
-    """Sums over all axes but the last as `ops.ColumnSum`: XLA's own reduction on a CPU does not use its vectors."""
+    """Sums over all axes but the last as `ops.ColumnSum`.
+
+    XLA's own reduction on a CPU does not use its vectors; on a GPU it gives 32 columns, whatever their length, to one
+    multiprocessor and leaves the others idle.
+    """
     (x,) = node.inputs
     axes = node.op.axis
     if (
-        platform() != 'cpu'
-        or axes is None
+        axes is None
         or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
         or x.ndim < 2
         or x.dtype != 'float32'
         or _size(x) < LEAST_SUMMED
+        or (platform() == 'gpu' and np.prod(x.type.shape[:-1]) not in SPLIT_ON_GPU)
     ):
         return None
     return [ops.ColumnSum()(x)]
