@@ -5,18 +5,18 @@
     python examples/techniques.py Sprint Sprint-cutmix --data fer2013.tar.gz --minutes 15
 
 A step of training is timed first; then stage train has as many epochs as fit into the minutes of processor time (of all
-cores together), and the schedule of the learning rate that length. Epochs are chosen on the validation images as ever,
-the test images are looked at once, and nothing is retrained. The same command goes on with what was interrupted. The
-table goes into docs/results.md.
+cores together; one at least), and the schedule of the learning rate that length. Epochs are chosen on the validation
+images as ever, the test images are looked at once, and nothing is retrained. The same command goes on with what was
+interrupted. The table goes into docs/results.md after each entry; rows of it for as many minutes stay until their
+entries are run again.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-from reproduction.comparison import NAMES, run_for, write_comparison
+from reproduction.comparison import NAMES, finished, run_for, write_comparison
 from reproduction.data import make_sets
 
 from utils.results.tables import around
@@ -59,8 +59,7 @@ def main(arguments=None):
         if status in (130, 143):
             return status
         failed += [name] if status else []
-    rows = [json.loads(found.read_text(encoding='utf-8')) for found in sorted(folder.glob('*/seed-*.json'))]
-    write_comparison(rows, DOCS / 'results.md', DOCS / 'results' / 'techniques.json')
+        write_comparison(finished(folder), DOCS / 'results.md', DOCS / 'results' / 'techniques.json')
     for name in failed:
         print(f'error: {name} failed', file=sys.stderr)
     return 2 if failed else 0

@@ -164,3 +164,32 @@ def test_a_failed_run_is_told_of_and_the_others_go_on(reproduce, monkeypatch, ca
     told = capsys.readouterr()
     assert 'A-drop-set1 ran' in told.out
     assert told.err == 'error: A-set1, seed 3: the cost is not finite\n'
+
+
+def test_rows_of_techniques_stay_until_they_are_run_again(reproduce, tmp_path):
+    from reproduction.comparison import finished, write_comparison
+
+    page, figures = tmp_path / 'page.md', tmp_path / 'techniques.json'
+    page.write_text('# Results\n\n<!-- techniques -->\nNot yet run.\n<!-- end of techniques -->\n')
+    plan = dict(minutes=15, n_epochs=3, epoch=2, parameters=1.2e6, images=100, cpu_seconds_an_epoch=2.0)
+
+    def rows(**errors):
+        for name, error in errors.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            row = {'name': name, 'validation_error': error, 'plain': 41.0, 'base': '', **plan}
+            (tmp_path / name / 'seed-0.json').write_text(json.dumps(row))
+            (tmp_path / name / 'seed-0.plan.json').write_text(json.dumps(plan))
+        return finished(tmp_path)
+
+    write_comparison([], page, figures)
+    assert 'Not yet run' in page.read_text()
+    write_comparison(rows(Sprint=37.0, MLP=57.0), page, figures)
+    (tmp_path / 'Sprint' / 'seed-0.json').unlink()
+    write_comparison(rows(MLP=55.5), page, figures)
+    text = page.read_text()
+    for line in ('Sprint | 3 | 2 | 1.20 M | 50 | 37.00 | 41.00 | ', 'MLP (512, 512) | 3 | 2 | 1.20 M | 50 | 55.50 |'):
+        assert f'| {line}' in text
+    assert '57.00' not in text and [row['name'] for row in json.loads(figures.read_text())] == ['Sprint', 'MLP']
+    plan['minutes'] = 1
+    write_comparison(rows(MLP=70.0), page, figures)
+    assert '70.00' in page.read_text() and '37.00' not in page.read_text()

@@ -125,10 +125,22 @@ HEADER = (
 )
 
 
+def finished(folder):
+    """Rows of the entries that are done."""
+    found = (path for path in sorted(folder.glob('*/seed-*.json')) if not path.name.endswith('.plan.json'))
+    return [json.loads(path.read_text(encoding='utf-8')) for path in found]
+
+
 def write_comparison(rows, page, figures):
-    """Put the table of all rows between the marks of a page, and the rows into a file."""
-    write_json(figures, rows)
-    known = {row['name']: row for row in rows}
+    """Put the table of all rows between the marks of a page, and the rows into a file.
+
+    Rows that were in the file, of as many minutes, stay where there is no newer one.
+    """
+    if not rows:
+        return
+    before = json.loads(figures.read_text(encoding='utf-8')) if figures.is_file() else []
+    known = {row['name']: row for row in [*before, *rows] if row['minutes'] == rows[0]['minutes']}
+    write_json(figures, sorted(known.values(), key=lambda row: list(NAMES).index(row['name'])))
     lines = [
         _cells(entry, known[name], known.get(entry.base))
         if name in known

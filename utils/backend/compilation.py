@@ -81,9 +81,7 @@ class Linker(JAXLinker):
     def fgraph_convert(self, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         self.updated = tuple(sorted(set(fgraph.update_mapping.values())))
         converted = super().fgraph_convert(fgraph, *args, **kwargs)
-        Path(converted.__code__.co_filename).unlink(
-            missing_ok=True
-        )  # PyTensor leaves its source in the temporary folder
+        Path(converted.__code__.co_filename).unlink(missing_ok=True)  # PyTensor leaves the source there
         return converted
 
     def jit_compile(self, fn: Callable[..., Any]) -> Any:
