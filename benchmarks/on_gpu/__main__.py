@@ -12,7 +12,9 @@ from benchmarks.on_gpu.steps import environment, steps
 def parser():
     out = argparse.ArgumentParser(prog='benchmarks/on_gpu.sh', description=__doc__.partition(': ')[2])
     out.add_argument('folder', type=Path, help='of the report: a log and the figures of each step, a summary')
-    out.add_argument('--data', type=Path, help='FER2013 in any layout (default: drawn faces, and noise for set 4)')
+    out.add_argument(
+        '--data', type=Path, help='FER2013 in any layout (default: drawn faces, and noise for set 4; so in a rehearsal)'
+    )
     out.add_argument('--only', nargs='*', metavar='STEP', help='of: ' + ', '.join(step.name for step in steps()))
     out.add_argument('--limits', type=float, default=1.0, metavar='FACTOR', help='times the time limits of the steps')
     out.add_argument('--rehearse', action='store_true', help='short sizes on the CPU; the figures mean nothing')
@@ -55,4 +57,7 @@ def main(arguments=None):
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 PRECISIONS = ('float32', 'tf32', 'bf16')
 MOST_WORKERS = 4  # of a GPU's memory each test process holds a part
-ENGINES = (
-    *('symfer', 'symfer, many steps a call', 'torch eager NCHW', 'torch eager channels_last'),
-    *('torch compiled NCHW', 'torch compiled channels_last'),
-)
+OURS, ON_CPU = 'symfer, many steps a call', 'symfer'  # the forms in which experiments run
+PEERS = ('torch eager channels_last', 'torch compiled channels_last')
 OPS = ('tests/ops', 'tests/layers', 'tests/backend')
 NETWORKS = ('tests/cnn/test_float64.py',)
 SUITE = ('tests/cnn', 'tests/training', 'tests/experiment/test_launch.py', 'tests/experiment/test_resuming.py')
@@ -54,29 +52,23 @@ def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
     module = 'benchmarks.on_gpu'
     return [
         Step(
-            *('device', 'which GPU, driver and libraries', 40),
+            *('device', 'which GPU, driver and libraries', 30),
             ['-m', f'{module}.device', '{out}/device.json', *(['--any'] if rehearse else [])],
             'device.json',
         ),
-        tests('ops', 'every Op, layer and rewrite against references', 110, OPS, rehearse),
-        tests(*('networks', 'every network against float64', 90, NETWORKS, rehearse), *('-m', 'slow or not slow')),
+        tests('ops', 'every Op, layer and rewrite against references', 90, OPS, rehearse),
+        tests(*('networks', 'every network against float64', 80, NETWORKS, rehearse), *('-m', 'slow or not slow')),
         Step(
-            *('sets', 'data sets 2 and 4', 50),
+            *('sets', 'data sets 2 and 4', 40),
             ['-m', f'{module}.sets', '{out}/sets', '{out}/sets.json', *made],
             'sets.json',
         ),
         Step(
-            *('speed', 'steps of network A beside those of PyTorch', 110),
+            *('speed', 'steps of network A beside those of PyTorch', 180),
             [
-                *(
-                    '-m',
-                    'benchmarks.train',
-                    'quick',
-                    *turns,
-                    '--precisions',
-                    *(PRECISIONS[:1] if rehearse else PRECISIONS),
-                ),
-                *('--engines', *(ENGINES[:1] if rehearse else ENGINES), '-o', '{out}/speed'),
+                *('-m', 'benchmarks.train', 'quick', *turns),
+                *('--precisions', *(PRECISIONS[:1] if rehearse else PRECISIONS)),
+                *('--engines', *([ON_CPU] if rehearse else [OURS, *PEERS]), '-o', '{out}/speed'),
             ],
             'speed/train.json',
         ),
@@ -93,7 +85,7 @@ def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
             ],
             'epoch.json',
         ),
-        tests('suite', 'the test suite in a short form', 90, SUITE, rehearse),
+        tests('suite', 'the test suite in a short form', 70, SUITE, rehearse),
     ]
 
 
