@@ -96,7 +96,9 @@ def cells(tmp_path, monkeypatch):
     def run_cell(order, say=print):
         asked.append((order['name'], order['functions']))
         good = dict(compiles=True, seconds=1.0, arguments=1, temporary=1, peak=3 << 20, in_place=1 << 20, kernels=5)
-        good |= dict(convolutions={'forward': 1}, operands={'tf32': 2}, copies=0, transfers=0, model_us=4.2)
+        good |= dict(
+            convolutions={'forward': 1}, operands={'tf32': 2}, copies=0, copied=2048, transfers=0, model_us=4.2
+        )
         bad = dict(compiles=False, error='ptxas died')
         return {'functions': {f: bad if f == 'test' else good for f in order['functions'] if f != 'statistics'}}
 
@@ -118,10 +120,10 @@ def cells(tmp_path, monkeypatch):
 
 def test_what_is_there_is_not_compiled_again_unless_jax_changed(cells, monkeypatch):
     code, page = cells('train', 'statistics')
-    assert code == 0 and '| LeNet5 tf32 sm_80 | train | 3.0 | 1.0 | 1 / 0 / 0 | tf32 | 5 | 4 | 0 | 0 |' in page
-    assert 'statistics' not in page
+    line = '| LeNet5 tf32 sm_80 | 1 of 1 | 3 / - / - / - | 1.0 | 1 / 0 / 0 | tf32 | 5 / - | 4 / - | 2 / - | 0 |'
+    assert code == 0 and line in page
     code, page = cells('train', 'statistics', 'test')
-    assert code == 'does not compile: LeNet5 tf32 sm_80' and 'does not compile: ptxas died' in page
+    assert code == 'does not compile: LeNet5 tf32 sm_80' and '| 1 of 2; test does not: ptxas died |' in page
     assert cells.asked == [('LeNet5 tf32 sm_80', ['train', 'statistics']), ('LeNet5 tf32 sm_80', ['test'])]
     monkeypatch.setattr(matrix.metadata, 'version', lambda name: '0.11')
     assert cells('train')[0] == 0
