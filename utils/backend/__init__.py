@@ -4,6 +4,8 @@
 `compilation`       `function` in place of `pytensor.function`; modes, XLA's options
 `loop`              many steps in one call
 `platform`          the platform that graphs are made for; arrays on the device
+`devices`           several devices, and where arrays lie on them
+`partition`         how a function is divided among them
 `precision`         of the operands of convolutions and products
 `rewrites`          graph rewrites: which implementation computes what, by platform and shape
 `convolution`, `winograd`, `pooling`, `random`, `reduction`
@@ -18,6 +20,7 @@ A translation computes what the NumPy `perform` of its Op computes; tests/backen
 
 from utils.backend import convolution, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
+from utils.backend.devices import assign, n_devices
 from utils.backend.loop import StepsPerExecution
 from utils.backend.platform import device_name, platform, release, to_device
 from utils.backend.precision import PRECISIONS
@@ -26,10 +29,12 @@ __all__ = [
     'MODE',
     'PRECISIONS',
     'StepsPerExecution',
+    'assign',
     'convolution',
     'device_name',
     'function',
     'mode',
+    'n_devices',
     'platform',
     'pooling',
     'products',

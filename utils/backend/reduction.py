@@ -7,9 +7,11 @@ from math import prod
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
+from utils.backend.partition import divided, parts
 
 # Rows that are added in one pass; what is left is summed by a product with ones.
 MOST_ROWS = 32
@@ -17,11 +19,17 @@ MOST_ROWS = 32
 
 def column_sum(*factors: Any) -> Any:
     """Sum over all axes but the last of the product of arrays, which broadcast along the last."""
-    rows = prod(factors[0].shape[:-1])
-    parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
-    slices = (list(x.reshape(parts, rows // parts, x.shape[-1])) for x in factors)
-    total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*slices)])
-    return jnp.dot(jnp.ones(rows // parts, total.dtype), total)
+    images = len(factors[0])
+    n = parts(images)  # each device adds up its own
+    rows = prod(factors[0].shape[:-1]) // n
+    several = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
+
+    def slices(x):
+        x = divided(x.reshape(n, several, rows // several, x.shape[-1]), images)
+        return [lax.index_in_dim(x, k, 1, keepdims=False) for k in range(several)]
+
+    total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*map(slices, factors))])
+    return jnp.tensordot(jnp.ones((n, rows // several), total.dtype), total, 2)
 
 
 @jax_funcify.register(ops.ColumnSum)
