@@ -41,20 +41,20 @@ class Partition:
     devices: int = 1
     rows: int = 0
 
-    def inputs(self, variables: Sequence[Any], steps: bool = False) -> list[Any]:
+    def inputs(self, variables: Sequence[Any], axis: int = 0) -> list[Any]:
         """How the inputs of a function lie: those given are divided, shared ones lie where they are assigned.
 
         Parameters
         ----------
         variables : sequence of variables
-        steps : bool
-            Whether those given have a first axis of steps.
+        axis : int
+            Along which those given are divided.
         """
         whole = sharding(self.devices)
         return [
             (sharding_of(v) or whole)
             if isinstance(v, SharedVariable)
-            else sharding(self.devices, int(steps))
+            else sharding(self.devices, axis)
             if v.ndim and v.type.shape[0] == self.rows
             else whole
             for v in variables
@@ -88,7 +88,7 @@ def dividing(partition: Partition) -> Iterator[None]:
 
 def parts(rows: int) -> int:
     """Into how many parts an array of so many rows is divided: as many as there are devices, or 1."""
-    partition = _partition.get()
+    partition = NONE if jax.sharding.get_abstract_mesh().manual_axes else _partition.get()
     return partition.devices if rows == partition.rows else 1
 
 

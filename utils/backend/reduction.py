@@ -29,7 +29,8 @@ def column_sum(*factors: Any) -> Any:
         return [lax.index_in_dim(x, k, 1, keepdims=False) for k in range(several)]
 
     total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*map(slices, factors))])
-    return jnp.tensordot(jnp.ones((n, rows // several), total.dtype), total, 2)
+    ones = jnp.ones((n, rows // several), total.dtype)
+    return jnp.dot(ones[0], total[0]) if n == 1 else jnp.einsum('nr,nrc->c', ones, total)
 
 
 @jax_funcify.register(ops.ColumnSum)

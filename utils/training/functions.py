@@ -87,6 +87,7 @@ class Functions:
         self.onlooker = onlooker
         self.soft = SoftTargets(self.settings.soft_targets, n_classes, self.batch_size, resident)
         backend.mode(self.settings.precision)  # refuses others
+        self.devices = backend.n_devices(self.settings.devices, self.batch_size)
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
@@ -95,6 +96,8 @@ class Functions:
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name  # PyTensor's own errors then say which one they mean
+        self.assign(self.parameters.values())
+        for p in self.parameters.values():
             backend.to_device(p, p.get_value(borrow=True))  # or each call would bring it there
 
     @property
@@ -221,7 +224,7 @@ class Functions:
             del self.__dict__[name]
 
     def _function(self, inputs, outputs, **kwargs):
-        return backend.function(inputs, outputs, self.settings.precision, **kwargs)
+        return backend.function(inputs, outputs, self.settings.precision, self.devices, **kwargs)
 
     @cached_property
     def train(self) -> Any:
