@@ -58,6 +58,8 @@ class Functions:
         Learning rate (float32); seed, number of the next draw, epochs that were before (uint32).
     size : (int, int) or None
         Height and width of the images that `train` makes of those that it is given; None leaves them.
+    devices : int
+        That compute a minibatch together, each a part of its images.
     parameters, state : dict of str to shared variable
         Of the network and of the optimiser.
     soft : SoftTargets
@@ -96,9 +98,14 @@ class Functions:
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name  # PyTensor's own errors then say which one they mean
-        self.assign(self.parameters.values())
+        backend.assign(self._placed(), self.devices)
         for p in self.parameters.values():
             backend.to_device(p, p.get_value(borrow=True))  # or each call would bring it there
+
+    def _placed(self):
+        """Shared variables that lie on every device, those of the optimiser apart."""
+        taught = self.onlooker.shared if self.onlooker else []
+        return [*self.parameters.values(), *(self.soft.shared or {}).values(), *taught]
 
     @property
     def identified(self) -> bool:
@@ -187,6 +194,7 @@ class Functions:
         if self.settings.ema_decay:
             outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.ema_decay)
             state = {**state, **more}
+        backend.assign(state.values(), self.devices)
         return [*inputs, *beside, weights], outputs, changes, state
 
     @property
