@@ -20,7 +20,7 @@ A translation computes what the NumPy `perform` of its Op computes; tests/backen
 
 from utils.backend import convolution, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
-from utils.backend.devices import MOST_BYTES, assign, n_devices
+from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
 from utils.backend.loop import StepsPerExecution
 from utils.backend.platform import device_name, platform, release, to_device
 from utils.backend.precision import PRECISIONS
@@ -33,6 +33,7 @@ __all__ = [
     'assign',
     'convolution',
     'device_name',
+    'device_names',
     'function',
     'mode',
     'n_devices',

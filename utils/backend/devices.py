@@ -2,6 +2,7 @@
 
 ==================  ===========================================================================
 `n_devices`         how many devices are used for minibatches of a size
+`device_names`      them, in words
 `mesh`              the devices, in a row
 `assign`            says on how many devices a shared variable lies, before it is put there
 `put`               an array as a function on several devices takes it
@@ -20,7 +21,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from utils.backend.platform import platform
+from utils.backend.platform import device_name, platform
 
 if TYPE_CHECKING:
     from utils.annotations import Shared
@@ -64,6 +65,19 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
             f'batch_size={batch_size} cannot be divided among devices={wanted}: the nearest sizes are {sizes}'
         )
     return wanted
+
+
+def device_names(wanted: int | None, batch_size: int) -> str:
+    """The devices of `n_devices`, in words: 'cpu', '4 x NVIDIA H100', '5 of 8 x NVIDIA H100'."""
+    n, there = n_devices(wanted, batch_size), jax.device_count()
+    name = device_name()
+    if n == 1 and (there == 1 or wanted == 1 or name == 'cpu'):
+        return name
+    return (
+        f'{n} of {there} x {name}, as batch_size={batch_size} is divided'
+        if wanted is None and n < there
+        else (f'{n} x {name}')
+    )
 
 
 @lru_cache

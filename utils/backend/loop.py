@@ -111,8 +111,6 @@ class StepsPerExecution:
     def values(self) -> tuple[list[Any], dict[int, Any]]:
         """What `loop` is given of shared variables: those that it changes, and the others."""
         shared = {k: [self._lying(place[0], k) for place in places] for k, places in self.places.items()}
-        if self.where:
-            padded = [self._lying(v, k) for k, v in enumerate(padded)]
         return [shared.pop(k) for k in self.changed], shared
 
     def __call__(self, *given: Any) -> list[Any]:
@@ -120,6 +118,8 @@ class StepsPerExecution:
         if not 1 <= count <= self.most:
             raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')
         padded = [np.concatenate([v, np.zeros((self.most - count, *v.shape[1:]), v.dtype)]) for v in given]
+        if self.where:
+            padded = [self._lying(v, k) for k, v in enumerate(padded)]
         state, collected = self.loop(np.int32(count), padded, *self.values())
         for k, values in zip(self.changed, state):
             for place, value in zip(self.places[k], values):

@@ -68,7 +68,7 @@ class Partition:
         def call(*arrays):
             return compiled(*map(put, arrays, where))
 
-        call.__wrapped__, call.lower = function, compiled.lower
+        call.__wrapped__, call.lower = function, compiled.lower  # type: ignore[attr-defined]
         return call
 
 

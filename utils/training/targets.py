@@ -87,7 +87,7 @@ class SoftTargets:
         self.shared: dict[str, Shared] | None = None
         self.streamed: list[np.ndarray] = []
         if resident:
-            unknown = np.full((len(resident.subset), n_classes or 0), np.nan, np.float32)
+            unknown = np.full((resident.y.type.shape[0], n_classes or 0), np.nan, np.float32)
             self.shared = {kind: pytensor.shared(unknown, name=kind, shape=unknown.shape) for kind in self.kinds}
 
     def symbols(self, rows: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
