@@ -8,7 +8,7 @@
 `partition`         how a function is divided among them
 `precision`         of the operands of convolutions and products
 `rewrites`          graph rewrites: which implementation computes what, by platform and shape
-`convolution`, `winograd`, `pooling`, `random`, `reduction`
+`convolution`, `winograd`, `pooling`, `random`, `reduction`, `neighbours`
                     translations of the Ops in the module of the same name of `utils.ops`
 `products`          matrix products
 `serialisation`     graphs as StableHLO
@@ -18,7 +18,7 @@
 A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
 """
 
-from utils.backend import convolution, pooling, products, random, reduction, rewrites, winograd
+from utils.backend import convolution, neighbours, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
 from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
 from utils.backend.loop import StepsPerExecution
@@ -36,6 +36,7 @@ __all__ = [
     'device_names',
     'function',
     'mode',
+    'neighbours',
     'n_devices',
     'platform',
     'pooling',
