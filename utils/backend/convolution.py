@@ -12,6 +12,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
 from utils.backend.fusion import materialised
+from utils.backend.partition import parts
 from utils.backend.platform import platform
 from utils.backend.precision import operands, precision
 from utils.backend.reduction import MOST_ROWS
@@ -143,7 +144,7 @@ def _(op, **kwargs):
         if takes_pixels(op, op.size):
             a, b = operands(patches(x, op, (1, 1))[0], g)
             return (a.reshape(-1, channels).T @ b.reshape(-1, n_out)).reshape(1, 1, channels, n_out).astype(x.dtype)
-        if is_depthwise(op, x.shape[3], n_out):
+        if is_depthwise(op, x.shape[3], n_out) and parts(len(x)) == 1:
             return depthwise_filter_grad(x, g, op)
         if op.groups > 1 or not direct_is_faster(channels, op.size):
             a, b = operands(x, g)
