@@ -4,9 +4,11 @@
 `compilation`       `function` in place of `pytensor.function`; modes, XLA's options
 `loop`              many steps in one call
 `platform`          the platform that graphs are made for; arrays on the device
+`devices`           several devices, and where arrays lie on them
+`partition`         how a function is divided among them
 `precision`         of the operands of convolutions and products
 `rewrites`          graph rewrites: which implementation computes what, by platform and shape
-`convolution`, `winograd`, `pooling`, `random`, `reduction`
+`convolution`, `winograd`, `pooling`, `random`, `reduction`, `neighbours`
                     translations of the Ops in the module of the same name of `utils.ops`
 `products`          matrix products
 `serialisation`     graphs as StableHLO
@@ -16,20 +18,26 @@
 A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
 """
 
-from utils.backend import convolution, pooling, products, random, reduction, rewrites, winograd
+from utils.backend import convolution, neighbours, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
+from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
 from utils.backend.loop import StepsPerExecution
 from utils.backend.platform import device_name, platform, release, to_device
 from utils.backend.precision import PRECISIONS
 
 __all__ = [
     'MODE',
+    'MOST_BYTES',
     'PRECISIONS',
     'StepsPerExecution',
+    'assign',
     'convolution',
     'device_name',
+    'device_names',
     'function',
     'mode',
+    'neighbours',
+    'n_devices',
     'platform',
     'pooling',
     'products',

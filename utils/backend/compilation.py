@@ -23,6 +23,7 @@ from pytensor.link.jax.linker import JAXLinker
 
 from utils import process
 from utils.backend import rewrites
+from utils.backend.partition import NONE, Partition, dividing
 from utils.backend.platform import platform
 from utils.backend.precision import PRECISIONS, computing_in
 
@@ -71,28 +72,33 @@ class Linker(JAXLinker):
     ----------
     precision : {'float32', 'tf32', 'bf16'}
         Of convolutions and products, see `mode`.
+    partition : Partition
+        How the work is divided among devices.
     """
 
-    def __init__(self, precision: str = 'float32', **kwargs: Any) -> None:
-        self.precision = precision
-        self.updated = ()
+    def __init__(self, precision: str = 'float32', partition: Partition = NONE, **kwargs: Any) -> None:
+        self.precision, self.partition = precision, partition
+        self.updated = self.variables = ()
         super().__init__(**kwargs)
 
     def fgraph_convert(self, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        self.updated = tuple(sorted(set(fgraph.update_mapping.values())))
+        self.updated, self.variables = tuple(sorted(set(fgraph.update_mapping.values()))), tuple(fgraph.inputs)
         converted = super().fgraph_convert(fgraph, *args, **kwargs)
         Path(converted.__code__.co_filename).unlink(missing_ok=True)  # PyTensor leaves the source there
         return converted
 
     def jit_compile(self, fn: Callable[..., Any]) -> Any:
         def in_precision(*args):
-            with computing_in(self.precision):
+            with computing_in(self.precision), dividing(self.partition):
                 return fn(*args)
 
         in_precision.__name__ = 'step'
         if self.scalar_shape_inputs:
             return super().jit_compile(in_precision)
-        return jax.jit(in_precision, donate_argnums=self.updated, compiler_options=compiler_options())
+        options = {'donate_argnums': self.updated, 'compiler_options': compiler_options()}
+        if self.partition.devices > 1:
+            return self.partition.jit(in_precision, self.variables, **options)
+        return jax.jit(in_precision, **options)
 
 
 # XLA fuses by itself. What PyTensor has fused takes longer to rewrite and to trace, and runs no faster.
@@ -101,7 +107,7 @@ MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.
 )
 
 
-def mode(precision: str = 'float32') -> Any:
+def mode(precision: str = 'float32', partition: Partition = NONE) -> Any:
     """How functions are compiled for a precision of convolutions and products.
 
     Parameters
@@ -109,19 +115,35 @@ def mode(precision: str = 'float32') -> Any:
     precision : {'float32', 'tf32', 'bf16'}
         'float32', or operands rounded to tf32 (where the device has it: GPUs since 2020) or to bfloat16, in all
         three with sums in float32. Everything between them is float32.
+    partition : Partition
+        How the work is divided among devices.
     """
     platform()  # a wrong SYMFER_PLATFORM is refused before anything is compiled
     if precision not in PRECISIONS:
         raise ValueError(f'precision must be one of {", ".join(map(repr, PRECISIONS))}, got {precision!r}')
-    if precision == 'float32':
+    if precision == 'float32' and partition == NONE:
         return MODE
     # The transforms would be rounded too, and they enlarge what is lost.
     exclude = ['winograd_convolutions'] if precision == 'bf16' else []
-    return Mode(Linker(precision), MODE.provided_optimizer).excluding(*exclude)
+    return Mode(Linker(precision, partition), MODE.provided_optimizer).excluding(*exclude)
 
 
 def function(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor] | Tensor, precision: str = 'float32', **kwargs: Any
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor] | Tensor,
+    precision: str = 'float32',
+    devices: int = 1,
+    **kwargs: Any,
 ) -> Any:
-    """`pytensor.function`, compiled for the device; `precision` as in `mode`."""
-    return pytensor.function(inputs, outputs, mode=mode(precision), **kwargs)
+    """`pytensor.function`, compiled for the device.
+
+    Parameters
+    ----------
+    precision : {'float32', 'tf32', 'bf16'}
+        See `mode`.
+    devices : int
+        That compute it together: a minibatch, which is what the first input has a row for each image of, is divided
+        among them.
+    """
+    partition = Partition(devices, inputs[0].type.shape[0]) if devices > 1 else NONE
+    return pytensor.function(inputs, outputs, mode=mode(precision, partition), **kwargs)

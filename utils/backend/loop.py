@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import PartitionSpec
 
 from utils.backend.compilation import compiler_options
+from utils.backend.devices import AXIS, mesh, put, sharding
 from utils.backend.platform import platform
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ class StepsPerExecution:
     returns its outputs stacked. One compilation serves any number of runs up to `most`.
 
     With `members` each run is one of k networks: given arrays and outputs have a second axis (k,). A GPU computes
-    them as one batch, so that small networks fill it; a CPU, which one network fills, computes them in turn.
+    them as one batch, so that small networks fill it; a CPU, which one network fills, computes them in turn. Where the
+    function is one of several devices, the networks are divided among them if their number allows, else each minibatch.
 
     Parameters
     ----------
@@ -51,6 +54,9 @@ class StepsPerExecution:
         step = function.vm.jit_fn.__wrapped__
         self.n_members = n = len(next(iter(members.values()))) if members else 0
         own = {k for k, places in self.places.items() if len(places) == n} if n else set()
+        partition, variables = function.maker.linker.partition, fgraph.inputs
+        devices = partition.devices
+        by_member = n > 0 and n % devices == 0
 
         def one(given, shared):
             outputs = step(*given, *(shared[k] for k in sorted(shared)))
@@ -63,7 +69,18 @@ class StepsPerExecution:
             state, found = mapped(lambda xs: one(xs[0], {**xs[1], **common}), (given, apart))
             return [v if k in own else v[0] for k, v in zip(self.changed, state)], found
 
-        run_once = of_all if n else one
+        def divided(given, shared):
+            """`of_all`, in which each device computes some of the networks."""
+            parted, whole = PartitionSpec(AXIS), PartitionSpec()
+            return jax.shard_map(
+                of_all,
+                mesh=mesh(devices),
+                in_specs=(parted, {k: parted if k in own else whole for k in shared}),
+                out_specs=([parted if k in own else whole for k in self.changed], parted),
+                check_vma=False,
+            )(given, shared)
+
+        run_once = one if not n else divided if by_member and devices > 1 else of_all
 
         def loop(count, given, state, constant):
             def gathered(k, values):
@@ -83,11 +100,17 @@ class StepsPerExecution:
             state, collected = lax.fori_loop(0, count, run, (state, empty))
             return [list(v) if k in own else [v] for k, v in zip(self.changed, state)], collected
 
-        self.loop = jax.jit(loop, donate_argnums=2, compiler_options=compiler_options())
+        self.where = partition.inputs(variables, 1 + (n > 0 and not by_member)) if devices > 1 else None
+        options = {'donate_argnums': 2, 'compiler_options': compiler_options()}
+        if devices > 1:
+            whole, given = sharding(devices), self.where[: self.n_given]
+            constant = {k: self.where[k] for k in self.places if k not in self.changed}
+            options |= {'in_shardings': (whole, given, whole, constant), 'out_shardings': whole}
+        self.loop = jax.jit(loop, **options)
 
     def values(self) -> tuple[list[Any], dict[int, Any]]:
         """What `loop` is given of shared variables: those that it changes, and the others."""
-        shared = {k: [jnp.asarray(place[0]) for place in places] for k, places in self.places.items()}
+        shared = {k: [self._lying(place[0], k) for place in places] for k, places in self.places.items()}
         return [shared.pop(k) for k in self.changed], shared
 
     def __call__(self, *given: Any) -> list[Any]:
@@ -95,8 +118,14 @@ class StepsPerExecution:
         if not 1 <= count <= self.most:
             raise ValueError(f'1 to {self.most} runs are possible in one call, got {count}')
         padded = [np.concatenate([v, np.zeros((self.most - count, *v.shape[1:]), v.dtype)]) for v in given]
+        if self.where:
+            padded = [self._lying(v, k) for k, v in enumerate(padded)]
         state, collected = self.loop(np.int32(count), padded, *self.values())
         for k, values in zip(self.changed, state):
             for place, value in zip(self.places[k], values):
                 place[0] = value
         return [v[:count] for v in collected]
+
+    def _lying(self, value, k):
+        """The value of input k where it is computed with."""
+        return put(value, self.where[k]) if self.where else jnp.asarray(value)

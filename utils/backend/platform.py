@@ -52,12 +52,12 @@ def device_name() -> str:
 
 
 def to_device(shared: Shared, value: Any) -> None:
-    """Put `value` on the device and into a shared variable, without keeping a copy on the host.
+    """Put `value` on the device, or on those it is assigned to, and into a shared variable; the host keeps no copy.
 
     `shared.set_value` would bring a device array back to the host (TensorType.filter knows NumPy
     arrays only), and the whole array would then travel at every call.
     """
-    shared.container.storage[0] = jax.device_put(value)
+    shared.container.storage[0] = jax.device_put(value, getattr(shared.tag, 'sharding', None))
 
 
 def release(shared: Shared) -> None:

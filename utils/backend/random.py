@@ -8,12 +8,13 @@ from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
 from utils.backend.fusion import materialised
+from utils.backend.partition import divided
 
 
 @jax_funcify.register(ops.Draw)
 def _(op, **kwargs):
     def draw(seed, counter):
-        index = lax.iota('uint32', prod(op.shape)).reshape(op.shape)
+        index = divided(lax.iota('uint32', prod(op.shape)).reshape(op.shape))
         # Stored: recomputed wherever its consumers are, it would cost more than they do.
         return materialised(op.values(*op.words(jnp.uint32(seed), jnp.uint32(counter), index, jnp), jnp))
 

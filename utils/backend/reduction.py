@@ -11,6 +11,7 @@ from jax import lax
 from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
+from utils.backend.partition import divided, parts
 from utils.backend.platform import platform
 
 # Rows that are added in one pass; what is left is summed by a product with ones.
@@ -19,18 +20,27 @@ MOST_ROWS = 32
 
 def column_sum(*factors: Any) -> Any:
     """Sum over all axes but the last of the product of arrays, which broadcast along the last."""
-    rows = prod(factors[0].shape[:-1])
-    parts = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
-    slices = (list(x.reshape(parts, rows // parts, x.shape[-1])) for x in factors)
-    total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*slices)])
-    return jnp.dot(jnp.ones(rows // parts, total.dtype), total)
+    images = len(factors[0])
+    n = parts(images)  # each device adds up its own
+    rows = prod(factors[0].shape[:-1]) // n
+    several = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
+
+    def slices(x):
+        x = divided(x.reshape(n, several, rows // several, x.shape[-1]), images)
+        return [lax.index_in_dim(x, k, 1, keepdims=False) for k in range(several)]
+
+    total = reduce(jnp.add, [reduce(jnp.multiply, v) for v in zip(*map(slices, factors))])
+    ones = jnp.ones((n, rows // several), total.dtype)
+    return jnp.dot(ones[0], total[0]) if n == 1 else jnp.einsum('nr,nrc->c', ones, total)
 
 
 def split_sum(x: Any) -> Any:
     """Sum over all axes but the last by two kernels: about as many sums of rows as rows in each, then their sum."""
-    rows = prod(x.shape[:-1])
-    parts = max(k for k in range(1, isqrt(rows) + 1) if rows % k == 0)
-    return lax.optimization_barrier(x.reshape(parts, rows // parts, x.shape[-1]).sum(axis=1)).sum(axis=0)
+    n = parts(len(x))
+    rows = prod(x.shape[:-1]) // n
+    several = max(k for k in range(1, isqrt(rows) + 1) if rows % k == 0)
+    split = divided(x.reshape(n, several, rows // several, x.shape[-1]), len(x))
+    return lax.optimization_barrier(split.sum(axis=2)).sum(axis=(0, 1))
 
 
 @jax_funcify.register(ops.ColumnSum)

@@ -121,29 +121,37 @@ def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     return [ops.Conv2d(pad).adjoint(image)(g, W)] if min(pad) >= 0 else None
 
 
-LEAST_OF_A_GROUP = 16  # channels and filters from which groups are convolutions of their own
+LEAST_OF_A_GROUP = 16  # channels and filters of a convolution, fewer of which XLA computes no faster
 
 
 @_register(ops.Conv2d, ops.Conv2dFilterGrad, ops.Conv2dInputGrad)
 def grouped_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """Groups, for which XLA has nothing fast on a CPU: one convolution each, or all as one with zeros between them."""
+    """Groups, for which XLA has nothing fast on a CPU: convolutions of some groups each, with zeros between these.
+
+    Groups of one channel and one filter stay, see `utils.backend.convolution`.
+    """
     op, (a, b) = node.op, node.inputs
     if op.groups == 1 or platform() != 'cpu' or None in (a.type.shape[3], b.type.shape[3]):
         return None
     n_first, n_second = a.type.shape[3] // op.groups, b.type.shape[3] // op.groups
-    if min(n_first, n_second) >= LEAST_OF_A_GROUP:
-        parts = [
-            _of_one_group(op, a[..., k * n_first : (k + 1) * n_first], b[..., k * n_second : (k + 1) * n_second])
-            for k in range(op.groups)
-        ]
-        return [pt.concatenate(parts, axis=3)]
     is_filter_grad = isinstance(op, ops.Conv2dFilterGrad)
     channels = n_first if is_filter_grad else b.type.shape[2]
-    mask = np.kron(np.eye(op.groups), np.ones((channels, n_second))).astype(b.dtype)  # (all channels, all filters)
-    if not is_filter_grad:
-        return [_of_one_group(op, a, pt.concatenate([b] * op.groups, axis=2) * mask)]
-    whole = _of_one_group(op, a, b) * mask
-    return [sum(whole[:, :, k * channels : (k + 1) * channels] for k in range(op.groups))]
+    if channels == n_second == 1:
+        return None
+    enough = min(-(-LEAST_OF_A_GROUP // min(channels, n_second)), op.groups)
+    together = next(k for k in range(enough, op.groups + 1) if op.groups % k == 0)
+    mask = np.kron(np.eye(together), np.ones((channels, n_second))).astype(b.dtype)  # (channels, filters) of one
+    parts = []
+    for k in range(0, op.groups, together):
+        first = a[..., k * n_first : (k + together) * n_first]
+        second = b[..., k * n_second : (k + together) * n_second]
+        if together > 1 and not is_filter_grad:
+            second = pt.concatenate([second] * together, axis=2) * mask
+        part = _of_one_group(op, first, second)
+        if together > 1 and is_filter_grad:
+            part = sum((part * mask)[:, :, i * channels : (i + 1) * channels] for i in range(together))
+        parts.append(part)
+    return [pt.concatenate(parts, axis=3)]
 
 
 def _of_one_group(op, a, b):

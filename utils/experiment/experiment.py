@@ -123,6 +123,7 @@ class Experiment(ExitStack):
             self.data,
             self.resume,
             len(self.trainer.history),
+            self.trainer.functions.devices,
         )
         self.console.write_to(self.record.log)
         self.console.say(f"record goes to '{self.record.folder}'", level=2)

@@ -142,6 +142,7 @@ ARGUMENTS = {
     'portion': _needed(Number(above=0, most=1), 'methodology', 'trainer'),
     'replacement': _needed(Flag(), 'methodology', 'trainer'),
     'precision': _needed(Choice('float32', 'tf32', 'bf16'), 'optimisation', 'trainer'),
+    'devices': Argument(Whole(1), 'optimisation', 'trainer', 'nothing', saved=False),
     'pretrain_epochs': _needed(Whole(0), 'methodology', 'trainer'),
     'pretrain_args': Argument(Table(), 'methodology', 'trainer', absent=dict),
     'n_epochs': _needed(Whole(1), 'methodology', decides='length'),

@@ -52,7 +52,7 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
     console.say(
         f'network {class_name(options["network"])}{args}{narrowed}{hidden}, {several}'
         + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '')
-        + f'on {backend.device_name()}'
+        + f'on {backend.device_names(options["devices"], options["batch_size"])}'
     )
     console.say(
         f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "

@@ -3,6 +3,7 @@
 ==================  ===========================================================================
 `convolution`       2-D convolution of a batch, with strides and groups
 `pooling`           maximum and mean over windows
+`neighbours`        pixels with their neighbours, for interpolation
 `normalisation`     local response normalisation
 `random`            draws as pure functions of (seed, stream, counter)
 `reduction`         sums over all axes but the last
@@ -15,6 +16,7 @@ the reference of its JAX translation in `utils.backend`, which has a module of t
 """
 
 from utils.ops.convolution import Conv2d, Conv2dFilterGrad, Conv2dInputGrad, conv2d
+from utils.ops.neighbours import NeighbourPixels
 from utils.ops.normalisation import local_response_norm
 from utils.ops.pooling import AvgPool, AvgUnpool, MaxPool, PickPixel, Pooling, Unpool, avg_pool, max_pool
 from utils.ops.random import Draw, DropoutMask, Normal, RandomBits, Uniform, normal, threefry2x32, uniform
@@ -30,6 +32,7 @@ __all__ = [
     'Draw',
     'DropoutMask',
     'MaxPool',
+    'NeighbourPixels',
     'Normal',
     'PickPixel',
     'Pooling',

@@ -24,8 +24,8 @@ def _git(*arguments):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def environment() -> dict[str, Any]:
-    """What a run depends on apart from its arguments: a dict of versions, device and code revision."""
+def environment(devices: int = 1) -> dict[str, Any]:
+    """What a run on so many devices depends on apart from its arguments: a dict of versions, device, code revision."""
     revision = _git('rev-parse', 'HEAD')
     if revision and _git('status', '--porcelain', '--untracked-files=no'):
         revision += ' with changes'
@@ -36,6 +36,7 @@ def environment() -> dict[str, Any]:
         'python': platform.python_version(),
         **versions,
         'device': backend.device_name(),
+        'devices': devices,
         'driver': driver.read_text().splitlines()[0] if driver.is_file() else None,
         'system': platform.platform(),
         'cpus': os.cpu_count(),

@@ -82,6 +82,8 @@ class Record:
         The model that the run goes on with.
     done : int
         Epochs that it has had.
+    devices : int
+        That the run is on.
 
     Attributes
     ----------
@@ -101,6 +103,7 @@ class Record:
         data: Dataset,
         resumed: Any = None,
         done: int = 0,
+        devices: int = 1,
     ) -> None:
         self.model, self.options, self.start = Path(model), config['options'], time.perf_counter()
         self.folder = numbered_folder(self.model.with_suffix(''))
@@ -130,7 +133,7 @@ class Record:
                 f'{visible(self.folder / "config.yaml")}\n'
             )
             yaml.dump(options, file, Dumper, sort_keys=False, allow_unicode=True)
-        self.started, about = _now(), environment()
+        self.started, about = _now(), environment(devices)
         write_json(
             self.folder / 'run.json',
             {

@@ -30,11 +30,18 @@ class DeviceData(NamedTuple):
     subset: Any
 
 
-def to_device(subset: Subset) -> DeviceData:
-    """Put images and labels of a stored subset on the device; returns a `DeviceData`."""
+def to_device(subset: Subset, devices: int = 1) -> DeviceData:
+    """Put images and labels of a stored subset on the device, or on several; returns a `DeviceData`.
+
+    On several devices they lie whole on each; images of more than `backend.MOST_BYTES` are divided among them.
+    """
     arrays = []
     for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
+        cut = devices > 1 and value.nbytes > backend.MOST_BYTES
+        if cut:  # parts of one size; what is added is no row of the subset
+            value = np.concatenate([value, np.zeros((-len(value) % devices, *value.shape[1:]), value.dtype)])
         arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
+        backend.assign(arrays[-1:], devices, cut)
         backend.to_device(arrays[-1], value)
     return DeviceData(arrays[0], arrays[1], subset)
 

@@ -66,7 +66,11 @@ class Engine(Resumable):
             data.shape,
             self.settings,
             n_classes=len(data.classes),
-            resident=to_device(data.training) if self.settings.trainShared else None,
+            resident=(
+                to_device(data.training, backend.n_devices(self.settings.devices, self.settings.batch_size))
+                if self.settings.trainShared
+                else None
+            ),
             class_weights=(
                 class_weights(data.training.y, len(data.classes)) if self.settings.balance == 'weights' else None
             ),

@@ -58,6 +58,8 @@ class Functions:
         Learning rate (float32); seed, number of the next draw, epochs that were before (uint32).
     size : (int, int) or None
         Height and width of the images that `train` makes of those that it is given; None leaves them.
+    devices : int
+        That compute a minibatch together, each a part of its images.
     parameters, state : dict of str to shared variable
         Of the network and of the optimiser.
     soft : SoftTargets
@@ -87,6 +89,7 @@ class Functions:
         self.onlooker = onlooker
         self.soft = SoftTargets(self.settings.soft_targets, n_classes, self.batch_size, resident)
         backend.mode(self.settings.precision)  # refuses others
+        self.devices = backend.n_devices(self.settings.devices, self.batch_size)
         self.rate = pytensor.shared(np.float32(self.settings.learning_rate), name='learning_rate')
         self.seed = pytensor.shared(np.uint32(self.settings.seed), name='seed')
         self.counter = pytensor.shared(np.uint32(0), name='counter')
@@ -95,7 +98,14 @@ class Functions:
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
             p.name = name  # PyTensor's own errors then say which one they mean
+        backend.assign(self._placed(), self.devices)
+        for p in self.parameters.values():
             backend.to_device(p, p.get_value(borrow=True))  # or each call would bring it there
+
+    def _placed(self):
+        """Shared variables that lie on every device, those of the optimiser apart."""
+        taught = self.onlooker.shared if self.onlooker else []
+        return [*self.parameters.values(), *(self.soft.shared or {}).values(), *taught]
 
     @property
     def identified(self) -> bool:
@@ -184,6 +194,7 @@ class Functions:
         if self.settings.ema_decay:
             outputs, changes, more = optimisers.averaged(outputs, changes, trainable, self.settings.ema_decay)
             state = {**state, **more}
+        backend.assign(state.values(), self.devices)
         return [*inputs, *beside, weights], outputs, changes, state
 
     @property
@@ -221,7 +232,7 @@ class Functions:
             del self.__dict__[name]
 
     def _function(self, inputs, outputs, **kwargs):
-        return backend.function(inputs, outputs, self.settings.precision, **kwargs)
+        return backend.function(inputs, outputs, self.settings.precision, self.devices, **kwargs)
 
     @cached_property
     def train(self) -> Any:

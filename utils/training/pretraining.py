@@ -71,6 +71,7 @@ class Pretraining:
             calls = [call._replace(name=call.name.removeprefix('network.')) for call in calls]
         self._check(network_name(f.network), [call.name for call in calls])
         self.stack = [Autoencoder(call, only_moves(call.x, images)) for call in calls[: settings.layers]]
+        backend.assign([one.bias for one in self.stack], functions.devices)
         self.total = n_epochs * len(self.stack)
         self._digest = np.frombuffer(bytes.fromhex(source.digest), np.uint8) if source is not None else None
         self._compiled: tuple[int, Any] = (-1, None)
@@ -174,6 +175,7 @@ class Pretraining:
                     [self._x, weights],
                     cost,
                     f.settings.precision,
+                    f.devices,
                     updates={**phase.updates, **changes},
                     name=f'pretrain {one.name}',
                 ),

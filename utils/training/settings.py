@@ -33,6 +33,8 @@ class Settings:
         Random changes of the training images.
     precision : {'float32', 'tf32', 'bf16'}
         Of convolutions and products, see `utils.backend.mode`.
+    devices : int, optional
+        That compute each minibatch together, see `utils.backend.n_devices`.
     loss : {'nll', 'l2svm'}
         See `utils.training.losses`. Rows of the history have its means as their cross-entropies.
     soft_labels : bool
@@ -84,6 +86,7 @@ class Settings:
     schedule: Callable = schedules.constant
     augment: Augment | None = None
     precision: str = 'float32'
+    devices: int | None = None
     loss: str = 'nll'
     soft_labels: bool = False
     distillation: Distillation | None = None

@@ -87,7 +87,7 @@ class SoftTargets:
         self.shared: dict[str, Shared] | None = None
         self.streamed: list[np.ndarray] = []
         if resident:
-            unknown = np.full((resident.x.type.shape[0], n_classes or 0), np.nan, np.float32)
+            unknown = np.full((resident.y.type.shape[0], n_classes or 0), np.nan, np.float32)
             self.shared = {kind: pytensor.shared(unknown, name=kind, shape=unknown.shape) for kind in self.kinds}
 
     def symbols(self, rows: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -140,6 +140,11 @@ class Onlooker:
         logits = [net(x, Phase()) * np.float32(1 / (n * temperature * scale)) for net, _, _, scale in self.members]
         return pt.special.softmax(sum(logits[1:], logits[0]), axis=1)
 
+    @property
+    def shared(self) -> list[Shared]:
+        """The parameters of all its networks."""
+        return [p for net, *_ in self.members for p in parameters(net).values()]
+
     def put(self, kept: bool) -> None:
         """Take the parameters of the kept epoch, or the last ones, for the steps that follow."""
         for net, last, at_kept, _ in self.members:
@@ -148,9 +153,8 @@ class Onlooker:
 
     def release(self) -> None:
         """Give back the device's memory."""
-        for net, *_ in self.members:
-            for p in parameters(net).values():
-                backend.release(p)
+        for p in self.shared:
+            backend.release(p)
 
 
 class Targets:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor.tensor as pt
 
+from utils import ops
 from utils.layer import Layer
 
 if TYPE_CHECKING:
@@ -77,12 +78,8 @@ def warp(
     row = pt.clip(sin * u + cos * v + np.asarray(middle_y, x.dtype), 0, height - 1)
     top, left = pt.minimum(pt.floor(row), height - 2), pt.minimum(pt.floor(column), width - 2)
     below, beside = (row - top), (column - left)
-    first = np.arange(n, dtype='int32')[:, None, None] * (height * width)
-    place = first + (top * np.asarray(width, x.dtype) + left).astype('int32')
-    # Each pixel with its neighbours right, below and below right, so that one look-up fetches all four.
-    flat = x.reshape((n * height * width,))
-    around = pt.stack([flat, *(pt.roll(flat, -k) for k in (1, width, width + 1))], axis=1)
-    near = around[place.reshape((n * high * wide,))].reshape((n, high, wide, 4))
+    place = (top * np.asarray(width, x.dtype) + left).astype('int32')
+    near = ops.NeighbourPixels()(x[..., 0], pt.broadcast_to(place, (n, high, wide)))
     upper = near[..., 0] + (near[..., 1] - near[..., 0]) * beside
     lower = near[..., 2] + (near[..., 3] - near[..., 2]) * beside
     return (upper + (lower - upper) * below).dimshuffle(0, 1, 2, 'x')

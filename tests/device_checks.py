@@ -1,0 +1,217 @@
+"""What tests of several devices run in a process of its own, whose CPU counts as four.
+
+``python -m tests.device_checks NAME`` prints one JSON object; the names are those of the functions in `CHECKS`.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
+
+import numpy as np  # noqa: E402
+
+import utils  # noqa: E402, F401
+from cnn.layers import Conv, MaxPool  # noqa: E402
+from loaders import Originals, build, load  # noqa: E402
+from mlp.layers import FullyConnected  # noqa: E402
+from utils import backend  # noqa: E402
+from utils.backend import devices as placement  # noqa: E402
+from utils.backend import rewrites
+from utils.layer import Layer, n_features  # noqa: E402
+from utils.training import optimisers  # noqa: E402
+from utils.training.augmentation import Augment  # noqa: E402
+from utils.training.functions import Functions  # noqa: E402
+from utils.training.inference import compute_logits, validate  # noqa: E402
+from utils.training.members import Members  # noqa: E402
+from utils.training.settings import Settings  # noqa: E402
+from utils.training.trainer import Trainer  # noqa: E402
+
+AUGMENT = Augment(mirror=0.5, rotation=10, shift=0.1, zoom=0.1)
+
+
+class Tiny(Layer):
+    """A convolution and a hidden layer, with batch norm and dropout."""
+
+    def __init__(self, im_dim, n_classes, *, rng):
+        self.conv = Conv(1, 8, size=3, pool=MaxPool(2), batch_norm=True, p_drop=0.2, rng=rng)
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, (16,), 0.3, rng=rng)
+
+    def features(self, x, phase):
+        return self.conv(x, phase)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)
+
+
+def apart(a, b):
+    """Distance of two sets of arrays, relative to the length of one; the draw counter must be equal."""
+    assert a.get('counter') == b.get('counter')
+    both = [(np.asarray(a[name], float), np.asarray(b[name], float)) for name in b if name != 'counter']
+    return float(np.sqrt(sum(((x - y) ** 2).sum() for x, y in both) / sum((y**2).sum() for _, y in both)))
+
+
+def collectives(function, given):
+    """How often each kind of communication between devices is in a compiled function."""
+    shared = [place[0] for place in function.vm.inputs[len(given) :]]
+    text = function.vm.jit_fn.lower(*given, *shared).compile().as_text()
+    return dict(Counter(re.findall(r' (all-\w+|reduce-scatter|collective-\w+)(?:-start)?\(', text)))
+
+
+def data_set(folder):
+    rng = np.random.default_rng(7)
+    labels = np.arange(190) % 3
+    images = rng.normal(110, 40, (190, 12, 12))
+    for k, label in enumerate(labels):
+        images[k, label * 4 : label * 4 + 4] += 45
+    usage = np.repeat([0, 1, 2], [130, 30, 30]).astype(np.uint8)
+    images, labels = np.clip(images, 0, 255).astype(np.uint8), labels.astype(np.uint8)
+    originals = Originals(images, labels, usage, np.arange(190, dtype=np.int32), ('a', 'b', 'c'))
+    return build(originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)[0]
+
+
+def trained(data, n, k=1, many=False, **settings):
+    """A trainer after one epoch on n devices, and its arrays; of k networks, many steps in a call."""
+
+    def make(rng):
+        nets = [Tiny(data.shape, 3, rng=np.random.default_rng([1, m])) for m in range(k)]
+        return nets[0] if k == 1 else Members(nets)
+
+    chosen = {'batch_size': 24, 'learning_rate': 0.02, 'statistics_images': 96, 'augment': AUGMENT, 'seed': 5}
+    t = Trainer(make, data, Settings(**{**chosen, **settings, 'devices': n}))
+    t.many_steps = many
+    t.train(1)
+    return t, t.arrays()
+
+
+def figures(t):
+    return [t.history[0][name] for name in ('train_cost', 'validation_error', 'validation_cross_entropy')]
+
+
+def quick():
+    """A tiny network: resident images, streamed ones, evaluation, many steps in a call."""
+    out = {}
+    with tempfile.TemporaryDirectory() as folder, load(data_set(folder)) as data:
+        t, one = trained(data, 1)
+        two, values = trained(data, 2)
+        out['resident'], out['figures'] = apart(values, one), [figures(t), figures(two)]
+        logits = [{'logits': compute_logits(f.functions, data.test)} for f in (two, t)]
+        out['logits'] = apart(*logits)
+        rows, weights = np.arange(24, dtype=np.int32), np.ones(24, np.float32)
+        out['collectives'] = collectives(two.functions.train, [rows, weights])
+        out['lies on'] = len(two.functions.resident.x.container.storage[0].sharding.device_set)
+        out['streamed'] = apart(trained(data, 2, trainShared=False)[1], one)
+        t.restore(two.state())  # and on one device it goes on
+        out['resumed'] = [validate(t.functions, data.validation), validate(two.functions, data.validation)]
+    return out
+
+
+def members_and_steps():
+    """Many steps in one call, images divided among the devices, networks side by side."""
+    out = {}
+    with tempfile.TemporaryDirectory() as folder, load(data_set(folder)) as data:
+        one = trained(data, 1)[1]
+        out['many steps'] = apart(trained(data, 4, many=True)[1], one)
+        placement.MOST_BYTES = backend.MOST_BYTES = 1000
+        t, values = trained(data, 4)
+        out['images divided'] = apart(values, one)
+        out['share'] = [s.data.shape[0] for s in t.functions.resident.x.container.storage[0].addressable_shards]
+        placement.MOST_BYTES = backend.MOST_BYTES = 1 << 31
+        members = trained(data, 1, 4)[1]
+        out['members, networks divided'] = apart(trained(data, 2, 4)[1], members)
+        out['members, many steps'] = apart(trained(data, 4, 4, many=True)[1], members)
+        three = trained(data, 1, 3)[1]
+        out['members, minibatches divided'] = apart(trained(data, 2, 3)[1], three)
+        os.environ['SYMFER_PLATFORM'] = 'gpu'
+        out['GPU form'] = apart(trained(data, 4, many=True)[1], one)
+        out['GPU form, members'] = apart(trained(data, 2, 4, many=True)[1], members)
+        out['GPU form, default'] = Functions(
+            Tiny((12, 12), 3, rng=np.random.default_rng(0)), (12, 12), Settings(90)
+        ).devices
+    return out
+
+
+def network_a():
+    """20 steps of network A, narrowed, on 1, 2 and 4 devices, with all rewrites of a CPU.
+
+    Where a maximum or the sign of an output hangs on the last bit, rounding makes another step of it, and 20 steps in a
+    row lead apart, as from weights that differ by a rounding. So each step begins where one device was.
+    """
+    import cnn
+
+    rewrites.LEAST_CHANNELS, rewrites.LEAST_PIXELS, rewrites.LEAST_SUMMED = 16, 0, 64
+    rng, out = np.random.default_rng(0), {}
+    x, y = rng.integers(0, 255, (20, 24, 24, 24), dtype=np.uint8), rng.integers(0, 7, (20, 24)).astype(np.uint8)
+    weights = (np.arange(24) < 21).astype(np.float32)
+    made = {}
+    for n in (1, 2, 4):
+        network = cnn.A((24, 24), 7, width=0.25, n_hidden=[32], p_dropConv=[0.2] * 4, rng=np.random.default_rng(1))
+        settings = Settings(24, learning_rate=0.05, augment=AUGMENT, devices=n, optimiser=optimisers.momentum)
+        made[n] = Functions(network, (24, 24), settings, n_classes=7)
+        out[f'{n} devices'], out[f'{n} devices, each array'] = [], []
+    for images, labels in zip(x, y):
+        before = values_of(made[1])
+        for n, f in made.items():
+            for name, p in all_of(f).items():
+                backend.to_device(p, before[name])
+            f.train(images, labels, weights)
+            after = values_of(f)
+            if n == 1:
+                one = after
+            out[f'{n} devices'].append(apart(*({k: v[k] for k in f.parameters} for v in (after, one))))
+            each = [apart({k: after[k]}, {k: one[k]}) for k in one if one[k].any()]
+            out[f'{n} devices, each array'].append(max(each))
+    for n in (2, 4):
+        out[f'{n} devices, collectives'] = collectives(made[n].train, [x[0], y[0], weights])
+    return out
+
+
+def all_of(f):
+    return {**f.parameters, **{f'state/{name}': p for name, p in f.state.items()}, 'draws': f.counter}
+
+
+def values_of(f):
+    return {name: np.array(p.get_value(borrow=True)) for name, p in all_of(f).items()}
+
+
+def experiment():
+    """`test` on two devices, and resumed on four and on one."""
+    import launch
+
+    out = {}
+    with tempfile.TemporaryDirectory() as folder:
+        options = dict(dataset=data_set(folder), network='MLP', n_hidden=[8], batch_size=48, statistics_images=48)
+        options |= dict(anneal_epochs=1, verbose=0, report=False, learning_rate=0.02)
+        for name, first, then in (('one', 1, 1), ('several', 2, 4)):
+            path = Path(folder) / f'{name}.h5'
+            launch.test(**options, n_epochs=1, savename=path, devices=first)
+            result = launch.test(resume=path, n_epochs=2, devices=then, verbose=0, report=False)
+            environment = [json.loads((Path(folder) / name / f'run-00{k}' / 'run.json').read_text()) for k in (1, 2)]
+            out[name] = {
+                'cross-entropy': [row['train_cross_entropy'] for row in result.history],
+                'devices': [run['environment']['devices'] for run in environment],
+            }
+        errors = []
+        for wrong in (
+            {'devices': 8},
+            {'devices': 0},
+            {'devices': 4, 'batch_size': 50},
+            {'devices': 4, 'batch_size': 2},
+        ):
+            try:
+                launch.test(**{**options, 'savename': Path(folder) / 'wrong.h5', 'n_epochs': 1, **wrong})
+            except ValueError as error:
+                errors.append(str(error))
+        out['errors'] = errors
+        out['written'] = sorted(p.name for p in Path(folder).glob('wrong*'))
+    return out
+
+
+CHECKS = {f.__name__: f for f in (quick, members_and_steps, network_a, experiment)}
+
+if __name__ == '__main__':
+    print(json.dumps(CHECKS[sys.argv[1]]()))
