@@ -32,6 +32,7 @@ root_doc = 'index'
 source_suffix = {'.rst': 'restructuredtext', '.md': 'myst-nb'}
 default_role = 'py:obj'
 highlight_language = 'none'
+smartquotes = False  # they would bend the quotes of JSON and of code
 suppress_warnings = ['ref.citation']  # sources that a docstring lists and does not cite by number
 
 # Docstrings are numpydoc; their `Parameters` say the types, so signatures need not.

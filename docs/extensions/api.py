@@ -60,7 +60,7 @@ def modules() -> dict[str, Module]:
 def page(module: Module, known: dict[str, Module]) -> str:
     """The text of the page of a module."""
     parents = [known[name] for name in _parents(module.name)]
-    elsewhere = {name for parent in parents for name in parent.exported} & set(module.public)
+    elsewhere = {name for parent in parents for name in shown_by(parent, known)} & set(module.public)
     title = module.name.replace('_', r'\_')
     above = module.name.rpartition('.')[0]
     lines = [] if module.package or not above else [':orphan:', '']  # linked from its package, not in the sidebar
@@ -68,7 +68,7 @@ def page(module: Module, known: dict[str, Module]) -> str:
     if lines[0] == ':orphan:':
         lines += [f'A module of :doc:`{above}`.', '']
     lines.append(f'.. automodule:: {module.name}')
-    here = [name for name in module.exported if f'{module.name}.{name}' not in known]
+    here = shown_by(module, known)
     here += [name for name in module.public if name not in elsewhere and name not in here]
     if here:
         lines.append(f'   :members: {", ".join(here)}')
@@ -81,6 +81,11 @@ def page(module: Module, known: dict[str, Module]) -> str:
         packages = [name for name in below if known[name].package]
         lines += ['', '.. toctree::', '   :hidden:', '', *(f'   {name}' for name in packages)]
     return '\n'.join(lines) + '\n'
+
+
+def shown_by(module: Module, known: dict[str, Module]) -> list[str]:
+    """The names that a package exports, without those that are its modules: these have pages."""
+    return [name for name in module.exported if f'{module.name}.{name}' not in known]
 
 
 def _parents(name):

@@ -28,7 +28,8 @@ def escaped(text: str) -> str:
 def option(action: argparse.Action, formatter: Formatter) -> list[str]:
     """An option or a positional argument with its help."""
     if action.option_strings:
-        names = [formatter._format_action_invocation(action).split(',')[-1].strip()]
+        names = [formatter._format_action_invocation(action).rsplit(', --', 1)[-1]]
+        names = [name if name.startswith('-') else f'--{name}' for name in names]
         names[:0] = [name for name in action.option_strings if re.fullmatch('-[a-z]', name)]
     else:
         names = [str(action.metavar) + {'+': ' ...', '*': ' ...'}.get(action.nargs, '')]
@@ -63,7 +64,7 @@ def command_page(name: str) -> str:
 
 
 def _first(action):
-    return Formatter('')._format_action_invocation(action).split(',')[-1].split()[0]
+    return Formatter('')._format_action_invocation(action).split(' ')[0].strip(',')
 
 
 def arguments_page() -> str:
