@@ -5,6 +5,7 @@
 `loop`              many steps in one call
 `platform`          the platform that graphs are made for; arrays on the device
 `devices`           several devices, and where arrays lie on them
+`hosts`             several hosts
 `partition`         how a function is divided among them
 `precision`         of the operands of convolutions and products
 `rewrites`          graph rewrites: which implementation computes what, by platform and shape
@@ -21,6 +22,7 @@ A translation computes what the NumPy `perform` of its Op computes; tests/backen
 from utils.backend import convolution, neighbours, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
 from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
+from utils.backend.hosts import Watch, compared, host, join, n_hosts, own_rows
 from utils.backend.loop import StepsPerExecution
 from utils.backend.platform import device_name, platform, release, to_device
 from utils.backend.precision import PRECISIONS
@@ -30,14 +32,20 @@ __all__ = [
     'MOST_BYTES',
     'PRECISIONS',
     'StepsPerExecution',
+    'Watch',
     'assign',
+    'compared',
     'convolution',
     'device_name',
     'device_names',
     'function',
+    'host',
+    'join',
     'mode',
     'neighbours',
     'n_devices',
+    'n_hosts',
+    'own_rows',
     'platform',
     'pooling',
     'products',

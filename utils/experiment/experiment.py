@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from utils import backend
-from utils.experiment import resuming
+from utils.experiment import hosts, resuming
 from utils.experiment.arguments import NETWORK_OPTIONS, as_json, validate_arguments
 from utils.experiment.building import arguments_used, network_maker, training_settings, with_class_defaults
 from utils.experiment.checkpoint import Checkpoint
@@ -61,6 +62,8 @@ class Experiment(ExitStack):
         self.start = time.perf_counter()
         self.context, self.console = context, Console(arguments['verbose'], arguments['on_epoch'])
         options = validate_arguments({k: v for k, v in arguments.items() if k != 'given'}, context.networks)
+        if hosts.join(options) and backend.host():  # host 0 speaks and writes for all
+            self.console.verbose, options['track'] = 0, []
         self.resume = options['resume']
         given -= {key for key in NETWORK_OPTIONS if options[key] is None}
         self._begun = self.resume and os.path.exists(self.resume) and os.stat(self.resume)
@@ -83,6 +86,9 @@ class Experiment(ExitStack):
         if self._saved:
             check_teacher(self.resume, self._saved, self.teacher)
         path = self._target()
+        if backend.n_hosts() > 1:
+            source = self.context.bundled(self.options['network']) or resuming.class_source(self.options['network'])
+            hosts.check_same(as_json(self.options), self.data, str(source), self._state)
         self.config = self._configuration(path)
         announce(self.console, self.options, self.data, path)
         for what, values in (('arguments', 'options'), ('of the network', 'network_arguments')):
@@ -135,7 +141,8 @@ class Experiment(ExitStack):
     def guarded(self) -> Iterator[None]:
         """A block that trains: whatever ends it, the last epoch that was over is in the model file and the record."""
         with self.signals, self.record.running(), self.checkpoint.guard(self.trainer), self._explain_out_of_memory():
-            yield
+            with hosts.naming_the_dead():
+                yield
 
     def say_kept(self) -> None:
         """Say which epoch is kept, and what follows."""
@@ -172,6 +179,8 @@ class Experiment(ExitStack):
         path = self.options['savename']
         if path is None:
             path = default_model(self.options, self.data.path)
+        if backend.host():
+            path = Path(self.enter_context(TemporaryDirectory(prefix='symfer-host-'))) / 'model.h5'
         path = models.check_target(path)
         if path.exists() and path.samefile(self.data.path):
             raise ValueError(f"savename is the data set itself, '{path}': choose another")
