@@ -18,6 +18,14 @@ import utils  # noqa: E402, F401  (sets PyTensor up before any test imports it)
 from loaders import Originals, build  # noqa: E402
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker('cpu_form'):
+        from utils.backend.platform import platform
+
+        if platform() == 'gpu':
+            pytest.skip('of the form that graphs take on a CPU')
+
+
 @pytest.fixture(scope='session', autouse=True)
 def ctrl_c_as_in_a_terminal():
     """A shell that starts the tests in the background has them ignore Ctrl-C, and runs leave ignored signals so."""

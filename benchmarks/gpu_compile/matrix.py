@@ -7,14 +7,17 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.gpu_compile.batches import MOST
 from benchmarks.gpu_compile.cell import ENVIRONMENT
 from utils.files.atomic import atomic_write
 from utils.results.tables import as_markdown, put_into_page
 
 ROOT = Path(__file__).resolve().parents[2]
+SHOWN = {'train': 'step', 'train_many': 'many', 'validate': 'validation', 'test': 'test'}
 HEAD = (
-    *('network, precision, GPU', 'function', 'peak MiB', 'in place MiB', 'cuDNN forward / input / filter gradient'),
-    *('operands', 'further kernels', 'model µs', 'copies', 'host transfers'),
+    *('network, precision, GPU', 'functions that compile', 'peak MiB: step / many / validation / test', 'in place MiB'),
+    *('cuDNN forward / input / filter gradient', 'operands', 'further kernels: step / many', 'model µs: step / many'),
+    *('copied KiB: step / many', 'host transfers'),
 )
 FIT_HEAD = ('network, precision, GPU', '8 GB', '16 GB', '24 GB', '80 GB')
 
@@ -87,38 +90,46 @@ class Results:
             temporary.write_text(json.dumps({'about': self.about, 'cells': self.cells}, indent=1), encoding='utf-8')
 
 
+def of_functions(functions, names, tell):
+    """What `tell` says of functions, with slashes between them; nothing of one that is not there."""
+    return ' / '.join(tell(functions[name]) if functions.get(name) else '-' for name in names)
+
+
 def rows(cells):
-    """Lines of the table, one a function."""
+    """Lines of the table, one a network, precision and GPU: of all its functions, and of those that take the time."""
     lines = []
     for name, cell in cells.items():
-        for function, f in cell['functions'].items():
-            if f is None:
-                continue
-            if not f['compiles']:
-                lines.append([name, function, f'does not compile: {f["error"]}', *[''] * (len(HEAD) - 3)])
-                continue
-            calls = [f['convolutions'].get(k, 0) for k in ('forward', 'input gradient', 'filter gradient')]
-            lines.append(
-                [
-                    name,
-                    function,
-                    f'{f["peak"] / 2**20:.1f}',
-                    f'{f["in_place"] / 2**20:.1f}',
-                    ' / '.join(map(str, calls)),
-                    ', '.join(sorted(f['operands'])) or 'none',
-                    str(f['kernels']),
-                    f'{f["model_us"]:.0f}',
-                    str(f['copies']),
-                    str(f['transfers']),
-                ]
-            )
+        every = {function: f for function, f in cell['functions'].items() if f}
+        good = {function: f for function, f in every.items() if f['compiles']}
+        failed = [f'{function} does not: {f["error"]}' for function, f in every.items() if not f['compiles']]
+        step = good.get('train') or next(iter(good.values()), None)
+        if not step:
+            lines.append([name, '; '.join(failed), *[''] * (len(HEAD) - 2)])
+            continue
+        calls = [step['convolutions'].get(k, 0) for k in ('forward', 'input gradient', 'filter gradient')]
+        both = ('train', 'train_many')
+        lines.append(
+            [
+                name,
+                '; '.join([f'{len(good)} of {len(every)}', *failed]),
+                of_functions(good, SHOWN, lambda f: f'{f["peak"] / 2**20:.0f}'),
+                of_functions(good, ['train'], lambda f: f'{f["in_place"] / 2**20:.1f}'),
+                ' / '.join(map(str, calls)),
+                ', '.join(sorted(step['operands'])) or 'none',
+                of_functions(good, both, lambda f: str(f['kernels'])),
+                of_functions(good, both, lambda f: '-' if f['model_us'] is None else f'{f["model_us"]:.0f}'),
+                of_functions(good, both, lambda f: f'{f["copied"] / 2**10:.0f}'),
+                str(sum(f['transfers'] for f in good.values())),
+            ]
+        )
     return lines
 
 
 def fit_rows(cells):
     """Lines of the table of minibatches."""
     found = {name: cell['fit'] for name, cell in cells.items() if cell.get('fit') and 'error' not in cell['fit']}
-    return [[name, *(f'{n:,}' if n else 'none' for n in fit.values())] for name, fit in found.items()]
+    words = {None: 'none', MOST: f'{MOST:,} or more'}
+    return [[name, *(words.get(n) or f'{n:,}' for n in fit.values())] for name, fit in found.items()]
 
 
 def page_text(results):

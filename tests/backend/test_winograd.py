@@ -56,6 +56,7 @@ def test_perform_is_convolution_and_its_gradients(values, side):
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.cpu_form
 @pytest.mark.parametrize('side', SIDES)
 def test_winograd_on_the_device_agrees_with_the_plain_convolution(values, side):
     numbers = values(3, side, 16, 24, 'float32')
@@ -67,6 +68,7 @@ def test_winograd_on_the_device_agrees_with_the_plain_convolution(values, side):
         assert abs(got - want).max() <= 1e-4 * abs(want).max()
 
 
+@pytest.mark.cpu_form
 def test_forward_and_backward_share_their_transforms(values):
     numbers = values(2, (12, 12), 16, 16, 'float32')
     inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
@@ -91,6 +93,7 @@ def test_other_convolutions_stay(shape, filters, border):
     assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W, border), mode=backend.MODE))
 
 
+@pytest.mark.cpu_form
 def test_few_images_stay_unless_there_are_gradients(values, monkeypatch):
     monkeypatch.setattr(rewrites, 'LEAST_PIXELS_ALONE', 500)
     numbers = values(2, (12, 12), 16, 16, 'float32')

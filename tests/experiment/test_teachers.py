@@ -275,12 +275,8 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
         images = data.test.images()
         launch.evaluate('student.h5', dataset, report=False, say=lambda *_: None)
     np.testing.assert_array_equal(launch.predict('student.h5', images), launch.predict(found[0], images))
-    costs = [
-        launch.rate_range(steps=6, figure=None, **{**common, 'soft_labels': True, 'trainShared': shared, 'verbose': 0})[
-            1
-        ]
-        for shared in (True, False)
-    ]
+    common |= {'soft_labels': True, 'verbose': 0, 'figure': None, 'steps': 6}
+    costs = [launch.rate_range(trainShared=shared, **common)[1] for shared in (True, False)]
     assert costs[0] == costs[1] and np.isfinite(costs[0]).all()
 
 

@@ -39,6 +39,8 @@ CASES = [  # size, border, stride, groups, channels, filters
     (1, 3, 1, 1, 4, 2),
     (3, 'same', 1, 2, 4, 6),
     (3, 'same', 1, 4, 4, 4),
+    ((3, 2), (1, 0), (2, 1), 5, 5, 5),
+    (3, 'same', 1, 6, 36, 24),
     (5, 'same', 2, 2, 6, 4),
     (3, 'valid', 1, 3, 6, 3),
 ]

@@ -13,6 +13,7 @@ from tiny import equal, network, run, trainer
 
 import launch
 import loaders
+from mlp import MLP
 from utils.experiment import signals
 from utils.files import models
 from utils.record.reading import read_run
@@ -20,8 +21,6 @@ from utils.training import optimisers
 
 
 def two_layers(rng):
-    from mlp import MLP
-
     return MLP((12, 12), 3, n_hidden=[16, 8], batch_norm=True, p_drop=0.3, rng=rng)
 
 

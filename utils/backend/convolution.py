@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import jax
@@ -10,8 +11,11 @@ from jax import lax
 from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
+from utils.backend.fusion import materialised
+from utils.backend.partition import parts
 from utils.backend.platform import platform
 from utils.backend.precision import operands, precision
+from utils.backend.reduction import MOST_ROWS
 
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 
@@ -29,11 +33,15 @@ def direct_is_faster(channels: int, size: tuple[int, int]) -> bool:
     return channels <= 3 and size[0] * size[1] <= 25 and platform() == 'cpu' and precision() != 'bf16'
 
 
-def patches(x: Any, op: ops.convolution.Convolution, size: tuple[int, int]) -> list[Any]:
-    """The padded images as each pixel of the filters sees them: a list, by rows, of (n, h', w', c)."""
+def patches(x: Any, op: ops.convolution.Convolution, size: tuple[int, int], stored: bool = False) -> list[Any]:
+    """The padded images, `stored` or as an expression, as each pixel of the filters sees them.
+
+    A list, by rows, of (n, h', w', c).
+    """
     (ph, pw), (sh, sw), (kh, kw) = op.pad, op.stride, size
     high, wide = op.output_size(x.shape[1], x.shape[2], kh, kw)
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (ph, ph, 0), (pw, pw, 0), (0, 0, 0)))
+    x = materialised(x) if stored else x
     return [
         x[:, a : a + sh * (high - 1) + 1 : sh, b : b + sw * (wide - 1) + 1 : sw] for a in range(kh) for b in range(kw)
     ]
@@ -44,13 +52,59 @@ def takes_pixels(op: ops.convolution.Convolution, size: tuple[int, int]) -> bool
     return tuple(size) == (1, 1) and op.stride != (1, 1) and op.groups == 1 and platform() == 'cpu'
 
 
+def is_depthwise(op: ops.convolution.Convolution, channels: int, n_out: int) -> bool:
+    """Whether each channel has one filter, of which XLA computes nothing fast on a CPU."""
+    return op.groups == channels == n_out > 1 and platform() == 'cpu' and precision() != 'bf16'
+
+
+def depthwise(x: Any, W: Any, op: ops.convolution.Convolution) -> Any:
+    """Cross-correlation of images (n, h, w, c) with filters (kh, kw, 1, c): a product a pixel of the filter."""
+    views = patches(x, op, W.shape[:2], stored=True)
+    return sum(view * w for view, w in zip(views, W.reshape(-1, W.shape[3])))
+
+
+def depthwise_filter_grad(x: Any, g: Any, op: ops.convolution.Conv2dFilterGrad) -> Any:
+    """Gradient (kh, kw, 1, c): minibatches of products with parts of the images, added in one pass, then their sum."""
+    n = len(x)
+    step = n // max(k for k in range(1, MOST_ROWS + 1) if n % k == 0)
+    sums = []
+    for view in patches(x, op, op.size, stored=True):
+        total = reduce(jnp.add, [view[k : k + step] * g[k : k + step] for k in range(0, n, step)])
+        total = total.reshape(-1, g.shape[3])
+        sums.append(jnp.ones(len(total), total.dtype) @ total)
+    return jnp.stack(sums).reshape(*op.size, 1, g.shape[3])
+
+
+def one_a_network(convolution: Any) -> Any:
+    """A function of two arrays that, where `jax.vmap` hands it those of several networks, computes them one by one.
+
+    As one convolution they would be groups, which XLA's GPU compiler takes for no gradient of cuDNN's and for which it
+    moves the networks' axis behind the channels and back. On a CPU networks are computed in turn, see
+    `utils.backend.loop`.
+    """
+    if platform() == 'cpu':
+        return convolution
+    function = jax.custom_batching.custom_vmap(convolution)
+
+    @function.def_vmap
+    def _(count, batched, a, b):
+        if not all(batched):
+            return jax.vmap(convolution, tuple(0 if one else None for one in batched))(a, b), True
+        return jnp.stack([convolution(a[k], b[k]) for k in range(count)]), True
+
+    return function
+
+
 @jax_funcify.register(ops.Conv2d)
 def _(op, **kwargs):
+    @one_a_network
     def conv(x, W):
         kh, kw, channels, n_out = W.shape
         if takes_pixels(op, (kh, kw)):
             a, b = operands(patches(x, op, (1, 1))[0], W)
             return (a @ b[0, 0]).astype(jnp.result_type(x, W))
+        if is_depthwise(op, x.shape[3], n_out):
+            return depthwise(x, W, op)
         if op.groups > 1 or not direct_is_faster(channels, (kh, kw)):
             return correlate(*operands(x, W), op).astype(jnp.result_type(x, W))
         # One multiplication and addition per pixel of the filter, fused with what follows.
@@ -66,6 +120,7 @@ def _(op, **kwargs):
 
 @jax_funcify.register(ops.Conv2dInputGrad)
 def _(op, **kwargs):
+    @one_a_network
     def input_grad(g, W):
         a, b = operands(g, W)
         if takes_pixels(op, W.shape[:2]):
@@ -74,6 +129,8 @@ def _(op, **kwargs):
                 lambda x: patches(x, op, (1, 1))[0], jax.ShapeDtypeStruct((len(g), *op.image, W.shape[2]), dx.dtype)
             )(dx)[0]
         x = jax.ShapeDtypeStruct((g.shape[0], *op.image, W.shape[2] * op.groups), a.dtype)
+        if is_depthwise(op, x.shape[3], g.shape[3]):
+            return jax.linear_transpose(lambda x: depthwise(x, W, op), x)(g)[0]
         return jax.linear_transpose(lambda x: correlate(x, b, op), x)(a)[0].astype(jnp.result_type(g, W))
 
     return input_grad
@@ -81,11 +138,14 @@ def _(op, **kwargs):
 
 @jax_funcify.register(ops.Conv2dFilterGrad)
 def _(op, **kwargs):
+    @one_a_network
     def filter_grad(x, g):
         channels, n_out = x.shape[3] // op.groups, g.shape[3]
         if takes_pixels(op, op.size):
             a, b = operands(patches(x, op, (1, 1))[0], g)
             return (a.reshape(-1, channels).T @ b.reshape(-1, n_out)).reshape(1, 1, channels, n_out).astype(x.dtype)
+        if is_depthwise(op, x.shape[3], n_out) and parts(len(x)) == 1:
+            return depthwise_filter_grad(x, g, op)
         if op.groups > 1 or not direct_is_faster(channels, op.size):
             a, b = operands(x, g)
             W = jax.ShapeDtypeStruct((*op.size, channels, n_out), a.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
 from utils.backend.partition import divided, parts
+from utils.backend.platform import platform
 
 # Rows that are added in one pass; what is left is summed by a product with ones.
 MOST_ROWS = 32
@@ -33,6 +34,15 @@ def column_sum(*factors: Any) -> Any:
     return jnp.dot(ones[0], total[0]) if n == 1 else jnp.einsum('nr,nrc->c', ones, total)
 
 
+def split_sum(x: Any) -> Any:
+    """Sum over all axes but the last by two kernels: about as many sums of rows as rows in each, then their sum."""
+    n = parts(len(x))
+    rows = prod(x.shape[:-1]) // n
+    several = max(k for k in range(1, isqrt(rows) + 1) if rows % k == 0)
+    split = divided(x.reshape(n, several, rows // several, x.shape[-1]), len(x))
+    return lax.optimization_barrier(split.sum(axis=2)).sum(axis=(0, 1))
+
+
 @jax_funcify.register(ops.ColumnSum)
 def _(op, **kwargs):
-    return column_sum
+    return column_sum if platform() == 'cpu' else split_sum

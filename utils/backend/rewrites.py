@@ -2,6 +2,7 @@
 
 =======================  ===========================================================================
 `grouped_convolutions`   groups as convolutions of their own, or as one
+`mirrored_filters`       gradients by images on a GPU, so that XLA finds cuDNN's own
 `winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.ops.winograd`
 `centred_sums`           batch norm: no sum of what has mean zero
 `small_factors`          batch norm: factors of one number per channel are combined first
@@ -105,29 +106,52 @@ def _unflipped(W):
     return base
 
 
-LEAST_OF_A_GROUP = 16  # channels and filters from which groups are convolutions of their own
+@_register(ops.Conv2d)
+def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
+    """Convolutions with mirrored filters as `ops.Conv2dInputGrad`, which converts the filters before it mirrors them.
+
+    XLA takes a convolution with mirrored filters for cuDNN's input gradient, but does not look through a conversion.
+    """
+    g, mirrored = node.inputs
+    W = _unflipped(mirrored) if platform() == 'gpu' and node.op.plain else None
+    image, size = node.outputs[0].type.shape[1:3], mirrored.type.shape[:2]
+    if W is None or None in (*image, *size):
+        return None
+    pad = tuple(k - 1 - p for k, p in zip(size, node.op.pad))
+    return [ops.Conv2d(pad).adjoint(image)(g, W)] if min(pad) >= 0 else None
+
+
+LEAST_OF_A_GROUP = 16  # channels and filters of a convolution, fewer of which XLA computes no faster
 
 
 @_register(ops.Conv2d, ops.Conv2dFilterGrad, ops.Conv2dInputGrad)
 def grouped_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """Groups, for which XLA has nothing fast on a CPU: one convolution each, or all as one with zeros between them."""
+    """Groups, for which XLA has nothing fast on a CPU: convolutions of some groups each, with zeros between these.
+
+    Groups of one channel and one filter stay, see `utils.backend.convolution`.
+    """
     op, (a, b) = node.op, node.inputs
     if op.groups == 1 or platform() != 'cpu' or None in (a.type.shape[3], b.type.shape[3]):
         return None
     n_first, n_second = a.type.shape[3] // op.groups, b.type.shape[3] // op.groups
-    if min(n_first, n_second) >= LEAST_OF_A_GROUP:
-        parts = [
-            _of_one_group(op, a[..., k * n_first : (k + 1) * n_first], b[..., k * n_second : (k + 1) * n_second])
-            for k in range(op.groups)
-        ]
-        return [pt.concatenate(parts, axis=3)]
     is_filter_grad = isinstance(op, ops.Conv2dFilterGrad)
     channels = n_first if is_filter_grad else b.type.shape[2]
-    mask = np.kron(np.eye(op.groups), np.ones((channels, n_second))).astype(b.dtype)  # (all channels, all filters)
-    if not is_filter_grad:
-        return [_of_one_group(op, a, pt.concatenate([b] * op.groups, axis=2) * mask)]
-    whole = _of_one_group(op, a, b) * mask
-    return [sum(whole[:, :, k * channels : (k + 1) * channels] for k in range(op.groups))]
+    if channels == n_second == 1:
+        return None
+    enough = min(-(-LEAST_OF_A_GROUP // min(channels, n_second)), op.groups)
+    together = next(k for k in range(enough, op.groups + 1) if op.groups % k == 0)
+    mask = np.kron(np.eye(together), np.ones((channels, n_second))).astype(b.dtype)  # (channels, filters) of one
+    parts = []
+    for k in range(0, op.groups, together):
+        first = a[..., k * n_first : (k + together) * n_first]
+        second = b[..., k * n_second : (k + together) * n_second]
+        if together > 1 and not is_filter_grad:
+            second = pt.concatenate([second] * together, axis=2) * mask
+        part = _of_one_group(op, first, second)
+        if together > 1 and is_filter_grad:
+            part = sum((part * mask)[:, :, i * channels : (i + 1) * channels] for i in range(together))
+        parts.append(part)
+    return [pt.concatenate(parts, axis=3)]
 
 
 def _of_one_group(op, a, b):
@@ -234,18 +258,26 @@ def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
 # ------------------------------------------------------------------------------- column sums
 
 
+# Rows of which a GPU's sums are split. XLA splits those of more by itself; of fewer there is little to split.
+SPLIT_ON_GPU = range(512, 4097)
+
+
 @_register(Sum)
 def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
-    """Sums over all axes but the last as `ops.ColumnSum`: XLA's own reduction on a CPU does not use its vectors."""
+    """Sums over all axes but the last as `ops.ColumnSum`.
+
+    XLA's own reduction on a CPU does not use its vectors; on a GPU it gives 32 columns, whatever their length, to one
+    multiprocessor and leaves the others idle.
+    """
     (x,) = node.inputs
     axes = node.op.axis
     if (
-        platform() != 'cpu'
-        or axes is None
+        axes is None
         or tuple(sorted(axes)) != tuple(range(x.ndim - 1))
         or x.ndim < 2
         or x.dtype != 'float32'
         or _size(x) < LEAST_SUMMED
+        or (platform() == 'gpu' and np.prod(x.type.shape[:-1]) not in SPLIT_ON_GPU)
     ):
         return None
     return [ops.ColumnSum()(x)]
