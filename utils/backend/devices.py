@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from utils.backend.hosts import n_hosts, spread
+from utils.backend.hosts import n_hosts, ordered_devices, spread
 from utils.backend.platform import device_name, platform
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
 def device_names(wanted: int | None, batch_size: int) -> str:
     """The devices of `n_devices`, in words: 'cpu', '4 x NVIDIA H100', '5 of 8 x NVIDIA H100'."""
     n, there = n_devices(wanted, batch_size), jax.device_count()
-    name = device_name()
+    name = device_name() + (f' on {n_hosts()} hosts' if n_hosts() > 1 else '')
     if n == 1 and (there == 1 or wanted == 1 or name == 'cpu'):
         return name
     return (
@@ -88,7 +88,7 @@ def device_names(wanted: int | None, batch_size: int) -> str:
 @lru_cache
 def mesh(n: int) -> Mesh:
     """The first n devices, in a row."""
-    return Mesh(np.array(jax.devices()[:n]), (AXIS,))
+    return Mesh(np.array(ordered_devices()[:n]), (AXIS,))
 
 
 def sharding(n: int, axis: int | None = None) -> NamedSharding:

@@ -1,29 +1,33 @@
 """Several hosts, a process each, whose devices compute every minibatch together.
 
-==================  ===========================================================================
-`join`              meets the other hosts; before anything is computed
-`n_hosts`, `host`   how many there are, and the number of this one
-`compared`          what each host says to a question
-`Watch`             which hosts have stopped answering
-`own_rows`          the rows of a minibatch that this host's devices compute
-==================  ===========================================================================
+====================  =========================================================================
+`join`                meets the other hosts; before anything is computed
+`n_hosts`, `host`     how many there are, and the number of this one
+`watch`               notices hosts that stop
+`compared`, `agreed`  what each host says to a question; what host 0 says
+`abandon`             leaves the others, without waiting for them
+`own_rows`            the rows of a minibatch that this host's devices compute
+`spread`, `local`     arrays on devices of several hosts, and this host's copy
+====================  =========================================================================
 
 Every host runs the whole program; where arrays lie on devices of several hosts, each gives its own parts.
 """
 
 from __future__ import annotations
 
+import ctypes
 import socket
-import threading
-import time
 from typing import Any
 
 import jax
 import numpy as np
 
-BEAT = 0.5  # seconds between signs of life
-SILENT = 4.0  # seconds without one after which a host is taken for dead
-PATIENCE = 60  # seconds to wait for the others
+from utils.backend.watching import Watch, hold_aborts
+
+PATIENCE = 120  # seconds to wait for the others at the beginning
+A_DAY = 24 * 3600  # of waiting at the end, for a host that is still writing
+
+_watch: Watch | None = None
 
 
 def join(address: str, index: int | None, number: int | None) -> None:
@@ -35,92 +39,105 @@ def join(address: str, index: int | None, number: int | None) -> None:
         'host:port' of host 0, or 'auto': found by JAX under SLURM, Kubernetes, Open MPI and on cloud TPUs.
     index, number : int or None
         Of this host, from 0, and how many there are; None with 'auto'.
+
+    Raises
+    ------
+    ConnectionError
+        The hosts did not meet.
+    ValueError
+        The process has computed something already; 'auto' where nothing is found.
     """
-    if jax.distributed.is_initialized():
+    global _watch
+    if _watch:
         return
-    times = {'initialization_timeout': PATIENCE, 'shutdown_timeout_seconds': 10}
+    jax.config.update('jax_enable_preemption_service', False)  # it takes SIGTERM for itself
+    times = {'initialization_timeout': PATIENCE, 'shutdown_timeout_seconds': A_DAY}
     try:
         if address == 'auto':
             jax.distributed.initialize(**times)
         else:
             jax.distributed.initialize(address, number, index, cluster_detection_method='deactivate', **times)
     except Exception as error:
-        first = str(error).strip().partition('\n')[0][:200]
-        raise ConnectionError(
-            f"the hosts did not all meet at '{address}' within {PATIENCE} s: start the same command on each of them, "
-            f'with host_index 0, 1, ... ({first})'
-        ) from error
+        raise _explained(error, address) from error
+    hold_aborts()
+    k, n = jax.process_index(), jax.process_count()  # here JAX exchanges what devices there are
+    if n > 1:
+        _watch = Watch(_state().client, k, n, f'host {k} ({socket.gethostname()})')
+
+
+def _explained(error, address):
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+    if 'must be called before' in str(error):
+        return ValueError('hosts must be met before this process computes anything: start a fresh one on each host')
+    if address == 'auto' and isinstance(error, ValueError):
+        return ValueError(
+            "hosts='auto' found no SLURM, Kubernetes or Open MPI: give hosts as host:port of host 0, "
+            f'with host_index and n_hosts ({first})'
+        )
+    return ConnectionError(
+        f'the hosts did not all meet at {address!r} within {PATIENCE} s: start the same command on each of them, with '
+        f'host_index 0, 1, ..., and let the port of host 0 be open ({first})'
+    )
+
+
+def _state():
+    from jax._src import distributed  # JAX has no public name for it
+
+    return distributed.global_state
+
+
+def watch() -> Watch | None:
+    """What notices hosts that stop; None where there is one host."""
+    return _watch
 
 
 def n_hosts() -> int:
     """How many hosts there are; 1 where none was joined."""
-    return jax.process_count() if jax.distributed.is_initialized() else 1
+    return _watch.n if _watch else 1
 
 
 def host() -> int:
     """The number of this host, from 0."""
-    return jax.process_index() if jax.distributed.is_initialized() else 0
-
-
-def _client():
-    from jax._src import distributed  # JAX has no public name for it
-
-    return distributed.global_state.client
+    return _watch.number if _watch else 0
 
 
 def compared(question: str, answer: str) -> list[str]:
-    """What each host answers to a question, by their numbers; each question once."""
-    client, n = _client(), n_hosts()
-    client.key_value_set(f'symfer/{question}/{host()}', answer)
-    return [client.blocking_key_value_get(f'symfer/{question}/{k}', PATIENCE * 1000) for k in range(n)]
+    """What each host answers to a question, by their numbers. Each has to ask it.
+
+    Raises
+    ------
+    HostEnded
+        A host that will not answer any more.
+    """
+    return _watch.ask(question, answer) if _watch else [answer]
 
 
-class Watch:
-    """Signs of life of the hosts, in a thread."""
+def agreed(value: int) -> int:
+    """The number that host 0 gives: for what is measured, and would be another on each host."""
+    return int(compared('number', str(value))[0])
 
-    def __init__(self) -> None:
-        self.names = compared('name', f'host {host()} ({socket.gethostname()})')
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name='signs of life', daemon=True)
-        self._thread.start()
 
-    def _beat(self):
-        count = 0
-        while not self._stop.wait(BEAT):
-            count += 1
-            try:
-                _client().key_value_set(f'symfer/alive/{host()}', str(count), allow_overwrite=True)
-            except Exception:  # host 0 is gone: `dead` says so
-                return
+def abandon() -> None:
+    """Leave the others: the process will end without waiting for them, and nothing more can be computed together."""
+    state = _state()
+    for thing in (state.client, state.service):
+        if thing is not None:  # their destructors would wait, too
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    state.client = state.service = None
 
-    def _counts(self):
-        try:
-            return dict(_client().key_value_dir_get('symfer/alive/'))
-        except Exception:
-            return None
 
-    def dead(self) -> list[str]:
-        """The hosts that have stopped, in words, as far as can be told after a few seconds."""
-        before = self._counts()
-        time.sleep(SILENT)
-        after = self._counts()
-        if before is None or after is None:
-            return self.names[:1]
-        return [
-            name
-            for k, name in enumerate(self.names)
-            if k != host() and before.get(f'symfer/alive/{k}') == after.get(f'symfer/alive/{k}')
-        ]
-
-    def close(self) -> None:
-        """End the thread."""
-        self._stop.set()
+def ordered_devices() -> list[Any]:
+    """All devices, those of a host beside one another."""
+    return sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
 
 
 def own_rows(batch_size: int) -> slice:
     """The rows of a minibatch that this host's devices compute: all of them where there is one host."""
-    n = n_hosts()
-    return slice(host() * batch_size // n, (host() + 1) * batch_size // n)
+    if n_hosts() == 1:
+        return slice(0, batch_size)
+    places = [k for k, device in enumerate(ordered_devices()) if device.process_index == host()]
+    each = batch_size // jax.device_count()
+    return slice(places[0] * each, (places[-1] + 1) * each)
 
 
 def spread(value: Any, where: Any) -> Any:

@@ -1,19 +1,32 @@
 """An experiment that several hosts run together: they meet, compare what they were given, and notice who stops.
 
-Each runs the whole of it; host 0 writes model and record, the others into a folder that goes with them.
+==================  ===========================================================================
+`check`             the arguments that name hosts
+`join`              meets them
+`together`          the block in which they run an experiment
+`check_same`        refuses hosts that would not run the same
+`training`          the block in which they train: an error that comes of another host names it
+==================  ===========================================================================
+
+Each runs the whole experiment; host 0 writes model and record, the others into a folder that goes with them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils import __version__, backend
+from utils.experiment.signals import Terminated
 from utils.experiment.values import shortened
+from utils.files.terminal import visible
 
 if TYPE_CHECKING:
     from utils.annotations import Dataset
@@ -22,40 +35,150 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # Arguments in which hosts may differ: where files lie, and what is said and drawn.
 OWN = ('dataset', 'savename', 'teacher', 'track', 'report', 'name', 'save_every')
+STATUS = {'KeyboardInterrupt': 130, 'Terminated': 143}
 
 
-def join(options: dict[str, Any]) -> bool:
-    """Meet the other hosts, where the arguments name any; whether they do.
+def check(options: dict[str, Any]) -> None:
+    """Check the arguments that name hosts.
 
     Raises
     ------
     ValueError
-        Arguments that do not go together.
-    ConnectionError
-        The hosts did not all meet.
+        They do not go together.
     """
     hosts, index, number = (options[key] for key in ('hosts', 'host_index', 'n_hosts'))
     if hosts is None:
         if index is not None or number is not None:
             raise ValueError('host_index and n_hosts are of several hosts: give hosts, the address of host 0, too')
-        return False
+        return
     if hosts == 'auto':
         if index is not None or number is not None:
             raise ValueError("with hosts='auto' host_index and n_hosts are found out: leave them out")
     else:
-        if index is None or number is None:
-            raise ValueError(f'hosts={hosts!r} needs host_index and n_hosts: the number of this host and how many')
-        if index >= number:
-            raise ValueError(f'host_index must lie between 0 and n_hosts - 1 = {number - 1}, got {index}')
-        if not hosts.rpartition(':')[2].isdigit() or ':' not in hosts:
-            raise ValueError(f'hosts must be host:port of host 0, as 10.0.0.1:4321, got {hosts!r}')
+        _check_address(hosts, index, number)
     if options['members'] > 1:
         raise ValueError('members are of one host: leave hosts out, or members')
-    backend.join(hosts, index, number)
-    return backend.n_hosts() > 1
 
 
-def check_same(options: dict[str, Any], data: Dataset, source: str | None, state: Any) -> None:
+def _check_address(hosts, index, number):
+    if index is None or number is None:
+        raise ValueError(f'hosts={hosts!r} needs host_index and n_hosts: the number of this host and how many')
+    if index >= number:
+        raise ValueError(f'host_index must lie between 0 and n_hosts - 1 = {number - 1}, got {index}')
+    name, _, port = hosts.rpartition(':')
+    if not name or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f'hosts must be host:port of host 0, as 10.0.0.1:4321, or auto, got {hosts!r}')
+
+
+def join(options: dict[str, Any], say: Callable[..., Any]) -> None:
+    """Meet the other hosts, where the arguments name any.
+
+    Raises
+    ------
+    ConnectionError
+        They did not all meet.
+    """
+    if options['hosts'] is None:
+        return
+    first = backend.n_hosts() == 1
+    if first:
+        say('waiting for the other hosts')
+    backend.join(options['hosts'], options['host_index'], options['n_hosts'])
+    if first and backend.n_hosts() > 1:
+        others = ', '.join(backend.watch().names)
+        say(f'hosts: {others}' if backend.host() == 0 else f'this is {backend.watch().names[backend.host()]}; host 0 '
+            'says how it goes, and writes model and record')  # fmt: skip
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """A block in which all hosts run an experiment: none leaves before the others have ended too.
+
+    Raises
+    ------
+    ConnectionError
+        Another host has ended it, or has stopped.
+    """
+    watch = backend.watch()
+    if not watch:
+        yield
+        return
+    watch.begin()
+    try:
+        yield
+        watch.ask('finished', '')
+    except BaseException as error:
+        _tell(error)
+        if any(other.kind == 'dead' for _, other in watch.ended.values()):
+            backend.abandon()
+        raise
+
+
+@contextmanager
+def training(stuck: Callable[[BaseException], None]) -> Iterator[None]:
+    """A block in which an error that comes of another host names it: `ConnectionError`, or what ended that one.
+
+    Parameters
+    ----------
+    stuck : callable
+        Saves what there is, with that exception, where the program waits for the other host and will not end by itself.
+        The process ends then.
+    """
+    watch = backend.watch()
+    if not watch:
+        yield
+        return
+
+    def end(other):
+        error = _as_raised(other)
+        try:
+            stuck(error)
+            if not isinstance(error, KeyboardInterrupt):
+                print(f'error: {visible(error)}', file=sys.stderr, flush=True)
+        finally:
+            os._exit(STATUS.get(other.kind, 2))
+
+    watch.on_stuck = end
+    try:
+        yield
+    except BaseException as error:
+        watch.on_stuck = None
+        other = error if isinstance(error, backend.HostEnded) else watch.why() if _of_devices(error) else None
+        ended = _as_raised(other) if other else error
+        _tell(ended)
+        backend.abandon()  # who waits for this host in a computation is to notice
+        if other:
+            raise ended from error
+        raise
+    finally:
+        watch.on_stuck = None
+
+
+def _of_devices(error):
+    return type(error).__name__ in ('JaxRuntimeError', 'XlaRuntimeError') or 'Gloo' in str(error)
+
+
+def _as_raised(other):
+    """What this host raises where another has ended so."""
+    error = {'KeyboardInterrupt': KeyboardInterrupt(), 'Terminated': Terminated(143)}.get(other.kind, other)
+    error.on_host = other.text
+    return error
+
+
+def _tell(error):
+    """Tell the others what ends this host; the line goes on from its name."""
+    kind = type(error).__name__
+    text = {'KeyboardInterrupt': 'was interrupted', 'Terminated': 'was asked to end'}.get(kind)
+    if isinstance(error, backend.HostEnded):
+        text = f'ended, as {error.text}'
+    elif getattr(error, 'on_host', None):
+        text = f'ended, as {error.on_host}'
+    backend.watch().end(kind, text or f'ended by {kind}: {str(error)[:500]}')
+
+
+def check_same(
+    options: dict[str, Any], data: Dataset, network: str | None, state: Any, digests: dict[str, str | None]
+) -> None:
     """Refuse hosts that would not run the same experiment.
 
     Parameters
@@ -63,21 +186,27 @@ def check_same(options: dict[str, Any], data: Dataset, source: str | None, state
     options : dict
         Arguments as JSON knows them.
     data : loaders.Dataset
-    source : str or None
-        Of the network's class.
+    network : str or None
+        Source of the network's class.
     state : dict or None
         Of the model to resume.
+    digests : dict of str to str or None
+        Of the teacher, and of other images.
 
     Raises
     ------
     ValueError
         They differ; says in what. Every host raises it.
     """
+    packages = {name: version(name) for name in ('jax', 'jaxlib', 'numpy', 'pytensor', 'h5py')}
+    settings = {name: os.environ.get(name) for name in ('SYMFER_PLATFORM', 'SYMFER_EXCLUDE')}
     facts = {
-        'code': {'version': __version__, 'source': source_digest(), 'class of the network': _digest(source)},
-        'data set': {'images': data.content_digest, 'source': data.fingerprint, 'shape': list(data.shape)},
+        'code': {'version': __version__, 'source': source_digest(), 'class of the network': _digest(network)},
+        'versions': {'python': '.'.join(map(str, sys.version_info[:2])), **packages},
+        'devices': {'platform': backend.platform(), 'name': backend.device_name(), **settings},
+        'data set': {'images': data.content_digest, 'source': data.fingerprint, 'shape': list(data.shape), **digests},
         'arguments': {key: value for key, value in options.items() if key not in OWN},
-        'model to resume': state and {'stage': state['stage'], 'epoch': state['epoch'], 'arrays': _of_arrays(state)},
+        'model to resume': state and {key: state[key] for key in ('stage', 'epoch')} | {'arrays': _of_arrays(state)},
     }
     answers = [json.loads(one) for one in backend.compared('what it was given', json.dumps(facts))]
     for k, other in enumerate(answers):
@@ -87,10 +216,10 @@ def check_same(options: dict[str, Any], data: Dataset, source: str | None, state
 
 
 def _difference(first, other, k):
-    if not isinstance(first, dict) or not isinstance(other, dict):
-        return f'host 0 {"has none" if first is None else "has one"}, host {k} {"none" if other is None else "one"}'
-    key = next(key for key in first if first[key] != other.get(key))
-    return f'{key} is {shortened(first[key])} on host 0, {shortened(other.get(key))} on host {k}'
+    if first is None or other is None:
+        return f'host 0 has {"none" if first is None else "one"}, host {k} {"none" if other is None else "one"}'
+    key = next(key for key in {**first, **other} if first.get(key) != other.get(key))
+    return f'{key} is {shortened(first.get(key))} on host 0, {shortened(other.get(key))} on host {k}'
 
 
 def _digest(text):
@@ -99,8 +228,9 @@ def _digest(text):
 
 def _of_arrays(state):
     digest = hashlib.sha256()
-    for name, value in sorted(state['arrays'].items()):
-        digest.update(name.encode() + value.tobytes())
+    for group in ('arrays', 'kept', 'trained'):
+        for name, value in sorted((state[group] or {}).items()):
+            digest.update(f'{group} {name}'.encode() + value.tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -112,30 +242,3 @@ def source_digest() -> str:
         for path in [found] if found.is_file() else sorted(found.rglob('*.py')):
             digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def naming_the_dead() -> Iterator[None]:
-    """A block in which an error that comes of a host that stopped names it.
-
-    Raises
-    ------
-    ConnectionError
-    """
-    if backend.n_hosts() == 1:
-        yield
-        return
-    watch = backend.Watch()
-    try:
-        yield
-    except Exception as error:
-        if type(error).__name__ not in ('JaxRuntimeError', 'XlaRuntimeError', 'ValueError'):
-            raise
-        dead = watch.dead()
-        if not dead:
-            raise
-        raise ConnectionError(
-            f'{" and ".join(dead)} stopped: resume the model on the hosts that are left, or on as many as before'
-        ) from error
-    finally:
-        watch.close()
