@@ -124,7 +124,7 @@ def test_numbers_of_numpy_are_numbers_in_further_arguments():
         ('width', "network_args={'width': ...}"),
         ('weight_deacy', "'weight_decay'"),
         ('augmentation', "'augment'"),
-        ('device', None),
+        ('device', "'devices'"),
         ('size', None),
         ('metrics', None),
         ('workers', None),

@@ -15,14 +15,18 @@ Every host runs the whole program; where arrays lie on devices of several hosts,
 
 from __future__ import annotations
 
-import ctypes
+import atexit
+import os
 import socket
+import sys
+import time
+from contextlib import suppress
 from typing import Any
 
 import jax
 import numpy as np
 
-from utils.backend.watching import Watch, hold_aborts
+from utils.backend.watching import BEAT, Watch, hold_aborts
 
 PATIENCE = 120  # seconds to wait for the others at the beginning
 A_DAY = 24 * 3600  # of waiting at the end, for a host that is still writing
@@ -59,10 +63,12 @@ def join(address: str, index: int | None, number: int | None) -> None:
             jax.distributed.initialize(address, number, index, cluster_detection_method='deactivate', **times)
     except Exception as error:
         raise _explained(error, address) from error
-    hold_aborts()
     k, n = jax.process_index(), jax.process_count()  # here JAX exchanges what devices there are
     if n > 1:
-        _watch = Watch(_state().client, k, n, f'host {k} ({socket.gethostname()})')
+        hold_aborts()
+        from jax._src.distributed import global_state  # JAX has no public name for it
+
+        _watch = Watch(global_state.client, k, n, f'host {k} ({socket.gethostname()})')
 
 
 def _explained(error, address):
@@ -78,12 +84,6 @@ def _explained(error, address):
         f'the hosts did not all meet at {address!r} within {PATIENCE} s: start the same command on each of them, with '
         f'host_index 0, 1, ..., and let the port of host 0 be open ({first})'
     )
-
-
-def _state():
-    from jax._src import distributed  # JAX has no public name for it
-
-    return distributed.global_state
 
 
 def watch() -> Watch | None:
@@ -117,13 +117,25 @@ def agreed(value: int) -> int:
     return int(compared('number', str(value))[0])
 
 
-def abandon() -> None:
-    """Leave the others: the process will end without waiting for them, and nothing more can be computed together."""
-    state = _state()
-    for thing in (state.client, state.service):
-        if thing is not None:  # their destructors would wait, too
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-    state.client = state.service = None
+def abandon(status: int) -> None:
+    """Leave the others: nothing more can be computed together, and the process will end without waiting for them.
+
+    Parameters
+    ----------
+    status : int
+        With which it ends: at once after the functions of `atexit` that were registered later, for destructors of JAX's
+        wait for hosts that are gone, or crash.
+    """
+    atexit.register(_leave, status)
+
+
+def _leave(status):
+    if host() == 0:  # what it has said lies with it: the others are to read that first
+        time.sleep(3 * BEAT)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # None, or closed
+            stream.flush()
+    os._exit(status)
 
 
 def ordered_devices() -> list[Any]:

@@ -19,6 +19,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 BEAT = 0.5  # seconds between signs of life
@@ -61,8 +62,8 @@ class Watch:
     names : list of str
         Of all hosts.
     on_stuck : callable or None
-        Called with the `HostEnded`, in a thread, where the program has not ended some seconds after another host has: it
-        waits for that host.
+        Called with the `HostEnded`, in a thread, where the program has not ended some seconds after another host has:
+        it waits for that one.
     """
 
     def __init__(self, client: Any, number: int, n: int, name: str) -> None:
@@ -85,11 +86,15 @@ class Watch:
 
     def end(self, kind: str, text: str) -> None:
         """Say that this host ends the run; `text` goes on from its name."""
-        try:
-            note = json.dumps([kind, text])
-            self.client.key_value_set(f'symfer/{self.run}/ended/{self.number}', note, allow_overwrite=True)
-        except Exception:  # host 0 is gone: nobody can be told
-            return
+
+        def say():
+            with suppress(Exception):  # host 0 is gone: nobody can be told
+                self.client.key_value_set(f'symfer/{self.run}/ended/{self.number}', note, allow_overwrite=True)
+
+        note = json.dumps([kind, text])
+        thread = threading.Thread(target=say, daemon=True)  # that may wait for host 0 for ever
+        thread.start()
+        thread.join(2)
 
     def check(self, age: float = GRACE) -> None:
         """Raise `HostEnded` where another host has ended the run, so many seconds ago at least."""

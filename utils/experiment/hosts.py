@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # Arguments in which hosts may differ: where files lie, and what is said and drawn.
 OWN = ('dataset', 'savename', 'teacher', 'track', 'report', 'name', 'save_every')
-STATUS = {'KeyboardInterrupt': 130, 'Terminated': 143}
 
 
 def check(options: dict[str, Any]) -> None:
@@ -110,7 +109,7 @@ def together() -> Iterator[None]:
     except BaseException as error:
         _tell(error)
         if any(other.kind == 'dead' for _, other in watch.ended.values()):
-            backend.abandon()
+            backend.abandon(_status(type(error).__name__))
         raise
 
 
@@ -136,7 +135,7 @@ def training(stuck: Callable[[BaseException], None]) -> Iterator[None]:
             if not isinstance(error, KeyboardInterrupt):
                 print(f'error: {visible(error)}', file=sys.stderr, flush=True)
         finally:
-            os._exit(STATUS.get(other.kind, 2))
+            os._exit(_status(other.kind))
 
     watch.on_stuck = end
     try:
@@ -146,12 +145,17 @@ def training(stuck: Callable[[BaseException], None]) -> Iterator[None]:
         other = error if isinstance(error, backend.HostEnded) else watch.why() if _of_devices(error) else None
         ended = _as_raised(other) if other else error
         _tell(ended)
-        backend.abandon()  # who waits for this host in a computation is to notice
+        # Who waits for this host in a computation is to notice.
+        backend.abandon(_status(type(ended).__name__))
         if other:
             raise ended from error
         raise
     finally:
         watch.on_stuck = None
+
+
+def _status(kind):
+    return {'KeyboardInterrupt': 130, 'Terminated': 143}.get(kind, 2)
 
 
 def _of_devices(error):
