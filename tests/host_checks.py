@@ -45,11 +45,10 @@ def quick(folder, here):
         return out
     options = {'dataset': folder / 'set2.h5', 'network': 'MLP', 'n_epochs': 1, 'batch_size': 48, 'verbose': 0, **here}
     options['savename'] = folder / 'wrong.h5'
-    (folder / f'empty-{k}').mkdir()
     other = {
-        'arguments': {'learning_rate': 0.1 * (k + 1), 'n_hidden': [8] if k else [16]},
+        'arguments': {'n_hidden': [8] if k else [16]},
         'set': {'dataset': folder / ('other/set2.h5' if k else 'set2.h5')},
-        'resume': {'resume': folder / ('nowhere.h5' if k else 'model.h5')},
+        'no set': {'dataset': folder / ('nowhere.h5' if k else 'set2.h5')},
         'batch_size': {'batch_size': 47},
         'members': {'members': 2},
     }

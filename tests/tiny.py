@@ -36,8 +36,8 @@ def apart(a, b):
     return float(np.sqrt(sum(((x - y) ** 2).sum() for x, y in both) / sum((y**2).sum() for _, y in both)))
 
 
-def data_set(folder):
-    rng = np.random.default_rng(7)
+def data_set(folder, seed=7):
+    rng = np.random.default_rng(seed)
     labels = np.arange(190) % 3
     images = rng.normal(110, 40, (190, 12, 12))
     for k, label in enumerate(labels):
