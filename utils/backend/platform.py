@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
+from utils.backend import hosts
+
 if TYPE_CHECKING:
     from utils.annotations import Shared
 
@@ -56,7 +58,9 @@ def to_device(shared: Shared, value: Any) -> None:
     `shared.set_value` would bring a device array back to the host (TensorType.filter knows NumPy
     arrays only), and the whole array would then travel at every call.
     """
-    shared.container.storage[0] = jax.device_put(value, getattr(shared.tag, 'sharding', None))
+    where = getattr(shared.tag, 'sharding', None)
+    spread = where is not None and not where.is_fully_addressable
+    shared.container.storage[0] = hosts.spread(value, where) if spread else jax.device_put(value, where)
 
 
 def release(shared: Shared) -> None:
