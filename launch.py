@@ -79,7 +79,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          soft_labels: bool = False, teacher: StrPath | Sequence[StrPath] | None = None,
          teacher_args: dict[str, Any] | None = None, pretrain_epochs: int = 0,
          pretrain_args: dict[str, Any] | None = None, statistics_images: int = 5000, precision: str = 'float32',
-         devices: int | None = None, special_test: bool = True, show_test: bool = False, resume: StrPath | None = None,
+         devices: int | None = None, hosts: str | None = None, host_index: int | None = None,
+         n_hosts: int | None = None, special_test: bool = True, show_test: bool = False, resume: StrPath | None = None,
          accept_changed_network: bool = False, save_every: int = 1, name: str | None = None,
          on_epoch: Callable[[dict[str, Any]], Any] | None = None, verbose: int = 1, report: bool = True,
          track: Sequence[str] | None = None,
@@ -204,6 +205,9 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     devices : int, optional
         GPUs that compute each minibatch together (docs/parallel.md); by default as many as there are and as divide
         `batch_size`, and one CPU. The result does not depend on it.
+    hosts, host_index, n_hosts : str, int, int, optional
+        Several hosts that run this same experiment together: host:port of host 0, the number of this one from 0, how
+        many there are; or ``hosts='auto'`` under SLURM, Kubernetes and Open MPI. Host 0 writes, and calls `on_epoch`.
     special_test : bool
         Also test on the summed logits over all views of each test image, if the set has views or `augment`
         makes them.
@@ -245,8 +249,8 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         A cost or a parameter became infinite or NaN; the last good epoch is in the model file.
     MemoryError
         The memory of the device or of the machine is used up; says what needs less.
-    BlockingIOError
-        Another run is writing this model.
+    BlockingIOError, ConnectionError
+        Another run is writing this model; another host has stopped, or hosts did not meet.
     KeyboardInterrupt, utils.experiment.signals.Terminated
         After Ctrl-C, and after SIGTERM or SIGHUP, which end the process with status 143 or 129; the last epoch that
         was over is in the model file.

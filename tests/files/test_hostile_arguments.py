@@ -229,6 +229,9 @@ def test_the_values_used_are_in_the_model_and_in_the_log(trained):
         'verbose',
         'accept_changed_network',
         'devices',
+        'hosts',
+        'host_index',
+        'n_hosts',
     }
     assert config['network_arguments']['n_hidden'] == [8] and config['network_arguments']['activation'] == 'relu'
     log = (trained.with_suffix('') / 'run-001' / 'log.txt').read_text()

@@ -23,6 +23,7 @@ from pytensor.link.jax.linker import JAXLinker
 
 from utils import process
 from utils.backend import rewrites
+from utils.backend.hosts import local, n_hosts
 from utils.backend.partition import NONE, Partition, dividing
 from utils.backend.platform import platform
 from utils.backend.precision import PRECISIONS, computing_in
@@ -98,7 +99,15 @@ class Linker(JAXLinker):
         options = {'donate_argnums': self.updated, 'compiler_options': compiler_options()}
         if self.partition.devices > 1:
             return self.partition.jit(in_precision, self.variables, **options)
-        return jax.jit(in_precision, **options)
+        compiled = jax.jit(in_precision, **options)
+        if n_hosts() == 1:
+            return compiled
+
+        def on_this_host(*arrays):
+            return compiled(*map(local, arrays))
+
+        on_this_host.__wrapped__ = in_precision  # type: ignore[attr-defined]
+        return on_this_host
 
 
 # XLA fuses by itself. What PyTensor has fused takes longer to rewrite and to trace, and runs no faster.

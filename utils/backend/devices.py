@@ -21,6 +21,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from utils.backend.hosts import n_hosts, ordered_devices, spread
 from utils.backend.platform import device_name, platform
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
     Parameters
     ----------
     wanted : int or None
-        None: one on a CPU, else as many of those that are there as divide the minibatch.
+        None: all of several hosts; one on a CPU, else as many of those that are there as divide the minibatch.
     batch_size : int
         Images of a minibatch, on all devices together.
 
@@ -49,7 +50,11 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
     there = jax.device_count()
     if wanted is None:
         most = 1 if platform() == 'cpu' else there
+        wanted = there if n_hosts() > 1 else None
+    if wanted is None:
         return max(n for n in range(1, min(most, batch_size) + 1) if batch_size % n == 0)
+    if n_hosts() > 1 and wanted != there:
+        raise ValueError(f'devices must be all {there} of the {n_hosts()} hosts, got {wanted}: leave it out')
     if wanted > there:
         kind = 'CPU' if jax.default_backend() == 'cpu' else 'GPU'
         hint = (
@@ -70,7 +75,7 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
 def device_names(wanted: int | None, batch_size: int) -> str:
     """The devices of `n_devices`, in words: 'cpu', '4 x NVIDIA H100', '5 of 8 x NVIDIA H100'."""
     n, there = n_devices(wanted, batch_size), jax.device_count()
-    name = device_name()
+    name = device_name() + (f' on {n_hosts()} hosts' if n_hosts() > 1 else '')
     if n == 1 and (there == 1 or wanted == 1 or name == 'cpu'):
         return name
     return (
@@ -83,7 +88,7 @@ def device_names(wanted: int | None, batch_size: int) -> str:
 @lru_cache
 def mesh(n: int) -> Mesh:
     """The first n devices, in a row."""
-    return Mesh(np.array(jax.devices()[:n]), (AXIS,))
+    return Mesh(np.array(ordered_devices()[:n]), (AXIS,))
 
 
 def sharding(n: int, axis: int | None = None) -> NamedSharding:
@@ -109,4 +114,4 @@ def put(value: Any, where: NamedSharding) -> Any:
     """An array as it is to lie on several devices; one that lies so already is returned as it is."""
     if isinstance(value, jax.Array) and value.sharding == where:
         return value
-    return jax.device_put(value, where)
+    return jax.device_put(value, where) if n_hosts() == 1 else spread(value, where)

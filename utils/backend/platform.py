@@ -1,11 +1,10 @@
 """Which platform graphs are made for, and what lies on its device.
 
-==================  ===========================================================================
-`platform`          'cpu' or 'gpu': every choice between two forms of a graph asks this
-`device_name`       the device that computes, in words
-`to_device`, `release`
-                    the array of a shared variable, put on the device and let go
-==================  ===========================================================================
+======================  ===================================================================
+`platform`              'cpu' or 'gpu': every choice between two forms of a graph asks this
+`device_name`           the device that computes, in words
+`to_device`, `release`  the array of a shared variable, put on the device and let go
+======================  ===================================================================
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import jax
+
+from utils.backend import hosts
 
 if TYPE_CHECKING:
     from utils.annotations import Shared
@@ -57,7 +58,9 @@ def to_device(shared: Shared, value: Any) -> None:
     `shared.set_value` would bring a device array back to the host (TensorType.filter knows NumPy
     arrays only), and the whole array would then travel at every call.
     """
-    shared.container.storage[0] = jax.device_put(value, getattr(shared.tag, 'sharding', None))
+    where = getattr(shared.tag, 'sharding', None)
+    spread = where is not None and not where.is_fully_addressable
+    shared.container.storage[0] = hosts.spread(value, where) if spread else jax.device_put(value, where)
 
 
 def release(shared: Shared) -> None:

@@ -10,7 +10,8 @@ from utils.experiment import schema
 from utils.experiment.kinds import Choice, Flag, Location, Number, Own, Several, Text, Whole
 
 EVERY = tuple(name for name in schema.ARGUMENTS if name != 'on_epoch')
-IN_A_STUDY = tuple(name for name in EVERY if name != 'resume')
+HOSTS = ('hosts', 'host_index', 'n_hosts')
+IN_A_STUDY = tuple(name for name in EVERY if name not in ('resume', *HOSTS))
 ON_RESUMING = (
     'dataset',
     'trainShared',
@@ -26,6 +27,8 @@ ON_RESUMING = (
     'report',
     'track',
     'verbose',
+    'devices',
+    *HOSTS,
 )
 MODEL, SET, RUN = (Location(metavar) for metavar in ('MODEL', 'SET', 'RUN'))
 FOLDER, FILE, NETWORK = Location('FOLDER'), Location('FILE'), Own('a network', 'Class')

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from utils import rna
+from utils.experiment import hosts
 from utils.experiment.described import distillation, make_augment, pretraining
 from utils.experiment.schema import ARGUMENTS, FORMER, names, renamed
 from utils.experiment.suggestions import did_you_mean
@@ -108,6 +109,7 @@ def _check_together(options):
         raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
     if options['resume'] is None:
         resizing.check_epochs(options['progressive_sizes'], options['n_epochs'])
+    hosts.check(options)
     if options['patience'] and not options['val']:
         raise ValueError('patience goes by the validation images: val must be True, got False')
 

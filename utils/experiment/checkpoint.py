@@ -62,8 +62,11 @@ class Checkpoint:
             self.write(trainer.last)
 
     def _save_last(self, trainer, error):
+        on_host = getattr(error, 'on_host', None)  # another of several
         what = (
-            'interrupted'
+            f'{on_host}: ended'
+            if on_host
+            else 'interrupted'
             if isinstance(error, KeyboardInterrupt)
             else 'terminated'
             if isinstance(error, Terminated)

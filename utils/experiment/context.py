@@ -105,6 +105,11 @@ class Context:
                 f'resume is for one run, got {str(options["resume"])!r}: leave it out here; a sweep or '
                 'search goes on by itself when it is called again'
             )
+        if options.get('hosts') is not None:
+            raise ValueError(
+                f'hosts are for one run, got {options["hosts"]!r}: leave them out here; the workers of a sweep may be '
+                "those of a Ray cluster, workers='ray'"
+            )
         given = {name for name, value in options.items() if value is not None}
         options = with_class_defaults(validate_arguments({**self.defaults, **options}, self.networks), given)
         network_arguments(options)

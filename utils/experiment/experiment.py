@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from utils import backend
-from utils.experiment import resuming
+from utils.experiment import hosts, resuming
 from utils.experiment.arguments import NETWORK_OPTIONS, as_json, validate_arguments
 from utils.experiment.building import arguments_used, network_maker, training_settings, with_class_defaults
 from utils.experiment.checkpoint import Checkpoint
@@ -60,15 +61,21 @@ class Experiment(ExitStack):
         super().__init__()
         self.start = time.perf_counter()
         self.context, self.console = context, Console(arguments['verbose'], arguments['on_epoch'])
-        options = validate_arguments({k: v for k, v in arguments.items() if k != 'given'}, context.networks)
-        self.resume = options['resume']
-        given -= {key for key in NETWORK_OPTIONS if options[key] is None}
-        self._begun = self.resume and os.path.exists(self.resume) and os.stat(self.resume)
-        options, self._state, self._saved = with_resumed(context, options, given)
-        self.options = with_class_defaults(options, given)
+        self.options = validate_arguments({k: v for k, v in arguments.items() if k != 'given'}, context.networks)
+        self.resume, self._given = self.options['resume'], given
+        hosts.join(self.options, self.console.say)
+        self.enter_context(hosts.together())
 
     def load(self) -> Dataset:
         """The data set, open until the end of the experiment; that of the model to resume must be the same."""
+        options, given = self.options, self._given
+        given -= {key for key in NETWORK_OPTIONS if options[key] is None}
+        self._begun = self.resume and os.path.exists(self.resume) and os.stat(self.resume)
+        options, self._state, self._saved = with_resumed(self.context, options, given)
+        self.options = with_class_defaults(options, given)
+        if backend.host():  # host 0 speaks, draws and writes for all
+            self.console.verbose, self.console.on_epoch = 0, None
+            self.options |= {'track': [], 'report': False}
         self.data = self.enter_context(self.context.open_data(self.options, self.console.say))
         if self._saved:
             resuming.check_data(self.resume, self._saved, self._state['history'], self.data)
@@ -82,13 +89,24 @@ class Experiment(ExitStack):
         self.teacher = open_teacher(self.context, self.options, self.data, self.console.say)
         if self._saved:
             check_teacher(self.resume, self._saved, self.teacher)
-        path = self._target()
+        path, unlabelled = self._target(), self.enter_context(self._unlabelled())
+        if backend.n_hosts() > 1:
+            source = (
+                None
+                if self.context.bundled(self.options['network'])
+                else resuming.class_source(self.options['network'])
+            )
+            digests = {
+                'teacher': self.teacher and self.teacher.digest,
+                'unlabelled images': unlabelled and unlabelled.digest,
+            }
+            hosts.check_same(as_json(self.options), self.data, source, self._state, digests)
         self.config = self._configuration(path)
         announce(self.console, self.options, self.data, path)
         for what, values in (('arguments', 'options'), ('of the network', 'network_arguments')):
             self.console.note(f'{what}: ' + ', '.join(f'{k}={v!r}' for k, v in self.config[values].items()))
         self.signals = SignalHandler()
-        self.console.check = self.signals.check
+        self.console.check = self._check
         self.checkpoint = Checkpoint(
             path,
             self.config,
@@ -108,7 +126,7 @@ class Experiment(ExitStack):
                 reporter=self.console,
                 checkpoint=self.checkpoint,
                 teacher=self.teacher,
-                unlabelled=self.enter_context(self._unlabelled()),
+                unlabelled=unlabelled,
             )
         )
         if self._state:
@@ -135,7 +153,8 @@ class Experiment(ExitStack):
     def guarded(self) -> Iterator[None]:
         """A block that trains: whatever ends it, the last epoch that was over is in the model file and the record."""
         with self.signals, self.record.running(), self.checkpoint.guard(self.trainer), self._explain_out_of_memory():
-            yield
+            with hosts.training(self._save_at_once):
+                yield
 
     def say_kept(self) -> None:
         """Say which epoch is kept, and what follows."""
@@ -144,6 +163,17 @@ class Experiment(ExitStack):
     def finish(self, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
         """The `Result`; tables, figures and the report are written then."""
         return finish(self, errors)
+
+    def _check(self):
+        self.signals.check()
+        if backend.n_hosts() > 1:
+            backend.watch().check()
+
+    def _save_at_once(self, error):
+        while self.signals.depth:  # something is being saved
+            time.sleep(0.05)
+        with suppress(BaseException), self.record.running(), self.checkpoint.guard(self.trainer):
+            raise error
 
     def _unlabelled(self):
         images = self.options['pretrain_args'].get('images')
@@ -172,6 +202,8 @@ class Experiment(ExitStack):
         path = self.options['savename']
         if path is None:
             path = default_model(self.options, self.data.path)
+        if backend.host():
+            path = Path(self.enter_context(TemporaryDirectory(prefix='symfer-host-'))) / 'model.h5'
         path = models.check_target(path)
         if path.exists() and path.samefile(self.data.path):
             raise ValueError(f"savename is the data set itself, '{path}': choose another")

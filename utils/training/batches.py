@@ -86,12 +86,22 @@ def minibatches(
     filled = np.resize(order, n_batches * batch_size).reshape(n_batches, batch_size)
     counts = [min(batch_size, len(order) - k * batch_size) for k in range(n_batches)]
 
+    own = backend.own_rows(batch_size)
+
+    def images(rows):
+        if own == slice(0, batch_size):
+            return subset.images(rows)
+        read = subset.images(rows[own])  # other hosts read the others
+        whole = np.zeros((batch_size, *read.shape[1:]), read.dtype)
+        whole[own] = read
+        return whole
+
     def read(rows):
         stored = [np.ascontiguousarray(subset.rows[rows], dtype=np.int32)] if resident or identified else []
         if resident:
             return stored
         beside = [values[subset.rows[rows]] for values in further]
-        return [subset.images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8), *stored, *beside]
+        return [images(rows), np.ascontiguousarray(subset.y[rows], dtype=np.uint8), *stored, *beside]
 
     batches = map(read, filled) if resident else _ahead(read, filled)
     for count, inputs in zip(counts, batches):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from utils import backend
 from utils.training.batches import minibatches
 from utils.training.functions import MOST_STEPS
 
@@ -68,5 +69,5 @@ def train_many(functions: Functions, subset: Subset, order: np.ndarray, reporter
             break
         reporter.minibatch(sum(count for _, _, count in part), values[-1][0])
         seconds = (time.perf_counter() - start) / len(part)
-        n = int(np.clip(CALL_SECONDS / seconds, 1, min(2 * n, MOST_STEPS)))
+        n = backend.agreed(int(np.clip(CALL_SECONDS / seconds, 1, min(2 * n, MOST_STEPS))))
     return np.array(values), counts
