@@ -11,6 +11,7 @@ from docs.__main__ import require  # noqa: E402
 
 require()
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))  # for tutorials
 
 import launch  # noqa: E402, F401  (before anything imports PyTensor by itself)
 from utils import __version__  # noqa: E402
