@@ -62,6 +62,14 @@ setup(
         'ray': ['ray>=2.30'],
         'tensorboard': ['tensorboardX>=2.6'],
         'mlflow': ['mlflow-skinny>=2.14'],
+        'docs': [
+            'sphinx>=8.2',
+            'furo>=2025',
+            'myst-nb>=1.3',
+            'numpydoc>=1.8',
+            'sphinx-copybutton>=0.5',
+            'ipykernel>=6',
+        ],
     },
     entry_points={'console_scripts': ['symfer=utils.cli:main']},
     classifiers=[

@@ -1,13 +1,13 @@
 """Convolutional layers.
 
-==================  ===========================================================================
-`Conv`              convolution, pooling, batch norm or bias, noise, activation, dropout
-`MaxPool`           maximum over windows
-`AvgPool`           mean over windows
-`GlobalAvgPool`     mean over the whole image
-`LocalResponseNorm` division by the squares of neighbouring channels
-`Residual`          residual block of two convolutions
-==================  ===========================================================================
+===================  ====================================================================
+`Conv`               convolution, pooling, batch norm or bias, noise, activation, dropout
+`MaxPool`            maximum over windows
+`AvgPool`            mean over windows
+`GlobalAvgPool`      mean over the whole image
+`LocalResponseNorm`  division by the squares of neighbouring channels
+`Residual`           residual block of two convolutions
+===================  ====================================================================
 
 Images are (n, height, width, channels) in the graph.
 """

@@ -14,11 +14,13 @@ from pathlib import Path
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
 
 import numpy as np  # noqa: E402
+import pytensor  # noqa: E402
+import pytensor.tensor as pt  # noqa: E402
 
 import utils  # noqa: E402, F401
 from loaders import load  # noqa: E402
 from tests.tiny import AUGMENT, Tiny, apart, data_set, figures, trained  # noqa: E402
-from utils import backend  # noqa: E402
+from utils import backend, ops  # noqa: E402
 from utils.backend import devices as placement  # noqa: E402
 from utils.backend import rewrites
 from utils.training import optimisers  # noqa: E402
@@ -49,6 +51,25 @@ def quick():
         out['streamed'] = apart(trained(data, 2, trainShared=False)[1], one)
         t.restore(two.state())  # and on one device it goes on
         out['resumed'] = [validate(t.functions, data.validation), validate(two.functions, data.validation)]
+    return out
+
+
+def groups():
+    """Gradients of convolutions of half the channels and of each channel alone, the latter with steps of two pixels."""
+    out, rng = {}, np.random.default_rng(0)
+    images = rng.normal(size=(8, 6, 6, 4)).astype(np.float32)
+    filters = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 6), (3, 3, 1, 6))]
+    for form in ('cpu', 'gpu'):
+        os.environ['SYMFER_PLATFORM'] = form
+        found = {}
+        for n in (1, 2):
+            x = pt.tensor('x', dtype='float32', shape=images.shape)
+            W, V = (pytensor.shared(values, shape=values.shape) for values in filters)
+            backend.assign([W, V], n)
+            y = ops.conv2d(ops.conv2d(x, W, groups=2), V, stride=2, groups=6)
+            f = backend.function([x], pt.grad((y**2).sum(), [W, V]), devices=n)
+            found[n] = dict(zip('WV', f(images)))
+        out[form], out[f'{form}, collectives'] = apart(found[2], found[1]), collectives(f, [images])
     return out
 
 
@@ -153,7 +174,7 @@ def experiment():
     return out
 
 
-CHECKS = {f.__name__: f for f in (quick, members_and_steps, network_a, experiment)}
+CHECKS = {f.__name__: f for f in (quick, groups, members_and_steps, network_a, experiment)}
 
 if __name__ == '__main__':
     print(json.dumps(CHECKS[sys.argv[1]]()))

@@ -132,11 +132,23 @@ def fit_rows(cells):
     return [[name, *(words.get(n) or f'{n:,}' for n in fit.values())] for name, fit in found.items()]
 
 
+def in_order(cells):
+    """Cells by the number of GPUs and the card, in the order in which networks first came."""
+    networks = list(dict.fromkeys(name.split()[0] for name in cells))
+
+    def place(name):
+        network, precision, card, *count = name.split()
+        return count, len(card), card, networks.index(network), list(cells).index(name)
+
+    return {name: cells[name] for name in sorted(cells, key=place)}
+
+
 def page_text(results):
     """Both tables as Markdown, with what they were made by."""
+    cells = in_order(results.cells)
     versions = ', '.join(f'{name} {version}' for name, version in results.about.items())
-    text = f'\nCompiled with {versions}, {len(results.cells)} cells.\n\n' + as_markdown(HEAD, rows(results.cells))
-    if fits := fit_rows(results.cells):
+    text = f'\nCompiled with {versions}, {len(cells)} cells.\n\n' + as_markdown(HEAD, rows(cells))
+    if fits := fit_rows(cells):
         text += '\n' + as_markdown(FIT_HEAD, fits)
     return text + '\n'
 

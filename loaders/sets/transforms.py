@@ -38,7 +38,7 @@ def transform(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def views(images: np.ndarray, names: Sequence[str], size: tuple[int, int]) -> np.ndarray:
-    """Views of images: uint8 (n, h, w) -> (n, len(names), *size).
+    """Views of images: uint8 ``(n, h, w)`` -> ``(n, len(names), *size)``.
 
     Raises
     ------

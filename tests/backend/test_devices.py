@@ -30,6 +30,13 @@ def test_a_tiny_network_on_two_devices_learns_what_it_learns_on_one():
     assert found['lies on'] == 2
 
 
+def test_each_device_convolves_groups_of_its_own_images():
+    found = checks('groups')
+    for form in ('cpu', 'gpu'):
+        assert found[form] < 1e-5, found  # of the changes, gradients times the rate
+        assert set(found[f'{form}, collectives']) == {'all-reduce'}, found
+
+
 @pytest.mark.slow
 def test_so_do_many_steps_in_a_call_divided_images_and_networks_side_by_side():
     found = checks('members_and_steps')

@@ -131,6 +131,12 @@ def test_what_is_there_is_not_compiled_again_unless_jax_changed(cells, monkeypat
     assert list(json.loads(cells.path.read_text())['cells']['LeNet5 tf32 sm_80']['functions']) == ['train']
 
 
+def test_the_table_goes_by_cards():
+    names = ['B tf32 sm_100', 'A bf16 sm_90 x2', 'A tf32 sm_80', 'B tf32 sm_80', 'A bf16 sm_80']
+    found = list(matrix.in_order(dict.fromkeys(names)))
+    assert found == ['B tf32 sm_80', 'A tf32 sm_80', 'A bf16 sm_80', 'B tf32 sm_100', 'A bf16 sm_90 x2']
+
+
 def test_bad_input(cells, monkeypatch):
     assert "got ['LeNet']" in cells('train', network='LeNet')[0]
 

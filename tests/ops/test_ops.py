@@ -208,6 +208,13 @@ class TestDraws:
             assert abs(np.corrcoef(x[:-lag], x[lag:])[0, 1]) < 5 / np.sqrt(len(x))
 
 
+def test_draws_have_no_more_elements_than_numbers():
+    seed = pytensor.shared(np.uint32(1))
+    assert ops.uniform((1 << 16, 1 << 16), seed, seed).type.shape == (1 << 16, 1 << 16)
+    with pytest.raises(ValueError, match=r'4,294,967,296 elements, got 4,295,032,832 of shape \(65537, 65536\)'):
+        ops.uniform(((1 << 16) + 1, 1 << 16), seed, seed)
+
+
 def test_draws_want_uint32_scalars():
     with pytest.raises(ValueError, match='counter of a draw must be a uint32 scalar'):
         ops.uniform((3,), pytensor.shared(np.uint32(1)), pytensor.shared(np.float32(1)))

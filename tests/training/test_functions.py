@@ -166,6 +166,19 @@ class TestOutputsAreChecked:
         with trainer(data, linear, unknown) as t, pytest.raises(ValueError, match=r'got an array of shape \(20, 6\)'):
             t.train(1)
 
+    def test_and_of_symfers_own_networks_nothing_is_asked_before_the_first_step(self, data, monkeypatch):
+        class Own(MLP):
+            pass
+
+        for kind, asked in ((MLP, False), (Own, True)):
+            make = functools.partial(kind, SIDE, 3, n_hidden=[5])
+            with Trainer(lambda rng: make(rng=rng), data, Settings(20, val=False)) as t:
+                monkeypatch.setattr(type(t), '_check_costs', lambda self, values: self._diverged('stopped', 1))
+                with pytest.raises(FloatingPointError):
+                    t.train(1)
+                assert ('test' in vars(t.functions)) is asked
+                monkeypatch.undo()
+
 
 class TestOutputsThatLookLikeProbabilities:
     class Told(NullReporter):

@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import PartitionSpec
 from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import ops
+from utils.backend.devices import AXIS, mesh
 from utils.backend.fusion import materialised
 from utils.backend.partition import parts
 from utils.backend.platform import platform
@@ -95,6 +97,28 @@ def one_a_network(convolution: Any) -> Any:
     return function
 
 
+def of_own_images(op: ops.convolution.Convolution, convolution: Any, summed: bool = False) -> Any:
+    """A function of images and filters or, `summed`, of two that have a row an image; each device computes of its own.
+
+    Left to itself XLA divides the groups among the devices, where there are groups, and sends each all images.
+    """
+
+    def divided(a, b):
+        n = parts(len(a)) if op.groups > 1 else 1
+        if n == 1:
+            return convolution(a, b)
+        rows, whole = PartitionSpec(AXIS), PartitionSpec()
+        return jax.shard_map(
+            (lambda a, b: lax.psum(convolution(a, b), AXIS)) if summed else convolution,
+            mesh=mesh(n),
+            in_specs=(rows, rows if summed else whole),
+            out_specs=whole if summed else rows,
+            check_vma=False,
+        )(a, b)
+
+    return divided
+
+
 @jax_funcify.register(ops.Conv2d)
 def _(op, **kwargs):
     @one_a_network
@@ -115,7 +139,7 @@ def _(op, **kwargs):
             for c in range(channels)
         )
 
-    return conv
+    return of_own_images(op, conv)
 
 
 @jax_funcify.register(ops.Conv2dInputGrad)
@@ -133,7 +157,7 @@ def _(op, **kwargs):
             return jax.linear_transpose(lambda x: depthwise(x, W, op), x)(g)[0]
         return jax.linear_transpose(lambda x: correlate(x, b, op), x)(a)[0].astype(jnp.result_type(g, W))
 
-    return input_grad
+    return of_own_images(op, input_grad)
 
 
 @jax_funcify.register(ops.Conv2dFilterGrad)
@@ -144,7 +168,7 @@ def _(op, **kwargs):
         if takes_pixels(op, op.size):
             a, b = operands(patches(x, op, (1, 1))[0], g)
             return (a.reshape(-1, channels).T @ b.reshape(-1, n_out)).reshape(1, 1, channels, n_out).astype(x.dtype)
-        if is_depthwise(op, x.shape[3], n_out) and parts(len(x)) == 1:
+        if is_depthwise(op, x.shape[3], n_out):
             return depthwise_filter_grad(x, g, op)
         if op.groups > 1 or not direct_is_faster(channels, op.size):
             a, b = operands(x, g)
@@ -154,4 +178,4 @@ def _(op, **kwargs):
         views = jnp.stack([view[..., c] for view in patches(x, op, op.size) for c in range(channels)])
         return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
 
-    return filter_grad
+    return of_own_images(op, filter_grad, summed=True)

@@ -1,11 +1,10 @@
 """Which platform graphs are made for, and what lies on its device.
 
-==================  ===========================================================================
-`platform`          'cpu' or 'gpu': every choice between two forms of a graph asks this
-`device_name`       the device that computes, in words
-`to_device`, `release`
-                    the array of a shared variable, put on the device and let go
-==================  ===========================================================================
+======================  ===================================================================
+`platform`              'cpu' or 'gpu': every choice between two forms of a graph asks this
+`device_name`           the device that computes, in words
+`to_device`, `release`  the array of a shared variable, put on the device and let go
+======================  ===================================================================
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils import __version__
 from utils.experiment.saved import load_model, open_model
+from utils.experiment.schema import names
 from utils.export import (
     parameters,  # noqa: F401  (its functions enter FORMATS)
     stablehlo,  # noqa: F401
@@ -84,10 +85,9 @@ def export(
         raise FileExistsError(f"'{path}' is there already: give another name, or --overwrite")
     if path.is_dir():
         raise ValueError(f"'{path}' is a folder: give a file")
-    config = {**config, 'options': {k: v for k, v in config['options'].items() if k not in OF_TRAINING}}
+    wanted = set(names(saved=True)) - set(OF_TRAINING)
+    config = {**config, 'options': {k: v for k, v in config['options'].items() if k in wanted}}
     config = {key: value for key, value in config.items() if value is not None} | {'exported': {'symfer': __version__}}
-    for name in ('on_epoch', 'resume', 'accept_changed_network', 'verbose', 'given'):
-        config['options'].pop(name, None)
     if kept:
         _put_back_kept(context, model, net)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,9 @@
 """Locks of files and of models, across processes.
 
-==================  ===========================================================================
-`lock`, `try_lock`  the lock of a file
-`model_lock`, `try_model_lock`
-                    a model that nobody else works on
-==================  ===========================================================================
+==============================  =================================
+`lock`, `try_lock`              the lock of a file
+`model_lock`, `try_model_lock`  a model that nobody else works on
+==============================  =================================
 """
 
 from __future__ import annotations

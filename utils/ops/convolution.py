@@ -1,11 +1,10 @@
 """2-D convolution of a batch of images, with strides and groups.
 
-======================  =======================================================================
-`conv2d`                convolution with checked arguments: what layers call
-`Conv2d`                the Op
-`Conv2dInputGrad`, `Conv2dFilterGrad`
-                        its gradients with respect to the images and the filters
-======================  =======================================================================
+=====================================  ========================================================
+`conv2d`                               convolution with checked arguments: what layers call
+`Conv2d`                               the Op
+`Conv2dInputGrad`, `Conv2dFilterGrad`  its gradients with respect to the images and the filters
+=====================================  ========================================================
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,11 @@ class Draw(Op):
     shape : tuple of int
     stream : int
         Draws of different streams are independent. Each place of a network has its own.
+
+    Raises
+    ------
+    ValueError
+        There are more elements than 32 bits number: the first would be drawn again.
     """
 
     __props__ = ('shape', 'stream')
@@ -75,6 +81,11 @@ class Draw(Op):
 
     def __init__(self, shape: Sequence[int], stream: int) -> None:
         self.shape, self.stream = tuple(int(s) for s in shape), int(stream)
+        if math.prod(self.shape) > 2**32:
+            raise ValueError(
+                f'a draw must have at most 2**32 = {2**32:,} elements, got {math.prod(self.shape):,} of shape '
+                f'{self.shape}: choose a smaller minibatch'
+            )
 
     def make_node(self, seed: Tensor, counter: Tensor) -> Apply:
         seed, counter = pt.as_tensor_variable(seed), pt.as_tensor_variable(counter)

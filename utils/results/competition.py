@@ -1,10 +1,10 @@
 """The facial expression recognition challenge of 2013, and a result's place in it (thesis Tables 6-12).
 
-==================  ===========================================================================
-`COMPETITION`       results of the competition
-`rank`              a result's place in it
-`places`, `ranking` the table with results in it, as rows and as text
-==================  ===========================================================================
+===================  =================================================
+`COMPETITION`        results of the competition
+`rank`               a result's place in it
+`places`, `ranking`  the table with results in it, as rows and as text
+===================  =================================================
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Looking into a network through its symbolic graph.
 
-==================  ===========================================================================
-`outputs_of_layers` the output of every layer, as expressions
-`image_layers`      those of them that are images: what convolutions and residual blocks make
-`Inspector`         compiled: feature maps, saliency, Grad-CAM of images
-`Activations`       compiled: histograms of the outputs of each layer that has weights
-`weight_histograms` histograms of the weights in saved arrays
-==================  ===========================================================================
+===================  =========================================================================
+`outputs_of_layers`  the output of every layer, as expressions
+`image_layers`       those of them that are images: what convolutions and residual blocks make
+`Inspector`          compiled: feature maps, saliency, Grad-CAM of images
+`Activations`        compiled: histograms of the outputs of each layer that has weights
+`weight_histograms`  histograms of the weights in saved arrays
+===================  =========================================================================
 """
 
 from __future__ import annotations

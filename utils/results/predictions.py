@@ -1,12 +1,11 @@
 """The answers of a model in files: logits for ensembles and comparisons, a row per image, a confusion matrix.
 
-==================  ===========================================================================
-`write_outputs`     all of them into a folder
-`save_logits`, `read_logits`
-                    logits, logits.npz
-`write_predictions` per-image predictions as CSV
-`write_confusion`   the confusion matrix as CSV
-==================  ===========================================================================
+============================  ============================
+`write_outputs`               all of them into a folder
+`save_logits`, `read_logits`  logits, logits.npz
+`write_predictions`           per-image predictions as CSV
+`write_confusion`             the confusion matrix as CSV
+============================  ============================
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.traversal import graph_inputs
 
-from utils.layer import listed, parameters
+from utils.layer import listed, parameters, sublayers
 from utils.training.warping import Cropped
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 def network_name(network: Any) -> str:
     """The network's class as messages name it."""
     return f'network {type(network.network if isinstance(network, Cropped) else network).__name__}'
+
+
+def is_ours(network: Any) -> bool:
+    """Whether a network consists of layers that are part of symfer, none of a user's own among them."""
+    layers = [network, *sublayers(network).values()]
+    return {type(layer).__module__.partition('.')[0] for layer in layers} <= {'cnn', 'mlp', 'utils'}
 
 
 def check_outputs(network: Any, wanted: Sequence[int | None], kind: Any, shape: Sequence, dtype: Any) -> None:

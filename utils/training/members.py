@@ -1,12 +1,12 @@
 """Several networks trained side by side and used as one: what the thesis calls "real dropout" (3.4.1, 6.2).
 
-==================  ===========================================================================
-`Members`           the networks as one layer: the mean of their logits
-`MemberFunctions`   its compiled functions; a training step is one of all networks
-`functions_of`      the compiled functions of one network or of several
-`errors_of_members` test errors of each network alone
-`portions`          the rows of the training images that each network is given
-==================  ===========================================================================
+===================  ==============================================================
+`Members`            the networks as one layer: the mean of their logits
+`MemberFunctions`    its compiled functions; a training step is one of all networks
+`functions_of`       the compiled functions of one network or of several
+`errors_of_members`  test errors of each network alone
+`portions`           the rows of the training images that each network is given
+===================  ==============================================================
 
 Each network has its own initial weights, order of images, dropout, noise and augmentation: member m (from 0) is what an
 experiment with ``seed + m`` would train on its portion of the images.

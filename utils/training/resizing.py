@@ -36,7 +36,7 @@ def _overlaps(whole, part):
 
 
 def area_resized(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Images (n, h, w, channels), float32 of static shape, as (n, *size, channels), at most as large.
+    """Images (n, h, w, channels), float32 of static shape, as ``(n, *size, channels)``, at most as large.
 
     A new pixel is the mean over the rectangle of h / h' times w / w' old pixels that it covers, those that it covers in
     part by their part: OpenCV's INTER_AREA. First along the columns, then the rows, in float32 in every precision.

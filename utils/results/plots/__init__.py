@@ -1,13 +1,12 @@
 """The figures of a run. One that stands in the report is one function, decorated with its heading and caption.
 
-==================  ===========================================================================
-`draw`, `Subject`   all figures of a finished model, and what they are drawn from
-`figure`            decorator of a function ``(subject) -> matplotlib figure``
-`FIGURES`           the figures of the report by name, in order
-`plot_curves`, `curves_of_runs`, `rate_range`
-                    curves outside the report
-`heat_map`          models on sets
-==================  ===========================================================================
+=============================================  =============================================================
+`draw`, `Subject`                              all figures of a finished model, and what they are drawn from
+`figure`                                       decorator of a function ``(subject) -> matplotlib figure``
+`FIGURES`                                      the figures of the report by name, in order
+`plot_curves`, `curves_of_runs`, `rate_range`  curves outside the report
+`heat_map`                                     models on sets
+=============================================  =============================================================
 """
 
 from utils.results.plots.drawing import FIGURES, Subject, draw, figure, save  # isort: skip

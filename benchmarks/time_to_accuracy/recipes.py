@@ -1,0 +1,54 @@
+"""What is trained: network, augmentation, optimiser and schedule, as arguments of `launch.test`.
+
+`B-online` is the recipe of examples/reproduce.py; the others go for the least processor time to a validation error.
+"""
+
+CHANGES = {'mirror': 0.5, 'crop': 40, 'shift': 0.05, 'rotation': 10.0, 'zoom': 0.15, 'contrast': 0.2}
+COMMON = {
+    'batch_size': 128,
+    'momentum': 0.9,
+    'nesterov': True,
+    'weight_decay': 5e-4,
+    'label_smoothing': 0.1,
+    'schedule': 'cosine',
+}
+
+RECIPES = {
+    'B-online': {
+        **COMMON,
+        'network': 'B',
+        'network_args': {'width': 0.75},
+        'n_hidden': [512],
+        'p_drop': 0.4,
+        'p_dropConv': [0.0] * 6,
+        'learning_rate': 0.05,
+        'ema_decay': 0.998,
+        'schedule_args': {'warmup': 2},
+        'n_epochs': 44,
+        'augment': {**CHANGES, 'erase': 0.2},
+    },
+    'Sprint': {
+        **COMMON,
+        'network': 'Sprint',
+        'momentum': 0.85,
+        'learning_rate': 0.2,
+        'ema_decay': 0.99,
+        'schedule_args': {'warmup': 1},
+        'n_epochs': 10,
+        'augment': CHANGES,
+    },
+    'A-half': {
+        **COMMON,
+        'network': 'A',
+        'network_args': {'width': 0.5},
+        'n_hidden': [512],
+        'p_drop': 0.5,
+        'p_dropConv': [0.0] * 4,
+        'momentum': 0.85,
+        'learning_rate': 0.05,
+        'ema_decay': 0.99,
+        'schedule_args': {'warmup': 1},
+        'n_epochs': 24,
+        'augment': CHANGES,
+    },
+}

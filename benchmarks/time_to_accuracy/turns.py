@@ -1,0 +1,61 @@
+"""A process that trains an epoch when it is told to, so that several can take turns on one machine."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def report(epoch, error, **more):
+    """Called by the process that trains after each epoch: says how good it is, and waits for the next turn.
+
+    `error` is the validation error in %. The process ends when its standard input does.
+    """
+    used = os.times()
+    cpu = used.user + used.system + used.children_user + used.children_system
+    print(json.dumps({'epoch': epoch, 'error': error, 'cpu': cpu, **more}), flush=True)
+    if not sys.stdin.readline():
+        os._exit(0)
+
+
+class Trainer:
+    """A process that trains; its time is that of its turns, from the start of the process on.
+
+    Parameters
+    ----------
+    name : str
+    command : list of str
+        Must call `report` after each epoch.
+    """
+
+    def __init__(self, name, command):
+        self.name, self.command, self.process = name, command, None
+        self.seconds, self.rows = 0.0, []
+
+    def turn(self):
+        """One epoch more; returns the row of it: epoch, error, seconds and processor seconds since the start."""
+        start = time.perf_counter()
+        if self.process is None:
+            self.process = subprocess.Popen(
+                self.command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        else:
+            print('go', file=self.process.stdin, flush=True)
+        for line in self.process.stdout:
+            if line.startswith('{'):
+                break
+        else:
+            raise RuntimeError(f'{self.name} ended with status {self.process.wait()}')
+        self.seconds += time.perf_counter() - start
+        self.rows.append({**json.loads(line), 'seconds': self.seconds})
+        return self.rows[-1]
+
+    def close(self):
+        """End the process."""
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait()
