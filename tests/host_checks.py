@@ -6,6 +6,7 @@ Writes ``NAME-K.json`` or ``NAME-K.npz`` into the folder, K of this host; withou
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def network_a(folder, here):
     weights = (np.arange(BATCH) < 21).astype(np.float32)
     network = cnn.A((24, 24), 7, width=0.25, n_hidden=[32], p_dropConv=[0.2] * 4, rng=np.random.default_rng(1))
     settings = Settings(BATCH, learning_rate=0.05, augment=AUGMENT, optimiser=optimisers.momentum)
-    f = Functions(network, (24, 24), settings._replace(devices=4 if k == 'alone' else None), n_classes=7)
+    f = Functions(network, (24, 24), replace(settings, devices=4 if k == 'alone' else None), n_classes=7)
     targets = {**f.parameters, **{f'state/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
     known = None if k == 'alone' else np.load(folder / 'network_a-alone.npz')
     after, distances = {}, []

@@ -162,15 +162,9 @@ def test_where_host_0_is_killed_the_other_says_so(tmp_path):
 
 
 @pytest.mark.slow
-def test_hosts_that_do_not_come_are_missed(tmp_path, monkeypatch):
-    from utils.backend import hosts as backend_hosts
-
-    monkeypatch.setattr(backend_hosts, 'PATIENCE', 2)
-    program = (
-        'from utils.backend import hosts; hosts.PATIENCE = 2\n'
-        'try: hosts.join("127.0.0.1:%d", 0, 2)\n'
-        'except ConnectionError as error: print(error)'
-    )
-    with Hosts(1, lambda k, address: ['-c', program % free_port()], tmp_path) as run:
-        assert run.ended() == [0], run.printed(0)
-        assert 'the hosts did not all meet at' in run.printed(0)
+@pytest.mark.parametrize('index', [0, 1])
+def test_hosts_that_do_not_come_are_missed(index, tmp_path):
+    program = f'from utils.backend import hosts; hosts.PATIENCE = 2; hosts.join("127.0.0.1:{free_port()}", {index}, 2)'
+    with Hosts(1, lambda k, address: ['-c', program], tmp_path) as run:
+        assert run.ended() == [2], run.printed(0)
+        assert "error: the hosts did not all meet at '127.0.0.1:" in run.printed(0)
