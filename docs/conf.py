@@ -55,6 +55,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = 'remove'  # warnings of libraries, which name paths of the machine that builds
 
 html_theme = 'furo'
 html_title = f'symfer {version}'

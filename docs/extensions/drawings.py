@@ -140,6 +140,13 @@ def history(run: str) -> list[dict]:
         ]
 
 
+def draw_network() -> None:
+    """Network D, by the code behind ``symfer summary``."""
+    import launch
+
+    launch.summary('D', drawing=IMAGES / 'network_D.svg')
+
+
 def draw_curves() -> None:
     """Figure 18 of the thesis, of our runs."""
     from PIL import Image
@@ -190,6 +197,7 @@ def main() -> None:
     for make in (architecture, rewrites):
         data = subprocess.run(['dot', '-Tsvg'], input=make().encode(), capture_output=True, check=True).stdout
         (IMAGES / f'{make.__name__}.svg').write_bytes(data)
+    draw_network()
     draw_curves()
     draw_views()
 

@@ -56,6 +56,14 @@ def test_the_passes_are_those_of_the_code():
     assert titles('rewrites.svg', 'node') == set(names), AGAIN
 
 
+def test_the_drawing_of_a_network_is_that_of_its_summary():
+    import launch
+
+    rows = launch.summary('D').rows
+    assert titles('network_D.svg', 'node') == {'image', 'logits', *(f'layer{k}' for k in range(len(rows)))}, AGAIN
+    assert len(titles('network_D.svg', 'edge')) == sum(len(row.inputs) for row in rows) + 1, AGAIN
+
+
 @pytest.mark.parametrize('run', ['A-set1/seed-0', 'B-online/shipped'])
 def test_the_curves_are_of_runs_that_are_there(run):
     rows = drawings.history(run)
