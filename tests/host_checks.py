@@ -6,13 +6,15 @@ Writes ``NAME-K.json`` or ``NAME-K.npz`` into the folder, K of this host; withou
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 
 import launch
 from loaders import load
-from tests.tiny import AUGMENT, apart, figures, trained
+from tests.host_network import AUGMENT, apart, figures, trained
 from utils import backend
 from utils.backend import devices as placement
 from utils.backend import rewrites
@@ -82,31 +84,44 @@ def error_of(options):
 
 
 def network_a(folder, here):
-    """20 steps of network A, narrowed; alone in a row, else each begun where the process alone was."""
+    """20 steps of network A, narrowed: in a row, and each begun where a process alone was."""
     import cnn
 
     rewrites.LEAST_CHANNELS, rewrites.LEAST_PIXELS, rewrites.LEAST_SUMMED = 16, 0, 64
-    rng, k = np.random.default_rng(0), here.get('host_index', 'alone')
+    rng, alone = np.random.default_rng(0), not here
     x, y = rng.integers(0, 255, (20, BATCH, 24, 24), dtype=np.uint8), rng.integers(0, 7, (20, BATCH)).astype(np.uint8)
     weights = (np.arange(BATCH) < 21).astype(np.float32)
     network = cnn.A((24, 24), 7, width=0.25, n_hidden=[32], p_dropConv=[0.2] * 4, rng=np.random.default_rng(1))
     settings = Settings(BATCH, learning_rate=0.05, augment=AUGMENT, optimiser=optimisers.momentum)
-    f = Functions(network, (24, 24), settings._replace(devices=4 if k == 'alone' else None), n_classes=7)
+    f = Functions(network, (24, 24), replace(settings, devices=jax.device_count() if alone else None), n_classes=7)
     targets = {**f.parameters, **{f'state/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
-    known = None if k == 'alone' else np.load(folder / 'network_a-alone.npz')
-    after, distances = {}, []
-    for step, (images, labels) in enumerate(zip(x, y)):
-        if known and step:
-            for name, p in targets.items():
-                backend.to_device(p, known[f'{step - 1} {name}'])
-        f.train(images, labels, weights)
-        values = {name: np.array(p.get_value(borrow=True)) for name, p in targets.items()}
-        after |= {f'{step} {name}': value for name, value in values.items()}
-        if known:
-            distances.append(apart(values, {name: known[f'{step} {name}'] for name in targets}))
-    if not known:
-        np.savez(folder / 'network_a-alone.npz', **after)
-    return distances
+    known, steps, out = None if alone else np.load(folder / 'network_a-alone.npz'), {}, {'singly': [], 'in a row': []}
+
+    def values():
+        return {name: np.array(p.get_value(borrow=True)) for name, p in targets.items()}
+
+    def distance(step):
+        now = values()
+        return apart(
+            {name: now[name] for name in f.parameters}, {name: known[f'{step} {name}'] for name in f.parameters}
+        )
+
+    steps |= {f'-1 {name}': value for name, value in values().items()}
+    for way in ['in a row'] if alone else out:
+        for name, p in targets.items():
+            backend.to_device(p, steps[f'-1 {name}'])
+        for step, (images, labels) in enumerate(zip(x, y)):
+            if way == 'singly' and step:
+                for name, p in targets.items():
+                    backend.to_device(p, known[f'{step - 1} {name}'])
+            f.train(images, labels, weights)
+            if alone:
+                steps |= {f'{step} {name}': value for name, value in values().items()}
+            else:
+                out[way].append(distance(step))
+    if alone:
+        np.savez(folder / 'network_a-alone.npz', **steps)
+    return out
 
 
 if __name__ == '__main__':

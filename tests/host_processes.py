@@ -64,7 +64,7 @@ class Hosts:
             assert time.monotonic() < end, [self.printed(k)[-1000:] for k in range(len(self.processes))]
             time.sleep(0.05)
 
-    def ended(self, timeout=200):
+    def ended(self, timeout=500):
         """The exit status of each, once all have ended."""
         end = time.monotonic() + timeout
         return [process.wait(max(1, end - time.monotonic())) for process in self.processes]

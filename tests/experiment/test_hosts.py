@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import launch
+from tests.host_network import apart, data_set, figures, trained
 from tests.host_processes import Hosts, free_port, training
-from tests.tiny import apart, data_set, figures, trained
 from utils.experiment import hosts
+from utils.files import models
 
 SHORT = ['--network', 'MLP', '--n_hidden', 8, '--batch_size', 48, '--anneal_epochs', 1, '--no-report']
 
@@ -86,16 +87,19 @@ def test_so_do_many_steps_in_a_call_and_divided_images(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('n', 'devices'), [(2, 2), (4, 1)])
+@pytest.mark.parametrize(('n', 'devices'), [(2, 1), (2, 2), (4, 1)])
 def test_hosts_take_the_steps_of_one_process_with_as_many_devices(n, devices, tmp_path):
-    checks('network_a', 0, tmp_path, devices=4)
+    checks('network_a', 0, tmp_path, devices=n * devices)
     for distances in checks('network_a', n, tmp_path, devices):
-        assert len(distances) == 20 and max(distances) < 1e-6, distances
+        assert len(distances['singly']) == len(distances['in a row']) == 20
+        if n * devices == 2:  # two numbers have one sum; of four, the order decides the last bit
+            assert max(distances['in a row']) < 1e-6, distances
+        else:  # and where a maximum hangs on that, a step is another; one device differs as much from four then
+            assert sum(distance < 1e-6 for distance in distances['singly']) >= 16, distances
+            assert max(distances['singly']) < 1e-3, distances
 
 
 def history(model):
-    from utils.files import models
-
     return models.load(model)[0]['history']
 
 
@@ -162,15 +166,9 @@ def test_where_host_0_is_killed_the_other_says_so(tmp_path):
 
 
 @pytest.mark.slow
-def test_hosts_that_do_not_come_are_missed(tmp_path, monkeypatch):
-    from utils.backend import hosts as backend_hosts
-
-    monkeypatch.setattr(backend_hosts, 'PATIENCE', 2)
-    program = (
-        'from utils.backend import hosts; hosts.PATIENCE = 2\n'
-        'try: hosts.join("127.0.0.1:%d", 0, 2)\n'
-        'except ConnectionError as error: print(error)'
-    )
-    with Hosts(1, lambda k, address: ['-c', program % free_port()], tmp_path) as run:
-        assert run.ended() == [0], run.printed(0)
-        assert 'the hosts did not all meet at' in run.printed(0)
+@pytest.mark.parametrize('index', [0, 1])
+def test_hosts_that_do_not_come_are_missed(index, tmp_path):
+    program = f'from utils.backend import hosts; hosts.PATIENCE = 2; hosts.join("127.0.0.1:{free_port()}", {index}, 2)'
+    with Hosts(1, lambda k, address: ['-c', program], tmp_path) as run:
+        assert run.ended() == [2], run.printed(0)
+        assert "error: the hosts did not all meet at '127.0.0.1:" in run.printed(0)

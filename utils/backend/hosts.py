@@ -55,6 +55,7 @@ def join(address: str, index: int | None, number: int | None) -> None:
     if _watch:
         return
     jax.config.update('jax_enable_preemption_service', False)  # it takes SIGTERM for itself
+    met = hold_aborts(f'error: {_unmet(address)}')
     times = {'initialization_timeout': PATIENCE, 'shutdown_timeout_seconds': A_DAY}
     try:
         if address == 'auto':
@@ -64,11 +65,12 @@ def join(address: str, index: int | None, number: int | None) -> None:
     except Exception as error:
         raise _explained(error, address) from error
     k, n = jax.process_index(), jax.process_count()  # here JAX exchanges what devices there are
+    met()
     if n > 1:
-        hold_aborts()
         from jax._src.distributed import global_state  # JAX has no public name for it
 
         _watch = Watch(global_state.client, k, n, f'host {k} ({socket.gethostname()})')
+        atexit.register(_watch.close)
 
 
 def _explained(error, address):
@@ -80,9 +82,13 @@ def _explained(error, address):
             "hosts='auto' found no SLURM, Kubernetes or Open MPI: give hosts as host:port of host 0, "
             f'with host_index and n_hosts ({first})'
         )
-    return ConnectionError(
+    return ConnectionError(f'{_unmet(address)} ({first})')
+
+
+def _unmet(address):
+    return (
         f'the hosts did not all meet at {address!r} within {PATIENCE} s: start the same command on each of them, with '
-        f'host_index 0, 1, ..., and let the port of host 0 be open ({first})'
+        'host_index 0, 1, ..., and let the port of host 0 be open'
     )
 
 

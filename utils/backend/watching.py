@@ -16,6 +16,7 @@ import ctypes
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -36,14 +37,14 @@ class HostEnded(ConnectionError):
     ----------
     kind : str
         'dead', or the name of the exception that ended it.
-    text : str
+    on_host : str
         Which host, and what became of it.
     """
 
-    def __init__(self, name: str, kind: str, text: str) -> None:
-        self.kind, self.text = kind, f'{name} {text}'
+    def __init__(self, kind: str, text: str) -> None:
+        self.kind, self.on_host = kind, text
         hint = ': resume the model on the hosts that are left, or on as many as before' if kind == 'dead' else ''
-        super().__init__(self.text + hint)
+        super().__init__(text + hint)
 
 
 class Watch:
@@ -75,9 +76,17 @@ class Watch:
         self._heard = dict.fromkeys(range(n), self._answered)
         self._beats: dict[int, str] = {}
         self.names = [f'host {k}' for k in range(n)]
-        for task in (self._talk, self._judge):
-            threading.Thread(target=task, name=f'hosts: {task.__name__}', daemon=True).start()
+        self._closed = threading.Event()
+        self._threads = [threading.Thread(target=task, daemon=True) for task in (self._talk, self._judge)]
+        for thread in self._threads:
+            thread.start()
         self.names = self.ask('name', name)
+
+    def close(self) -> None:
+        """End the threads: one that came back from JAX while Python ends would abort the process."""
+        self._closed.set()
+        for thread in self._threads:
+            thread.join(10)
 
     def begin(self) -> None:
         """Another run begins: what ended the one before is forgotten, unless a host has stopped."""
@@ -85,7 +94,7 @@ class Watch:
         self.ended = {k: v for k, v in self.ended.items() if v[1].kind == 'dead'}
 
     def end(self, kind: str, text: str) -> None:
-        """Say that this host ends the run; `text` goes on from its name."""
+        """Say what ends the run on this host, see `HostEnded`."""
 
         def say():
             with suppress(Exception):  # host 0 is gone: nobody can be told
@@ -138,14 +147,13 @@ class Watch:
 
     def _talk(self):
         count = 0
-        while True:
+        while not self._closed.wait(BEAT):
             try:
                 count += 1
                 self.client.key_value_set(f'symfer/alive/{self.number}', str(count), allow_overwrite=True)
                 beats, run = self.client.key_value_dir_get('symfer/alive/'), self.run
                 notes = self.client.key_value_dir_get(f'symfer/{run}/ended/')
             except Exception:  # `_judge` counts the seconds
-                time.sleep(BEAT)
                 continue
             self._answered = now = time.monotonic()
             for key, beat in beats:
@@ -156,11 +164,9 @@ class Watch:
                 k = int(key.rpartition('/')[2])
                 if k != self.number and run == self.run:
                     self._learn(k, *json.loads(note))
-            time.sleep(BEAT)
 
     def _judge(self):
-        while True:
-            time.sleep(BEAT)
+        while not self._closed.wait(BEAT):
             self._find_silent(SILENT)
             stuck = self.on_stuck
             if self.ended and stuck:
@@ -171,28 +177,38 @@ class Watch:
 
     def _find_silent(self, limit):
         if time.monotonic() - self._answered > limit and self.number:
-            self._learn(0, 'dead', 'stopped')
+            self._learn(0, 'dead', f'{self.names[0]} stopped')
         for k, heard in list(self._heard.items()):
             if k != self.number and self._answered - heard > limit:
-                self._learn(k, 'dead', 'stopped')
+                self._learn(k, 'dead', f'{self.names[k]} stopped')
 
     def _learn(self, k, kind, text):
-        self.ended.setdefault(k, (time.monotonic(), HostEnded(self.names[k], kind, text)))
+        self.ended.setdefault(k, (time.monotonic(), HostEnded(kind, text)))
 
 
 _handlers: list[Any] = []
 
 
-def hold_aborts() -> None:
+def hold_aborts(unmet: str) -> Callable[[], None]:
     """Hold up an abort in a thread of JAX's for a minute.
 
     Where host 0 has gone, JAX aborts the process from such a thread at once (its callback for that cannot be used from
-    Python: jaxlib 0.10 cannot hand it the status). Meanwhile the program says which host has stopped, and ends.
+    Python: jaxlib 0.10 cannot hand it the status). Meanwhile the program says which host has stopped, and ends. It also
+    aborts where the hosts do not meet; that ends the process with the line `unmet`.
+
+    Returns
+    -------
+    callable
+        Says that the hosts have met.
     """
-    if os.name != 'posix' or _handlers:
-        return
+    if os.name != 'posix':
+        return lambda: None
+    met: list[bool] = []
 
     def held(number):
+        if not met:
+            print(unmet, file=sys.stderr, flush=True)
+            os._exit(2)
         if threading.get_ident() != threading.main_thread().ident:
             time.sleep(HOLD)
 
@@ -201,3 +217,4 @@ def hold_aborts() -> None:
     libc = ctypes.CDLL(None)
     libc.signal.argtypes, libc.signal.restype = [ctypes.c_int, type(handler)], ctypes.c_void_p
     libc.signal(signal.SIGABRT, handler)
+    return lambda: met.append(True)

@@ -165,19 +165,17 @@ def _of_devices(error):
 def _as_raised(other):
     """What this host raises where another has ended so."""
     error = {'KeyboardInterrupt': KeyboardInterrupt(), 'Terminated': Terminated(143)}.get(other.kind, other)
-    error.on_host = other.text
+    error.on_host = other.on_host
     return error
 
 
 def _tell(error):
-    """Tell the others what ends this host; the line goes on from its name."""
-    kind = type(error).__name__
-    text = {'KeyboardInterrupt': 'was interrupted', 'Terminated': 'was asked to end'}.get(kind)
-    if isinstance(error, backend.HostEnded):
-        text = f'ended, as {error.text}'
-    elif getattr(error, 'on_host', None):
-        text = f'ended, as {error.on_host}'
-    backend.watch().end(kind, text or f'ended by {kind}: {str(error)[:500]}')
+    """Tell the others what ends the run: this host, or another that it has learned of."""
+    watch = backend.watch()
+    kind = error.kind if isinstance(error, backend.HostEnded) else type(error).__name__
+    what = {'KeyboardInterrupt': 'was interrupted', 'Terminated': 'was asked to end'}.get(kind)
+    what = what or f'ended by {kind}: {str(error)[:500]}'
+    watch.end(kind, getattr(error, 'on_host', None) or f'{watch.names[watch.number]} {what}')
 
 
 def check_same(
