@@ -23,6 +23,7 @@ from pytensor.link.jax.linker import JAXLinker
 
 from utils import process
 from utils.backend import rewrites
+from utils.backend.executables import Executable, Stored, Storing
 from utils.backend.hosts import local, n_hosts
 from utils.backend.partition import NONE, Partition, dividing
 from utils.backend.platform import platform
@@ -80,15 +81,36 @@ class Linker(JAXLinker):
     def __init__(self, precision: str = 'float32', partition: Partition = NONE, **kwargs: Any) -> None:
         self.precision, self.partition = precision, partition
         self.updated = self.variables = ()
+        self.stored: Stored | None = None
         super().__init__(**kwargs)
 
     def fgraph_convert(self, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         self.updated, self.variables = tuple(sorted(set(fgraph.update_mapping.values()))), tuple(fgraph.inputs)
-        converted = super().fgraph_convert(fgraph, *args, **kwargs)
-        Path(converted.__code__.co_filename).unlink(missing_ok=True)  # PyTensor leaves the source there
-        return converted
+        self.stored = getattr(fgraph, 'stored', None)
+        convert = super().fgraph_convert
+
+        def converted():
+            function = convert(fgraph, *args, **kwargs)
+            Path(function.__code__.co_filename).unlink(missing_ok=True)  # PyTensor leaves the source there
+            return function
+
+        if self.stored is None or self.stored.compiled is None:
+            return converted()
+
+        def later():  # the graph as it was given is in a file, compiled; whoever asks for more gets it
+            self.stored.rewriter.rewrite(fgraph)
+            kwargs['order'] = fgraph.toposort()
+            return converted()
+
+        return later
 
     def jit_compile(self, fn: Callable[..., Any]) -> Any:
+        if self.stored is None or self.scalar_shape_inputs:
+            return self._jitted(fn)
+        there = self.stored.compiled is not None
+        return Executable(self.stored, lambda: self._jitted(fn() if there else fn))
+
+    def _jitted(self, fn):
         def in_precision(*args):
             with computing_in(self.precision), dividing(self.partition):
                 return fn(*args)
@@ -142,6 +164,7 @@ def function(
     outputs: Sequence[Tensor] | Tensor,
     precision: str = 'float32',
     devices: int = 1,
+    stored: bool = False,
     **kwargs: Any,
 ) -> Any:
     """`pytensor.function`, compiled for the device.
@@ -153,6 +176,12 @@ def function(
     devices : int
         That compute it together: a minibatch, which is what the first input has a row for each image of, is divided
         among them.
+    stored : bool
+        Look for it compiled in a file, and keep it there, see `utils.backend.executables`. The graph of a function that
+        was found (`maker.fgraph`) is not rewritten.
     """
     partition = Partition(devices, inputs[0].type.shape[0]) if devices > 1 else NONE
-    return pytensor.function(inputs, outputs, mode=mode(precision, partition), **kwargs)
+    how = mode(precision, partition)
+    if stored and devices == n_hosts() == 1:
+        how = Mode(how.linker, Storing(how.optimizer, (precision, compiler_options())))
+    return pytensor.function(inputs, outputs, mode=how, **kwargs)

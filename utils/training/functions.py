@@ -232,7 +232,7 @@ class Functions:
             del self.__dict__[name]
 
     def _function(self, inputs, outputs, **kwargs):
-        return backend.function(inputs, outputs, self.settings.precision, self.devices, **kwargs)
+        return backend.function(inputs, outputs, self.settings.precision, self.devices, stored=True, **kwargs)
 
     @cached_property
     def train(self) -> Any:
