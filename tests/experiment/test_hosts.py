@@ -155,6 +155,23 @@ def test_ctrl_c_on_one_host_ends_both_with_the_model_saved(victim, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_host_that_stands_still_does_not_hold_up_the_others_for_ever(tmp_path):
+    words = ['--dataset', data_set(tmp_path), *SHORT, '--n_epochs', 5000, '--savename', 'm.h5']
+    with training(2, tmp_path, *words) as run:
+        run.until(lambda: 'train epoch 3/' in run.printed(0))
+        run.processes[1].send_signal(signal.SIGSTOP)
+        assert run.processes[0].wait(200) == 2
+        said, last = run.printed(0).splitlines()[-2:]
+    done = len(history(tmp_path / 'm.h5'))
+    assert (
+        said.startswith('host 1 (') and f'stopped: ended in stage train after {done} epochs of it; go on with' in said
+    )
+    assert last.startswith('error: host 1 (')
+    status = json.loads((tmp_path / 'm' / 'run-001' / 'result.json').read_text())['status']
+    assert status.startswith('failed: HostEnded: host 1 (')
+
+
+@pytest.mark.slow
 def test_where_host_0_is_killed_the_other_says_so(tmp_path):
     words = ['--dataset', data_set(tmp_path), *SHORT, '--n_epochs', 5000, '--savename', 'm.h5']
     with training(2, tmp_path, *words) as run:
