@@ -43,7 +43,7 @@ import cnn
 import loaders
 import mlp
 from utils.annotations import StrPath
-from utils.experiment import evaluation, prediction, sample, saved
+from utils.experiment import evaluation, prediction, sample, saved, summarising
 from utils.experiment.arguments import explicit
 from utils.experiment.context import Context
 from utils.experiment.experiment import Experiment
@@ -55,7 +55,8 @@ from utils.studies import folds, lr_finder, matrix, search as searches, sweeps
 from utils.training.augmentation import Augment
 
 __all__ = ['Result', 'cross_evaluate', 'cross_validate', 'evaluate', 'export', 'open_model', 'predict',
-           'rate_range', 'read_config', 'recognise', 'run_point', 'sample_set', 'search', 'sweep', 'test']  # fmt: skip
+           'rate_range', 'read_config', 'recognise', 'run_point', 'sample_set', 'search', 'summary', 'sweep',
+           'test']  # fmt: skip
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
 
@@ -286,6 +287,7 @@ recognise = CONTEXT.bind(recognition.recognise)
 run_point = CONTEXT.bind(sweeps.run_point)
 run_point_of_input = CONTEXT.bind(sweeps.run_point_of_input)
 search = CONTEXT.bind(searches.search)
+summary = CONTEXT.bind(summarising.summary)
 sweep = CONTEXT.bind(sweeps.sweep)
 
 

@@ -69,6 +69,8 @@ setup(
             'numpydoc>=1.8',
             'sphinx-copybutton>=0.5',
             'ipykernel>=6',
+            'nbclient>=0.10',
+            'optuna>=4',
         ],
     },
     entry_points={'console_scripts': ['symfer=utils.cli:main']},

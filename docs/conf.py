@@ -11,6 +11,7 @@ from docs.__main__ import require  # noqa: E402
 
 require()
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))  # for tutorials
 
 import launch  # noqa: E402, F401  (before anything imports PyTensor by itself)
 from utils import __version__  # noqa: E402
@@ -54,6 +55,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = 'remove'  # warnings of libraries, which name paths of the machine that builds
 
 html_theme = 'furo'
 html_title = f'symfer {version}'

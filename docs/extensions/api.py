@@ -79,7 +79,8 @@ def page(module: Module, known: dict[str, Module]) -> str:
     if below:
         lines += ['', '.. rubric:: Modules', '', *(f'* :doc:`{name}`' for name in below)]
         packages = [name for name in below if known[name].package]
-        lines += ['', '.. toctree::', '   :hidden:', '', *(f'   {name}' for name in packages)]
+        if packages:
+            lines += ['', '.. toctree::', '   :hidden:', '', *(f'   {name}' for name in packages)]
     return '\n'.join(lines) + '\n'
 
 
@@ -124,8 +125,14 @@ def short_names(app, env, node, contnode):
     return make_refnode(app.builder, node['refdoc'], entry.docname, entry.node_id, [contnode], target)
 
 
+def skip_fields(app, what, name, obj, skip, options):
+    """Fields of named tuples have no docstring but Python's own; the class describes them."""
+    return True if str(getattr(obj, '__doc__', '')).startswith('Alias for field number') else None
+
+
 def setup(app):
     """Called by Sphinx."""
     app.connect('builder-inited', write_pages)
     app.connect('missing-reference', short_names)
+    app.connect('autodoc-skip-member', skip_fields)
     return {'parallel_read_safe': True}

@@ -1,20 +1,5 @@
 """How graphs reach the processor: the only package that imports JAX.
 
-`compilation`       `function` in place of `pytensor.function`; modes, XLA's options
-`loop`              many steps in one call
-`platform`          the platform that graphs are made for; arrays on the device
-`devices`           several devices, and where arrays lie on them
-`hosts`, `watching` several hosts, and signs of their life
-`partition`         how a function is divided among them
-`precision`         of the operands of convolutions and products
-`rewrites`          graph rewrites: which implementation computes what, by platform and shape
-`convolution`, `winograd`, `pooling`, `random`, `reduction`, `neighbours`
-                    translations of the Ops in the module of the same name of `utils.ops`
-`products`          matrix products
-`serialisation`     graphs as StableHLO
-`fusion`            what XLA may fuse
-==================  ===========================================================================
-=======
 =========================  ======================================================================================
 `compilation`              `function` in place of `pytensor.function`; modes, XLA's options
 `loop`                     many steps in one call

@@ -7,6 +7,7 @@ Nothing here imports PyTensor or JAX before a command does its work, so that hel
 `commands`          one function a sub-command: its arguments, its help, what it does
 `data`              those of ``symfer data``
 `predict`, `serve`  a model on pictures; behind HTTP
+`summary`           what a network consists of
 `registry`          which commands there are
 `parser`            an argparse parser from a command's function and the schema
 `source`            signatures and docstrings, read without importing what they belong to

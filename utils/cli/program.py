@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from utils.cli import commands, data, predict, serve, shells  # noqa: F401  (their functions enter COMMANDS)
+from utils.cli import commands, data, predict, serve, shells, summary  # noqa: F401  (their functions enter COMMANDS)
 from utils.cli.parser import describe, parser_of
 from utils.cli.registry import COMMANDS
 from utils.experiment.suggestions import did_you_mean

@@ -14,6 +14,7 @@
 `wording`           what an experiment says of itself
 `result`            what comes out: `Result`, tables, figures, report
 `saved`             models in files: checked, opened, gone on with
+`summarising`       what a network consists of
 `evaluation`        a saved model on the test images of a set
 `prediction`        a saved model on images
 ==================  ===========================================================================
