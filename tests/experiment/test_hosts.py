@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import launch
+from tests.host_network import apart, data_set, figures, trained
 from tests.host_processes import Hosts, free_port, training
-from tests.tiny import apart, data_set, figures, trained
 from utils.experiment import hosts
 from utils.files import models
 
