@@ -154,6 +154,60 @@ def test_ctrl_c_on_one_host_ends_both_with_the_model_saved(victim, tmp_path):
     assert json.loads((tmp_path / 'm' / 'run-001' / 'result.json').read_text())['status'] == 'interrupted'
 
 
+PROGRAM = """
+import sys
+from launch import test
+place = dict(hosts=sys.argv[1], host_index=int(sys.argv[2]), n_hosts=2)
+options = dict(dataset='set2.h5', network='MLP', n_hidden=[8], batch_size=48, anneal_epochs=0, report=False, **place)
+seen = []
+
+def on_epoch(row):
+    seen.append(row['epoch'])
+    if len(seen) == 6:
+        raise OSError('no more epochs')
+
+print([row['epoch'] for row in test(**options, n_epochs=2, savename='first.h5', verbose=0, on_epoch=on_epoch).history])
+print('seen', seen)
+try:
+    test(**options, n_epochs=500, savename='m.h5', on_epoch=on_epoch)
+except OSError as error:
+    print(f'error: {error}')
+    sys.exit(3)
+"""
+
+
+@pytest.mark.slow
+def test_two_experiments_in_one_program_and_an_error_of_one_host(tmp_path):
+    data_set(tmp_path)
+    with Hosts(2, lambda k, address: ['-c', PROGRAM, address, str(k)], tmp_path) as run:
+        assert run.ended() == [2, 2], [run.printed(k)[-2000:] for k in (0, 1)]
+        lines = [run.printed(k).splitlines() for k in (0, 1)]
+    assert '[1, 2, 1, 2]' in lines[0] and '[1, 2, 1, 2]' in lines[1]
+    assert 'seen [1, 2, 1, 2]' in lines[0] and 'seen []' in lines[1]  # `on_epoch` is called on host 0 alone
+    assert lines[0][-1] == 'error: no more epochs' and lines[0][-2].startswith(
+        'ended by OSError in stage train after 2 '
+    )
+    assert lines[1][-1].startswith('error: host 0 (') and lines[1][-1].endswith('ended by OSError: no more epochs')
+    assert len(history(tmp_path / 'm.h5')) == 2
+
+
+@pytest.mark.slow
+def test_a_host_that_stands_still_does_not_hold_up_the_others_for_ever(tmp_path):
+    words = ['--dataset', data_set(tmp_path), *SHORT, '--n_epochs', 5000, '--savename', 'm.h5']
+    with training(2, tmp_path, *words) as run:
+        run.until(lambda: 'train epoch 3/' in run.printed(0))
+        run.processes[1].send_signal(signal.SIGSTOP)
+        assert run.processes[0].wait(200) == 2
+        said, last = run.printed(0).splitlines()[-2:]
+    done = len(history(tmp_path / 'm.h5'))
+    assert (
+        said.startswith('host 1 (') and f'stopped: ended in stage train after {done} epochs of it; go on with' in said
+    )
+    assert last.startswith('error: host 1 (')
+    status = json.loads((tmp_path / 'm' / 'run-001' / 'result.json').read_text())['status']
+    assert status.startswith('failed: HostEnded: host 1 (')
+
+
 @pytest.mark.slow
 def test_where_host_0_is_killed_the_other_says_so(tmp_path):
     words = ['--dataset', data_set(tmp_path), *SHORT, '--n_epochs', 5000, '--savename', 'm.h5']

@@ -75,7 +75,7 @@ class Experiment(ExitStack):
         self.options = with_class_defaults(options, given)
         if backend.host():  # host 0 speaks, draws and writes for all
             self.console.verbose, self.console.on_epoch = 0, None
-            self.options |= {'track': [], 'report': False}
+            self.options |= {'track': [], 'report': False, 'save_every': 10**9}
         self.data = self.enter_context(self.context.open_data(self.options, self.console.say))
         if self._saved:
             resuming.check_data(self.resume, self._saved, self._state['history'], self.data)
