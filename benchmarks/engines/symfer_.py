@@ -33,11 +33,12 @@ def symfer(case, exclude='', form='each'):
     import cnn
     import mlp
     from utils import backend
+    from utils.backend import compilation
     from utils.training.batches import to_device
     from utils.training.functions import Functions
     from utils.training.settings import Settings
 
-    backend.MODE = backend.MODE.excluding(*filter(None, exclude.split(',')))
+    compilation.MODE = compilation.MODE.excluding(*filter(None, exclude.split(',')))
     n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
     conv, hidden = case.drops
     network = (mlp.MLP if case.network == 'MLP' else getattr(cnn, case.network))(

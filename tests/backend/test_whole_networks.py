@@ -104,13 +104,13 @@ def test_another_precision_is_refused():
 @pytest.mark.slow
 def test_training_curves_of_both_forms_differ_less_than_seeds(tmp_path, monkeypatch, capsys):
     import launch
-    from utils import backend as backend
+    from utils.backend import compilation
 
-    everything, curves = backend.MODE, {}
+    everything, curves = compilation.MODE, {}
     settings = {**SAMPLE_RUN, 'n_epochs': 6, 'anneal_epochs': 0}
     path = launch.sample_set(tmp_path)
     for form, mode in (('rewritten', everything), ('plain', everything.excluding(rewrites.TAG))):
-        monkeypatch.setattr(backend, 'MODE', mode)
+        monkeypatch.setattr(compilation, 'MODE', mode)
         for seed in range(4):
             result = launch.test(
                 dataset=path,

@@ -23,7 +23,7 @@ from pytensor.link.jax.linker import JAXLinker
 
 from utils import process
 from utils.backend import rewrites
-from utils.backend.executables import Executable, Stored, Storing
+from utils.backend.executables import NAME, Executable, Stored, Storing
 from utils.backend.hosts import local, n_hosts
 from utils.backend.partition import NONE, Partition, dividing
 from utils.backend.platform import platform
@@ -115,7 +115,7 @@ class Linker(JAXLinker):
             with computing_in(self.precision), dividing(self.partition):
                 return fn(*args)
 
-        in_precision.__name__ = 'step'
+        in_precision.__name__ = NAME if self.stored else 'step'
         if self.scalar_shape_inputs:
             return super().jit_compile(in_precision)
         options = {'donate_argnums': self.updated, 'compiler_options': compiler_options()}
@@ -183,5 +183,8 @@ def function(
     partition = Partition(devices, inputs[0].type.shape[0]) if devices > 1 else NONE
     how = mode(precision, partition)
     if stored and devices == n_hosts() == 1:
-        how = Mode(how.linker, Storing(how.optimizer, (precision, compiler_options())))
+        query = how.provided_optimizer
+        limits = {name: value for name, value in vars(rewrites).items() if name.isupper() and isinstance(value, int)}
+        options = precision, compiler_options(), sorted(query.include), sorted(query.exclude), limits
+        how = Mode(how.linker, Storing(how.optimizer, options))
     return pytensor.function(inputs, outputs, mode=how, **kwargs)

@@ -39,6 +39,7 @@ from utils.backend.platform import device_name, platform
 if TYPE_CHECKING:
     from pytensor.graph.fg import FunctionGraph
 
+NAME = 'stored_step'  # of jitted functions
 FOLDER = 'functions'  # in JAX's cache folder
 MOST_BYTES = 2 << 30  # of all files; the ones that were not used for longest go first
 
@@ -128,7 +129,7 @@ def _surroundings() -> str:
     import jaxlib
 
     versions = [module.__version__ for module in (jax, jaxlib, np, pytensor)]
-    digest.update(repr((versions, platform(), device_name())).encode())
+    digest.update(repr(versions).encode())
     return digest.hexdigest()
 
 
@@ -138,7 +139,7 @@ def key_of(fgraph: FunctionGraph, options: Any) -> str | None:
     flags = [os.environ.get(name, '') for name in ('XLA_FLAGS', 'SYMFER_EXCLUDE')]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     settings = [jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision, cores]
-    digest.update(repr((flags, settings, options)).encode())
+    digest.update(repr((platform(), device_name(), flags, settings, options)).encode())
     try:
         for piece in _of_graph(fgraph):
             digest.update(repr(piece).encode())
@@ -170,9 +171,9 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, compiled: Any) -> None:
-    """Keep an executable, if it can be; a file is whole or not there."""
-    with suppress(Exception):  # a full disk, a folder that cannot be written: nothing is kept
-        content = pickle.dumps(serialize_executable.serialize(compiled))
+    """Keep an executable; a file is whole or not there, and a disk that is full keeps nothing."""
+    content = pickle.dumps(serialize_executable.serialize(compiled))
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in path.parent.iterdir())
         excess = sum(size for _, size, _ in files) + len(content) - MOST_BYTES
@@ -184,6 +185,19 @@ def _write(path: Path, compiled: Any) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
             new.write(hashlib.sha256(content).digest() + content)
         os.replace(new.name, path)
+
+
+def _compiled(jitted: Any, args: Any) -> Any:
+    """Compile without JAX's own cache: what came out of it cannot be written again (JAX 0.10), it misses functions.
+
+    It asks by the name of the function among others, see `NAME`, and keeps what took long enough.
+    """
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', float('inf'))
+    try:
+        return jitted.lower(*args).compile()
+    finally:
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', least)
 
 
 class Stored(NamedTuple):
@@ -217,7 +231,7 @@ class Executable:
 
     def __call__(self, *args: Any) -> Any:
         if self._compiled is None:
-            self._compiled = self.jitted.lower(*args).compile()
+            self._compiled = _compiled(self.jitted, args)
             _write(self._path, self._compiled)
         return self._compiled(*args)
 
