@@ -2,6 +2,7 @@
 
 =========================  ======================================================================================
 `compilation`              `function` in place of `pytensor.function`; modes, XLA's options
+`executables`              compiled functions in files
 `loop`                     many steps in one call
 `platform`                 the platform that graphs are made for; arrays on the device
 `devices`                  several devices, and where arrays lie on them
