@@ -46,6 +46,12 @@ def test_so_do_many_steps_in_a_call_divided_images_and_networks_side_by_side():
 
 
 @pytest.mark.slow
+def test_twenty_steps_in_a_row_of_a_network_without_maxima_and_signs_are_the_same():
+    found = checks('smooth_in_a_row')
+    assert found['moved'] > 0.01 and found['2'] < 1e-6 and found['4'] < 1e-6, found
+
+
+@pytest.mark.slow
 def test_network_a_takes_the_same_steps_on_two_and_four_devices():
     found = checks('network_a')
     # In the form for a GPU a sign or maximum of the seventh step hangs on the last bit: on one device weights that are
