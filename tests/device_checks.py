@@ -19,7 +19,7 @@ import pytensor.tensor as pt  # noqa: E402
 
 import utils  # noqa: E402, F401
 from loaders import load  # noqa: E402
-from tests.tiny import AUGMENT, Tiny, apart, data_set, figures, trained  # noqa: E402
+from tests.host_network import AUGMENT, Tiny, apart, data_set, figures, trained  # noqa: E402
 from utils import backend, ops  # noqa: E402
 from utils.backend import devices as placement  # noqa: E402
 from utils.backend import rewrites

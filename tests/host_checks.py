@@ -14,7 +14,7 @@ import numpy as np
 
 import launch
 from loaders import load
-from tests.tiny import AUGMENT, apart, figures, trained
+from tests.host_network import AUGMENT, apart, figures, trained
 from utils import backend
 from utils.backend import devices as placement
 from utils.backend import rewrites

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import launch
+from tests.host_network import apart, data_set, figures, trained
 from tests.host_processes import Hosts, free_port, training
-from tests.tiny import apart, data_set, figures, trained
 from utils.experiment import hosts
 from utils.files import models
 
@@ -91,9 +91,12 @@ def test_so_do_many_steps_in_a_call_and_divided_images(tmp_path):
 def test_hosts_take_the_steps_of_one_process_with_as_many_devices(n, devices, tmp_path):
     checks('network_a', 0, tmp_path, devices=n * devices)
     for distances in checks('network_a', n, tmp_path, devices):
-        assert len(distances['singly']) == 20 and max(distances['singly']) < 1e-6, distances
+        assert len(distances['singly']) == len(distances['in a row']) == 20
         if n * devices == 2:  # two numbers have one sum; of four, the order decides the last bit
             assert max(distances['in a row']) < 1e-6, distances
+        else:  # and where a maximum hangs on that, a step is another; one device differs as much from four then
+            assert sum(distance < 1e-6 for distance in distances['singly']) >= 16, distances
+            assert max(distances['singly']) < 1e-3, distances
 
 
 def history(model):

@@ -15,7 +15,7 @@ from utils.files import models
 @pytest.mark.parametrize(
     'suffix, error, after',
     [
-        (suffix, error, after)
+        pytest.param(suffix, error, after, marks=[pytest.mark.slow] * (suffix != ('.pkl' if k == 1 else '.h5')))
         for k, after in enumerate((1, 3, 5))
         for suffix, error in zip(('.h5', '.pkl'), (KeyboardInterrupt, Interrupted)[:: -1 if k % 2 else 1])
     ],

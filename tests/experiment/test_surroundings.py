@@ -134,7 +134,7 @@ def test_terminal_sequences_in_names_are_written_out(tiny_set, capsys):
     assert '\x1b' not in out and r'a\x1b[31mb' in out
 
 
-@pytest.mark.parametrize('flags', [{}, {'PYTHONOPTIMIZE': '2'}])
+@pytest.mark.parametrize('flags', [pytest.param({}, marks=pytest.mark.slow), {'PYTHONOPTIMIZE': '2'}])
 def test_it_runs_without_docstrings(tiny_set, flags):
     words, environment = command('--dataset', tiny_set, *OPTIONS, '--savename', 'm.h5', **flags)
     done = subprocess.run(words, env=environment, capture_output=True, text=True)

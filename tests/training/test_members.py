@@ -32,7 +32,7 @@ def apart(state, member):
 @pytest.mark.parametrize(
     'options',
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {'ema_decay': 0.9, 'optimiser': optimisers.adam, 'learning_rate': 0.01},
         {'balance': 'sampling', 'trainShared': False},
         pytest.param(

@@ -219,7 +219,11 @@ def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(
     'options',
-    [{'val': False}, {'retrain': False}, {'loss': 'l2svm'}, {'balance': 'sampling'}, {'augment': {'cutmix': 0.5}}],
+    [
+        {'val': False, 'balance': 'sampling'},
+        {'retrain': False, 'augment': {'cutmix': 0.5}},
+        pytest.param({'loss': 'l2svm'}, marks=pytest.mark.slow),
+    ],
 )
 def test_it_goes_with_the_rest(tiny_set, tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)

@@ -92,8 +92,9 @@ def test_distributions_that_are_the_labels_make_the_step_of_the_labels(rng):
     np.testing.assert_allclose(soft[2], plain[2], atol=1e-7)
 
 
-@pytest.mark.parametrize('mixing', ['mixup', 'cutmix'])
-@pytest.mark.parametrize('weights', [None, np.ones(3, np.float32)])
+@pytest.mark.parametrize(
+    'mixing, weights', [('mixup', np.ones(3, np.float32)), ('cutmix', None)], ids=['mixup', 'cutmix']
+)
 def test_mixed_images_have_mixed_targets(rng, mixing, weights):
     """Of images that are alike mixing changes the targets alone; labels as distributions are mixed as labels are."""
     augment = Augment(mirror=0.0, shift=0.0, rotation=0.0, zoom=0.0, **{mixing: 0.7})
