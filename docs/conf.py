@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,9 @@ suppress_warnings = ['ref.citation']  # sources that a docstring lists and does 
 
 # Docstrings are numpydoc; their `Parameters` say the types, so signatures need not.
 autodoc_typehints = 'none'
+# Libraries of other extras, which modules import at their top.
+OPTIONAL = ('starlette', 'uvicorn', 'websockets', 'python_multipart')
+autodoc_mock_imports = [name for name in OPTIONAL if find_spec(name) is None]
 autodoc_member_order = 'bysource'
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False

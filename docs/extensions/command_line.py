@@ -58,9 +58,13 @@ def command_page(name: str) -> str:
                 lines += option(action, formatter)
     shared = [a for g in parser._action_groups if g.title in schema.GROUPS for a in g._group_actions]
     if shared and name != 'train':
-        links = ', '.join(f':option:`{a.option_strings[-1]} <symfer train {_first(a)}>`' for a in shared)
+        links = ', '.join(f':option:`{_long(a)} <symfer train {_first(a)}>`' for a in shared)
         lines += [*heading('Options of an experiment', '-'), f'As those of :doc:`train`: {links}.', '']
     return '\n'.join(lines)
+
+
+def _long(action):
+    return next(name for name in action.option_strings if name.startswith('--'))
 
 
 def _first(action):

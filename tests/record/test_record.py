@@ -10,7 +10,9 @@ from record_data import SMALL
 import launch
 import mlp
 import utils
+from mlp.layers import FullyConnected
 from utils.files import models
+from utils.layer import Layer, flatten
 from utils.record import reading, table
 from utils.results import predictions
 
@@ -102,7 +104,18 @@ def within_a_function():
     return Local
 
 
-@pytest.mark.parametrize('make', [typed_in, within_a_function])
+def without_an_activation():
+    class Local(Layer):
+        def __init__(self, im_dim, n_classes, n_hidden=(), *, rng):
+            self.fc = FullyConnected(im_dim[0] * im_dim[1], n_classes, n_hidden, 0, rng=rng)
+
+        def __call__(self, x, phase):
+            return self.fc(flatten(x), phase)
+
+    return Local
+
+
+@pytest.mark.parametrize('make', [typed_in, within_a_function, without_an_activation])
 def test_a_class_whose_source_cannot_be_kept_is_told_of(tiny_set, make, capsys):
     network = make()
     first = launch.test(**{**SMALL, 'network': network, 'verbose': 1}, dataset=tiny_set)

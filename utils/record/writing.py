@@ -122,7 +122,7 @@ class Record:
                 key
                 for key, kept in (
                     ('network', config['bundled_network'] or source),
-                    *((key, options.get(key, known[0]) in known) for key, known in KNOWN.items()),
+                    *((key, options.get(key) is None or options[key] in known) for key, known in KNOWN.items()),
                 )
                 if not kept
             ]
