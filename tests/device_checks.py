@@ -18,14 +18,11 @@ import pytensor  # noqa: E402
 import pytensor.tensor as pt  # noqa: E402
 
 import utils  # noqa: E402, F401
-from cnn.layers import AvgPool, Conv  # noqa: E402
 from loaders import load  # noqa: E402
-from mlp.layers import FullyConnected  # noqa: E402
-from tests.host_network import AUGMENT, Tiny, apart, data_set, figures, trained  # noqa: E402
-from utils import backend, ops, rna  # noqa: E402
+from tests.host_network import AUGMENT, Smooth, Tiny, apart, data_set, figures, trained  # noqa: E402
+from utils import backend, ops  # noqa: E402
 from utils.backend import devices as placement  # noqa: E402
 from utils.backend import rewrites
-from utils.layer import Layer, n_features  # noqa: E402
 from utils.training import optimisers  # noqa: E402
 from utils.training.functions import Functions  # noqa: E402
 from utils.training.inference import compute_logits, validate  # noqa: E402
@@ -134,26 +131,6 @@ def network_a():
     for n in (2, 4):
         out[f'{n} devices, collectives'] = collectives(made[n].train, [x[0], y[0], weights])
     return out
-
-
-class Smooth(Layer):
-    """Network A, narrowed, without maxima and without signs that decide: means over windows, tanh."""
-
-    def __init__(self, im_dim, n_classes, *, rng):
-        widths, options = (1, 16, 32, 64, 64), {'batch_norm': True, 'activation': rna.tanh(), 'rng': rng}
-        pools = [AvgPool(2), AvgPool(2), None, AvgPool(2)]
-        self.convs = [
-            Conv(n, m, pool=pool, p_drop=0.2, **options) for n, m, pool in zip(widths, widths[1:], pools, strict=False)
-        ]
-        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, [32], 0.5, **options)
-
-    def features(self, x, phase):
-        for conv in self.convs:
-            x = conv(x, phase)
-        return x
-
-    def __call__(self, x, phase):
-        return self.fc(self.features(x, phase), phase)
 
 
 def smooth_in_a_row():

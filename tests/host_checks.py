@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 
 import launch
 from loaders import load
-from tests.host_network import AUGMENT, apart, figures, trained
+from tests.host_network import AUGMENT, Smooth, apart, figures, trained
 from utils import backend
 from utils.backend import devices as placement
 from utils.backend import rewrites
@@ -83,45 +84,37 @@ def error_of(options):
         return f'{type(error).__name__}: {error}'
 
 
-def network_a(folder, here):
-    """20 steps of network A, narrowed: in a row, and each begun where a process alone was."""
-    import cnn
-
+def in_a_row(make, rate, folder, here):
+    """Distances after each of 20 steps of a network from those of a process alone, which keeps them in a file."""
     rewrites.LEAST_CHANNELS, rewrites.LEAST_PIXELS, rewrites.LEAST_SUMMED = 16, 0, 64
     rng, alone = np.random.default_rng(0), not here
     x, y = rng.integers(0, 255, (20, BATCH, 24, 24), dtype=np.uint8), rng.integers(0, 7, (20, BATCH)).astype(np.uint8)
     weights = (np.arange(BATCH) < 21).astype(np.float32)
-    network = cnn.A((24, 24), 7, width=0.25, n_hidden=[32], p_dropConv=[0.2] * 4, rng=np.random.default_rng(1))
-    settings = Settings(BATCH, learning_rate=0.05, augment=AUGMENT, optimiser=optimisers.momentum)
-    f = Functions(network, (24, 24), replace(settings, devices=jax.device_count() if alone else None), n_classes=7)
-    targets = {**f.parameters, **{f'state/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
-    known, steps, out = None if alone else np.load(folder / 'network_a-alone.npz'), {}, {'singly': [], 'in a row': []}
-
-    def values():
-        return {name: np.array(p.get_value(borrow=True)) for name, p in targets.items()}
-
-    def distance(step):
-        now = values()
-        return apart(
-            {name: now[name] for name in f.parameters}, {name: known[f'{step} {name}'] for name in f.parameters}
-        )
-
-    steps |= {f'-1 {name}': value for name, value in values().items()}
-    for way in ['in a row'] if alone else out:
-        for name, p in targets.items():
-            backend.to_device(p, steps[f'-1 {name}'])
-        for step, (images, labels) in enumerate(zip(x, y)):
-            if way == 'singly' and step:
-                for name, p in targets.items():
-                    backend.to_device(p, known[f'{step - 1} {name}'])
-            f.train(images, labels, weights)
-            if alone:
-                steps |= {f'{step} {name}': value for name, value in values().items()}
-            else:
-                out[way].append(distance(step))
+    settings = Settings(BATCH, learning_rate=rate, augment=AUGMENT, optimiser=optimisers.momentum)
+    settings = replace(settings, devices=jax.device_count() if alone else None)
+    f = Functions(make(rng=np.random.default_rng(1)), (24, 24), settings, n_classes=7)
+    known, steps, out = None if alone else np.load(folder / 'alone.npz'), {}, []
+    for step, (images, labels) in enumerate(zip(x, y)):
+        f.train(images, labels, weights)
+        now = {name: np.array(p.get_value(borrow=True)) for name, p in f.parameters.items()}
+        steps |= {f'{step} {name}': value for name, value in now.items()}
+        if known:
+            out.append(apart(now, {name: known[f'{step} {name}'] for name in now}))
     if alone:
-        np.savez(folder / 'network_a-alone.npz', **steps)
+        np.savez(folder / 'alone.npz', **steps)
     return out
+
+
+def network_a(folder, here):
+    """Of network A, narrowed."""
+    import cnn
+
+    return in_a_row(partial(cnn.A, (24, 24), 7, width=0.25, n_hidden=[32], p_dropConv=[0.2] * 4), 0.05, folder, here)
+
+
+def smooth(folder, here):
+    """Of a network like it in which no step hangs on the last bit."""
+    return in_a_row(partial(Smooth, (24, 24), 7), 0.01, folder, here)
 
 
 if __name__ == '__main__':
@@ -130,7 +123,9 @@ if __name__ == '__main__':
     if place:
         here = {'hosts': place[0], 'host_index': int(place[1]), 'n_hosts': int(place[2])}
         backend.join(*here.values())
-    found = {'quick': quick, 'many_steps': many_steps, 'network_a': network_a}[name](Path(folder), here)
+    found = {'quick': quick, 'many_steps': many_steps, 'network_a': network_a, 'smooth': smooth}[name](
+        Path(folder), here
+    )
     path = Path(folder) / f'{name}-{here.get("host_index", "alone")}.json'
     path.write_text(json.dumps(found))
     sys.stdout.flush()

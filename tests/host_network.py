@@ -3,9 +3,10 @@
 import numpy as np
 
 import utils  # noqa: F401  (sets PyTensor up)
-from cnn.layers import Conv, MaxPool
+from cnn.layers import AvgPool, Conv, MaxPool
 from loaders import Originals, build
 from mlp.layers import FullyConnected
+from utils import rna
 from utils.layer import Layer, n_features
 from utils.training.augmentation import Augment
 from utils.training.members import Members
@@ -24,6 +25,26 @@ class Tiny(Layer):
 
     def features(self, x, phase):
         return self.conv(x, phase)
+
+    def __call__(self, x, phase):
+        return self.fc(self.features(x, phase), phase)
+
+
+class Smooth(Layer):
+    """Network A, narrowed, without maxima and without signs that decide: means over windows, tanh."""
+
+    def __init__(self, im_dim, n_classes, *, rng):
+        widths, options = (1, 16, 32, 64, 64), {'batch_norm': True, 'activation': rna.tanh(), 'rng': rng}
+        pools = [AvgPool(2), AvgPool(2), None, AvgPool(2)]
+        self.convs = [
+            Conv(n, m, pool=pool, p_drop=0.2, **options) for n, m, pool in zip(widths, widths[1:], pools, strict=False)
+        ]
+        self.fc = FullyConnected(n_features(self.features, im_dim), n_classes, [32], 0.5, **options)
+
+    def features(self, x, phase):
+        for conv in self.convs:
+            x = conv(x, phase)
+        return x
 
     def __call__(self, x, phase):
         return self.fc(self.features(x, phase), phase)
