@@ -12,6 +12,7 @@
 `rewrites`                 graph rewrites: which implementation computes what, by platform and shape
 `convolution`, `winograd`  translations of the Ops in the module of the same name of `utils.ops`, as the next two
 `pooling`, `random`        of pooling and of draws
+`barrier`                  of arrays as they stand in memory
 `reduction`, `neighbours`  of sums and of pixels with their neighbours
 `products`                 matrix products
 `serialisation`            graphs as StableHLO
@@ -21,7 +22,7 @@
 A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
 """
 
-from utils.backend import convolution, neighbours, pooling, products, random, reduction, rewrites, winograd
+from utils.backend import barrier, convolution, neighbours, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
 from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
 from utils.backend.hosts import abandon, agreed, compared, host, join, n_hosts, own_rows, watch
@@ -39,6 +40,7 @@ __all__ = [
     'abandon',
     'agreed',
     'assign',
+    'barrier',
     'compared',
     'convolution',
     'device_name',

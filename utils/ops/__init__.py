@@ -1,6 +1,7 @@
 """Operations that PyTensor lacks: convolution and pooling of image batches, counter-based draws.
 
 ==================  ===========================================================================
+`barrier`           an array as it stands in memory
 `convolution`       2-D convolution of a batch, with strides and groups
 `pooling`           maximum and mean over windows
 `neighbours`        pixels with their neighbours, for interpolation
@@ -15,6 +16,7 @@ outputs, gives its gradient as Ops of this package (so gradients can be differen
 the reference of its JAX translation in `utils.backend`, which has a module of the same name.
 """
 
+from utils.ops.barrier import Barrier
 from utils.ops.convolution import Conv2d, Conv2dFilterGrad, Conv2dInputGrad, conv2d
 from utils.ops.neighbours import NeighbourPixels
 from utils.ops.normalisation import local_response_norm
@@ -25,6 +27,7 @@ from utils.ops.reduction import ColumnSum
 __all__ = [
     'AvgPool',
     'AvgUnpool',
+    'Barrier',
     'ColumnSum',
     'Conv2d',
     'Conv2dFilterGrad',

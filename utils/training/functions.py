@@ -9,7 +9,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from utils import backend
+from utils import backend, ops
 from utils.layer import Phase, parameters
 from utils.training import graph_checks, losses, optimisers, resizing
 from utils.training.mixing import partner
@@ -116,10 +116,10 @@ class Functions:
         """Inputs of a function on labelled images, and the images and labels that they stand for; with their rows."""
         rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
         if self.resident:
-            return [rows], self.resident.x[rows], self.resident.y[rows], rows
+            return [rows], *map(ops.Barrier(), (self.resident.x[rows], self.resident.y[rows])), rows
         x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
         y = pt.tensor('y', dtype='uint8', shape=(self.batch_size,))
-        return ([x, y, rows] if identified else [x, y]), x, y, rows
+        return ([x, y, rows] if identified else [x, y]), *map(ops.Barrier(), (x, y)), rows
 
     @property
     def outputs(self) -> tuple[int, int | None]:
