@@ -139,7 +139,8 @@ def key_of(fgraph: FunctionGraph, options: Any) -> str | None:
     flags = [os.environ.get(name, '') for name in ('XLA_FLAGS', 'SYMFER_EXCLUDE')]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     settings = [jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision, cores]
-    digest.update(repr((platform(), device_name(), flags, settings, options)).encode())
+    device = platform(), device_name(), jax.devices()[0].client.platform_version
+    digest.update(repr((device, flags, settings, options)).encode())
     try:
         for piece in _of_graph(fgraph):
             digest.update(repr(piece).encode())
