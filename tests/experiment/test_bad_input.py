@@ -136,7 +136,7 @@ def test_the_command_line_runs_an_experiment(tiny_set):
 
 def test_what_the_documentation_names_is_public_and_documented():
     pages = [ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'), *(ROOT / 'examples').glob('*.py')]
-    named = {name for page in pages for name in re.findall(r'\blaunch\.(\w+)(?=[(`])', page.read_text())}
+    named = {name for page in pages for name in re.findall(r'\blaunch\.(\w+)(?=[(`])', page.read_text())} - {'py'}
     assert {'test', 'predict', 'read_config'} <= named <= set(launch.__all__)
     for name in launch.__all__:
         assert getattr(launch, name).__doc__
