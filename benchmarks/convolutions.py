@@ -57,7 +57,9 @@ def ours(n, side, c, o, size, pad, stride, groups):
     import pytensor.tensor as pt
 
     from utils import backend, ops
+    from utils.process import tune_malloc
 
+    tune_malloc()
     rng = np.random.default_rng(0)
     x = pytensor.shared(rng.normal(size=(n, side, side, c)).astype('float32'), shape=(n, side, side, c))
     W = pytensor.shared(
