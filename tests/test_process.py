@@ -43,27 +43,6 @@ def test_the_launcher_makes_them_before_jax_is_loaded():
     assert say(code).split() == ['False', 'False']
 
 
-def test_xla_is_asked_to_fuse_what_shares_its_operands_and_flags_of_the_user_stay():
-    code = 'import os, utils; print(os.environ["XLA_FLAGS"])'
-    ours = '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion'
-    assert say(code, XLA_FLAGS='') == ours
-    assert say(code, XLA_FLAGS='--xla_dump_to=x') == f'--xla_dump_to=x {ours}'
-    for own in ('--xla_backend_extra_options=xla_cpu_other', 'flags.txt'):
-        assert say(code, XLA_FLAGS=own) == own
-
-
-def test_kernels_of_several_outputs_are_what_xla_makes_of_tiles():
-    code = (
-        'import numpy as np; from utils import backend; import pytensor.tensor as pt\n'
-        'from utils.ops.winograd import TileTransform\n'
-        'x = pt.tensor("x", dtype="float32", shape=(2, 8, 8, 32))\n'
-        'f = backend.function([x], [2 * v for v in TileTransform("input", (4, 4))(x)])\n'
-        'text = f.vm.jit_fn.lower(np.zeros(x.type.shape, "float32")).compile().as_text()\n'
-        'print(text.count(" fusion("))'
-    )
-    assert int(say(code, XLA_FLAGS='')) < int(say(code, XLA_FLAGS='--xla_backend_extra_options=xla_cpu_none'))
-
-
 FOLDER = 'from utils.process import keep_compiled; print(keep_compiled())'
 
 

@@ -6,9 +6,6 @@ loaded (which reads ``floatX`` once, when it is imported):
 * ``floatX = 'float32'``: parameters, images and costs are single precision;
 * ``cxx = ''``: nothing is compiled with a C compiler, so none has to be there.
 
-And XLA is asked, before it is loaded, to compute what shares its operands in one loop on a CPU, as the tiles of
-Winograd's transforms do: their kernels take half as long to compile then, and read memory once.
-
 PyTensor itself is not imported here, so that the command line answers without it.
 """
 
@@ -24,9 +21,6 @@ if 'pytensor' in sys.modules:
     sys.modules['pytensor'].config.cxx = ''
 else:
     os.environ['PYTENSOR_FLAGS'] = ','.join(filter(None, (os.environ.get('PYTENSOR_FLAGS'), 'floatX=float32', 'cxx=')))
-_flags = os.environ.get('XLA_FLAGS', '').strip()  # or the name of a file of them
-if 'xla_backend_extra_options' not in _flags and (not _flags or _flags.startswith('-')):
-    os.environ['XLA_FLAGS'] = f'{_flags} --xla_backend_extra_options=xla_cpu_use_multi_output_fusion'.lstrip()
 # jaxlib's own note, at every start, that a computer without a GPU has none.
 logging.getLogger('jax._src.xla_bridge').addFilter(
     lambda record: 'GPU' not in record.getMessage() or record.levelno > logging.WARNING
