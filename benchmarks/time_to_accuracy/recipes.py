@@ -12,6 +12,13 @@ COMMON = {
     'label_smoothing': 0.1,
     'schedule': 'cosine',
 }
+SHORT = {  # of both that go for processor time
+    **COMMON,
+    'momentum': 0.85,
+    'ema_decay': 0.99,
+    'schedule_args': {'warmup': 1},
+    'augment': CHANGES,
+}
 
 RECIPES = {
     'B-online': {
@@ -27,28 +34,15 @@ RECIPES = {
         'n_epochs': 44,
         'augment': {**CHANGES, 'erase': 0.2},
     },
-    'Sprint': {
-        **COMMON,
-        'network': 'Sprint',
-        'momentum': 0.85,
-        'learning_rate': 0.2,
-        'ema_decay': 0.99,
-        'schedule_args': {'warmup': 1},
-        'n_epochs': 10,
-        'augment': CHANGES,
-    },
+    'Sprint': {**SHORT, 'network': 'Sprint', 'learning_rate': 0.2, 'n_epochs': 10},
     'A-half': {
-        **COMMON,
+        **SHORT,
         'network': 'A',
         'network_args': {'width': 0.5},
         'n_hidden': [512],
         'p_drop': 0.5,
         'p_dropConv': [0.0] * 4,
-        'momentum': 0.85,
         'learning_rate': 0.05,
-        'ema_decay': 0.99,
-        'schedule_args': {'warmup': 1},
         'n_epochs': 24,
-        'augment': CHANGES,
     },
 }

@@ -29,7 +29,6 @@ import numpy as np
 import pytensor
 from jax.experimental import serialize_executable
 from pytensor.graph.basic import Constant
-from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.scalar.basic import ScalarOp, ScalarType
 from pytensor.tensor.type import TensorType
@@ -92,9 +91,7 @@ def _token_of_object(value):
         return ('name', *name)
     if isinstance(value, ScalarOp):
         return ('object', *name, _token({k: v for k, v in vars(value).items() if not k.startswith('__')}))
-    if isinstance(value, Op) or getattr(value, '__props__', None) is not None:
-        if getattr(value, '__props__', None) is None:
-            raise Unknown(value)
+    if getattr(value, '__props__', None) is not None:
         return ('object', *name, *(_token(getattr(value, prop)) for prop in value.__props__))
     if name[0] == 'pytensor.scalar.basic':  # rules for types of outputs
         return ('object', *name, _token(vars(value)))

@@ -46,23 +46,22 @@ class StepsPerExecution:
         changed = fgraph.update_mapping  # {output: shared input}
         self.most, self.n_given = most, sum(not i.shared for i in function.maker.inputs)
         self.outputs, self.changed = dict(changed), list(changed.values())
-        results = [k for k in range(len(fgraph.outputs)) if k not in changed]
+        self.results = results = [k for k in range(len(fgraph.outputs)) if k not in changed]
+        self.n_members = n = len(next(iter(members.values()))) if members else 0
         # The places of the values of each shared input: of one, or of every network.
         self.places = {
             k: [v.container.storage for v in members[i.variable]] if i.variable in members else [place]
             for k, (i, place) in enumerate(zip(function.maker.inputs, function.vm.inputs))
             if k >= self.n_given
         }
-        self.results = results
-        self.in_turn = platform() == 'cpu' and function.maker.linker.partition.devices == 1
-        if self.in_turn:
-            self.step, self.n_members = function.vm.jit_fn, len(next(iter(members.values()))) if members else 0
-            return
-        step = function.vm.jit_fn.__wrapped__
-        self.n_members = n = len(next(iter(members.values()))) if members else 0
-        own = {k for k, places in self.places.items() if len(places) == n} if n else set()
         partition, variables = function.maker.linker.partition, fgraph.inputs
         devices = partition.devices
+        self.in_turn = platform() == 'cpu' and devices == 1
+        if self.in_turn:
+            self.step = function.vm.jit_fn
+            return
+        step = function.vm.jit_fn.__wrapped__
+        own = {k for k, places in self.places.items() if len(places) == n} if n else set()
         by_member = n > 0 and n % devices == 0
 
         def one(given, shared):
