@@ -34,10 +34,12 @@ for _name in ('cnn', 'loaders', 'mlp', 'utils'):  # a file of the same name may 
             f"'{_found}' hides symfer's package {_name} ('{_ours}'): rename it, or start from another folder"
         )
 
+from utils import native
 from utils.process import keep_compiled, tune_malloc
 
 tune_malloc()  # both before JAX is loaded
 keep_compiled()
+native.start()
 
 import cnn
 import loaders

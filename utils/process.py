@@ -70,24 +70,29 @@ def keep_compiled() -> Path | None:
     Path or None
         The folder.
     """
+    folder = cache_folder()
+    if folder and 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+        os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)
+        os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '1')
+    return folder
+
+
+def cache_folder() -> Path | None:
+    """The folder of `keep_compiled`, without setting anything; None where nothing is kept."""
     if os.environ.get('SYMFER_CACHE') == '0':
         return None
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
         return Path(os.environ['JAX_COMPILATION_CACHE_DIR'])
     try:
         home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-        folder = home / 'symfer' / f'{zlib.crc32(_processor().encode()):08x}'
+        folder = home / 'symfer' / f'{zlib.crc32(processor().encode()):08x}'
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # no home, or none that can be written
         return None
-    if not os.access(folder, os.W_OK):
-        return None
-    os.environ['JAX_COMPILATION_CACHE_DIR'] = str(folder)
-    os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '1')
-    return folder
+    return folder if os.access(folder, os.W_OK) else None
 
 
-def _processor():
+def processor() -> str:
     """What tells processors apart: architecture and, on Linux, model and instruction sets."""
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()

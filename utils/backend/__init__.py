@@ -22,7 +22,7 @@
 A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
 """
 
-from utils.backend import barrier, convolution, neighbours, pooling, products, random, reduction, rewrites, winograd
+from utils.backend import barrier, convolution, native, neighbours, pooling, products, random, reduction, rewrites, winograd
 from utils.backend.compilation import MODE, function, mode
 from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
 from utils.backend.hosts import abandon, agreed, compared, host, join, n_hosts, own_rows, watch

@@ -154,8 +154,9 @@ def mode(precision: str = 'float32', partition: Partition = NONE) -> Any:
         raise ValueError(f'precision must be one of {", ".join(map(repr, PRECISIONS))}, got {precision!r}')
     if precision == 'float32' and partition == NONE:
         return MODE
-    # The transforms would be rounded too, and they enlarge what is lost.
-    exclude = ['winograd_convolutions'] if precision == 'bf16' else []
+    # A call of a kernel is not divided among devices. In bf16 the transforms would be rounded too, and they enlarge
+    # what is lost.
+    exclude = ['native_convolutions', *(['winograd_convolutions'] if precision == 'bf16' else [])]
     return Mode(Linker(precision, partition), MODE.provided_optimizer).excluding(*exclude)
 
 

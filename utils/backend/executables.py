@@ -33,6 +33,8 @@ from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.scalar.basic import ScalarOp, ScalarType
 from pytensor.tensor.type import TensorType
 
+from utils import native
+from utils.backend.native import kernels
 from utils.backend.platform import device_name, platform
 
 if TYPE_CHECKING:
@@ -136,6 +138,7 @@ def key_of(fgraph: FunctionGraph, options: Any) -> str | None:
     flags = [os.environ.get(name, '') for name in ('XLA_FLAGS', 'SYMFER_EXCLUDE')]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     settings = [jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision, cores]
+    settings += [native.digest() if kernels() is not None else None]
     device = platform(), device_name(), jax.devices()[0].client.platform_version
     digest.update(repr((device, flags, settings, options)).encode())
     try:

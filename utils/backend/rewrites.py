@@ -92,7 +92,7 @@ def _has_gradients(fgraph, x):
     return any(isinstance(getattr(node, 'op', None), kinds) and node.inputs[0] is x for node, _ in fgraph.clients[x])
 
 
-def _unflipped(W):
+def unflipped(W):
     """The filters W' whose mirror images with channels exchanged are `W`; None if it is not of that form."""
     if not (W.owner and isinstance(W.owner.op, DimShuffle) and W.owner.op.new_order == (0, 1, 3, 2)):
         return None
@@ -113,7 +113,7 @@ def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     XLA takes a convolution with mirrored filters for cuDNN's input gradient, but does not look through a conversion.
     """
     g, mirrored = node.inputs
-    W = _unflipped(mirrored) if platform() == 'gpu' and node.op.plain else None
+    W = unflipped(mirrored) if platform() == 'gpu' and node.op.plain else None
     image, size = node.outputs[0].type.shape[1:3], mirrored.type.shape[:2]
     if W is None or None in (*image, *size):
         return None
@@ -173,7 +173,7 @@ def winograd_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | 
             return None
         return [winograd.filter_grad(x, other, tile_of(*x.type.shape[1:3]))]
     kh, kw, n_in, n_out = other.type.shape
-    tile, W = tile_of(*x.type.shape[1:3]), _unflipped(other)
+    tile, W = tile_of(*x.type.shape[1:3]), unflipped(other)
     least = LEAST_PIXELS if W is not None or _has_gradients(fgraph, x) else LEAST_PIXELS_ALONE
     if not _suits_winograd(x, n_in, n_out, (kh, kw), node.op.pad, least):
         return None

@@ -1,0 +1,153 @@
+"""Convolutions by `utils.native`, where that can be compiled: the rewrite and the translation.
+
+The rewrite `native_convolutions` comes before those that make other forms of the same convolutions for XLA. In a kernel
+a part of the images stays in the processor's cache from the images to the result, and XLA has nothing to compile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.link.jax.dispatch import jax_funcify
+
+from utils import native, ops
+from utils.backend import rewrites
+from utils.backend.platform import platform
+from utils.ops import winograd
+from utils.ops.kernels import Kernel
+
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.fg import FunctionGraph
+
+    from utils.annotations import Tensor
+
+UNIT = 16  # channels come in multiples of these
+MOST_CHANNELS = 4096  # of Winograd's filtering
+LEAST_CHANNELS = 32  # in and out, from which it pays
+LEAST_PIXELS = 64  # of a minibatch, from which a call pays
+NARROW = 1, 2, 4, 8  # channels of groups that share a vector, if the processor's are as wide
+
+NAMES = {
+    ops.Conv2d: 'symfer_convolution',
+    ops.Conv2dInputGrad: 'symfer_input_gradient',
+    ops.Conv2dFilterGrad: 'symfer_filter_gradient',
+}
+WINOGRAD_NAMES = {
+    ops.Conv2d: 'symfer_winograd',
+    ops.Conv2dInputGrad: 'symfer_winograd',
+    ops.Conv2dFilterGrad: 'symfer_winograd_filter_gradient',
+}
+
+
+@lru_cache
+def kernels() -> Any:
+    """The compiled kernels, known to JAX; None where there are none."""
+    library = native.library() if jax.default_backend() == 'cpu' else None
+    if library is not None:
+        for name in {*NAMES.values(), *WINOGRAD_NAMES.values()}:
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform='cpu')
+        for name, n in (('symfer_winograd_memory', 3), ('symfer_filter_gradient_memory', 5), ('symfer_lanes', 0)):
+            function = getattr(library, name)
+            function.restype, function.argtypes = ctypes.c_int64, [ctypes.c_int64] * n
+    return library
+
+
+def _shapes(op, a, b):
+    """Images, filters and what comes out of them, of the inputs of a convolution or gradient."""
+    if isinstance(op, ops.Conv2dFilterGrad):
+        return a, (*op.size, a[3] // op.groups, b[3]), b
+    if isinstance(op, ops.Conv2dInputGrad):
+        return (a[0], *op.image, b[2] * op.groups), b, a
+    return a, b, (a[0], *op.output_size(*a[1:3], *b[:2]), b[3])
+
+
+def _tile(op, images, filters):
+    """The side of the tile with the fewest products; 0 where Winograd's filtering does not apply or pay."""
+    n_in, n_out = filters[2:]
+    suits = (
+        op.plain
+        and filters[:2] == (3, 3)
+        and op.pad == (1, 1)
+        and n_in % UNIT == n_out % UNIT == 0
+        and LEAST_CHANNELS <= min(n_in, n_out)
+        and max(n_in, n_out) <= MOST_CHANNELS
+    )
+    height, width = images[1:3]
+    products = {m: (m + 2) ** 2 * winograd.tiles(height, m) * winograd.tiles(width, m) for m in (4, 3, 5)}
+    return min(products, key=products.__getitem__) if suits else 0
+
+
+def _has_kernel(op, images, filters):
+    """Whether the vectors of the direct kernels fit."""
+    channels, n_out = filters[2], filters[3] // op.groups
+    if op.groups > 1 and channels == n_out in NARROW:
+        return n_out <= kernels().symfer_lanes() and images[3] % UNIT == 0
+    return (channels if isinstance(op, ops.Conv2dInputGrad) else n_out) % UNIT == 0
+
+
+def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | None:
+    """How the kernels compute a convolution or gradient; None where they do not.
+
+    Parameters
+    ----------
+    op : Conv2d, Conv2dInputGrad or Conv2dFilterGrad
+    a, b : variables
+        Its inputs.
+    """
+    if platform() != 'cpu' or None in (*a.type.shape, *b.type.shape) or {a.dtype, b.dtype} != {'float32'}:
+        return None
+    images, filters, out = _shapes(op, a.type.shape, b.type.shape)
+    if np.prod(out[:3]) < LEAST_PIXELS or kernels() is None:
+        return None
+    tile = _tile(op, images, filters)
+    return Kernel(op, tile) if tile or _has_kernel(op, images, filters) else None
+
+
+@node_rewriter([ops.Conv2d, ops.Conv2dInputGrad, ops.Conv2dFilterGrad])
+def native_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
+    """Convolutions and gradients as `Kernel`, where there is one that suits."""
+    op, (a, b) = node.op, node.inputs
+    W = rewrites.unflipped(b) if isinstance(op, ops.Conv2d) and op.plain else None
+    if W is not None and None not in (*node.outputs[0].type.shape, *b.type.shape):  # the gradient by images
+        pad = tuple(k - 1 - p for k, p in zip(b.type.shape[:2], op.pad))
+        if min(pad) >= 0:
+            op, b = ops.Conv2d(pad).adjoint(node.outputs[0].type.shape[1:3]), W
+    found = kernel(op, a, b)
+    return found and [found(a, b)]
+
+
+rewrites.DATABASE.register('native_convolutions', dfs_rewriter(native_convolutions), rewrites.TAG, position=0.5)
+
+
+@jax_funcify.register(Kernel)
+def _(op, **kwargs):
+    conv = op.op
+
+    def compute(a, b):
+        images, filters, out = _shapes(conv, a.shape, b.shape)
+        result = {ops.Conv2d: out, ops.Conv2dInputGrad: images, ops.Conv2dFilterGrad: filters}[type(conv)]
+        is_gradient = isinstance(conv, ops.Conv2dFilterGrad)
+        if op.tile:
+            name, numbers = WINOGRAD_NAMES[type(conv)], {'tile': op.tile}
+            if is_gradient:
+                memory = kernels().symfer_winograd_memory(op.tile, *filters[2:])
+            else:
+                memory = (op.tile + 2) ** 2 * int(np.prod(filters[2:]))
+                numbers['mirrored'] = isinstance(conv, ops.Conv2dInputGrad)
+        else:
+            name = NAMES[type(conv)]
+            (pad_y, pad_x), (step_y, step_x) = conv.pad, conv.stride
+            numbers = {'pad_y': pad_y, 'pad_x': pad_x, 'step_y': step_y, 'step_x': step_x, 'groups': conv.groups}
+            sizes = *filters[:2], images[3], filters[3], conv.groups
+            memory = kernels().symfer_filter_gradient_memory(*sizes) if is_gradient else int(np.prod(filters))
+        types = [jax.ShapeDtypeStruct(shape, a.dtype) for shape in (result, (memory,))]
+        call = jax.ffi.ffi_call(name, types, vmap_method='sequential')
+        return call(a, b, **{key: np.int64(value) for key, value in numbers.items()})[0]
+
+    return compute

@@ -1,0 +1,148 @@
+// What XLA calls.
+#include "narrow.h"
+#include "winograd.h"
+
+namespace symfer {
+
+static const XLA_FFI_Buffer& argument(XLA_FFI_CallFrame* frame, int k) {
+  return *static_cast<XLA_FFI_Buffer*>(frame->args.args[k]);
+}
+static const XLA_FFI_Buffer& result(XLA_FFI_CallFrame* frame, int k) {
+  return *static_cast<XLA_FFI_Buffer*>(frame->rets.rets[k]);
+}
+static float* floats(const XLA_FFI_Buffer& buffer) { return static_cast<float*>(buffer.data); }
+
+static int64_t attribute(XLA_FFI_CallFrame* frame, const char* name) {
+  for (int64_t k = 0; k < frame->attrs.size; ++k)
+    if (frame->attrs.names[k]->len == std::strlen(name) &&
+        !std::memcmp(frame->attrs.names[k]->ptr, name, frame->attrs.names[k]->len))
+      return *static_cast<int64_t*>(static_cast<XLA_FFI_Scalar*>(frame->attrs.attrs[k])->value);
+  return 0;
+}
+
+static XLA_FFI_Error* refuse(XLA_FFI_CallFrame* frame, const char* message) {
+  XLA_FFI_Error_Create_Args args{XLA_FFI_Error_Create_Args_STRUCT_SIZE, nullptr, message,
+                                 XLA_FFI_Error_Code_INVALID_ARGUMENT};
+  return frame->api->XLA_FFI_Error_Create(&args);
+}
+
+// XLA asks each handler once for which version of its interface it was compiled.
+static bool is_question(XLA_FFI_CallFrame* frame) {
+  auto* extension = frame->extension_start;
+  if (!extension || extension->type != XLA_FFI_Extension_Metadata) return false;
+  auto* metadata = reinterpret_cast<XLA_FFI_Metadata_Extension*>(extension)->metadata;
+  metadata->api_version.major_version = XLA_FFI_API_MAJOR;
+  metadata->api_version.minor_version = XLA_FFI_API_MINOR;
+  metadata->traits = 0;
+  return true;
+}
+
+template <class F>
+static XLA_FFI_Error* with_tile(XLA_FFI_CallFrame* frame, const F& f) {
+  switch (attribute(frame, "tile")) {
+    case 3: f(std::integral_constant<int, 3>()); return nullptr;
+    case 4: f(std::integral_constant<int, 4>()); return nullptr;
+    case 5: f(std::integral_constant<int, 5>()); return nullptr;
+  }
+  return refuse(frame, "symfer: expected tiles of 3 to 5 pixels");
+}
+
+static Convolution convolution(XLA_FFI_CallFrame* frame, const XLA_FFI_Buffer& x, const XLA_FFI_Buffer& y,
+                               const XLA_FFI_Buffer& W) {
+  return {x.dims[0], x.dims[1], x.dims[2], x.dims[3], y.dims[1], y.dims[2], y.dims[3], W.dims[0], W.dims[1],
+          attribute(frame, "step_y"), attribute(frame, "step_x"), attribute(frame, "pad_y"), attribute(frame, "pad_x"),
+          attribute(frame, "groups")};
+}
+
+// f for groups that share a vector, or h for wider ones.
+template <class F, class H>
+static XLA_FFI_Error* by_group(const Convolution& s, const F& f, const H& h) {
+  const long size = s.group_channels() == s.group_filters() && s.groups > 1 ? s.group_channels() : 0;
+  switch (size) {
+    case 1: f(std::integral_constant<int, 1>()); break;
+    case 2: f(std::integral_constant<int, 2>()); break;
+    case 4: f(std::integral_constant<int, 4>()); break;
+    case 8: f(std::integral_constant<int, 8>()); break;
+    default: h();
+  }
+  return nullptr;
+}
+
+}  // namespace symfer
+
+using namespace symfer;
+
+// x (n, h, w, c), W (3, 3, c, k), or (3, 3, k, c) if mirrored -> y (n, h, w, k), transformed filters.
+extern "C" XLA_FFI_Error* symfer_winograd(XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const auto &x = argument(frame, 0), &W = argument(frame, 1), &y = result(frame, 0), &U = result(frame, 1);
+  const Images s{x.dims[0], x.dims[1], x.dims[2], x.dims[3], y.dims[3]};
+  Threads threads(frame);
+  return with_tile(frame, [&](auto m) {
+    const Winograd<m> winograd(threads, s);
+    winograd.filters(floats(W), attribute(frame, "mirrored"), floats(U));
+    winograd.images(floats(x), floats(U), floats(y));
+  });
+}
+
+// x (n, h, w, c), g (n, h, w, k) -> dW (3, 3, c, k), memory.
+extern "C" XLA_FFI_Error* symfer_winograd_filter_gradient(XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const auto &x = argument(frame, 0), &g = argument(frame, 1), &dW = result(frame, 0), &memory = result(frame, 1);
+  const Images s{x.dims[0], x.dims[1], x.dims[2], x.dims[3], g.dims[3]};
+  Threads threads(frame);
+  return with_tile(frame, [&](auto m) {
+    Winograd<m>(threads, s).filter_gradient(floats(x), floats(g), floats(dW), floats(memory));
+  });
+}
+
+// Floats of memory that `symfer_winograd_filter_gradient` needs.
+extern "C" int64_t symfer_winograd_memory(int64_t tile, int64_t channels, int64_t filters) {
+  const Images s{1, 1, 1, channels, filters};
+  return tile == 3 ? Winograd<3>::memory(s) : tile == 4 ? Winograd<4>::memory(s) : Winograd<5>::memory(s);
+}
+
+// x (n, h, w, c), W (rows, columns, c / groups, k) -> y (n, h', w', k), memory of the size of W.
+extern "C" XLA_FFI_Error* symfer_convolution(XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const auto &x = argument(frame, 0), &W = argument(frame, 1), &y = result(frame, 0), &memory = result(frame, 1);
+  const Convolution s = convolution(frame, x, y, W);
+  Threads threads(frame);
+  return by_group(
+      s, [&](auto size) { Narrow<size>(threads, s).images(floats(x), floats(W), floats(y)); },
+      [&] { Direct(threads, s).images(floats(x), floats(W), floats(y), floats(memory)); });
+}
+
+// g (n, h', w', k), W -> dx (n, h, w, c), memory of the size of W.
+extern "C" XLA_FFI_Error* symfer_input_gradient(XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const auto &g = argument(frame, 0), &W = argument(frame, 1), &dx = result(frame, 0), &memory = result(frame, 1);
+  const Convolution s = convolution(frame, dx, g, W);
+  Threads threads(frame);
+  return by_group(
+      s, [&](auto size) { Narrow<size>(threads, s).input_gradient(floats(g), floats(W), floats(dx), floats(memory)); },
+      [&] { Direct(threads, s).input_gradient(floats(g), floats(W), floats(dx), floats(memory)); });
+}
+
+// x, g -> dW, memory.
+extern "C" XLA_FFI_Error* symfer_filter_gradient(XLA_FFI_CallFrame* frame) {
+  if (is_question(frame)) return nullptr;
+  const auto &x = argument(frame, 0), &g = argument(frame, 1), &dW = result(frame, 0), &memory = result(frame, 1);
+  const Convolution s = convolution(frame, x, g, dW);
+  Threads threads(frame);
+  return by_group(
+      s, [&](auto size) { Narrow<size>(threads, s).filter_gradient(floats(x), floats(g), floats(dW), floats(memory)); },
+      [&] { Direct(threads, s).filter_gradient(floats(x), floats(g), floats(dW), floats(memory)); });
+}
+
+// Floats of memory that `symfer_filter_gradient` needs.
+extern "C" int64_t symfer_filter_gradient_memory(int64_t rows, int64_t columns, int64_t channels, int64_t filters,
+                                                 int64_t groups) {
+  const Convolution s{1, 1, 1, channels, 1, 1, filters, rows, columns, 1, 1, 0, 0, groups};
+  int64_t out = 0;
+  by_group(s, [&](auto size) { out = Narrow<size>::memory(s); }, [&] { out = Direct::memory(s); });
+  return out;
+}
+
+// The widest group that shares a vector with others.
+extern "C" int64_t symfer_lanes() { return LANES; }

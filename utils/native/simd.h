@@ -1,0 +1,73 @@
+// Vectors of the processor and products of matrices with them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace symfer {
+
+// Channels come in multiples of 16, whatever the width of the processor's vectors.
+constexpr long UNIT = 16;
+#if defined(__AVX512F__)
+constexpr int LANES = 16, ROWS = 12, COLUMNS = 2;
+#elif defined(__AVX__)
+constexpr int LANES = 8, ROWS = 6, COLUMNS = 2;
+#else
+constexpr int LANES = 4, ROWS = 6, COLUMNS = 2;
+#endif
+constexpr long PANEL = long{COLUMNS} * LANES;  // columns that one pass of a product computes
+
+typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
+typedef float Unaligned __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+
+static inline Vector load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+static inline void store(float* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
+
+// Offset of column n in a matrix of `depth` rows that is stored in panels, and the stride of that panel's rows.
+static inline long panel_width(long n, long columns) { return columns - n < PANEL ? columns - n : PANEL; }
+
+// R rows and C vectors of `out = a @ b`, or added to `out`; element (r, k) of a is a[r * step_r + k * step_k].
+template <int R, int C, bool TRANSPOSED, bool ADD>
+static inline void kernel(const float* a, long stride, const float* b, long b_stride, float* out, long out_stride,
+                          long depth) {
+  Vector sums[R][C];
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) sums[r][c] = ADD ? load(out + r * out_stride + c * LANES) : Vector{};
+  for (long k = 0; k < depth; ++k) {
+    Vector row[C];
+    for (int c = 0; c < C; ++c) row[c] = load(b + k * b_stride + c * LANES);
+    for (int r = 0; r < R; ++r) {
+      const float factor = TRANSPOSED ? a[k * stride + r] : a[r * stride + k];
+      for (int c = 0; c < C; ++c) sums[r][c] += factor * row[c];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) store(out + r * out_stride + c * LANES, sums[r][c]);
+}
+
+template <int C, bool TRANSPOSED, bool ADD>
+static void all_rows(const float* a, long stride, const float* b, long b_stride, float* out, long out_stride, long rows,
+                     long depth) {
+  const long step = TRANSPOSED ? 1 : stride;
+  long r = 0;
+  for (; r + ROWS <= rows; r += ROWS)
+    kernel<ROWS, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
+  for (; r + 4 <= rows; r += 4)
+    kernel<4, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
+  for (; r < rows; ++r)
+    kernel<1, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
+}
+
+// out (rows, width) = a @ b, or out += a @ b if ADD; `a` is (rows, depth), or (depth, rows) if TRANSPOSED, and `b`
+// (depth, width) one panel: at most PANEL columns, row after row.
+template <bool TRANSPOSED, bool ADD>
+static void multiply(const float* a, long stride, const float* panel, long width, float* out, long out_stride,
+                     long rows, long depth) {
+  if (width == PANEL)
+    all_rows<COLUMNS, TRANSPOSED, ADD>(a, stride, panel, width, out, out_stride, rows, depth);
+  else
+    for (long v = 0; v < width; v += LANES)
+      all_rows<1, TRANSPOSED, ADD>(a, stride, panel + v, width, out + v, out_stride, rows, depth);
+}
+
+}  // namespace symfer
