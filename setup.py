@@ -17,7 +17,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.11',
     packages=find_packages(include=['cnn', 'loaders', 'loaders.*', 'mlp', 'utils', 'utils.*']),
-    package_data={'utils.results': ['*.jinja'], 'utils.service': ['page/*']},
+    package_data={'utils.native': ['*.h', '*.cc'], 'utils.results': ['*.jinja'], 'utils.service': ['page/*']},
     py_modules=['launch'],
     install_requires=[
         'pytensor>=3.0.7,<3.1',

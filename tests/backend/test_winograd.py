@@ -11,6 +11,7 @@ from utils import backend, ops
 from utils.backend import rewrites
 from utils.ops import winograd
 
+PURE = backend.MODE.excluding('native_convolutions')  # for XLA alone
 SIDES = [(24, 24), (21, 20), (12, 10), (5, 6)]
 
 
@@ -61,8 +62,8 @@ def test_perform_is_convolution_and_its_gradients(values, side):
 def test_winograd_on_the_device_agrees_with_the_plain_convolution(values, side):
     numbers = values(3, side, 16, 24, 'float32')
     inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
-    f = pytensor.function(inputs, gradients(*inputs), mode=backend.MODE)
-    plain = pytensor.function(inputs, gradients(*inputs), mode=backend.MODE.excluding('winograd_convolutions'))
+    f = pytensor.function(inputs, gradients(*inputs), mode=PURE)
+    plain = pytensor.function(inputs, gradients(*inputs), mode=PURE.excluding('winograd_convolutions'))
     assert ops.Conv2d not in ops_of(f) and winograd.BatchedProducts not in ops_of(plain)
     for got, want in zip(f(*numbers), plain(*numbers)):
         assert abs(got - want).max() <= 1e-4 * abs(want).max()
@@ -72,7 +73,7 @@ def test_winograd_on_the_device_agrees_with_the_plain_convolution(values, side):
 def test_forward_and_backward_share_their_transforms(values):
     numbers = values(2, (12, 12), 16, 16, 'float32')
     inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
-    used = ops_of(pytensor.function(inputs, gradients(*inputs), mode=backend.MODE))
+    used = ops_of(pytensor.function(inputs, gradients(*inputs), mode=PURE))
     assert used.count(winograd.BatchedProducts) == 3
     # V and D once each for three products, U once for two.
     assert used.count(winograd.TileTransform) == 2 and used.count(winograd.FilterTransform) == 1
@@ -90,7 +91,7 @@ def test_forward_and_backward_share_their_transforms(values):
 )
 def test_other_convolutions_stay(shape, filters, border):
     x, W = pt.tensor(dtype='float32', shape=shape), pt.tensor(dtype='float32', shape=filters)
-    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W, border), mode=backend.MODE))
+    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W, border), mode=PURE))
 
 
 @pytest.mark.cpu_form
@@ -98,8 +99,8 @@ def test_few_images_stay_unless_there_are_gradients(values, monkeypatch):
     monkeypatch.setattr(rewrites, 'LEAST_PIXELS_ALONE', 500)
     numbers = values(2, (12, 12), 16, 16, 'float32')
     x, W, g = inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
-    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W), mode=backend.MODE))
-    assert ops.Conv2d not in ops_of(pytensor.function(inputs, gradients(*inputs), mode=backend.MODE))
+    assert ops.Conv2d in ops_of(pytensor.function([x, W], ops.conv2d(x, W), mode=PURE))
+    assert ops.Conv2d not in ops_of(pytensor.function(inputs, gradients(*inputs), mode=PURE))
 
 
 @pytest.mark.parametrize('length, m', [(24, 5), (12, 4), (21, 3), (10, 5), (6, 3)])

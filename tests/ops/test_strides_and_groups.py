@@ -47,7 +47,14 @@ CASES = [  # size, border, stride, groups, channels, filters
 
 
 @pytest.mark.parametrize('size, border, stride, groups, channels, filters', CASES)
-@pytest.mark.parametrize('dtype, mode, precision', [('float64', REFERENCE, 1e-11), ('float32', backend.MODE, 1e-5)])
+@pytest.mark.parametrize(
+    'dtype, mode, precision',
+    [
+        ('float64', REFERENCE, 1e-11),
+        ('float32', backend.MODE, 1e-5),
+        ('float32', backend.MODE.excluding('native_convolutions'), 1e-5),
+    ],
+)
 def test_convolution_and_gradients_agree_with_loops(
     rng, size, border, stride, groups, channels, filters, dtype, mode, precision
 ):

@@ -42,7 +42,8 @@ def stablehlo(image: Tensor, output: Tensor) -> bytes:
     shared = [v for v in graph_inputs([output]) if isinstance(v, SharedVariable)]
     (output,) = clone_replace([output], {v: pt.constant(v.get_value()) for v in shared})
     graph = FunctionGraph([image], [output], clone=True)
-    MODE.excluding('winograd_convolutions').optimizer.rewrite(graph)  # products of tiles pay on this CPU, not elsewhere
+    # What is for this CPU alone stays out.
+    MODE.excluding('native_convolutions', 'winograd_convolutions').optimizer.rewrite(graph)
     function = jax_funcify(graph)
 
     def one(x):

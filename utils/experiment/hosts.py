@@ -201,7 +201,7 @@ def check_same(
         They differ; says in what. Every host raises it.
     """
     packages = {name: version(name) for name in ('jax', 'jaxlib', 'numpy', 'pytensor', 'h5py')}
-    settings = {name: os.environ.get(name) for name in ('SYMFER_PLATFORM', 'SYMFER_EXCLUDE')}
+    settings = {name: os.environ.get(name) for name in ('SYMFER_PLATFORM', 'SYMFER_EXCLUDE', 'SYMFER_NATIVE')}
     facts = {
         'code': {'version': __version__, 'source': source_digest(), 'class of the network': _digest(network)},
         'versions': {'python': '.'.join(map(str, sys.version_info[:2])), **packages},

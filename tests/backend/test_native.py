@@ -1,0 +1,215 @@
+"""Kernels in C++: against the NumPy form in float64, whatever the shape; which convolutions have one; how they are built."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from rewrites_data import ops_of
+
+from utils import backend, native, ops
+from utils.backend.native import kernels
+from utils.ops.kernels import Kernel
+
+needs_compiler = [
+    pytest.mark.cpu_form,
+    pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler'),
+]
+
+# images, size, pad, stride, groups, channels, filters
+WINOGRAD = [
+    ((3, 12, 12), 3, 1, 1, 1, 32, 48),
+    ((2, 9, 9), 3, 1, 1, 1, 64, 32),
+    ((2, 10, 25), 3, 1, 1, 1, 48, 80),
+    ((30, 2, 1), 3, 1, 1, 1, 32, 32),
+    ((70, 1, 1), 3, 1, 1, 1, 32, 32),
+]
+DIRECT = [
+    ((5, 9, 8), 3, 1, 2, 1, 16, 32),
+    ((3, 9, 8), 5, 2, 1, 2, 32, 96),
+    ((3, 21, 23), (5, 4), (2, 0), (2, 3), 1, 16, 16),
+    ((3, 14, 13), (4, 5), (2, 1), (3, 2), 1, 3, 48),
+    ((4, 9, 9), 1, 0, 1, 1, 32, 16),
+    ((4, 12, 12), 1, 0, 2, 1, 32, 16),
+    ((70, 3, 3), (2, 2), (2, 2), (5, 5), 1, 16, 16),
+    ((2, 20, 20), 3, 1, 1, 1, 16, 96),
+    ((2, 9, 9), 11, 5, 1, 1, 16, 32),
+    ((300, 5, 5), 3, 0, 1, 1, 176, 16),
+]
+NARROW = [
+    ((2, 9, 7), 3, 1, 1, 64, 64, 64),
+    ((5, 9, 7), 3, 1, 2, 32, 64, 64),
+    ((5, 9, 13), (5, 3), (2, 1), (1, 2), 4, 16, 16),
+    ((9, 9, 7), 3, (0, 1), (3, 1), 6, 48, 48),
+    ((1, 9, 9), (1, 7), (0, 3), 1, 32, 32, 32),
+]
+
+
+def both_forms(rng, images, size, pad, stride, groups, channels, filters):
+    """Convolution and gradients by the kernels in float32, and by NumPy in float64; the Ops of the first."""
+    pad, stride, size = (v if isinstance(v, tuple) else (v, v) for v in (pad, stride, size))
+    values = [rng.normal(size=(*images, channels)), rng.normal(size=(*size, channels // groups, filters))]
+
+    def compute(dtype, mode):
+        x, W = (pt.tensor(dtype=dtype, shape=v.shape) for v in values)
+        y = ops.Conv2d(pad, stride, groups)(x, W)
+        if len(values) == 2:
+            values.append(rng.normal(size=y.type.shape))
+        g = pt.tensor(dtype=dtype, shape=y.type.shape)
+        outputs = [y, *pytensor.grad(None, [x, W], known_grads={y: g})]
+        f = pytensor.function([x, W, g], outputs, mode=mode)
+        return f(*(v.astype(dtype) for v in values)), f.maker.fgraph.toposort()
+
+    got, nodes = compute('float32', backend.MODE)
+    return got, compute('float64', 'FAST_COMPILE')[0], nodes
+
+
+@pytest.mark.parametrize('case', [pytest.param(case, marks=needs_compiler) for case in WINOGRAD + DIRECT + NARROW])
+def test_kernels_agree_with_float64(rng, case):
+    got, expected, nodes = both_forms(rng, *case)
+    used = [node.op for node in nodes if isinstance(node.op, Kernel)]
+    # Images of three channels have no gradient in vectors of channels; nobody asks for it.
+    assert len(used) == (2 if case[5] == 3 else 3)
+    assert all(bool(op.tile) == (case in WINOGRAD) for op in used)
+    for a, b in zip(got, expected):
+        assert abs(np.asarray(a) - b).max() <= (2e-5 if case in WINOGRAD else 2e-6) * abs(b).max()
+
+
+@pytest.mark.parametrize(
+    'shape, filters, groups, dtype',
+    [
+        ((2, 12, 12, 16), (3, 3, 16, 24), 1, 'float32'),  # filters that do not fill vectors
+        ((2, 12, 12, 12), (3, 3, 4, 12), 3, 'float32'),
+        ((2, 12, 12, 64), (3, 3, 2, 128), 32, 'float32'),  # groups of more filters than channels
+        ((1, 5, 5, 16), (3, 3, 16, 16), 1, 'float32'),  # few pixels
+        ((2, 12, 12, 16), (3, 3, 16, 16), 1, 'float64'),
+        ((None, 12, 12, 16), (3, 3, 16, 16), 1, 'float32'),
+    ],
+)
+def test_other_convolutions_have_no_kernel(shape, filters, groups, dtype):
+    x, W = pt.tensor(dtype=dtype, shape=shape), pt.tensor(dtype=dtype, shape=filters)
+    f = pytensor.function([x, W], ops.Conv2d(1, 1, groups)(x, W), mode=backend.MODE)
+    assert Kernel not in ops_of(f)
+
+
+def of_one_convolution(**options):
+    x, W = pt.tensor(dtype='float32', shape=(2, 12, 12, 16)), pt.tensor(dtype='float32', shape=(3, 3, 16, 16))
+    return ops_of(backend.function([x, W], ops.Conv2d(1)(x, W), **options))
+
+
+@pytest.mark.cpu_form
+@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+def test_what_is_rounded_or_divided_among_devices_has_none():
+    assert Kernel in of_one_convolution()
+    assert Kernel not in of_one_convolution(precision='bf16')
+    assert Kernel not in of_one_convolution(precision='tf32')
+
+
+def test_without_kernels_xla_computes_the_same(rng, monkeypatch):
+    monkeypatch.setattr('utils.backend.native.kernels', lambda: None)
+    for case in (WINOGRAD[0], DIRECT[1], NARROW[0]):
+        got, expected, nodes = both_forms(rng, *case)
+        assert not any(isinstance(node.op, Kernel) for node in nodes)
+        for a, b in zip(got, expected):
+            assert abs(np.asarray(a) - b).max() <= 2e-5 * abs(b).max()
+
+
+RESULTS = """
+import os, sys
+if sys.argv[1:]:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import hashlib, numpy as np
+sys.path.insert(0, 'tests/backend')
+from test_native import DIRECT, NARROW, WINOGRAD, both_forms
+for case in (WINOGRAD[2], DIRECT[0], DIRECT[-1], NARROW[1]):
+    for v in both_forms(np.random.default_rng(1), *case)[0]:
+        print(hashlib.sha256(np.asarray(v)).hexdigest())
+"""
+
+
+@pytest.mark.cpu_form
+@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+@pytest.mark.skipif(not hasattr(os, 'sched_setaffinity'), reason='needs sched_setaffinity')
+def test_results_do_not_depend_on_the_number_of_threads():
+    outcomes = [
+        subprocess.run([sys.executable, '-c', RESULTS, *one], capture_output=True, text=True, check=True).stdout
+        for one in ((), ('one',))
+    ]
+    assert len(outcomes[0].splitlines()) == 12
+    assert outcomes[0] == outcomes[1]
+
+
+# --------------------------------------------------------------------------------------------- how they are built
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """Builds the kernels anew, in a folder of its own."""
+    monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', str(tmp_path))
+    monkeypatch.setattr(native, '_started', {})
+
+    def build():
+        native.digest.cache_clear()
+        return native.library.__wrapped__()
+
+    yield build
+    native.digest.cache_clear()
+
+
+def a_compiler(folder, script):
+    path = folder / 'cxx'
+    path.write_text(f'#!/bin/sh\n{script}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize('script', ['exit 1', 'exit 0', 'for o; do out=$o; done; echo junk > "$out"'])
+def test_a_compiler_that_fails_leaves_xla_to_do_it(built, tmp_path, monkeypatch, script):
+    monkeypatch.setenv('CXX', a_compiler(tmp_path, script))
+    assert built() is None
+    assert not [path for path in (tmp_path / 'native').glob('*') if path.suffix != '.so']
+
+
+def test_they_can_be_turned_off(built, monkeypatch):
+    monkeypatch.setenv('SYMFER_NATIVE', '0')
+    assert native.compiler() is None and built() is None
+
+
+@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+@pytest.mark.skipif(sys.platform != 'linux', reason='for Linux')
+def test_they_are_compiled_once(built, tmp_path, monkeypatch):
+    native.start()
+    first = built()
+    assert first is not None and first.symfer_lanes() in (4, 8, 16)
+    (file,) = (tmp_path / 'native').iterdir()
+    assert file.suffix == '.so'
+    monkeypatch.setattr(subprocess, 'Popen', None)
+    native.start()
+    assert built() is not None
+
+
+def test_other_sources_are_another_library(monkeypatch, tmp_path):
+    native.digest.cache_clear()
+    names = {native.digest()}
+    (tmp_path / 'handlers.cc').write_text('int x;')
+    for change in ((native, 'SOURCES', tmp_path), (native, 'OPTIONS', ('-O0',))):
+        monkeypatch.setattr(*change)
+        native.digest.cache_clear()
+        names.add(native.digest())
+    native.digest.cache_clear()
+    assert len(names) == 3
+
+
+@pytest.mark.cpu_form
+@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+def test_a_tile_that_does_not_exist_is_an_error_of_xla_not_a_crash():
+    import jax
+
+    assert kernels() is not None
+    x, W = np.ones((1, 8, 8, 16), 'float32'), np.ones((3, 3, 16, 16), 'float32')
+    types = [jax.ShapeDtypeStruct(shape, 'float32') for shape in ((1, 8, 8, 16), (1,))]
+    with pytest.raises(Exception, match='tiles of 3 to 5 pixels'):
+        jax.ffi.ffi_call('symfer_winograd', types)(x, W, tile=np.int64(9), mirrored=np.int64(0))
