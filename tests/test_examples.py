@@ -102,8 +102,8 @@ def test_reproduce_lists_and_refuses(reproduce, capsys):
     assert reproduce.main(['--list']) == 0
     assert 'A-BN-drop-set4' in capsys.readouterr().out
     for arguments, message in (
-        (['E-set9'], "expected names of --list or 'ensemble', got 'E-set9'"),
-        (['--all'], 'a full run needs FER2013: name it with --data'),
+        (['E-set9'], "expected names from --list or 'ensemble', got 'E-set9'"),
+        (['--all'], 'a full run needs FER2013: give its path with --data'),
         (['--all', '--scale', '2'], r'--scale must lie in \(0, 1\], got 2'),
         (['--all', '--data', 'nowhere.csv'], "--data: there is no 'nowhere.csv'"),
     ):
