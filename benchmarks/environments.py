@@ -1,4 +1,4 @@
-"""Create environments for the frameworks that `benchmarks.train` measures: `python -m benchmarks.environments [NAME ...]`.
+"""Create environments for the frameworks of `benchmarks.train`: `python -m benchmarks.environments [LIBRARY ...]`.
 
 Each framework gets its own virtual environment in the project's folder, ``.venv-torch`` and so on, so that the
 frameworks do not restrict each other's versions. Theano 1.0.5 needs Python 3.8 and, for full speed, the development
