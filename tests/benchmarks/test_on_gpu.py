@@ -110,9 +110,9 @@ def test_the_steps_of_training(rehearse, tmp_path, monkeypatch):
     monkeypatch.setattr(training.loaders, 'load', contextlib.nullcontext)
     assert training.main(given('precision', rehearse, tmp_path)) == 'failed in tf32'
     words = running.in_words('precision', tmp_path / 'precision.json')
-    assert words.startswith('float32 is chosen: float32 200 images/s, validation 1.5000; tf32 RuntimeError: no such')
+    assert words.startswith('chosen: float32; float32 200 images/s, validation 1.5000; tf32 RuntimeError: no such')
     assert training.main(given('epoch', rehearse, tmp_path)) == 0
-    assert running.in_words('epoch', tmp_path / 'epoch.json') == '0.5 s in float32, 200 images/s, 2 epochs'
+    assert running.in_words('epoch', tmp_path / 'epoch.json') == '0.5 s per epoch in float32, 200 images/s, 2 epochs'
     assert [Path(data).name for data, *_ in ran] == ['set2.h5'] * 3 + ['set4.h5']
     assert {width for *_, width in ran} == {0.0625 if rehearse else 1.0}
 
@@ -137,7 +137,7 @@ def test_the_sets_of_a_rehearsal(tmp_path):
     for number, size in ((2, 2 * 210), (4, 14 * 210)):
         with sets.loaders.load(tmp_path / f'sets/set{number}.h5') as data:
             assert len(data.training) == size and len(data.validation)
-    assert running.in_words('sets', tmp_path / 'sets.json').startswith('set 2 of drawn faces in ')
+    assert running.in_words('sets', tmp_path / 'sets.json').startswith('set 2 from drawn faces in ')
 
 
 def test_sets_of_data(tmp_path, monkeypatch):
