@@ -242,7 +242,7 @@ def figure(rows, path):
         xlabel='images per second, relative to symfer',
     )
     axes.invert_yaxis()
-    axes.legend(fontsize='small')
+    plot.legend(*axes.get_legend_handles_labels(), loc='outside upper center', ncols=3, fontsize='small')
     plot.savefig(path, dpi=130)
 
 
