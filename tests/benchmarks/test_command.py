@@ -31,7 +31,7 @@ def test_a_stopped_run_goes_on_after_its_rows(command, tmp_path, monkeypatch):
 
     monkeypatch.setattr(protocol, 'run', stop_at_the_second)
     code, _, err = command('--only', *ROWS)
-    assert code == 130 and 'the same command goes on' in err
+    assert code == 130 and 'the same command continues' in err
     code, out, _ = command('--only', *ROWS)
     assert code == 0 and calls == ['naive-bayes', 'linear-svm', 'linear-svm']
     assert '1/2 pixels+naive-bayes: already finished' in out and '2/2 pixels+linear-svm: test error' in out
