@@ -86,7 +86,7 @@ def test_help_is_a_command_too(capsys):
         (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
         (['--network_args', '{"width": 1'], "got '{\"width\": 1': Expecting ',' delimiter at its end"),
         (['--schedule_args', ''], "got '': Expecting value at its end"),
-        (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
+        (['--optimiser_args', '{"a": 1, "a": 2}'], "it has 'a' twice"),
         (['--augment', '[' * 100000], 'it has too many levels'),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_network_of_the_users_own(tiny_set):
         small(tiny_set, network=Mine, p_drop=0.5)
     with pytest.raises(ValueError, match="does not take network_args 'width'; it takes filters"):
         small(tiny_set, network=Mine, network_args={'width': 3})
-    with pytest.raises(ValueError, match='network class of a script, Mine: pass it as network='):
+    with pytest.raises(ValueError, match='network class from a script, Mine: pass it as network='):
         launch.test(resume='models/m.h5')
     with pytest.raises(ValueError, match='pass it as network='):
         launch.predict('models/m.h5', np.zeros((1, 12, 12), np.uint8))

@@ -61,7 +61,7 @@ def test_stage_train_is_taught_by_the_kept_epoch_and_what_follows_by_the_last_pa
         same_outputs(kept, log_p('kept.h5', data.reduced_training))
         same_outputs(last, log_p(teachers / 't0.h5', data.reduced_training))
         assert abs(kept - last).max() > 0.01
-        assert [line for line in said] == ['teacher: linear outputs for 200 images of the reduced_training set'] * 2
+        assert [line for line in said] == ['teacher: computing logits for 200 images of the reduced_training set'] * 2
 
 
 def test_in_an_experiment_no_validation_image_is_shown_to_it_before_stage_retrain(tiny_set, teachers, monkeypatch):
@@ -153,7 +153,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_gets_a_warning(
     with loaders.load(tiny_set) as data:
         opened(teachers / 'exported.h5', data, said := [])
         (line,) = said
-        assert line.startswith(f"warning: teacher '{teachers}/exported.h5' has its final parameters alone")
+        assert line.startswith(f"warning: teacher '{teachers}/exported.h5' has only its final parameters")
         opened(teachers / 'exported.h5', data, said := [], val=False)
         assert not said
     (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path, validation=20, log=lambda *line: None)
@@ -166,7 +166,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_gets_a_warning(
 def test_the_same_class_of_a_script_may_teach_and_no_other(tiny_set, teachers):
     with loaders.load(tiny_set) as data:
         assert opened(teachers / 'own.h5', data, network=Own)(data.training, False).shape == (260, 3)
-        with pytest.raises(ValueError, match='teacher: .*own.h5. has a network class of a script, Own'):
+        with pytest.raises(ValueError, match='teacher: .*own.h5. has a network class from a script, Own'):
             opened(teachers / 'own.h5', data)
 
 
@@ -213,22 +213,22 @@ def test_a_model_of_before_these_arguments_goes_on(tiny_set):
         (dict(teacher=[]), 'teacher must be the path of a model, a run or an ensemble, or a list of them, got'),
         (dict(teacher=3), 'teacher must be the path of a model, a run or an ensemble, or a list of them, got 3'),
         (dict(teacher='folder'), "teacher: 'folder' is a folder without a model"),
-        (dict(teacher='e.json'), "teacher: 'e.json' is not that of an ensemble, it names no members"),
+        (dict(teacher='e.json'), "teacher: 'e.json' names no members, so it is not from an ensemble"),
         (dict(teacher='bad.h5'), "teacher: 'bad.h5' cannot be loaded"),
         (dict(teacher='other.h5'), r"teacher: 'other.h5' knows the classes a, b, and '.*' has a, b, c"),
-        (dict(teacher='sides.h5'), r"teacher: 'sides.h5' was trained on images of \[16, 16\], and those of"),
+        (dict(teacher='sides.h5'), r"teacher: 'sides.h5' was trained on images of size \[16, 16\], but the images of"),
         (dict(teacher='m.h5', savename='m.h5'), "savename is the teacher itself, 'm.h5': choose another"),
-        (dict(teacher='m.h5', loss='l2svm'), "teacher is of loss 'nll', got 'l2svm': leave it out"),
-        (dict(soft_labels=True, loss='l2svm'), "soft_labels is of loss 'nll', got 'l2svm': leave it out"),
+        (dict(teacher='m.h5', loss='l2svm'), "teacher needs loss 'nll', got 'l2svm': leave it out"),
+        (dict(soft_labels=True, loss='l2svm'), "soft_labels needs loss 'nll', got 'l2svm': leave it out"),
         (dict(soft_labels=True), 'soft_labels=True needs the votes of annotators'),
-        (dict(teacher_args={'weight': 0.5}), 'teacher_args are of a teacher, got .*: give teacher, or leave them out'),
+        (dict(teacher_args={'weight': 0.5}), 'teacher_args need a teacher, got .*: give teacher, or leave them out'),
         (
             dict(teacher='m.h5', teacher_args={'wieght': 0.5}),
             "teacher_args must be a dict of weight, temperature, augmented, got .* did you mean 'weight'",
         ),
         (
             dict(teacher='m.h5', teacher_args={'augmented': True}, augment={'crop': 10}),
-            r"shows the teacher crops of \[10, 10\], and 'm.h5' takes images of \[12, 12\]: leave augmented out",
+            r"gives the teacher crops of \[10, 10\], but 'm.h5' takes images of \[12, 12\]: leave out augmented",
         ),
         (
             dict(teacher='m.h5', teacher_args={'temperature': 0}),

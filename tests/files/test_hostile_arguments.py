@@ -215,7 +215,7 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
         return original(*args)
 
     monkeypatch.setattr(launch.CONTEXT, 'open_data', open_data)
-    with pytest.raises(BlockingIOError, match='was written by another run just now'):
+    with pytest.raises(BlockingIOError, match="another run has just written '.*m.h5': resume it again"):
         launch.test(resume=path, n_epochs=2, verbose=0)
 
 

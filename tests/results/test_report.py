@@ -131,7 +131,11 @@ def test_what_cannot_be_evaluated_gets_one_line(run, tiny_set, tmp_path, capsys,
     for model, data, message in (
         ('absent.h5', tiny_set, "there is no model file 'absent.h5'"),
         ('empty', tiny_set, "'empty' is a folder without a model"),
-        (run.savename, tiny_set, r'was trained on images of \[16, 16\], and those of .* are of \[12, 12\]'),
+        (
+            run.savename,
+            tiny_set,
+            r'was trained on images of size \[16, 16\], but the images of .* have size \[12, 12\]',
+        ),
         (run.savename, 'absent.h5', 'absent.h5: no such file'),
     ):
         assert launch.main(['evaluate', str(model), str(data)]) == 2

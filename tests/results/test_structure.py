@@ -151,7 +151,7 @@ def test_the_model_that_ships_on_the_command_line(capsys):
     [
         (['Q'], 'network must be one of A, B, '),
         (['nowhere.h5'], "there is no model 'nowhere.h5'"),
-        (['README.md'], "'README.md' is no model file and no network"),
+        (['README.md'], "'README.md' is neither a model file nor a network"),
         (['A', '--size', '4x4'], 'images of 4x4 pixels are too small for network A'),
         (['A', '--size', 'large'], '--size must be HEIGHTxWIDTH'),
         (['A', '--drawing', 'a.gif'], 'drawing must end in .svg, .png, .pdf, .dot, .mmd'),

@@ -111,7 +111,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(tiny_set, tmp_path, monkeypatc
 
 
 def test_what_does_not_go_together_is_refused(tiny_set):
-    with pytest.raises(ValueError, match="label_smoothing is of loss 'nll'"):
+    with pytest.raises(ValueError, match="label_smoothing needs loss 'nll'"):
         small(tiny_set, loss='l2svm', label_smoothing=0.1)
     with pytest.raises(ValueError, match='loss must be one of nll, l2svm'):
         small(tiny_set, loss='hinge')

@@ -245,7 +245,7 @@ def test_other_unlabelled_images_than_it_began_with_are_refused(tiny_set, own_fo
 
 def test_test_and_validation_images_among_the_unlabelled_are_left_out(tiny_set, own_folder, folder, capsys):
     result = small(tiny_set, verbose=1, **PRETRAINED, pretrain_args={'images': folder})
-    assert f"58 unlabelled images of '{folder}'; 2 are left out, which are validation or test images" in (
+    assert f"58 unlabelled images of '{folder}'; 2 left out, which are validation or test images" in (
         capsys.readouterr().out
     )
     assert {row['images'] for row in result.history if row['stage'] == 'pretrain'} == {58}

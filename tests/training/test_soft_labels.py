@@ -234,7 +234,7 @@ def test_what_is_no_training_by_soft_targets_is_refused(data):
     with pytest.raises(ValueError, match='distillation needs a teacher'):
         trainer(data, distillation=Distillation())
     for settings in (dict(soft_labels=True), dict(distillation=Distillation())):
-        with pytest.raises(ValueError, match=f"{next(iter(settings))} is of loss 'nll', got 'l2svm'"):
+        with pytest.raises(ValueError, match=f"{next(iter(settings))} needs loss 'nll', got 'l2svm'"):
             Settings(loss='l2svm', **settings)
     for wrong in (dict(weight=1.5), dict(weight=-0.1), dict(temperature=0.0), dict(temperature=np.nan)):
         with pytest.raises(ValueError, match=f'teacher_args: {next(iter(wrong))} must be a number'):
