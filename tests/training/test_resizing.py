@@ -237,7 +237,8 @@ def test_it_goes_with_the_rest(tiny_set, tmp_path, monkeypatch, options):
     [
         (
             {},
-            r'MLP cannot be trained on images of 6x6 pixels.*hidden0.W would have shape \(36, 8\) instead of \(144, 8\)',
+            r'MLP cannot be trained on images of 6x6 pixels.*'
+            r'fc.hidden0.W would have shape \(36, 8\) instead of \(144, 8\)',
         ),
         ({'network': cnn.C, 'network_args': {'width': 1 / 16}}, 'too small'),
         ({'network': Means, 'progressive_sizes': [13]}, 'at most the height of the images .*, 12, got 13'),
