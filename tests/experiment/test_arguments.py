@@ -62,7 +62,7 @@ def test_what_cannot_be_used_gets_one_error_that_names_the_argument(options, mes
 def test_arguments_that_hold_themselves_are_refused():
     endless = {}
     endless['width'] = [endless]
-    with pytest.raises(ValueError, match='network_args holds itself'):
+    with pytest.raises(ValueError, match='network_args contains itself'):
         launch.CONTEXT.saved_form({'network_args': endless})
 
 

@@ -76,9 +76,9 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
 @pytest.mark.parametrize(
     'stop_after, changes, message',
     [
-        (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
-        (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
-        (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
+        (2, {'n_epochs': 1}, 'n_epochs must be at least 2, the number of completed epochs, got 1'),
+        (None, {'n_epochs': 2}, 'n_epochs must be at least 3, the number of completed epochs, got 2'),
+        (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, the number of completed epochs, got 1'),
         (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3'),
     ],
 )

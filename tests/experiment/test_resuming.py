@@ -55,7 +55,7 @@ def test_another_set_of_the_same_source_is_not_gone_on_with(tiny_set, tiny_origi
     launch.test(**SMALL, dataset=tiny_set)
     before, path = Path('models/m.h5').read_bytes(), made(tiny_originals, 'other', **OTHERS[other])
     with pytest.raises(
-        ValueError, match="'models/m.h5' was trained on another data set than 'other/.*give the model's own"
+        ValueError, match="'models/m.h5' was trained on another data set than 'other/.*give the model's data set"
     ):
         launch.test(resume='models/m.h5', dataset=path, n_epochs=2, verbose=0)
     assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == 1

@@ -215,7 +215,7 @@ def test_a_model_of_before_these_arguments_goes_on(tiny_set):
         (dict(teacher='folder'), "teacher: 'folder' is a folder without a model"),
         (dict(teacher='e.json'), "teacher: 'e.json' names no members, so it is not from an ensemble"),
         (dict(teacher='bad.h5'), "teacher: 'bad.h5' cannot be loaded"),
-        (dict(teacher='other.h5'), r"teacher: 'other.h5' knows the classes a, b, and '.*' has a, b, c"),
+        (dict(teacher='other.h5'), r"teacher: 'other.h5' knows the classes a, b, but '.*' has a, b, c"),
         (dict(teacher='sides.h5'), r"teacher: 'sides.h5' was trained on images of size \[16, 16\], but the images of"),
         (dict(teacher='m.h5', savename='m.h5'), "savename is the teacher itself, 'm.h5': choose another"),
         (dict(teacher='m.h5', loss='l2svm'), "teacher needs loss 'nll', got 'l2svm': leave it out"),

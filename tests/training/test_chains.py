@@ -123,9 +123,11 @@ def test_settings_that_do_not_fit_the_network_are_refused(rng, settings, message
 
 
 def test_networks_that_cannot_be_pretrained_are_refused(rng):
-    with pytest.raises(ValueError, match='network MLP has no layer that can be pre-trained: convolutional or hidden'):
+    with pytest.raises(
+        ValueError, match='network MLP has no layer that can be pre-trained, that is, no convolutional or hidden'
+    ):
         pretraining(MLP(SIDE, 3, n_hidden=[], rng=rng))
-    with pytest.raises(ValueError, match='layer conv cannot be pre-trained: the weights of rna.maxout'):
+    with pytest.raises(ValueError, match='layer conv cannot be pre-trained: with rna.maxout'):
         pretraining(Small(rng, activation=rna.maxout(2)))
 
 

@@ -146,7 +146,7 @@ def test_a_rate_that_is_too_large_says_which(data):
         (lambda s: s['pretrained'].pop('decoder/fc.hidden0'), 'missing: decoder/fc.hidden0'),
         (lambda s: s['pretrained'].pop('parameters/fc.hidden0.W'), 'missing: parameters/fc.hidden0.W'),
         (lambda s: s.pop('pretrained'), 'missing'),
-        (lambda s: s['history'][0].update(layer='conv'), 'an epoch of its stage pretrain is of no layer of it'),
+        (lambda s: s['history'][0].update(layer='conv'), 'an epoch of stage pretrain names a layer that it lacks'),
     ],
 )
 def test_states_that_lack_something_are_refused(data, change, message):
@@ -236,7 +236,7 @@ def test_other_unlabelled_images_than_it_began_with_are_refused(tiny_set, own_fo
         small(tiny_set, on_epoch=stop_at('pretrain', 1, 'fc.hidden0'), **options)
     (folder / '00.png').unlink()
     before = Path('models/m.h5').read_bytes()
-    with pytest.raises(ValueError, match='pre-training began with other images than .* holds now'):
+    with pytest.raises(ValueError, match='pre-training started with other images than .* holds now'):
         launch.test(resume='models/m.h5', verbose=0)
     assert Path('models/m.h5').read_bytes() == before
     with pytest.raises(ValueError, match='trained with pretrain_epochs=2, not 3'):

@@ -168,7 +168,7 @@ def test_other_sizes_in_epochs_that_are_done_are_refused(data):
     fixed = trainer(data, make=means, progressive_sizes=(10,))
     fixed.train(1), fixed.train(2)
     assert [row['size'] for row in fixed.history] == [10, 10]
-    with pytest.raises(ValueError, match='progressive_sizes has 3 sizes, for one epoch each at least'):
+    with pytest.raises(ValueError, match='progressive_sizes has 3 sizes, and each needs at least one epoch'):
         trainer(data, make=means, progressive_sizes=(6, 8, 12)).train(2)
     patient = trainer(data, make=means, progressive_sizes=(6, 12), learning_rate=1e-9)
     patient.train(6, 1), patient.retrain(), patient.anneal(1)  # ended before all sizes had their turn
@@ -207,7 +207,7 @@ def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatc
         small(tiny_set, savename='m.h5', on_epoch=stop, **options)
     with pytest.raises(ValueError, match=r'was trained with progressive_sizes=\[6, 10\], not \[8, 10\]'):
         launch.test(resume='m.h5', network=Means, progressive_sizes=[8, 10], verbose=0)
-    with pytest.raises(ValueError, match='other sizes in the epochs that are done|one epoch each at least'):
+    with pytest.raises(ValueError, match='other sizes in the completed epochs|each needs at least one epoch'):
         launch.test(resume='m.h5', network=Means, n_epochs=1, verbose=0, report=False)
     resumed = launch.test(resume='m.h5', network=Means, verbose=0, report=False)
     assert lines_without_times(resumed.history) == lines_without_times(whole.history)

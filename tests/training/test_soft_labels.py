@@ -229,7 +229,7 @@ def test_a_distribution_that_is_not_there_ends_the_run(voted):
 
 
 def test_what_is_no_training_by_soft_targets_is_refused(data):
-    with pytest.raises(ValueError, match='soft_labels=True needs the votes of annotators, and .* has none'):
+    with pytest.raises(ValueError, match='soft_labels=True needs the votes of annotators, but .* has none'):
         trainer(data, soft_labels=True)
     with pytest.raises(ValueError, match='distillation needs a teacher'):
         trainer(data, distillation=Distillation())
