@@ -245,7 +245,7 @@ class Functions:
 
     @cached_property
     def train_many(self) -> Any:
-        """k steps in one call: (rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,)."""
+        """Many steps per call: (rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,)."""
         return backend.StepsPerExecution(self.train, MOST_STEPS)
 
     @cached_property
