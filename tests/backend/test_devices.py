@@ -73,7 +73,7 @@ def test_an_experiment_goes_on_with_another_number_of_devices():
     assert several['cross-entropy'] == pytest.approx(one['cross-entropy'], rel=1e-6)
     assert one['devices'] == [1, 1] and several['devices'] == [2, 4]  # the record says how many there were
     too_many, none, uneven, few = found['errors']
-    assert 'that are there, 4, got 8' in too_many and 'XLA_FLAGS=--xla_force_host_platform_device_count=8' in too_many
+    assert 'available ones, 4, got 8' in too_many and 'XLA_FLAGS=--xla_force_host_platform_device_count=8' in too_many
     assert 'devices must be a whole number >= 1, got 0' in none
     assert 'the nearest sizes are 48 or 52' in uneven and few.endswith('the nearest sizes are 4')
     assert found['written'] == []
@@ -82,6 +82,6 @@ def test_an_experiment_goes_on_with_another_number_of_devices():
 def test_one_cpu_is_used_unless_more_are_asked_for():
     assert backend.n_devices(None, 100) == 1
     there = jax.device_count()
-    with pytest.raises(ValueError, match=f'that are there, {there}, got {there + 1}'):
+    with pytest.raises(ValueError, match=f'of available ones, {there}, got {there + 1}'):
         backend.n_devices(there + 1, 100)
     assert backend.device_names(None, 100) == 'cpu'

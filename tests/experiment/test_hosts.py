@@ -221,4 +221,4 @@ def test_hosts_that_do_not_come_are_missed(index, tmp_path):
     program = f'from utils.backend import hosts; hosts.PATIENCE = 2; hosts.join("127.0.0.1:{free_port()}", {index}, 2)'
     with Hosts(1, lambda k, address: ['-c', program], tmp_path) as run:
         assert run.ended() == [2], run.printed(0)
-        assert "error: the hosts did not all meet at '127.0.0.1:" in run.printed(0)
+        assert "error: the hosts did not all connect to '127.0.0.1:" in run.printed(0)
