@@ -98,8 +98,11 @@ def test_shapes_that_are_not_known_are_inferred(rng):
     [
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4)), 'same', 0), 'stride must be an integer >= 1'),
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4)), groups=0), 'groups must be a whole number'),
-        (lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4)), groups=2), 'in 2 groups applied to images of 4'),
-        (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 5)), groups=2), '5 filters cannot be cut into 2 groups'),
+        (
+            lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4)), groups=2),
+            'in 2 groups cannot be applied to images of 4 channels',
+        ),
+        (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 5)), groups=2), '5 filters cannot be divided into 2 groups'),
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 4, 4)), -1), 'pad must be an integer >= 0'),
         (lambda x: ops.local_response_norm(x, 4), 'must be odd'),
         (lambda x: ops.local_response_norm(pt.tensor4('x')), 'known shape'),
