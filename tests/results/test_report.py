@@ -89,15 +89,17 @@ def test_every_figure_is_drawn_and_the_report_holds_them_all(run):
     assert all(link.startswith('data:image/png;base64,') for link in page.links)  # it opens offline
     assert '<b>&' in page.text and 'b' not in page.tags
     assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.002' in page.text
-    assert 'no figure of what excites the feature maps: it is defined for rectifiers' in page.text  # LeNet-5 has tanh
+    assert (
+        'no figure of what excites the feature maps: the projection is only defined for rectifiers' in page.text
+    )  # LeNet-5 has tanh
     assert 'fingerprint' in page.text and 'entropy point: epoch' in page.text
 
 
 @pytest.mark.parametrize(
     'rule, caption',
     [
-        ('entropy', 'that of the smallest validation cross-entropy.'),
-        ('error', 'that of the smallest validation error.'),
+        ('entropy', 'the one with the smallest validation cross-entropy.'),
+        ('error', 'the one with the smallest validation error.'),
     ],
 )
 def test_the_caption_of_the_curves_says_by_what_the_epoch_was_kept(run, rule, caption, tmp_path):

@@ -114,7 +114,8 @@ def test_the_classes_of_layers_are_their_own_again_after_an_error(rng):
     [
         (
             {'layers': 3},
-            r'layers of pretrain_args must be at most 2, .*network Small in a plain chain from the images on \(conv, fc.hidden0\), got 3',
+            r'layers of pretrain_args must be at most 2, .*network Small in a plain chain from the images on '
+            r'\(conv, fc.hidden0\), got 3',
         ),
         ({'learning_rate': [1, 1, 1]}, r'one for each of the 2 layers \(conv, fc.hidden0\), got 3'),
         ({'learning_rate': [1, 1], 'layers': 1}, r'one for each of the 1 layers \(conv\), got 2'),
