@@ -187,5 +187,6 @@ def test_the_figure_is_drawn_or_says_why_not(rng):
     tanh.conv2.activation = rna.tanh()
     assert network.excitation(subject(tanh)) is None
     assert said == [
-        'no figure of what excites the feature maps: the projection is only defined for rectifiers, and the network has Tanh'
+        'no figure of what excites the feature maps: the projection is only defined for rectifiers, '
+        'and the network has Tanh'
     ]
