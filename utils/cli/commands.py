@@ -210,7 +210,7 @@ def lr_find(
     figure: FILE = 'rates.png',
     **options: IN_A_STUDY,
 ) -> None:
-    """Find a learning rate: the cost falls fastest there as the rate grows.
+    """Find a learning rate by a range test: where the cost falls fastest.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def ensemble(
     all: Flag() = False,
     folder: FOLDER = None,
 ) -> None:
-    """Combine finished runs to an ensemble and evaluate it.
+    """Combine finished runs into an ensemble and evaluate it.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ run on drawn faces.
 commands:
 {commands}
 
-symfer COMMAND --help describes a command. Without a command, options are for train:
+symfer COMMAND --help describes a command; options alone are those of train:
 symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
 
 
