@@ -1,4 +1,4 @@
-"""The command line: its help, commands, options, and what wrong ones get."""
+"""The command line: its help, commands and options, and errors of wrong ones."""
 
 import inspect
 import subprocess
@@ -98,7 +98,7 @@ def test_wrong_words_get_one_line_with_the_nearest(arguments, message, capsys):
 
 @pytest.fixture
 def given(monkeypatch):
-    """What a command hands to the functions of the launcher: a dict by their names."""
+    """The arguments that a command passes to functions of the launcher: a dict by their names."""
     calls = {}
     for name in ('test', 'sweep', 'search', 'rate_range', 'evaluate'):
         monkeypatch.setattr(launch, name, lambda *args, name=name, **kwargs: calls.update({name: (args, kwargs)}))

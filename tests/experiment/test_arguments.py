@@ -1,4 +1,4 @@
-"""Wrong arguments of `test`, numbers of NumPy, names."""
+"""Wrong arguments of `test`, NumPy numbers, names."""
 
 import numpy as np
 import pytest

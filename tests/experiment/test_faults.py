@@ -1,4 +1,4 @@
-"""Errors of the user's network, full disks, costs that are not finite, two runs on one model."""
+"""Errors in the user's network, full disks, costs that are not finite, two runs that write one model."""
 
 import os
 import subprocess

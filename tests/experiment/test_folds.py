@@ -1,4 +1,4 @@
-"""An experiment on one fold of a set: what it trains and tests on, how it goes with the rest, how it goes on."""
+"""An experiment on one fold of a set: its training and test images, its other arguments, resuming."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_saved_model_is_evaluated_on_the_fold_that_it_never_saw(people_set, ti
         assert scores['plain']['whole']['error'] == pytest.approx(result.test_error)
         assert scores['plain']['whole']['images'] == result.errors['plain']['whole']['images']
         assert 'fold 2 of 4 by person' in capsys.readouterr().out
-    whole = small(people_set, savename='whole.h5')  # of no fold: the set's own test images
+    whole = small(people_set, savename='whole.h5')  # without a fold: the set's own test images
     scores, _ = launch.evaluate(whole.savename, people_set, report=False)
     assert scores['plain']['whole']['images'] == 60
 

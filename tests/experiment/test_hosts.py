@@ -1,4 +1,4 @@
-"""Several hosts, as processes of this machine: what they learn together, how they end, who is refused."""
+"""Several hosts, as processes of this machine: joint training, how they end, which are refused."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ SHORT = ['--network', 'MLP', '--n_hidden', 8, '--batch_size', 48, '--anneal_epoc
 
 
 def checks(name, n, folder, devices=1):
-    """What each host wrote, see tests/host_checks.py; of a process alone where n is 0."""
+    """The results of each host, see tests/host_checks.py; of a single process if n is 0."""
 
     def command(k, address):
         return ['-m', 'tests.host_checks', name, str(folder), *([address, str(k), str(n)] if n else [])]
@@ -37,7 +37,7 @@ def test_two_hosts_learn_what_one_learns_and_refuse_what_differs(tmp_path):
         for k in (0, 1):
             assert apart(dict(np.load(tmp_path / f'quick-{k}.npz')), alone) < 1e-6
     for one, other in ((first, second), (second, first)):
-        assert one['rows read'][0] <= 2 and one['rows read'][1] > 10  # 24 to look at; then each reads its own share
+        assert one['rows read'][0] <= 2 and one['rows read'][1] > 10  # first 24 to check the outputs, then its own part
         assert one['lies on'] == 2 and one['logits'] == other['logits']
         errors = dict(one['errors'])
         assert errors['arguments'].startswith(
@@ -91,7 +91,7 @@ def test_so_do_many_steps_in_a_call_and_divided_images(tmp_path):
     ('n', 'devices', 'name'), [(2, 1, 'network_a'), (2, 1, 'smooth'), (2, 2, 'smooth'), (4, 1, 'smooth')]
 )
 def test_hosts_take_the_steps_of_one_process_with_as_many_devices(n, devices, name, tmp_path):
-    """Of A on two alone: two numbers have one sum, of four the order decides the last bit, on which maxima may hang."""
+    """A is only tested on two: with four summands, their order decides the last bit, and maxima may depend on it."""
     checks(name, 0, tmp_path, devices=n * devices)
     for distances in checks(name, n, tmp_path, devices):
         assert len(distances) == 20 and max(distances) < 1e-6, distances

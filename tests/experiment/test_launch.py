@@ -1,4 +1,4 @@
-"""A whole experiment as a user's script has it."""
+"""A whole experiment, as in a user's script."""
 
 import re
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_it_learns(tiny_set):
 
 
 class Mine(Layer):
-    """A network as a user's script has it: takes fewer arguments than those of the library."""
+    """A network as in a user's script, with fewer arguments than those of the library."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(8,), filters=2, *, rng):
         from cnn.layers import Conv, MaxPool

@@ -1,4 +1,4 @@
-"""Experiments with several members: from `test` to what a saved model is used for."""
+"""Experiments with several members: from `test` to the uses of a saved model."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Optimisers, schedules and averages, those of the user among them."""
+"""Optimisers, schedules and averages, including the user's own."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
 
 
 def signs(gradients, parameters, rate, scale=1.0):
-    """Steps by the sign of the gradient."""
+    """An optimiser whose steps are the signs of the gradient."""
     return {p: p - scale * rate * (gradients[name] > 0) for name, p in parameters.items()}, {}
 
 

@@ -1,4 +1,4 @@
-"""Experiments that are broken off, gone on with, given more epochs."""
+"""Experiments that are interrupted, resumed, given more epochs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An experiment goes on with the data set and the network that it began with, or says what has changed."""
+"""An experiment is resumed with the data set and the network it started with, or says what has changed."""
 
 import functools
 import json
@@ -202,7 +202,7 @@ def test_an_edited_network_is_not_gone_on_with_unless_it_is_accepted(tiny_set, s
     assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == 1
     launch.test(resume='models/m.h5', network=edited, n_epochs=2, verbose=1, accept_changed_network=True)
     assert 'has changed since' in capsys.readouterr().out
-    launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)  # it is the model's own now
+    launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)  # the saved class is now the edited one
     assert 'accept_changed_network' not in models.load('models/m.h5')[1]['options']
 
 

@@ -1,4 +1,4 @@
-"""Saved models that teach: with which parameters, on which images, from which files; refused where they do not fit."""
+"""Teachers: their parameters, images and files; which are refused."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ from utils.studies import ensembles
 
 @pytest.fixture(scope='module')
 def teachers(tiny_set, tmp_path_factory):
-    """Model files: two seeds, one of the L2-SVM, one that crops, one exported, one of the test's own class."""
+    """Model files: two seeds, one with the L2-SVM, one with crops, one exported, one with the test's own class."""
     folder = tmp_path_factory.mktemp('teachers')
     for seed in range(2):
         small(tiny_set, savename=folder / f't{seed}.h5', seed=seed, n_epochs=3)
@@ -42,7 +42,7 @@ def opened(teacher, data, said=None, **options):
 
 
 def log_p(model, subset):
-    """Linear outputs up to a number for each image, by another way."""
+    """Logits up to a constant for each image, computed independently."""
     return np.log(launch.predict(model, subset.images(), raw=True))
 
 
@@ -52,7 +52,7 @@ def same_outputs(logits, others):
 
 
 def test_stage_train_is_taught_by_the_kept_epoch_and_what_follows_by_the_last_parameters(tiny_set, teachers):
-    """The last parameters have learned the validation images, the kept ones have not."""
+    """The last parameters were trained on the validation images, the kept ones were not."""
     launch.export(teachers / 't0.h5', 'kept.h5', kept=True)
     with loaders.load(tiny_set) as data:
         teacher = opened(teachers / 't0.h5', data, said := [])
@@ -268,7 +268,7 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
     assert [path.read_bytes() for path in found] == before
     shutil.copy(teachers / 't1.h5', 'teacher.h5')
     launch.sweep({'teacher_args': [{'weight': 0.5}]}, [0], savename='s.h5', **common)
-    assert sum(path.read_bytes() != one for path, one in zip(found, before)) == 1  # another teacher, another point
+    assert sum(path.read_bytes() != one for path, one in zip(found, before)) == 1  # another teacher makes another trial
     launch.export(found[0], 'student.h5')
     launch.export(found[0], 'student.safetensors')
     with loaders.load(dataset) as data:

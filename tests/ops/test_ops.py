@@ -12,7 +12,7 @@ REFERENCE = 'FAST_COMPILE'  # runs `perform`
 
 
 def run(outputs, values, mode=backend.MODE):
-    """Values of expressions of the constants that `values` are: [(variable, array), ...]."""
+    """Evaluate expressions of the variables in `values`, [(variable, array), ...]."""
     f = pytensor.function([v for v, _ in values], outputs, mode=mode)
     return [np.asarray(v) for v in f(*(a for _, a in values))]
 

@@ -13,7 +13,7 @@ REFERENCE = 'FAST_COMPILE'  # runs `perform`
 
 
 def by_loops(x, W, pad, stride, groups, g):
-    """The convolution and, for the sum of it times `g`, its gradients: one output and filter pixel at a time."""
+    """The convolution, and the gradients of the sum of it times `g`, one output and filter pixel at a time."""
     (ph, pw), (sh, sw), (kh, kw, c, n_out) = pad, stride, W.shape
     xp = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0))).astype(float)
     high, wide = (xp.shape[1] - kh) // sh + 1, (xp.shape[2] - kw) // sw + 1

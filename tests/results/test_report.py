@@ -66,7 +66,7 @@ def _padded(tiny_set, folder):
 
 
 class Page(HTMLParser):
-    """What an HTML file refers to, and its text."""
+    """The links and the text of an HTML file."""
 
     def __init__(self, text):
         super().__init__()
@@ -86,7 +86,7 @@ def test_every_figure_is_drawn_and_the_report_holds_them_all(run):
         assert imread(run.folder / 'figures' / f'{name}.png').std() > 0
     page = Page((run.folder / 'report.html').read_text())
     assert page.tags.count('img') == len(FIGURES)
-    assert all(link.startswith('data:image/png;base64,') for link in page.links)  # it opens offline
+    assert all(link.startswith('data:image/png;base64,') for link in page.links)  # it works offline
     assert '<b>&' in page.text and 'b' not in page.tags
     assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.002' in page.text
     assert (

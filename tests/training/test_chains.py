@@ -1,4 +1,4 @@
-"""Which layers of a network are pre-trained, and settings that are refused."""
+"""The layers of a network that are pre-trained, and settings that are refused."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_the_layers_of_a_plain_chain_from_the_images_on(rng, make, wanted):
 
 
 class Own(Layer):
-    """Two hidden layers, with something before, between or beside them."""
+    """Two hidden layers, with something before, between or parallel to them."""
 
     def __init__(self, rng, before=lambda net, x: x, between=lambda net, x: x, beside=False):
         self.one, self.two = Hidden(36, 8, rng=rng), Hidden(8, 8, rng=rng)
@@ -64,7 +64,7 @@ class Own(Layer):
         ({}, ['one', 'two']),
         ({'between': lambda net, y: y * net.scale}, ['one']),
         ({'between': lambda net, y: 2 * net.fixed(y, Phase())}, ['one', 'two']),
-        ({'between': lambda net, y: net.two(y, Phase())}, ['one', 'two']),  # once, where it is applied first
+        ({'between': lambda net, y: net.two(y, Phase())}, ['one', 'two']),  # once, at its first application
         ({'beside': True}, ['one']),
     ],
 )

@@ -1,4 +1,4 @@
-"""The L2-SVM in place of the softmax: its loss against NumPy, and all that comes behind it."""
+"""The L2-SVM instead of the softmax: its loss against NumPy, and its effects on later steps."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_a_step_and_the_validation_figure_are_those_of_numpy_in_float64(rng):
 
 @pytest.fixture(scope='module')
 def runs(tiny_set, tmp_path_factory):
-    """Model files of both losses."""
+    """Model files with both losses."""
     folder = tmp_path_factory.mktemp('l2svm')
     for loss in ('nll', 'l2svm'):
         small(tiny_set, savename=folder / f'{loss}.h5', loss=loss, learning_rate=0.02, n_epochs=4, report=True)

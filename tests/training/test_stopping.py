@@ -1,4 +1,4 @@
-"""Where training stops: patience, figures that are not finite, arguments that are refused."""
+"""When training stops: patience, figures that are not finite, arguments that are refused."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from utils.training import engine, inference
 
 
 def with_figures(monkeypatch, *entropies):
-    """Have each epoch of stage train get the next of these validation cross-entropies (its error is the negative)."""
+    """Give each epoch of stage train the next of these validation cross-entropies, and its negative as the error."""
     left = iter(entropies)
 
     def validate(functions, subset):
