@@ -1,4 +1,4 @@
-"""A small experiment and processes of its own."""
+"""A small experiment, also in separate processes."""
 
 from pathlib import Path
 
