@@ -112,7 +112,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     p_drop : float, optional
         Probability of dropping a unit of a hidden layer. Default: that of the network's class, 0.5 for A.
     p_dropConv : list of float, optional
-        The same for each convolution of the network. Default: that of the network's class.
+        Probabilities of dropping an output, one for each convolution. Default: those of the network's class.
     gaussian_std : float, optional
         Standard deviation of the noise on linear outputs in training. Default: that of the network's class, 0 for A.
     p_dropConnect : float, optional
@@ -139,7 +139,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     rule : {'entropy', 'error'}
         Keep the epoch with the smallest validation cross-entropy or with the smallest validation error.
     patience : int
-        Number of epochs without a new minimum of that figure after which stage train ends; 0 trains all `n_epochs`.
+        Number of epochs without a new minimum of the rule's figure after which stage train ends; 0: never.
     progressive_sizes : list of int, optional
         Heights of the images in stage train, each for an equal part of its epochs; see `utils.training.resizing`.
     retrain : bool
@@ -190,7 +190,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     portion : float
         Fraction of the training images that each of the `members` trains on, in (0, 1].
     replacement : bool
-        Draw these images with replacement, as in bagging.
+        Draw the images of each member with replacement, as in bagging.
     augment : Augment, dict or True, optional
         Random changes of the training images in every minibatch, see `utils.training.augmentation.Augment`. A dict
         holds its arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``. True uses its defaults.
