@@ -161,4 +161,4 @@ def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
     first = Path('models/m.h5').read_bytes()
     small(tiny_set, seed=1, verbose=1)
     assert Path('models/m.1.h5').read_bytes() == first
-    assert "'models/m.h5' was there already; it is now 'models/m.1.h5'" in capsys.readouterr().out
+    assert "'models/m.h5' already existed; it was renamed to 'models/m.1.h5'" in capsys.readouterr().out

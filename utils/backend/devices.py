@@ -80,7 +80,7 @@ def device_names(wanted: int | None, batch_size: int) -> str:
     if n == 1 and (there == 1 or wanted == 1 or name == 'cpu'):
         return name
     return (
-        f'{n} of {there} x {name}, as batch_size={batch_size} is divided'
+        f'{n} of {there} x {name}, which divide batch_size={batch_size}'
         if wanted is None and n < there
         else (f'{n} x {name}')
     )

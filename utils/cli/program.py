@@ -91,7 +91,7 @@ def _check_encoding(words):
     strange = [word for word in words if any('\ud800' <= c <= '\udfff' for c in word)]
     if strange:
         raise ValueError(
-            f'the encoding of the locale, {sys.getfilesystemencoding()}, has no letters for '
+            f'the encoding of the locale, {sys.getfilesystemencoding()}, cannot represent '
             f'{strange[0]!r}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1 in the environment'
         )
 

@@ -61,7 +61,7 @@ class Checkpoint:
         if not self.replaces:
             other = atomic.rotate(self.path)
             if other:
-                self.say(f"'{self.path}' was there already; it is now '{other}'")
+                self.say(f"'{self.path}' already existed; it was renamed to '{other}'")
             self.replaces = True
         models.save(self.path, state, self.config)
         self.written = state

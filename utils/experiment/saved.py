@@ -62,7 +62,9 @@ def load_model(context: Context, path: StrPath) -> tuple[dict[str, Any], dict[st
             + (f', it has no proper {", ".join(wrong)}' if wrong else '')
         )
     if not {state['stage'], *(row['stage'] for row in state['history'])} <= {*STAGES, DONE}:
-        raise models.ModelError(f"'{path}' cannot be loaded: its history has a stage that this symfer does not know")
+        raise models.ModelError(
+            f"'{path}' cannot be loaded: its history has a stage that this version of symfer does not know"
+        )
     config['options'] = schema.renamed(config['options'])
     _check_arguments(context, path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
     models.check_values(path, state)
@@ -116,7 +118,9 @@ def class_of(context: Context, model: StrPath, config: dict[str, Any]) -> type:
     if not config['bundled_network']:
         raise ValueError(f"'{model}' was trained with a network class from a script, {name}: pass it as network=")
     if name not in context.networks:
-        raise models.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
+        raise models.ModelError(
+            f"'{model}' has a network {shortened(name)}, which this version of symfer does not know"
+        )
     return context.networks[name]
 
 

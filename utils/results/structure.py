@@ -106,8 +106,8 @@ class Structure:
                 '',
                 f'parameters   {self.parameters:,} trained'
                 + (f', {self.statistics:,} measured (batch norm)' if self.statistics else ''),
-                f'operations   {self.operations / 1e6:,.1f} million multiply-adds an image',
-                f'memory       parameters {size / MIB:.1f} MiB; in training about {self.kept / KIB:,.0f} KiB an image',
+                f'operations   {self.operations / 1e6:,.1f} million multiply-adds per image',
+                f'memory       parameters {size / MIB:.1f} MiB; in training about {self.kept / KIB:,.0f} KiB per image',
             ]
         )
 

@@ -47,7 +47,7 @@ def confusion_matrix(confusion: Any, classes: Sequence[str], title: str = '') ->
     axes.set(xlabel='answer', ylabel='truth', title=title)
     axes.set_xticks(places, classes, rotation=35, ha='right')
     axes.set_yticks(places, [f'{name}\n({n})' for name, n in zip(classes, confusion.sum(axis=1))])
-    drawing.colorbar(shown, ax=axes, label='share of the class (%)', shrink=0.8)
+    drawing.colorbar(shown, ax=axes, label='fraction of the class (%)', shrink=0.8)
     return drawing
 
 
