@@ -1,4 +1,4 @@
-"""A small experiment, also in separate processes."""
+"""A small experiment and processes of its own."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ class Tiny(Layer):
 
 
 class Smooth(Layer):
-    """Network A, narrowed, with mean pooling and tanh, so that no maximum or sign depends on the last bit."""
+    """Network A, narrowed, without maxima and without signs that decide: means over windows, tanh."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         widths, options = (1, 16, 32, 64, 64), {'batch_norm': True, 'activation': rna.tanh(), 'rng': rng}
@@ -70,7 +70,7 @@ def data_set(folder, seed=7):
 
 
 def trained(data, n, k=1, many=False, **settings):
-    """A trainer after one epoch on n devices, and its arrays; with k networks, many steps per call."""
+    """A trainer after one epoch on n devices, and its arrays; of k networks, many steps in a call."""
 
     def make(rng):
         nets = [Tiny(data.shape, 3, rng=np.random.default_rng([1, m])) for m in range(k)]

@@ -1,4 +1,4 @@
-"""Several hosts for tests, as processes of this machine that connect over loopback."""
+"""Several hosts as processes of this machine, whose CPUs meet over loopback; for tests."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def free_port():
-    """Return a port that is currently free."""
+    """A port that was free just now."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
@@ -24,11 +24,11 @@ class Hosts:
     ----------
     n : int
     command : callable
-        ``command(k, address)`` returns the command line of host k.
+        ``command(k, address)`` gives the words of host k.
     folder : path
-        Folder of the output of each host, ``out-0``, ``out-1``, ...
+        Where each writes what it prints, ``out-0``, ``out-1``, ...
     devices : int
-        Number of devices of each host.
+        Of each host.
     """
 
     def __init__(self, n, command, folder, devices=1):
@@ -52,11 +52,11 @@ class Hosts:
             process.wait()
 
     def printed(self, k):
-        """The output of host k."""
+        """What host k has printed."""
         return (self.folder / f'out-{k}').read_text(errors='replace')
 
     def until(self, condition, timeout=100):
-        """Wait until a condition is true while all hosts run."""
+        """Wait for something to come true while all hosts run."""
         end = time.monotonic() + timeout
         while not condition():
             ended = [k for k, process in enumerate(self.processes) if process.poll() is not None]
@@ -65,13 +65,13 @@ class Hosts:
             time.sleep(0.05)
 
     def ended(self, timeout=500):
-        """Wait until all hosts have ended; return the exit status of each."""
+        """The exit status of each, once all have ended."""
         end = time.monotonic() + timeout
         return [process.wait(max(1, end - time.monotonic())) for process in self.processes]
 
 
 def training(n, folder, *words, devices=1, own=None):
-    """`Hosts` that run ``symfer train``; `own` has options of single hosts, by their numbers."""
+    """`Hosts` that run ``symfer train``; `own` has words of single hosts, by their numbers."""
 
     def command(k, address):
         hosts = ['--hosts', address, '--host-index', str(k), '--n-hosts', str(n)]

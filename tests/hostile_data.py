@@ -9,7 +9,7 @@ from utils.files.pickles import read_pickle
 
 
 def change(path, name, value):
-    """Change the value of an entry, and leave everything else."""
+    """Another value for an entry, everything else as it was."""
     if path.suffix == '.pkl':
         flat = read_pickle(path)
         if value is None:

@@ -1,4 +1,4 @@
-"""Networks defined inside a test, their functions and trainer."""
+"""Networks written down in a test, their functions and trainer."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ SIDE = (12, 12)
 
 
 def network(init, call):
-    """Make a network class; `init` gets it and a generator, `call` gets it, images (n, 144) and the phase."""
+    """A network's class; `init` is called with it and a generator, `call` with it, images (n, 144) and the phase."""
 
     class Mine(Layer):
         __slots__ = ('slot',)

@@ -1,4 +1,4 @@
-"""Slow, plain implementations in NumPy, float64: references for the tests of the fast ones."""
+"""Slow, plain implementations in NumPy, float64: what the fast ones are tested against."""
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def _starts(length, window, step, ignore_border):
     starts = []
     for s in range(0, length, step):
         starts.append(s)
-        if s + window >= length:  # this window reaches the end, so it is the last one
+        if s + window >= length:  # this window reaches the end: nothing is left for another
             break
     return starts
 

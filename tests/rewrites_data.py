@@ -1,4 +1,4 @@
-"""Both forms of a graph, with and without a rewrite."""
+"""Both forms of a graph, with a rewrite and without."""
 
 import pytensor
 from pytensor.compile.mode import Mode
