@@ -44,7 +44,7 @@ def test_an_export_answers_to_the_bit_as_the_model_and_is_smaller(trained, image
 @pytest.mark.parametrize('suffix', ['.h5', '.safetensors'])
 def test_an_export_is_not_gone_on_with(trained, tmp_path, tiny_set, suffix):
     path = launch.export(trained, tmp_path / f'out{suffix}')
-    with pytest.raises(ValueError, match='was exported for use: .* resume the model that it was exported from'):
+    with pytest.raises(ValueError, match='was exported for inference: .* resume the model that it was exported from'):
         launch.test(resume=path, dataset=tiny_set, n_epochs=9)
 
 

@@ -24,7 +24,7 @@ from utils.files.checksums import ModelError
         ({'on_epoch': 'x'}, "has no argument 'on_epoch'"),
         ({'learning_rte': 1}, "no argument 'learning_rte'; did you mean 'learning_rate'"),
         ({'network': 5}, 'network must be a name'),
-        ({'network': 'evil.py:Evil'}, "a network 'evil.py:Evil', which this symfer does not know"),
+        ({'network': 'evil.py:Evil'}, "a network 'evil.py:Evil', which this version of symfer does not know"),
         ({'n_hidden': [10**9]}, 'a network much larger than the parameters in the file'),
         ({'network_args': {'rng': 1}}, 'do not fit it'),
         ({'network_args': {'im_dim': [10**6] * 2}}, 'do not fit it'),
@@ -215,7 +215,7 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
         return original(*args)
 
     monkeypatch.setattr(launch.CONTEXT, 'open_data', open_data)
-    with pytest.raises(BlockingIOError, match='was written by another run just now'):
+    with pytest.raises(BlockingIOError, match="another run has just written '.*m.h5': resume it again"):
         launch.test(resume=path, n_epochs=2, verbose=0)
 
 
