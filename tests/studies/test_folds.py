@@ -142,7 +142,7 @@ def test_a_set_without_people_is_divided_by_image(tiny_set):
 def test_wrong_arguments_are_refused_before_anything_runs(people_set, capsys):  # noqa: F811
     for words, message in (
         (['--folds', '1'], 'must be a whole number >= 2'),
-        (['--folds', '9'], '9 folds need as many people, and there are 8'),
+        (['--folds', '9'], '9 folds need as many people, but there are 8'),
         (['--folds', '3', '--fold', '1/3'], 'cross_validate runs all folds, got fold=[1, 3]: leave it out'),
         (['--folds', '3', '--resume', 'm.h5'], 'resume is for one run'),
         (['--folds', '3', '--learning_rate', '-1'], 'must be a number > 0'),

@@ -177,7 +177,7 @@ def test_command_that_audits(tmp_path, monkeypatch, capsys):
     assert status == 0 and 'exact duplicates: 10 surplus copies, 8 groups of 18 images' in out
     assert 'near duplicates: ' in out and (tmp_path / 'list.csv').exists()
     status, _, err = run(monkeypatch, capsys, 'audit', source, '--exact', '--list', tmp_path / 'list.csv')
-    assert status == 2 and 'list.csv: is there already' in err
+    assert status == 2 and 'list.csv: already exists' in err
     assert run(monkeypatch, capsys, 'audit', source, '--exact', '--list', tmp_path / 'list.csv', '--overwrite')[0] == 0
     status, out, _ = run(monkeypatch, capsys, 'audit', source, '--exact')
     assert status == 0 and 'near duplicates: ' not in out
@@ -188,7 +188,7 @@ def test_command_that_shows(tmp_path, monkeypatch, capsys):
     status, out, _ = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
     assert status == 0 and len(out.splitlines()) == 8
     status, _, err = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
-    assert status == 2 and 'png: is there already' in err
+    assert status == 2 and 'png: already exists' in err
     assert run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path, '--overwrite')[0] == 0
 
 

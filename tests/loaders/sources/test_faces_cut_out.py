@@ -59,8 +59,8 @@ def test_folders_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     'crop, message',
     (
-        (lambda picture: picture, r'crop must give None or a uint8 array \(height, width\), got uint8 \(64, 64, 3\)'),
-        (lambda picture: 7, r'crop must give None or a uint8 array \(height, width\), got int'),
+        (lambda picture: picture, r'crop must return None or a uint8 array \(height, width\), got uint8 \(64, 64, 3\)'),
+        (lambda picture: 7, r'crop must return None or a uint8 array \(height, width\), got int'),
         (lambda picture: picture[:0, :, 0], r'got uint8 \(0, 64\)'),
         (lambda picture: None, 'no image could be read; 35 show no face'),
     ),

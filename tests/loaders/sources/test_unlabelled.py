@@ -36,7 +36,7 @@ def test_what_is_wrong_is_named(tmp_path, folder):
     with pytest.raises(DataError, match='nowhere: no such folder or file'):
         read_unlabelled(tmp_path / 'nowhere', (8, 6))
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match='empty: no image in it; images are read from JPEG, PNG'):
+    with pytest.raises(DataError, match='empty: contains no image; images are read from JPEG, PNG'):
         read_unlabelled(tmp_path / 'empty', (8, 6))
     with pytest.raises(DataError, match='damaged zip archive'):
         read_unlabelled(path / 'notes.txt', (8, 6))
