@@ -79,7 +79,7 @@ def test_what_cannot_be_exported_gets_one_error_and_leaves_nothing(trained, tmp_
         (dict(out='m.h5', format='tflite'), ValueError, "format must be one of h5, safetensors.*, got 'tflite'"),
         (dict(), ValueError, 'export needs a format, one of h5, safetensors'),
         (dict(format='h5'), ValueError, 'is the model itself'),
-        (dict(out='there.h5'), FileExistsError, "'there.h5' is there already: give another name, or --overwrite"),
+        (dict(out='there.h5'), FileExistsError, "'there.h5' already exists: choose another name, or use --overwrite"),
     ):
         Path('there.h5').write_text('mine')
         with pytest.raises(error, match=message):
@@ -132,7 +132,7 @@ def test_the_command(trained, tmp_path, capsys):
     assert launch.main(['export', str(trained), '--format', 'safetensors', '-o', str(tmp_path / 'y.safetensors')]) == 0
     assert "y.safetensors', 0.0 MiB" in capsys.readouterr().out
     assert launch.main(['export', str(trained), '--format', 'safetensors', '-o', str(tmp_path / 'y.safetensors')]) == 2
-    assert 'is there already' in capsys.readouterr().err
+    assert 'already exists' in capsys.readouterr().err
 
 
 def test_the_kept_epoch_can_be_exported(trained, images, tmp_path):

@@ -82,7 +82,7 @@ def export(
     if path.exists() and path.samefile(model):
         raise ValueError(f"'{path}' is the model itself: give another file, --out FILE")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"'{path}' is there already: give another name, or --overwrite")
+        raise FileExistsError(f"'{path}' already exists: choose another name, or use --overwrite")
     if path.is_dir():
         raise ValueError(f"'{path}' is a folder: give a file")
     wanted = set(names(saved=True)) - set(OF_TRAINING)
