@@ -82,9 +82,9 @@ def test_the_validation_outputs_are_of_the_parameters_that_never_saw_the_images(
 
 def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
     assert launch.main(['ensemble', str(tiny_runs[0])]) == 2
-    assert capsys.readouterr().err == 'error: an ensemble needs two different runs at least, got 1\n'
+    assert capsys.readouterr().err == 'error: an ensemble needs at least two different runs, got 1\n'
     assert launch.main(['ensemble', str(tiny_runs[0]), str(tiny_runs[0])]) == 2
-    assert 'two different runs at least, got 1' in capsys.readouterr().err
+    assert 'at least two different runs, got 1' in capsys.readouterr().err
     import shutil
 
     other = tmp_path / 'm/run-001'

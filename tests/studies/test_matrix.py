@@ -102,7 +102,7 @@ def test_the_figures_are_those_computed_by_hand(trained, tiny_set, other_set, tm
     text = '\n'.join(said)
     assert 'images of 24x24 resized to 12x12' in text and 'images of 12x12 resized to 24x24' in text
     assert f"images of classes that '{first}' does not know are left out: 20 of d" in text
-    assert f"has no b: no answer of '{first}' there" in text
+    assert f"has no b: '{first}' does not predict these classes there" in text
 
 
 def test_its_files_hold_it(trained, tiny_set, other_set, tmp_path):
@@ -159,7 +159,7 @@ def test_what_makes_no_matrix_gets_one_line(trained, tiny_set, other_set, tmp_pa
     Path('text.h5').write_text('no set')
     model = str(trained[0])
     for words, message in (
-        ([model, str(trained[1]), str(trained[0])], 'needs a model and a set at least, got 3 models and 0 sets'),
+        ([model, str(trained[1]), str(trained[0])], 'needs at least a model and a set, got 3 models and 0 sets'),
         ([str(tiny_set), str(other_set), model], 'cannot be loaded: it is an HDF5 file, but not a symfer model'),
         ([model, str(tiny_set), 'absent.h5'], 'absent.h5: no such file'),
         ([model, str(tiny_set), 'text.h5'], 'dataset must be an HDF5 set: text.h5: not an HDF5 file'),

@@ -109,10 +109,10 @@ def test_search_goes_by_the_rule(tiny_set):
     values = [reading.read_run(folder)['result']['validation_error'] for folder in Path('models').glob('e_*/')]
     assert study.best_value == min(values) > 10  # in %
     with pytest.raises(
-        ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"
+        ValueError, match="minimises the validation error, not the validation cross-entropy: keep rule='error'"
     ):
         launch.search({'n_hidden': [[4], [8]]}, 3, **options)
-    with pytest.raises(ValueError, match='goes by one rule'):
+    with pytest.raises(ValueError, match='the figure of one rule'):
         launch.search({'rule': ['error', 'entropy']}, 3, **options)
     with pytest.raises(ValueError, match='val must be True'):
         launch.search({'val': [True, False]}, 3, **options)

@@ -296,5 +296,5 @@ def test_a_sweep_and_the_range_test(tiny_set, own_folder):
     assert len(paths) == 2
     digests = {hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths}
     assert len(digests) == 2
-    with pytest.raises(ValueError, match='the range test trains a fresh network, got pretrain_epochs=1'):
+    with pytest.raises(ValueError, match='the range test trains a new network, got pretrain_epochs=1'):
         launch.rate_range(dataset=tiny_set, pretrain_epochs=1, verbose=0, **options)
