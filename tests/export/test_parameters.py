@@ -75,7 +75,7 @@ def test_a_network_of_the_users_own_is_exported_with_its_class(tiny_set, images,
 
 def test_what_cannot_be_exported_gets_one_error_and_leaves_nothing(trained, tmp_path):
     for arguments, error, message in (
-        (dict(out='m.tflite'), ValueError, "no format ends as 'm.tflite' does: give one of h5, safetensors"),
+        (dict(out='m.tflite'), ValueError, "no format has the ending of 'm.tflite': give one of h5, safetensors"),
         (dict(out='m.h5', format='tflite'), ValueError, "format must be one of h5, safetensors.*, got 'tflite'"),
         (dict(), ValueError, 'export needs a format, one of h5, safetensors'),
         (dict(format='h5'), ValueError, 'is the model itself'),
@@ -141,5 +141,5 @@ def test_the_kept_epoch_can_be_exported(trained, images, tmp_path):
     for name, value in saved.items():
         np.testing.assert_array_equal(value, state['kept'][name])
     assert abs(launch.predict(path, images) - launch.predict(trained, images)).max() > 0
-    with pytest.raises(ValueError, match='holds no kept epoch'):
+    with pytest.raises(ValueError, match='has no best epoch'):
         launch.export(path, tmp_path / 'again.h5', kept=True)

@@ -132,7 +132,7 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
     'content, message',
     [
         ({'format': 'another'}, 'not a symfer model'),
-        ({'format': models.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
+        ({'format': models.FORMAT, 'version': 99}, 'has version 99, but this symfer reads version 2'),
         (
             with_checksums(
                 {'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}', 'parameters/x': 'text'}
@@ -140,7 +140,7 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
             "'parameters/x' is not an array of numbers",
         ),
         (with_checksums({'config': 'no json'}), 'damaged'),
-        ({'format': models.FORMAT, 'version': 1, 'config': '{}'}, 'of version 1, this symfer reads version 2'),
+        ({'format': models.FORMAT, 'version': 1, 'config': '{}'}, 'has version 1, but this symfer reads version 2'),
     ],
 )
 def test_other_pickles_are_refused(tmp_path, content, message):

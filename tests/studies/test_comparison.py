@@ -53,7 +53,7 @@ def test_runs_are_put_together_over_seeds(tiny_runs, tmp_path):
     assert groups[0].chosen['result']['validation_cross_entropy'] == min(
         run['result']['validation_cross_entropy'] for run in groups[0].runs
     )
-    with pytest.raises(comparison.ComparisonError, match='is not empty: nothing is overwritten'):
+    with pytest.raises(comparison.ComparisonError, match='is not empty: choose a new or empty folder'):
         comparison.compare(tiny_runs, tmp_path / 'c', say=said.append)
 
 

@@ -115,7 +115,7 @@ def test_it_goes_on_where_it_was_broken_off_and_does_nothing_twice(whole, people
     again, folder = launch.cross_validate(3, **options)
     assert again == scores and folder == Path('m/folds-002')
     assert {str(path.relative_to('.')) for path in Path('.').rglob('run-*')} == runs
-    with pytest.raises(ValueError, match='not empty: nothing is overwritten'):
+    with pytest.raises(ValueError, match='not empty: choose a new or empty folder'):
         launch.cross_validate(3, folder='m/folds-001', **options)
 
 
