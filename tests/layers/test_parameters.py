@@ -88,7 +88,7 @@ class TestLayer:
             def __init__(self):
                 self.part, self.part0 = [Bias(2)], Bias(3)
 
-        with pytest.raises(ValueError, match="'part0' names two things of layer Twice: rename"):
+        with pytest.raises(ValueError, match="'part0' is the name of two parts of layer Twice: rename"):
             parameters(Twice())
 
     @pytest.mark.parametrize('key', ['a/b', 'a\nb', '\0'])
