@@ -1,4 +1,4 @@
-"""Exports under the parameters' names: they answer as the model does, and say what they cannot do."""
+"""Exports of parameters by name: they give the outputs of the model, and refuse what they cannot do."""
 
 import json
 import sys

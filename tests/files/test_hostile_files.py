@@ -1,4 +1,4 @@
-"""Model files from anybody: none runs code, and all bad ones end in one error."""
+"""Model files of unknown origin: none runs code, and every bad one raises one error."""
 
 import io
 import pickle
@@ -184,7 +184,7 @@ def test_pickles_of_other_things_are_refused(tmp_path, value):
 
 
 def test_an_object_array_given_as_bytes_is_refused(tmp_path):
-    """NumPy's own unpickling would take these bytes for addresses."""
+    """NumPy's unpickling would interpret these bytes as addresses."""
     content = pickle.dumps({'format': models.FORMAT, 'version': 2, 'x': np.arange(3, dtype='f8')}, 4)
     (tmp_path / 'm.pkl').write_bytes(content.replace(b'\x8c\x02f8', b'\x8c\x02O8'))
     with pytest.raises(ModelError, match="an array of type 'O8'"):

@@ -1,4 +1,4 @@
-"""Model files: what goes in comes out, nothing is half-written, nothing in a file can run."""
+"""Model files: contents survive saving and loading, files are never partial, and no code in a file can run."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_a_cut_file_is_refused(model, keep):
 
 
 def with_checksums(flat):
-    """What a pickle of a model holds, whose entries are these."""
+    """Return the contents of a model's pickle with these entries, and their checksums."""
     return {'format': models.FORMAT, 'version': 2, **flat, 'checksums': json.dumps(checksums(flat))}
 
 

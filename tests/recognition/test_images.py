@@ -1,4 +1,4 @@
-"""Pictures of every kind come to one form; what is no picture ends in one error before memory is taken."""
+"""Pictures of every kind are decoded to one form. Other files raise one error before memory is allocated."""
 
 import io
 import struct
@@ -69,7 +69,7 @@ def test_the_orientation_that_a_camera_wrote_down_is_respected(colours, orientat
 
 
 def header_only(width, height):
-    """A PNG that promises an enormous picture."""
+    """A PNG that declares an enormous picture."""
 
     def chunk(kind, content):
         return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))

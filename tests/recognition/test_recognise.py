@@ -1,4 +1,4 @@
-"""From sources to results: pictures, folders, videos, arrays; what goes wrong on the way."""
+"""From sources to results: pictures, folders, videos, arrays, and errors."""
 
 import csv
 import json

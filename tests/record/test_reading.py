@@ -1,4 +1,4 @@
-"""Run folders, tables and configurations, read back."""
+"""Reading of run folders, tables and configurations."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Optional trackers: what reaches them, and that none is needed."""
+"""Optional trackers: the values that they get, and runs without their libraries."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Requests: pictures in, JSON out, and a sentence with a status where something is wrong."""
+"""Requests: pictures in, JSON out, and a status with a message if something is wrong."""
 
 import io
 import threading
@@ -34,7 +34,7 @@ def test_several_pictures_are_answered_in_their_order_the_bad_ones_too(service):
 
 
 def bomb():
-    """A PNG of a few kilobytes that would be 100,000 x 100,000 pixels."""
+    """A PNG of a few kilobytes that declares 100,000 x 100,000 pixels."""
     data = bytearray(png())
     data[16:24] = (100_000).to_bytes(4, 'big') * 2
     data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, 'big')

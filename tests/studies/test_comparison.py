@@ -1,4 +1,4 @@
-"""Comparisons of runs: means, McNemar's test, tables; what cannot be compared."""
+"""Comparisons of runs: means, McNemar's test, tables, and runs that cannot be compared."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Cross-validation: every fold run once, gone on with, and pooled."""
+"""Cross-validation: every fold is run once, resumed after an interruption, and pooled."""
 
 import csv
 import functools
@@ -25,7 +25,7 @@ class Stop(Exception):
 
 @pytest.fixture(scope='module')
 def whole(people_set, tmp_path_factory):  # noqa: F811
-    """Scores and folder of a cross-validation that was never broken off."""
+    """Scores and folder of an uninterrupted cross-validation."""
     folder = tmp_path_factory.mktemp('whole')
     return launch.cross_validate(
         3, savename=folder / 'm.h5', dataset=str(people_set), verbose=0, **{**SMALL, 'report': True}

@@ -1,4 +1,4 @@
-"""The cross-data matrix: figures computed by hand, classes by name, other sizes, what cannot be tested."""
+"""The cross-data matrix: independently computed figures, classes by name, other sizes, and what cannot be tested."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from utils.studies.matrix import cross_evaluate
 
 @pytest.fixture(scope='module')
 def other_set(tmp_path_factory):
-    """Path of a set of 24x24 images of classes in another order; it has no class b, and one of its own, d."""
+    """Path of a set of 24x24 images with classes in another order, without class b and with an additional class d."""
     images, labels = pattern_images(140, np.random.default_rng(21), side=24)
     names = {0: 'a', 1: 'd', 2: 'c'}
     classes = ('d', 'c', 'a')
@@ -40,7 +40,7 @@ def trained(tiny_set, other_set, tmp_path_factory):
 
 
 def logits_by_hand(model, images):
-    """The perceptron of a model file in NumPy, float64, with the dropped half of its units as their mean."""
+    """Compute the perceptron of a model file in NumPy, float64, with hidden units times the probability of keeping."""
     arrays = {name: np.asarray(value, float) for name, value in models.load(model)[0]['arrays'].items()}
     hidden, norm = (
         images.reshape(len(images), -1) / 255 @ arrays['parameters/fc.hidden0.W'],

@@ -1,4 +1,4 @@
-"""The search of arguments and the learning-rate range test."""
+"""The hyper-parameter search and the learning-rate range test."""
 
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
     done, saved = [], {}
 
     def work(point, on_epoch):
-        """Stands for `launch.run_point`: the cost is the distance of the rate from 0.1, hopeless above 0.5."""
+        """Replace `launch.run_point`: the cost is the distance of the rate from 0.1, and rates above 0.5 are bad."""
         if len(done) == 3 and not saved:
             saved.update(point)
             raise KeyboardInterrupt
@@ -93,7 +93,7 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
         search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert len(done) == 3
     study = search.run_study(space, 12, 'models/s', work, lambda text: None)
-    assert done[3] == saved and len(done) == 12  # the broken trial first, nothing twice
+    assert done[3] == saved and len(done) == 12  # the interrupted trial comes first, and nothing runs twice
     states = [trial.state.name for trial in study.trials]
     assert states.count('PRUNED') >= 1 and states.count('COMPLETE') + states.count('PRUNED') == 12
     assert 0.01 < study.best_params['learning_rate'] < 0.9

@@ -1,4 +1,4 @@
-"""Many runs: grids, going on with what was interrupted, workers, search, the learning-rate range test."""
+"""Sweeps: grids, trials, resuming after an interruption, workers."""
 
 import functools
 import json
@@ -125,7 +125,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
 
 
 def runs_of_a_sweep(options, **changes):
-    """How many runs there are after a sweep of one trial."""
+    """Run a sweep of one trial and count the runs."""
     launch.sweep({'learning_rate': [0.1]}, [1], **{**options, **changes})
     return len(list(Path('models').rglob('run-0*')))
 
@@ -212,7 +212,7 @@ def test_a_point_that_fails_is_told_of_and_the_others_run(tiny_set):
 
 
 def test_processes_share_the_points_and_one_that_is_killed_is_replaced(tmp_path):
-    """With a stand-in for the work, which dies by a signal the first time."""
+    """A substitute for the work dies by a signal the first time."""
     code = (
         'import json, os, pathlib, signal, sys; o = json.load(sys.stdin); p = pathlib.Path(o["savename"]);'
         'n = int(p.read_text()) if p.exists() else 0; p.write_text(str(n + 1));'

@@ -16,7 +16,7 @@ from loaders.sets.transforms import mirror
 
 
 def with_findings():
-    """Data with exact, near, mirrored and contradicting twins and constant images."""
+    """Make data with exact, near, mirrored and contradicting duplicates and constant images."""
     data = originals(np.full((3, 7), 10))
     rng = np.random.default_rng(3)
     test = np.flatnonzero(data.usage > 0)
@@ -30,7 +30,7 @@ def with_findings():
 
 
 def slow_audit(data):
-    """Every pair in double precision: the findings that `figures` counts."""
+    """Audit every pair in double precision and return the findings that `figures` counts."""
     n = len(data)
     flat = data.images.reshape(n, -1).astype(float)
     equal, near = {}, {}
@@ -129,7 +129,7 @@ def test_show_writes_a_sheet_a_class_and_one_of_the_views(tmp_path):
 
 
 def run(monkeypatch, capsys, *arguments):
-    """Exit status, output and errors of a command."""
+    """Run a command and return its exit status, output and errors."""
     monkeypatch.setattr('sys.argv', ['loaders', *map(str, arguments)])
     try:
         status = main()

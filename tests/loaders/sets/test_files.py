@@ -1,4 +1,4 @@
-"""Files of sets, good and bad: none gets further than one error."""
+"""Files of sets, good and bad: every bad one raises one error."""
 
 import h5py
 import numpy as np

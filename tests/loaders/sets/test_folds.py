@@ -1,4 +1,4 @@
-"""Folds of a set: people stay together, every image is tested once, parts are balanced; bad ones are refused."""
+"""Folds of a set: people stay together, every image is tested once, folds are balanced, bad arguments are refused."""
 
 import h5py
 import numpy as np
@@ -12,7 +12,7 @@ from loaders.sets.grouping import divide, divide_groups
 
 
 def with_people(n_people=11, unknown=0, counts=((14,) * 7, (3,) * 7, (3,) * 7)):
-    """Originals of people with images of different number, of some of whom nobody knows who it is."""
+    """Make originals of people with different numbers of images, including images of unknown people."""
     data = originals(np.array(counts), size=(12, 12))
     rng = np.random.default_rng(5)
     shares = rng.dirichlet(np.full(n_people, 3.0))

@@ -1,4 +1,4 @@
-"""Sets of one's own."""
+"""Custom sets."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""People and votes, where a source knows them: written, selected, read back, refused where they are damaged."""
+"""People and votes of a source: written, selected, read back, and refused if they are damaged."""
 
 import h5py
 import numpy as np
@@ -11,7 +11,7 @@ from loaders import DataError, build, load, read
 
 @pytest.fixture
 def known():
-    """Originals with people, two images of whom nobody knows, and votes that mostly go to the label."""
+    """Make originals with people, two images of unknown people, and votes that mostly agree with the label."""
     data = originals(np.full((3, 7), 6))
     rng = np.random.default_rng(3)
     data.people = ('Änne', 'B', 'C', 'D', 'E')

@@ -1,4 +1,4 @@
-"""Sets are written whole or not at all."""
+"""Sets are written completely or not at all."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ from loaders import DataError, build, load
 
 @contextmanager
 def limited_files(n_bytes):
-    """Child processes begun in this block cannot make a file grow beyond so many bytes."""
+    """Limit the size of files, in bytes, that child processes started in this block can write."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
     try:
@@ -75,8 +75,8 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, 
 
 
 def interrupted(source, out):
-    """A command that writes sets, sent Ctrl-C as soon as there is a file; None where it was done before."""
-    # A test run in the background may ignore Ctrl-C, and its child processes would then too.
+    """Interrupt a command that writes sets by Ctrl-C as soon as a file exists; return None if it finished before."""
+    # Tests that run in the background may ignore Ctrl-C, and their child processes would inherit this.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = command(source, '--sets', 4, 3, 2, 1, '-o', out)

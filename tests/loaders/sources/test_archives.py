@@ -1,4 +1,4 @@
-"""Tables of FER2013 in archives, and archives that lie."""
+"""Tables of FER2013 in archives, and archives with false sizes."""
 
 import gzip
 import tarfile

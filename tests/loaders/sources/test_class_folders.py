@@ -1,4 +1,4 @@
-"""Which folders are classes, and what their names may be."""
+"""Class folders and their names."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from loaders import DataError, build, read
 
 
 def packed_or_not(folder, packed):
-    """The folder itself, or a zip archive of it with entries for its folders."""
+    """Return the folder itself, or a zip archive of it with entries for its folders."""
     return shutil.make_archive(str(folder), 'zip', folder) if packed else folder
 
 

@@ -1,4 +1,4 @@
-"""What the command says of bad sources."""
+"""The messages of the command for bad sources."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Faces cut out of pictures by a function that is handed down, and by symfer's own detector."""
+"""Faces cropped from pictures by a given function, and by symfer's own detector."""
 
 import os
 
@@ -17,7 +17,7 @@ MODEL = os.environ.get('SYMFER_FACE_MODEL')
 
 
 def brightest(picture):
-    """The bright part of a picture in grey; None where it is dark."""
+    """Return the bright part of a picture in grey; None if the picture is dark."""
     assert picture.dtype == np.uint8 and picture.ndim == 3
     rows, columns = np.nonzero(picture.max(axis=2) > 8)
     if not len(rows):

@@ -13,7 +13,7 @@ FERPLUS_COLUMN = (4, 5, 6, 1, 3, 2, 0)  # of each FER2013 class
 
 
 def write_votes(path, data, change=None):
-    """FER+ votes that mostly agree with the labels; `change` alters the rows."""
+    """Write FER+ votes that mostly agree with the labels; `change` replaces the votes of some rows."""
     rows = []
     for label, usage in zip(data.labels, data.usage):
         votes = [0] * 10

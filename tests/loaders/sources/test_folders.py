@@ -1,4 +1,4 @@
-"""Images in class folders: the folder edition of FER2013, and one's own."""
+"""Images in class folders: the folder edition of FER2013, and custom ones."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Published data sets, each in the layouts in which it is found: classes, persons, splits, boxes, what is left out."""
+"""Published data sets in all their layouts: classes, persons, splits, boxes, and what is left out."""
 
 import numpy as np
 import published_data as published
@@ -13,12 +13,12 @@ EIGHT = (*CLASSES, 'contempt')
 
 
 def without(written, *names):
-    """What is written less some classes."""
+    """Remove some classes from what was written."""
     return {level: what for level, what in written.items() if what[0] not in names}
 
 
 def note(originals, text):
-    """The only note with this text."""
+    """Return the only note with this text."""
     (found,) = [line for line in originals.notes if text in line]
     return found
 

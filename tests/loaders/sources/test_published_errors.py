@@ -1,4 +1,4 @@
-"""Layouts that are nearly those of a published data set: one error each, which says what came and how to mend it."""
+"""Layouts that almost match a published data set: each raises one error that says what was found and how to fix it."""
 
 import shutil
 
@@ -112,7 +112,7 @@ REFUSED = (
 
 
 def refused(folder, message):
-    """Assert that a folder is refused by one error of one line that names it."""
+    """Assert that a folder is refused by an error of one line that names the folder."""
     with pytest.raises(DataError, match=message) as error:
         read(folder)
     assert '\n' not in str(error.value) and str(folder) in str(error.value)

@@ -10,7 +10,7 @@ from loaders import DataError, read_unlabelled
 
 @pytest.fixture
 def folder(tmp_path, rng):
-    """Four images at several depths, one in colour, one of another size; and files that are none."""
+    """Make a folder of four images at several depths, one in colour and one of another size, and other files."""
     path = tmp_path / 'faces'
     (path / 'b' / 'c').mkdir(parents=True)
     images = rng.integers(0, 256, (3, 8, 6), dtype=np.uint8)
