@@ -53,7 +53,7 @@ class Recogniser:
     Raises
     ------
     ValueError
-        An argument is out of range.
+        An argument is wrong.
     MissingExtra
         The detector is not installed.
     """
