@@ -111,7 +111,7 @@ def test_a_missing_library_names_the_extra_before_anything_is_learned(command, m
     monkeypatch.setattr(classical, 'need', missing)
     code, out, err = command('--only', 'pixels+naive-bayes', 'hog+linear-svm')
     assert (code, out, err) == (2, '', 'error: skimage: [classical]\n')
-    assert command('--only', 'pixels+naive-bayes')[0] == 0  # which needs none
+    assert command('--only', 'pixels+naive-bayes')[0] == 0  # this one needs none
 
 
 def test_landmarks_are_left_out_without_the_detector(command, monkeypatch):

@@ -1,4 +1,4 @@
-"""`benchmarks/on_gpu.sh` without a GPU: its steps can be run, and whatever becomes of one the others are."""
+"""`benchmarks/on_gpu.sh` without a GPU: its steps run, and the failure of one does not stop the others."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ BOTH = pytest.mark.parametrize('rehearse', [False, True])
 
 
 def given(name, rehearse, tmp_path, data=None):
-    """The arguments that a step gives to its module."""
+    """Return the arguments that a step passes to its module."""
     (step,) = [step for step in steps(data, rehearse) if step.name == name]
     python, m, module, *rest = arguments(step, tmp_path)
     assert (python, m) == (sys.executable, '-m') and find_spec(module)
@@ -172,7 +172,7 @@ def test_what_fails_or_takes_too_long_does_not_end_the_others(tmp_path, monkeypa
     assert '| sets | passed |' in (tmp_path / 'report/summary.md').read_text()
     assert 'not passed: bad, long' in capsys.readouterr().out
     pid = (tmp_path / 'report/long.log').read_text().strip()
-    for _ in range(100):  # what it started has ended too, or waits for its parent to be told
+    for _ in range(100):  # the processes that it started have ended too, or are zombies
         state = Path(f'/proc/{pid}/stat')
         if not state.exists() or state.read_text().rpartition(')')[2].split()[0] == 'Z':
             break

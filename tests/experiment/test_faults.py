@@ -74,7 +74,7 @@ def test_a_full_disk_is_one_clear_error_and_the_file_before_stays(tiny_set, monk
 
     monkeypatch.setattr(Path, 'write_bytes', write_bytes)
     with pytest.raises(
-        OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); what was there stays"
+        OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); an existing file"
     ):
         small(tiny_set)
     assert len(models.load('models/m.h5')[0]['history']) == 2

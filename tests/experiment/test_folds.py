@@ -105,7 +105,7 @@ def test_bad_folds_get_one_line(people_set, tiny_originals, tmp_path, capsys):  
         ('3', people_set, wanted),
         ('a/b', people_set, wanted),
         ('1/-2', people_set, wanted),
-        ('1/9', people_set, '9 folds need as many people, and there are 8: choose a smaller k'),
+        ('1/9', people_set, '9 folds need as many people, but there are 8: choose a smaller k'),
         ('1/2', two, 'leaves one person to train on and none to hold out for validation: pass val=False'),
     ):
         assert launch.main(['--fold', fold, '--dataset', str(dataset), '--network', 'MLP']) == 2

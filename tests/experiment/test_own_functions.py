@@ -112,8 +112,8 @@ def test_the_former_name_of_ema_decay_is_taken_with_a_warning(tiny_set, capsys):
         ({'optimiser': lambda g, p, rate: None}, r'must return \(updates, state\), .* got None'),
         ({'optimiser': lambda g, p, rate: ([], {})}, r'must return \(updates, state\)'),
         ({'optimiser': lambda g, p, rate: ({}, {})}, 'returns no update of .*fc.softmax.W'),
-        ({'activation': lambda a: None}, 'must give an expression of 2 dimensions'),
-        ({'activation': lambda a: a.sum()}, 'must give an expression of 2 dimensions'),
+        ({'activation': lambda a: None}, 'must return an expression of 2 dimensions'),
+        ({'activation': lambda a: a.sum()}, 'must return an expression of 2 dimensions'),
     ],
 )
 def test_functions_that_give_something_else_get_one_error(tiny_set, tmp_path, monkeypatch, options, message):

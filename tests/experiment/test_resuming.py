@@ -96,10 +96,10 @@ def copied(run, folder, **about):
 @pytest.mark.parametrize('about', [{'content_digest': 'another'}, {'content_digest': None, 'data_name': 'set 1'}])
 def test_runs_on_other_sets_of_one_source_are_not_compared(tiny_runs, tmp_path, about):
     other = copied(tiny_runs[1], tmp_path / 'm/run-001', **about)
-    with pytest.raises(comparison.ComparisonError, match='are of different data sets'):
+    with pytest.raises(comparison.ComparisonError, match='used different data sets'):
         comparison.compare([tiny_runs[0], other], say=lambda line: None)
     with pytest.raises(
-        predictions.RunError, match='are of different data sets, .* of the same images: take all members'
+        predictions.RunError, match='used different data sets with the same images, .*: use all members'
     ):
         ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
     assert len(ensembles.ensemble([tiny_runs[0], other], chosen=False, say=lambda line: None)[1]) == 2

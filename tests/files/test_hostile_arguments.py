@@ -1,4 +1,4 @@
-"""Model files that are whole, with arguments and values that are not."""
+"""Intact model files with invalid arguments and values."""
 
 import contextlib
 import time
@@ -64,7 +64,7 @@ def test_a_damaged_configuration_is_refused(trained, tmp_path, changes):
 
 
 class Blocks(mlp.MLP):
-    """A network of the user's own with as many blocks as its argument says."""
+    """A user-defined network with the number of blocks given by its argument."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(8,), blocks=0, rows=0, *, rng):
         super().__init__(im_dim, n_classes, n_hidden, rng=rng)
@@ -140,7 +140,7 @@ def test_a_model_whose_configuration_lacks_what_is_needed_is_refused(trained, tm
 
 
 def test_any_argument_may_be_missing_from_a_model_or_be_none(trained, tmp_path):
-    """Models written before there was an argument have none of it; whatever else comes of it is one error."""
+    """Models of earlier versions lack later arguments. Any other effect of a missing argument is a single error."""
     state, config = models.load(trained)
     for key in config['options']:
         for options in ({k: v for k, v in config['options'].items() if k != key}, {**config['options'], key: None}):

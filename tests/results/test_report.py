@@ -123,7 +123,7 @@ def test_evaluate_gives_the_figures_of_the_run(run, tmp_path):
     )
     again, second = launch.evaluate(run.folder, run.config['options']['dataset'], say=lambda line: None)
     assert again == scores and second == run.folder / 'evaluation-001' and (second / 'report.html').is_file()
-    with pytest.raises(ValueError, match='is not empty: nothing is overwritten'):
+    with pytest.raises(ValueError, match='is not empty: choose a new or empty folder'):
         launch.evaluate(run.folder, run.config['options']['dataset'], folder=second)
 
 

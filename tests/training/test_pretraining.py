@@ -276,7 +276,7 @@ def test_views_of_validation_and_test_images_in_another_set_of_the_same_source_a
         ({'pretrain_epochs': -1}, 'pretrain_epochs must be a whole number >= 0, got -1'),
         ({'pretrain_epochs': 1, 'n_hidden': []}, 'network MLP has no layer that can be pre-trained'),
         ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'nowhere'}}, 'images of pretrain_args must be a folder'),
-        ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'empty'}}, 'empty: no image in it'),
+        ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'empty'}}, 'empty: contains no image'),
         ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'few'}}, 'in a minibatch, 50, got 1: give more images'),
     ],
 )
@@ -296,5 +296,5 @@ def test_a_sweep_and_the_range_test(tiny_set, own_folder):
     assert len(paths) == 2
     digests = {hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths}
     assert len(digests) == 2
-    with pytest.raises(ValueError, match='the range test trains a fresh network, got pretrain_epochs=1'):
+    with pytest.raises(ValueError, match='the range test trains a new network, got pretrain_epochs=1'):
         launch.rate_range(dataset=tiny_set, pretrain_epochs=1, verbose=0, **options)
