@@ -1,14 +1,14 @@
 """The experiment launcher: ``from launch import test`` in a script, ``python launch.py`` in a shell.
 
-`test` is one experiment: load a data set, build a network, train to the entropy point, retrain with the
-validation images, anneal, test, save, plot. `predict` applies a saved model to images, `evaluate` tests it on a
-set; `sweep` and `search` run many experiments, `rate_range` looks for a learning rate.
+`test` runs one experiment: load a data set, build a network, train to the entropy point, retrain with the
+validation images, anneal, test, save, plot. `predict` applies a saved model to images and `evaluate` tests it on a
+data set. `sweep` and `search` run many experiments. `rate_range` looks for a learning rate.
 """
 
 # ruff: noqa: E402, I001
 from __future__ import annotations
 
-if __name__ == '__main__':  # before all that is imported below, which help and errors do without
+if __name__ == '__main__':  # before the slow imports below: help and error messages do not need them
     import sys
 
     try:
@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-for _name in ('cnn', 'loaders', 'mlp', 'utils'):  # a file of the same name may come first in sys.path
+for _name in ('cnn', 'loaders', 'mlp', 'utils'):  # a file of the same name may precede ours in sys.path
     _spec = find_spec(_name)
     _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
     _ours = Path(__file__).resolve().parent / _name
@@ -90,155 +90,155 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
          given: frozenset[str] = frozenset()) -> Result:  # fmt: skip
     """Run one experiment: load, build, train to the entropy point, retrain, anneal, test, save, plot.
 
-    Arguments of the network that are not given have the defaults of its class.
+    Network arguments that are not given take the defaults of the network's class.
 
     Parameters
     ----------
     learning_rate : float
         Step of the gradient descent.
     L1_reg, L2_reg : float
-        Factors of the sum of the weights' absolute values and of the sum of their squares in the cost.
+        Factors in the cost of the sum of the weights' absolute values and of the sum of their squares.
     n_epochs : int
-        Epochs of stage train.
+        Number of epochs of stage train.
     dataset : path, optional
-        HDF5 set made by ``python -m loaders``; without one a small set of drawn faces is made and used.
+        HDF5 set made by ``python -m loaders``. By default a small set of drawn faces, made on first use.
     batch_size : int
         Images per minibatch.
     n_hidden : list of int, optional
-        Units of each hidden layer of the fully connected part; by default those of the network's class, [1024] for A.
+        Units of each hidden layer of the fully connected part. Default: that of the network's class, [1024] for A.
     activation : Activation, optional
-        `rna.relu()`, `rna.tanh()`, `rna.maxout(2)` or another of `utils.rna`; also decides the initialisation. By
-        default that of the network's class, relu for A.
+        `rna.relu()`, `rna.tanh()`, `rna.maxout(2)` or another activation of `utils.rna`. It also determines the
+        initialisation. Default: that of the network's class, relu for A.
     batch_norm : bool, optional
-        Batch norm in place of biases; by default as the network's class has it, True for A.
+        Use batch norm instead of biases. Default: that of the network's class, True for A.
     p_drop : float, optional
-        Probability of dropping a unit of a hidden layer; by default that of the network's class, 0.5 for A.
+        Probability of dropping a unit of a hidden layer. Default: that of the network's class, 0.5 for A.
     p_dropConv : list of float, optional
-        The same for each convolution of the network; by default what the network's class has.
+        Probabilities of dropping an output, one for each convolution. Default: those of the network's class.
     gaussian_std : float, optional
-        Standard deviation of the noise on linear outputs in training; by default that of the network's class, 0 for A.
+        Standard deviation of the noise on linear outputs in training. Default: that of the network's class, 0 for A.
     p_dropConnect : float, optional
-        Probability of dropping a weight of hidden and convolutional layers; by default as the class has it, 0 for A.
+        Probability of dropping a weight of a hidden or convolutional layer. Default: that of the class, 0 for A.
     dropConnect_moments : bool, optional
-        Use such a network by mean and variance of its linear outputs, see `utils.layers.DropConnect`.
+        Outside training, use the mean and variance of the linear outputs, see `utils.layers.DropConnect`.
     val : bool
         Hold out the validation images, keep the epoch that is best on them, then retrain with them. False
-        trains `n_epochs` epochs on everything and anneals.
+        trains `n_epochs` epochs on all training images and anneals.
     trainShared : bool
         Keep the training images on the device. False reads each minibatch from the file; the results are the same.
     im_dim : (int, int), optional
-        Height and width that the images must have.
+        Height and width that the images must have, in pixels.
     savename : path, optional
-        Model file, .h5 or .pkl; the record of the run goes into ``run-001``, ``run-002``, ... of a folder of the
-        same name. A file that is there already is renamed, not overwritten. By default
-        trained_models/<network>_<set>.h5.
+        Model file, .h5 or .pkl. The record of the run goes into ``run-001``, ``run-002``, ... in a folder of the
+        same name. An existing file is renamed, not overwritten. Default: trained_models/<network>_<set>.h5.
     network : class
-        One of `cnn.__all__`, as `cnn.A` or `cnn.ResNet18`, `mlp.MLP`, or a class of your own that is called and used as
-        they are. A name, or ``script.py:Class``, will do.
+        A class of `cnn.__all__`, such as `cnn.A` or `cnn.ResNet18`, `mlp.MLP`, or your own class with the same
+        interface. A name or ``script.py:Class`` is also accepted.
     network_args : dict, optional
-        Further arguments of the network's class, for example ``{'last_pool': False}`` of `cnn.B`.
+        Further arguments of the network's class, for example ``{'last_pool': False}`` for `cnn.B`.
     seed : int
-        Of weights, order of images, dropout and noise; 0 to 2**32 - 1.
+        Seed of the weights, the order of images, dropout and noise; 0 to 2**32 - 1.
     rule : {'entropy', 'error'}
-        Keep the epoch of smallest validation cross-entropy or of smallest validation error.
+        Keep the epoch with the smallest validation cross-entropy or with the smallest validation error.
     patience : int
-        End stage train where that has had no new minimum for so many epochs; 0 trains all `n_epochs`.
+        Number of epochs without a new minimum of the rule's figure after which stage train ends; 0: never.
     progressive_sizes : list of int, optional
-        Heights of the images in stage train, in turn for an equal part of its epochs; see `utils.training.resizing`.
+        Heights of the images in stage train, each for an equal part of its epochs; see `utils.training.resizing`.
     retrain : bool
-        False goes on from the kept epoch's parameters instead of retraining with the validation images.
+        Retrain with the validation images. False continues from the parameters of the kept epoch instead.
     anneal_epochs : int
-        Epochs at a tenth of the learning rate, at the end; with a schedule, of the rate of the kept epoch.
+        Number of final epochs at a tenth of the learning rate; with a schedule, of the rate of the kept epoch.
     optimiser : {'sgd', 'rmsprop', 'adam', 'adamw', 'muon'} or callable
-        See `utils.training.optimisers`; also a function of your own, ``optimiser(gradients, parameters, rate)``, or
-        its name, ``script.py:function``.
+        Optimiser, see `utils.training.optimisers`; or your own function, ``optimiser(gradients, parameters, rate)``,
+        or its name, ``script.py:function``.
     optimiser_args : dict, optional
-        Its further arguments, for example ``{'beta2': 0.99}`` of 'adam'.
+        Further arguments of the optimiser, for example ``{'beta2': 0.99}`` for 'adam'.
     momentum : float
-        In [0, 1); of 'sgd'.
+        Momentum of 'sgd', in [0, 1).
     nesterov : bool
-        Nesterov's form of the momentum.
+        Use Nesterov momentum.
     weight_decay : float
-        Times the weights, added to their gradients; with 'adamw' and 'muon' decoupled from them. Biases, gamma and beta
-        do not decay. (`L2_reg` is the factor of the squares in the cost: with 'sgd' half as large a number does the
-        same.)
+        Multiple of the weights that is added to their gradients; with 'adamw' and 'muon' it is decoupled from them.
+        Biases, gamma and beta do not decay. (`L2_reg` is the factor of the squares in the cost: with 'sgd', half the
+        number has the same effect.)
     clip_norm : float
-        Largest norm of all gradients together, longer ones are shortened to it; 0 leaves them.
+        Largest norm of all gradients together; longer gradients are scaled down to it. 0 turns clipping off.
     schedule : {'constant', 'step', 'cosine', 'one_cycle', 'plateau'} or callable
-        Learning rate of each epoch of stage train, see `utils.training.schedules`; also a function of your own,
-        ``schedule(epoch, n_epochs, figures)``, or its name, ``script.py:function``. Stage retrain has the same
+        Learning rate of each epoch of stage train, see `utils.training.schedules`; or your own function,
+        ``schedule(epoch, n_epochs, figures)``, or its name, ``script.py:function``. Stage retrain uses the same
         rates, epoch by epoch.
     schedule_args : dict, optional
-        Its further arguments, for example ``{'warmup': 5}`` of 'cosine'.
+        Further arguments of the schedule, for example ``{'warmup': 5}`` for 'cosine'.
     ema_decay : float
-        In [0, 1): decay, in minibatches, of a moving average of the parameters; it is the average that is validated,
-        tested and saved. 0 averages nothing.
+        Decay per minibatch of a moving average of the parameters, in [0, 1). The average is validated, tested and
+        saved. 0 turns averaging off.
     loss : {'nll', 'l2svm'}
-        The negative log-likelihood, or the squared hinge loss of Tang's L2-SVM, whose validation figure is then that of
-        the entropy point; its probabilities come from the temperature.
+        The negative log-likelihood, or the squared hinge loss of Tang's L2-SVM. With the latter, its validation loss
+        decides the entropy point, and probabilities come from the temperature.
     label_smoothing : float
-        In [0, 1): part of each training label that is spread evenly over all classes.
+        Part of each training label that is spread evenly over all classes, in [0, 1).
     soft_labels : bool
-        Train on the distribution of the annotators' votes, which the set must have; validation and test go by labels.
+        Train on the distribution of the annotators' votes, which the set must have. Validation and test use labels.
     teacher : path or list of paths, optional
-        Learn from the mean outputs of saved models, runs or an ensemble for the training images as they are; while
-        validation images are held out, from those of their kept epochs.
+        Saved models, runs or an ensemble whose mean outputs for the unaugmented training images are learned. While
+        validation images are held out, the outputs are those of the teachers' kept epochs.
     teacher_args : dict, optional
-        ``{'weight': 0.9, 'temperature': 4.0, 'augmented': False}``: part of the cost that its outputs have, their
-        temperature, and whether it sees each image as augmentation has made it.
+        ``{'weight': 0.9, 'temperature': 4.0, 'augmented': False}``: weight of the teacher's outputs in the cost, their
+        temperature, and whether the teacher is given the augmented images.
     balance : {'none', 'weights', 'sampling'}
-        Let every class count as much: by weights in the cost, or by the images that are drawn in an epoch.
+        Give every class the same influence: by weights in the cost, or by sampling the images of an epoch.
     members : int
-        Networks trained side by side, with the seeds `seed`, `seed` + 1, ..., and used as one by their summed logits.
+        Number of networks trained side by side, with seeds `seed`, `seed` + 1, ..., and combined by summed logits.
     portion : float
-        In (0, 1]: part of the training images that each of the `members` is given.
+        Fraction of the training images that each of the `members` trains on, in (0, 1].
     replacement : bool
-        Draw it with replacement, as in bagging.
+        Draw the images of each member with replacement, as in bagging.
     augment : Augment, dict or True, optional
-        Change the training images anew in every minibatch, see `utils.training.augmentation.Augment`; a dict holds its
-        arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``, True takes its defaults.
+        Random changes of the training images in every minibatch, see `utils.training.augmentation.Augment`. A dict
+        holds its arguments, for example ``{'mirror': 0.5, 'rotation': 10, 'crop': 40}``. True uses its defaults.
     fold : (int, int), optional
-        Fold i of k, as 3/10: its people (images, where the set knows no people) are the test images and all others
-        train, whatever they are in the set; see `loaders.Fold`. `cross_validate` runs all.
+        Fold i of k, such as 3/10. The people of the fold (images, if the set does not identify people) are the test
+        set and all others train, whatever their subset; see `loaders.Fold`. `cross_validate` runs all folds.
     statistics_images : int
-        Training images from which batch norm's population statistics are measured.
+        Number of training images from which the population statistics of batch norm are measured.
     precision : {'float32', 'tf32', 'bf16'}
-        Of the operands of convolutions and matrix products; sums, parameters and all else are float32. The other
-        two are for GPUs.
+        Precision of the operands of convolutions and matrix products; sums, parameters and all else are float32. The
+        last two are for GPUs.
     devices : int, optional
-        GPUs that compute each minibatch together (docs/parallel.md); by default as many as there are and as divide
-        `batch_size`, and one CPU. The result does not depend on it.
+        Number of GPUs that compute each minibatch together (docs/parallel.md). Default: as many as there are and as
+        divide `batch_size`; one on a CPU. The result does not depend on it.
     hosts, host_index, n_hosts : str, int, int, optional
-        Several hosts that run this same experiment together: host:port of host 0, the number of this one from 0, how
-        many there are; or ``hosts='auto'`` under SLURM, Kubernetes and Open MPI. Host 0 writes, and calls `on_epoch`.
+        Several hosts that run this experiment together: host:port of host 0, the index of this host from 0, and the
+        number of hosts; or ``hosts='auto'`` under SLURM, Kubernetes and Open MPI. Host 0 writes and calls `on_epoch`.
     special_test : bool
         Also test on the summed logits over all views of each test image, if the set has views or `augment`
         makes them.
     show_test : bool
-        Print the test error after every epoch. It is never used for a choice.
+        Print the test error after every epoch. It never decides anything.
     resume : path, optional
-        A model file with which to go on: an interrupted experiment goes on where it was saved, and one that
-        was given fewer `n_epochs` or `anneal_epochs` is continued. Arguments that are left out are taken from
-        it; those that decide the result cannot be changed.
+        Model file to resume. An interrupted experiment continues where it was saved; a finished one continues if
+        `n_epochs` or `anneal_epochs` is larger than before. Arguments that are left out are taken from the file.
+        Arguments that decide the result cannot be changed.
     accept_changed_network : bool
-        Go on with the model to resume although its network's class was edited since.
+        Resume the model although its network's class has been edited since.
     save_every : int
-        Epochs between writings of the model file. It is written at the end of a stage, on Ctrl-C and on errors too.
+        Number of epochs between writes of the model file. It is also written at the end of a stage, on Ctrl-C and on
+        errors.
     name : str, optional
-        Under which the result stands in the table of the competition.
+        Name of the result in the competition's table.
     on_epoch : callable, optional
-        Called with the entry of each epoch (a dict, see `Result.history`).
+        Function called with the entry of each epoch (a dict, see `Result.history`).
     verbose : {1, 0, 2}
-        0 prints nothing, 1 a line per epoch and on a terminal a display of where the run is, 2 also what happens
-        between epochs.
+        0 prints nothing; 1 prints a line per epoch and, on a terminal, shows a progress bar; 2 also prints what
+        happens between epochs.
     report : bool
         Draw the figures and write the HTML report of the run.
     track : list of {'tensorboard', 'mlflow'}, optional
-        Trackers that follow the run as well as its own record; each needs its library.
+        Trackers that follow the run in addition to its record; each needs its library.
     pretrain_epochs : int
-        Epochs for which each layer is pre-trained, without labels, before stage train; 0 leaves that out.
+        Number of epochs of unsupervised pre-training of each layer before stage train; 0 skips this stage.
     pretrain_args : dict, optional
-        Its settings, see `utils.training.autoencoders.Denoising`, for example ``{'corruption': 0.5}``.
+        Settings of pre-training, see `utils.training.autoencoders.Denoising`, for example ``{'corruption': 0.5}``.
 
     Returns
     -------
@@ -247,16 +247,16 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     Raises
     ------
     ValueError, TypeError, OSError
-        An argument, the data set or the model file is not usable; nothing has been trained or written then.
+        If an argument, the data set or the model file is not usable. Nothing has been trained or written then.
     FloatingPointError
-        A cost or a parameter became infinite or NaN; the last good epoch is in the model file.
+        If a cost or a parameter became infinite or NaN. The last good epoch is in the model file.
     MemoryError
-        The memory of the device or of the machine is used up; says what needs less.
+        If the memory of the device or of the machine is used up. The message says how to need less.
     BlockingIOError, ConnectionError
-        Another run is writing this model; another host has stopped, or hosts did not meet.
+        If another run is writing this model; if another host has stopped or the hosts did not all connect.
     KeyboardInterrupt, utils.experiment.signals.Terminated
-        After Ctrl-C, and after SIGTERM or SIGHUP, which end the process with status 143 or 129; the last epoch that
-        was over is in the model file.
+        After Ctrl-C, and after SIGTERM or SIGHUP, which end the process with status 143 or 129. The last completed
+        epoch is in the model file.
     """
     with Experiment(CONTEXT, locals(), given) as experiment:
         experiment.load()
@@ -275,7 +275,7 @@ test.__test__ = False  # type: ignore[attr-defined]  # pytest would run it where
 
 
 sample_set = functools.partial(sample.sample_set, loaders)
-CONTEXT = Context(test, NETWORKS, loaders, sample_set)  # what utils may not import is handed down in this
+CONTEXT = Context(test, NETWORKS, loaders, sample_set)  # passes down what utils may not import
 cross_evaluate = CONTEXT.bind(matrix.cross_evaluate)
 cross_validate = CONTEXT.bind(folds.cross_validate)
 evaluate = CONTEXT.bind(evaluation.evaluate)
@@ -294,7 +294,7 @@ sweep = CONTEXT.bind(sweeps.sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:  # type: ignore[no-redef]
-    """The command line, see `utils.cli`; returns the exit status."""
+    """Run the command line, see `utils.cli`, and return the exit status."""
     from utils.cli import main
 
     return main(arguments)

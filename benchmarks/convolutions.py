@@ -1,7 +1,7 @@
-"""Strided and grouped convolutions beside PyTorch's: `python -m benchmarks.convolutions [--torch PYTHON]`.
+"""Compare strided and grouped convolutions with PyTorch's: `python -m benchmarks.convolutions [--torch PYTHON]`.
 
-A step is the convolution and both of its gradients. PyTorch runs in another environment, in both memory formats; the
-two take turns, and the figure is the ratio of medians (above 1: symfer is faster).
+A step is the convolution and both of its gradients. PyTorch runs in another environment, in both memory formats. The
+two take turns, and the result is the ratio of their median times (above 1: symfer is faster).
 """
 
 import argparse
@@ -77,8 +77,8 @@ def ours(n, side, c, o, size, pad, stride, groups):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--torch', default=sys.executable, help='a Python that has PyTorch')
-    parser.add_argument('--only', help='cases whose names hold this')
+    parser.add_argument('--torch', default=sys.executable, help='a Python interpreter with PyTorch')
+    parser.add_argument('--only', help='run only the cases whose names contain this text')
     parser.add_argument('--rounds', type=int, default=7)
     args = parser.parse_args()
     print(f'{"case":30} {"symfer ms":>10} {"PyTorch ms":>10} {"ratio":>6}')

@@ -1,8 +1,7 @@
-"""Time, memory and disk of the data sets: `python -m benchmarks.data SOURCE [-o FOLDER]`.
+"""Measure time, memory and disk space of the data sets: `python -m benchmarks.data SOURCE [-o FOLDER]`.
 
-SOURCE is FER2013 in any layout, best fer2013.csv. Every measurement runs in a process of its
-own, so that the peaks of memory are separate. Cold means that the system's file cache was
-asked to forget the file before.
+SOURCE is FER2013 in any layout, preferably fer2013.csv. Every measurement runs in a separate process, so that peaks of
+memory are separate. "Cold" means that the system was asked to drop the file from its cache before.
 """
 
 import argparse
@@ -27,7 +26,7 @@ N_BATCHES = 400  # minibatches timed
 
 
 def forget(path):
-    """Ask the system to drop a file from its cache, where that can be asked."""
+    """Ask the system to drop a file from its cache, if it supports that."""
     if hasattr(os, 'posix_fadvise'):
         with open(path, 'rb') as file:
             os.fsync(file.fileno())
@@ -35,7 +34,7 @@ def forget(path):
 
 
 def timed(function):
-    """Seconds that a call takes."""
+    """Duration of a call in seconds."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
@@ -62,7 +61,7 @@ def opening(path, cold):
 
 
 def minibatches(path, when):
-    """Read shuffled minibatches of a set: 'cold', 'warm', or those read 'before'."""
+    """Read shuffled minibatches of a set: 'cold', 'warm', or 'before' (the same ones were read before)."""
     with load(path) as data:
         subset = data.reduced_training
         rows = np.random.default_rng(0).permutation(len(subset))[: BATCH * N_BATCHES]
@@ -80,7 +79,7 @@ def minibatches(path, when):
 
 
 def views_on_loading(set1, set4):
-    """The same minibatches with the views of set 4 made of the images of set 1 as needed."""
+    """Read the same minibatches, with the views of set 4 made from the images of set 1 on the fly."""
     with load(set1) as data, load(set4) as model:
         names, size = model.transforms, model.shape
         rows = np.random.default_rng(0).permutation(len(model.training))[: BATCH * N_BATCHES // 4]
@@ -104,15 +103,15 @@ def views_on_loading(set1, set4):
 
 
 def auditing(path, near):
-    """Twins: exact only, or near ones too."""
+    """Find exact duplicates, or near duplicates too."""
     originals = read(path)
     return dict(seconds=timed(lambda: audit(originals, 0.9 if near == 'near' else None)))
 
 
 def training(path, n_steps=12):
-    """Steps of network A (dropout and batch norm, minibatches of 100), with and without augmentation.
+    """Time steps of network A (dropout and batch norm, minibatches of 100), with and without augmentation.
 
-    The two take turns, so that both meet the same machine; medians of `n_steps` steps.
+    The two take turns, so that other load affects both equally. The results are medians of `n_steps` steps.
     """
     import cnn
     from utils.training.augmentation import Augment
@@ -135,7 +134,7 @@ def training(path, n_steps=12):
 
 
 def streaming(path, n_steps=12, turns=4):
-    """Steps of network A with images on the device and with images read from the file, in turns."""
+    """Time steps of network A with images on the device and with images read from the file, in turn."""
     import cnn
     from utils.training.batches import minibatches as cut
     from utils.training.batches import to_device
@@ -174,7 +173,7 @@ MEASUREMENTS = {
 
 
 def measure(title, name, *arguments):
-    """One measurement in a process of its own, printed as a line of the table."""
+    """Run one measurement in a separate process and print it as a row of the table."""
     command = [sys.executable, '-m', 'benchmarks.data', '--measure', name, *map(str, arguments)]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result = json.loads(answer.stdout)
@@ -185,7 +184,7 @@ def measure(title, name, *arguments):
 
 
 def table(source, out):
-    """Print all measurements; the sets are written to a folder."""
+    """Run and print all measurements; the sets are written to the folder `out`."""
     import cv2
     import h5py
 
@@ -206,9 +205,9 @@ def table(source, out):
         for number in (2, 4):
             title = f'shuffled minibatches of set {number}, {when.replace("before", "read before")}'
             measure(title, 'minibatches', sets[number], when)
-    measure('the same for set 4, views made of set 1', 'views_on_loading', sets[1], sets[4])
-    measure('audit of set 1, exact twins', 'auditing', sets[1], 'exact')
-    measure('audit of set 1, near twins too', 'auditing', sets[1], 'near')
+    measure('the same for set 4, views made from set 1', 'views_on_loading', sets[1], sets[4])
+    measure('audit of set 1, exact duplicates', 'auditing', sets[1], 'exact')
+    measure('audit of set 1, near duplicates too', 'auditing', sets[1], 'near')
     step = measure('a training step of network A, set 2', 'training', sets[2])
     print(
         f'{"the same with all augmentations":44s}{step["augmented"]:9.3f}{100 / step["augmented"]:>12,.0f}'
@@ -229,9 +228,9 @@ def main():
         print(json.dumps(result))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('source', help='FER2013 in any layout, best fer2013.csv')
+    parser.add_argument('source', help='FER2013 in any layout, preferably fer2013.csv')
     parser.add_argument(
-        '-o', '--out', help='folder for the sets, 1.8 GB; by default a temporary one, removed at the end'
+        '-o', '--out', help='folder for the sets, 1.8 GB (default: a temporary one, removed at the end)'
     )
     args = parser.parse_args()
     if args.out:

@@ -1,8 +1,8 @@
-"""Environments of the peers that `benchmarks.train` measures: `python -m benchmarks.environments [LIBRARY ...]`.
+"""Create environments for the frameworks of `benchmarks.train`: `python -m benchmarks.environments [LIBRARY ...]`.
 
-Each peer gets a virtual environment of its own in the project's folder, ``.venv-torch`` and so on, so that no library
-decides the versions of another. Theano 1.0.5 needs Python 3.8 and, to be at its best, the development files of OpenBLAS
-(``apt install libopenblas-dev``).
+Each framework gets its own virtual environment in the project's folder, ``.venv-torch`` and so on, so that the
+frameworks do not restrict each other's versions. Theano 1.0.5 needs Python 3.8 and, for full speed, the development
+files of OpenBLAS (``apt install libopenblas-dev``).
 """
 
 import argparse
@@ -21,17 +21,17 @@ PACKAGES = {
 
 
 def python(library):
-    """The interpreter of a library's environment, made or not."""
+    """Path of the interpreter in a library's environment, which need not exist."""
     return ROOT / f'.venv-{library}' / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
 
 
 def base(library):
-    """The interpreter from which an environment is made."""
+    """Path of the interpreter that creates an environment."""
     if library != 'theano':
         return sys.executable
     found = sorted((Path.home() / '.pyenv' / 'versions').glob('3.8*/bin/python')) or [shutil.which('python3.8')]
     if not found[-1]:
-        sys.exit('Theano 1.0.5 needs Python 3.8 (python3.8 on the path, or one of pyenv), and there is none')
+        sys.exit('Theano 1.0.5 needs Python 3.8 (python3.8 on the path, or one of pyenv), and none was found')
     return str(found[-1])
 
 
@@ -48,7 +48,7 @@ def main():
     args = parser.parse_args()
     unknown = set(args.libraries) - set(PACKAGES)
     if unknown:
-        parser.error(f'there is an environment for each of {", ".join(PACKAGES)}, not for {", ".join(sorted(unknown))}')
+        parser.error(f'expected names among {", ".join(PACKAGES)}, got {", ".join(sorted(unknown))}')
     for library in args.libraries:
         make(library)
 

@@ -1,9 +1,8 @@
-"""How wrong a model becomes as its faces are framed otherwise: `python -m benchmarks.framing MODEL SET`.
+"""Measure how the error of a model depends on the frame of the faces: `python -m benchmarks.framing MODEL SET`.
 
-The validation images of a set stand for faces whose frame is known to be right. Each is shifted by up to 20 % of its
-side and scaled by 0.7 to 1.4 as a detector would that frames faces otherwise; what lies beyond the edge is its mirror
-image. Test images have no part in it. The model should be one that never saw the validation images: symfer export
-MODEL --kept.
+The validation images of a set represent correctly framed faces. Each is shifted by up to 20 % of its side and scaled
+by 0.7 to 1.4, as if a detector had used another frame. Beyond its edge an image continues with its mirror image. Test
+images are not used. The model must not have been trained on the validation images: use symfer export MODEL --kept.
 """
 
 import argparse
@@ -24,14 +23,14 @@ SCALES = (0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3, 1.4)
 
 
 def framed(images, shift=(0.0, 0.0), scale=1.0):
-    """Images (n, h, w) uint8 cut out anew with another frame."""
+    """Crop images (n, h, w) uint8 again with another frame."""
     height, width = images.shape[1:]
     face = Detection(0, 0, width, height)
     return np.stack([crop(image, face, (height, width), shift=shift, scale=scale) for image in images])
 
 
 def errors(classifier, images, y):
-    """Error in % of each way to frame the images: a dict from ('right' | 'down' | 'scale', value)."""
+    """Error in % for each frame of the images, as a dict with keys ('right' | 'down' | 'scale', value)."""
     out = {}
     for axis, values in (('right', SHIFTS), ('down', SHIFTS), ('scale', SCALES)):
         for value in values:
@@ -43,7 +42,7 @@ def errors(classifier, images, y):
 
 
 def averages(classifier, images, y):
-    """Error in % of the mean of the logits over several frames of each face, alone and with their mirror images."""
+    """Error in % when logits are averaged over several frames of each face, with and without their mirror images."""
     here, *near = VIEWS['shifts']
     frames = {
         'as it is': [(here, 1.0)],
@@ -68,7 +67,7 @@ def averages(classifier, images, y):
 
 
 def draw(path, found, title):
-    """The figure: error over shift and over scale."""
+    """Draw the figure: error over shift and over scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -96,8 +95,8 @@ def main():
     parser = argparse.ArgumentParser(prog='python -m benchmarks.framing', description=__doc__.split('\n')[0])
     parser.add_argument('model')
     parser.add_argument('set')
-    parser.add_argument('--images', type=int, default=10**6, help='at most so many validation images')
-    parser.add_argument('--out', type=Path, default=Path('docs/bench'), help='folder of framing.json and framing.png')
+    parser.add_argument('--images', type=int, default=10**6, help='largest number of validation images')
+    parser.add_argument('--out', type=Path, default=Path('docs/bench'), help='folder for framing.json and framing.png')
     args = parser.parse_args()
     with loaders.load(args.set) as data:
         rows = np.flatnonzero(data.validation.view == 0)[: args.images]

@@ -1,10 +1,10 @@
-"""Digests of histories and parameters of short runs, to see that a change of the code changed no result.
+"""Compute digests of histories and parameters of short runs, to check that a change of the code changes no result.
 
     python -m benchmarks.identity FOLDER                     # writes FOLDER/identity.json
     python -m benchmarks.identity FOLDER --compare OTHER     # and compares it with that of another revision
 
-Four runs: the sample run (network A at a quarter of its width, short), MLP, and narrow A and C with dropout, batch norm
-and augmentation. Both revisions have to run on one machine: another processor rounds differently.
+There are four runs: the sample run (network A at a quarter of its width, short), MLP, and narrow A and C with dropout,
+batch norm and augmentation. Run both revisions on the same machine, because another processor rounds differently.
 """
 
 import argparse
@@ -69,7 +69,7 @@ RUNS = {
 
 
 def digests(folder, name, dataset):
-    """Run one experiment; SHA-256 of its history (times left out) and of every array of its model."""
+    """Run one experiment and return SHA-256 digests of its history (without times) and of every array of its model."""
     model = folder / f'{name}.h5'
     result = test(**{**SHORT, 'dataset': dataset, 'savename': str(model), **RUNS[name]})
     with open(result.folder / 'history.csv', newline='', encoding='utf-8') as file:
@@ -95,7 +95,7 @@ def digests(folder, name, dataset):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('folder', type=Path)
-    parser.add_argument('--dataset', help='a set of 48x48 images; without it the sample faces')
+    parser.add_argument('--dataset', help='a set of 48x48 images (default: the sample faces)')
     parser.add_argument('--compare', type=Path, metavar='OTHER', help='folder of another revision')
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Training steps of k networks side by side against those of k networks in turn.
+"""Compare training steps of k networks side by side with those of k networks one after another.
 
     python -m benchmarks.members                    # 1/4 of network A, 4 members, on this device
     python -m benchmarks.members --k 8 --width 1
 
-Both train on drawn images that lie on the device, by turns; the ratio is of the medians of one run.
+Both train in turn on random images on the device; the ratio is that of the medians of one run.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SIDE, IMAGES, CLASSES = 48, 1000, 7
 
 
 def drawn_subset(rng: np.random.Generator) -> SimpleNamespace:
-    """What `to_device` takes: random images and labels."""
+    """Random images and labels, in the form that `to_device` takes."""
     x = rng.integers(256, size=(IMAGES, SIDE, SIDE), dtype=np.uint8)
     return SimpleNamespace(images=lambda: x, y=rng.integers(CLASSES, size=IMAGES, dtype=np.uint8), name='drawn')
 
 
 def compare(k: int, width: float, batch_size: int, rounds: int, steps: int) -> dict[str, float]:
-    """Milliseconds of a step of k networks, side by side and in turn, and their ratio."""
+    """Measure a step of k networks in milliseconds, side by side and one after another, and their ratio."""
     rng = np.random.default_rng(0)
     resident, settings = to_device(drawn_subset(rng)), Settings(batch_size)
 

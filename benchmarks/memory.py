@@ -1,9 +1,10 @@
-"""Memory over a long run, over many runs in a process, and with a set larger than it: `python -m benchmarks.memory`.
+"""Measure memory: `python -m benchmarks.memory`.
 
-1. A small network is trained for 2,000 epochs; the memory of the process is read every 50 of them.
-2. Ten experiments, one after another in one process: memory and what is left on the device after each.
-3. A set larger than the memory that the process may use: with `trainShared=False` it trains, with `trainShared=True`
-   the error says what to do.
+1. Long run: a small network is trained for 2,000 epochs, and the memory of the process is read every 50 epochs.
+2. Many runs: ten experiments run one after another in one process. Measured are the memory and the arrays left on the
+   device after each.
+3. Large set: the set is larger than the memory available to the process. With `trainShared=False` training works; with
+   `trainShared=True` the error says what to do.
 """
 
 import argparse
@@ -25,7 +26,7 @@ SMALL = dict(n_hidden=[16], batch_size=50, statistics_images=100, report=False, 
 
 
 def memory(what='VmRSS'):
-    """MiB of this process: resident (VmRSS), or of those what no file backs (RssAnon)."""
+    """Memory of this process in MiB: resident (VmRSS), or the part of it that no file backs (RssAnon)."""
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith(f'{what}:'):
             return int(line.split()[1]) / 1024
@@ -41,7 +42,7 @@ def small_set(folder):
 
 
 def long_run(epochs, every, say=print, path=None):
-    """Memory (MiB) by epoch of one long run, checkpoints, record and histograms included: a list of (epoch, MiB)."""
+    """Memory by epoch of one long run with checkpoints, record and histograms, as a list of (epoch, MiB)."""
     import launch
     import mlp
 
@@ -71,7 +72,7 @@ def long_run(epochs, every, say=print, path=None):
 
 
 def many_runs(runs, say=print):
-    """After each of some experiments in this process: (MiB of the process, arrays on the device, their KiB)."""
+    """Run experiments in this process; for each, return (MiB of the process, arrays on the device, their KiB)."""
     import jax
 
     import cnn
@@ -99,7 +100,7 @@ def many_runs(runs, say=print):
 
 
 def large_set(path, n):
-    """A set of n grey training images of 48x48 that takes no disk space, and 60 test images."""
+    """Write a sparse set of n grey training images of 48x48, which takes no disk space, and 60 test images."""
     from loaders.sets import hdf5
 
     classes = ('a', 'b', 'c')
@@ -119,12 +120,12 @@ def large_set(path, n):
                 )
                 group[column] = values.astype(dtype)
             x = group.create_dataset('x', (m, 48, 48), np.uint8)
-            x[m - 1] = 128  # the file has its full length, and no more blocks than that
+            x[m - 1] = 128  # gives the file its full length with a single block
     return path
 
 
 def one_epoch(path, shared, limit):
-    """In a process of its own: one epoch over a set with so many MiB of memory besides those of the libraries."""
+    """Train one epoch with at most `limit` MiB in addition to the libraries; runs in a separate process."""
     import jax
     import jax.numpy as jnp
 
@@ -154,11 +155,11 @@ def one_epoch(path, shared, limit):
 
 
 def larger_than_memory(images, limit, say=print):
-    """Train on a set that the memory has no room for; what each of the two ways said."""
+    """Train on a set that is larger than memory; return the last line of output for each value of `trainShared`."""
     out = {}
     with tempfile.TemporaryDirectory() as folder:
         path = large_set(Path(folder) / 'large.h5', images)
-        say(f'set of {images * 2304 / 2**20:.0f} MiB, {limit} MiB may be used')
+        say(f'set of {images * 2304 / 2**20:.0f} MiB, memory limit {limit} MiB')
         for shared in (False, True):
             command = [sys.executable, '-m', 'benchmarks.memory', '--epoch', str(path), str(shared), str(limit)]
             done = subprocess.run(
@@ -177,9 +178,9 @@ def main():
     parser = argparse.ArgumentParser(prog='python -m benchmarks.memory', description=__doc__.split('\n')[0])
     parser.add_argument('--epochs', type=int, default=2000)
     parser.add_argument('--runs', type=int, default=10)
-    parser.add_argument('--images', type=int, default=700_000, help='of the large set, 2,304 bytes each')
-    parser.add_argument('--limit', type=int, default=700, help='MiB for it')
-    parser.add_argument('--csv', help='write the memory by epoch into this file')
+    parser.add_argument('--images', type=int, default=700_000, help='images of the large set, 2,304 bytes each')
+    parser.add_argument('--limit', type=int, default=700, help='memory limit for it, MiB')
+    parser.add_argument('--csv', help='file for the memory by epoch')
     parser.add_argument('--epoch', nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.epoch:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What only a GPU can tell, in ten minutes, into one folder: benchmarks/on_gpu.sh FOLDER [--data FER2013]
-# docs/gpu.md says what it does; --help lists the options. Another interpreter: PYTHON=... benchmarks/on_gpu.sh FOLDER
+# Measures on a GPU for ten minutes and writes the results to a folder: benchmarks/on_gpu.sh FOLDER [--data FER2013]
+# docs/gpu.md describes the steps; --help lists the options. Other interpreter: PYTHON=... benchmarks/on_gpu.sh FOLDER
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."

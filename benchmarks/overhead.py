@@ -1,9 +1,9 @@
-"""What symfer and PyTensor cost around the compiled step: `python -m benchmarks.overhead`.
+"""Measure the overhead of symfer and PyTensor around the compiled step: `python -m benchmarks.overhead`.
 
-In one process, on the same images, by turns: `utils.training.steps.train_each` as an experiment calls it, with its
-minibatches, checks and reporter, and what XLA compiled for it, called alone on the same arrays. Each pair of turns
-gives a ratio; printed is their median with a 95 % interval by the bootstrap (percentiles of 10,000 medians of pairs
-drawn with replacement; Efron 1979). An interval that excludes 1 tells the cost from noise.
+Two functions run in turn, in one process and on the same images. One is `utils.training.steps.train_each` as an
+experiment calls it, with its minibatches, checks and reporter. The other is the compiled XLA function alone, on the
+same arrays. Each pair of turns gives a ratio. The output is their median with a 95 % bootstrap interval (percentiles of
+10,000 medians of pairs drawn with replacement; Efron 1979). If the interval excludes 1, the overhead is significant.
 """
 
 import argparse
@@ -17,14 +17,14 @@ N_IMAGES = 1000
 
 
 def interval(ratios, draws=10_000, seed=0):
-    """Median of some ratios, and its 95 % interval by the bootstrap."""
+    """Median of ratios and its 95 % bootstrap interval: (median, lower bound, upper bound)."""
     ratios = np.asarray(ratios, float)
     drawn = np.random.default_rng(seed).integers(len(ratios), size=(draws, len(ratios)))
     return float(np.median(ratios)), *map(float, np.percentile(np.median(ratios[drawn], axis=1), [2.5, 97.5]))
 
 
 class Stored(SimpleNamespace):
-    """Drawn images as a subset."""
+    """A subset of random images."""
 
     def __init__(self, side, n_classes=7):
         rng = np.random.default_rng(0)
@@ -40,7 +40,7 @@ class Stored(SimpleNamespace):
 
 
 def both(network, width, batch, side):
-    """Two functions of a number of steps: by the library, and the compiled step alone."""
+    """Return two functions that run n steps: with the library, and with the compiled step alone."""
     import jax
 
     import cnn
@@ -87,12 +87,12 @@ def timed(run, n):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--network', default='A', help='of cnn/, or MLP (default: A)')
+    parser.add_argument('--network', default='A', help='a network of cnn/, or MLP (default: A)')
     parser.add_argument('--width', type=float, default=1.0)
     parser.add_argument('--batch', type=int, default=100)
     parser.add_argument('--side', type=int, default=48)
     parser.add_argument('--pairs', type=int, default=60)
-    parser.add_argument('--steps', type=int, default=3, help='of a turn (default: 3)')
+    parser.add_argument('--steps', type=int, default=3, help='steps per turn (default: 3)')
     args = parser.parse_args()
     from utils.process import tune_malloc
 

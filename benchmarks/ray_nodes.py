@@ -1,8 +1,8 @@
-"""A sweep over two Ray nodes, one of which is stopped in the middle: every point is to finish, none twice.
+"""Run a sweep on two Ray nodes and kill one of them: every trial must finish exactly once.
 
-``python benchmarks/ray_nodes.py`` starts both nodes on this machine, with a core each, and a sweep over them, on drawn
-faces; it kills the second node once both have saved an epoch. Needs ``pip install -e ".[ray]"``. Ends with status 1
-where a point is missing.
+``python benchmarks/ray_nodes.py`` starts both nodes on this machine, with one core each, and a sweep on drawn faces. It
+kills the second node once both have saved an epoch. Needs ``pip install -e ".[ray]"``. The exit status is 1 if a trial
+is missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def node(folder: Path, name: str, *words: str) -> subprocess.Popen:
-    """A Ray node of one core, in the foreground of a process of its own."""
+    """Start a Ray node with one core in a separate process."""
     command = [str(Path(sys.executable).parent / 'ray'), 'start', *words, '--block', '--num-cpus=1']
     command += ['--object-store-memory=100000000', '--disable-usage-stats']
     with open(folder / f'{name}.txt', 'wb') as out:
@@ -47,7 +47,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def saving(folder: Path) -> list[dict[str, str]]:
-    """Runs that go on, and have saved an epoch."""
+    """Rows of running trials that have saved an epoch."""
     return [
         row
         for row in rows(folder)
@@ -71,8 +71,8 @@ def sweep(folder: Path, address: str, epochs: int) -> subprocess.Popen:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--epochs', type=int, default=300, help='of each point: long enough to be interrupted')
-    parser.add_argument('--seconds', type=int, default=600, help='after which it is given up')
+    parser.add_argument('--epochs', type=int, default=300, help='epochs of each trial, long enough to be interrupted')
+    parser.add_argument('--seconds', type=int, default=600, help='time limit')
     options = parser.parse_args()
     end, killed, running = time.monotonic() + options.seconds, 0.0, []
     with tempfile.TemporaryDirectory(prefix='symfer-ray-') as name:
@@ -97,7 +97,7 @@ def main() -> int:
             for row in rows(folder):
                 print(f'{row["run"]}: {row["status"]}, {row["seconds"] or "-"} s')
             finished = {Path(row['run']).parent for row in rows(folder) if row['status'] == 'finished'}
-            work_then = f'{len(running)} points at work; all over after {seconds:.0f} s'
+            work_then = f'{len(running)} trials were running; sweep ended after {seconds:.0f} s'
             print(f'second node killed after {killed:.0f} s, {work_then}')
             whole = bool(killed) and work.returncode == 0 and len(finished) == 4
             return 0 if whole else 1

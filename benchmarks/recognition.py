@@ -1,7 +1,8 @@
-"""Speed of recognition, beside the times of its parts: `python -m benchmarks.recognition [PARTS] [-o FILE.json]`.
+"""Measure the speed of recognition and of its parts: `python -m benchmarks.recognition [PARTS] [-o FILE.json]`.
 
-A photograph (Grace Hopper, which matplotlib ships) moves through a generated video of 640x360 pixels; a folder of
-photographs of 640x480; the service with clients at once. Needs the face detector (extra [faces], or SYMFER_FACE_MODEL).
+The inputs are a generated video of 640x360 pixels, in which a photograph moves (Grace Hopper, included in matplotlib),
+a folder of photographs of 640x480, and requests of concurrent clients to the service. Needs the face detector (extra
+[faces], or SYMFER_FACE_MODEL).
 """
 
 import argparse
@@ -31,7 +32,7 @@ def photograph():
 
 
 def film(path, n, size=(640, 360)):
-    """A video of `n` frames in which the photograph moves and grows."""
+    """Write a video of `n` frames in which the photograph moves and changes its size."""
     picture = photograph()
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, size)
     for k in range(n):
@@ -47,7 +48,7 @@ def film(path, n, size=(640, 360)):
 
 
 def photographs(folder, n):
-    """`n` photographs of 640x480 in a folder, JPEG."""
+    """Write `n` JPEG photographs of 640x480 to a folder."""
     picture = photograph()
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -70,7 +71,7 @@ def recogniser():
 
 
 def each(function, n=50):
-    """Median milliseconds of a call."""
+    """Median duration of a call in milliseconds."""
     function()
     times = []
     for _ in range(n):
@@ -81,7 +82,7 @@ def each(function, n=50):
 
 
 def parts(folder):
-    """Decoding, detection and network, each alone, in ms."""
+    """Times of decoding, detection and network, each alone, in ms."""
     from utils.recognition import images
     from utils.recognition.crops import crop
 
@@ -104,7 +105,7 @@ def parts(folder):
 
 
 def video(folder):
-    """Frames a second end to end, without and with annotation."""
+    """Frames per second end to end, without and with annotation."""
     from utils.recognition import session
 
     n, out = 300, {}
@@ -118,7 +119,7 @@ def video(folder):
 
 
 def folder(folder):
-    """Photographs a second."""
+    """Photographs per second."""
     from utils.recognition import session
 
     n = 1000
@@ -142,7 +143,7 @@ def memory(folder):
 
 
 def start(folder):
-    """Seconds from the command to the first answer, with what is compiled in the cache."""
+    """Seconds from the command to the first answer, with compiled functions in the cache."""
     path, times = folder / 'photo.jpg', []
     cv2.imwrite(str(path), photograph())
     for _ in range(4):
@@ -153,7 +154,7 @@ def start(folder):
 
 
 def service(folder, clients=16, seconds=60):
-    """Clients that ask without pause."""
+    """Measure the service with concurrent clients that send requests without pause."""
     process = subprocess.Popen(
         [sys.executable, 'launch.py', 'serve', '--port', '0'],
         cwd=ROOT,

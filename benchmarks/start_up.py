@@ -1,8 +1,8 @@
-"""Seconds from the start of a process to the end of its first training step: `python -m benchmarks.start_up SET.h5`.
+"""Time from the start of a process to the end of its first training step: `python -m benchmarks.start_up SET.h5`.
 
-Network A with dropout and batch norm, minibatches of 100, by `launch.test`; each figure the median of some processes,
-cold with an empty cache of compiled functions, warm with that of the run before. The peak memory is that of a process
-that goes on for some steps, without its resident images.
+`launch.test` trains network A with dropout and batch norm in minibatches of 100. Each figure is the median of several
+processes: "cold" with an empty cache of compiled functions, "warm" with the cache of the run before. The peak memory is
+that of a process that continues for some steps, without its resident images.
 """
 
 import argparse
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def child(dataset, folder, steps):
-    """Train so many steps, say when the first was over, and end."""
+    """Train for a number of steps, print when the first ended, and exit."""
     import resource
 
     import launch
@@ -48,7 +48,7 @@ def child(dataset, folder, steps):
 
 
 def measured(dataset, cache, steps=1):
-    """Seconds to the first step, and bytes at the peak above the images, of a fresh process."""
+    """Seconds to the first step of a new process, and its peak memory in bytes without the images."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.time()
         done = subprocess.run(
@@ -67,11 +67,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('dataset', metavar='SET.h5')
     parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--steps', type=int, default=30, help='for the peak memory (default: %(default)s)')
+    parser.add_argument('--steps', type=int, default=30, help='steps for the peak memory (default: %(default)s)')
     parser.add_argument('--child', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not Path(args.dataset).is_file():
-        parser.error(f'expected a data set, there is no {args.dataset}')
+        parser.error(f'expected a data set, but {args.dataset} does not exist')
     if args.child:
         return child(args.dataset, args.child, args.steps)
     cold, warm = [], []

@@ -1,11 +1,11 @@
-"""Speed of symfer and of its peers, in turn, in one run: `python -m benchmarks.train`.
+"""Compare the speed of symfer and other frameworks in one run: `python -m benchmarks.train`.
 
-Every engine of a case is a process of its own that stays alive; they take turns, a few steps each, so that what else
-the machine does falls on all of them alike. Given are medians over the turns and their ratio to the best peer
-(above 1: symfer is faster). Compilation is not in the times; it has a column of its own.
+Every engine of a case is a separate long-lived process. The processes take turns, a few steps each, so that other load
+on the machine affects all of them equally. The results are medians over the turns and their ratio to the best other
+framework (above 1: symfer is faster). Times do not include compilation, which has its own column.
 
-A peer runs under this interpreter if it has the peer's library, or else in the environment that
-`python -m benchmarks.environments` made for it; without either it is left out, with a line.
+A framework runs under this interpreter if it is installed there, or else in the environment made by
+`python -m benchmarks.environments`. Without either it is left out, with a message.
 """
 
 import argparse
@@ -32,7 +32,7 @@ REWRITES = [name for name in ENGINES if name.startswith(OURS)]
 
 
 def cases(selection, device_precisions):
-    """The cases of some of the selections."""
+    """The cases of the given selections, without repetitions, in each precision."""
 
     def case(network='A', variant='both', side=48, batch=100, train=True, images=1000):
         return Case(network=network, variant=variant, side=side, batch=batch, images=images, train=train)
@@ -62,7 +62,7 @@ def cases(selection, device_precisions):
 
 
 def work(engine, case):
-    """A process of one engine: prepare, then answer each line, a number of steps, with the seconds of one."""
+    """Run the process of one engine: prepare, then answer each number of steps on stdin with the seconds per step."""
     function, options = find(engine)
     start = time.perf_counter()
     step, about = function(Case(json.loads(case)), **options)
@@ -83,7 +83,7 @@ def answer(**values):
 
 
 def peak():
-    """Peak memory of this process in MiB, where the system tells."""
+    """Peak memory of this process in MiB; None if the system does not report it."""
     try:
         import resource
     except ImportError:
@@ -92,7 +92,7 @@ def peak():
 
 
 class Engine:
-    """A living process of one engine on one case."""
+    """A running process of one engine on one case."""
 
     def __init__(self, name, case, python):
         self.name, self.times, self.peak = name, [], None
@@ -114,7 +114,7 @@ class Engine:
         raise RuntimeError(f'{self.name} ended with status {self.process.wait()}')
 
     def steps(self, n):
-        """Seconds of one step, the mean of `n`."""
+        """Mean seconds of a step, over `n` steps."""
         print(n, file=self.process.stdin, flush=True)
         values = self._read()
         self.peak = values['peak']
@@ -126,14 +126,14 @@ class Engine:
 
 
 def interpreter(library):
-    """The Python that has a library: this one, or that of the environment made for it."""
+    """Path of the interpreter that has a library: this one, or that of the library's environment."""
     if library == OURS or find_spec(library):
         return sys.executable
     return str(environments.python(library))
 
 
 def measure(case, names, pythons, turns, seconds):
-    """Median seconds of a step of each engine that runs, and what else is to be told of it."""
+    """Measure all engines on a case: one row per engine, with times and memory."""
     engines = []
     for name in names:
         try:
@@ -174,7 +174,7 @@ def label(case):
 
 
 def ratio(rows):
-    """Time of the best peer over that of symfer, and the peer's name; None without either."""
+    """Time of the best other framework divided by that of symfer, and its name; None if one is missing."""
     ours, peers = own(rows), [row for row in rows if row['engine'] in PEERS]
     if not ours or not peers:
         return None
@@ -183,22 +183,22 @@ def ratio(rows):
 
 
 def own(rows):
-    """The row of the form in which experiments run: many steps a call on a GPU, where it was measured."""
+    """The row of symfer as experiments use it: on a GPU with many steps per call, if that was measured."""
     found = {row['engine']: row for row in rows if row['engine'] in (OURS, MANY)}
     on_cpu = any(row['about'].endswith('cpu') for row in found.values())
     return found.get(OURS) if on_cpu or MANY not in found else found[MANY]
 
 
 def table(rows):
-    """The results as Markdown: one table of the ratios, one of all engines.
+    """Format the results as Markdown: a table of ratios and a table of all engines.
 
-    Tflop/s are those of the direct convolutions, whatever was computed instead.
+    Tflop/s count the operations of direct convolutions, also if another algorithm was used.
     """
     lines = [
-        '| case | engine | ms a step | least | images/s | Tflop/s | first step s | peak MiB |',
+        '| case | engine | ms per step | minimum | images/s | Tflop/s | first step s | peak MiB |',
         '|---|---|--:|--:|--:|--:|--:|--:|',
     ]
-    ratios = ['| case | best peer | symfer is faster by |', '|---|---|--:|']
+    ratios = ['| case | best other framework | speed-up of symfer |', '|---|---|--:|']
     for case, group in groupby(rows, key=lambda row: row['case']):
         group = list(group)
         for row in sorted(group, key=lambda row: row['ms']):
@@ -216,7 +216,7 @@ def table(rows):
 
 
 def figure(rows, path):
-    """Bars: images per second of each engine, relative to symfer, for each case."""
+    """Draw bars of the images per second of each engine, relative to symfer, for each case."""
     from matplotlib.figure import Figure
 
     cases = [(case, list(group)) for case, group in groupby(rows, key=lambda row: row['case'])]
@@ -242,7 +242,7 @@ def figure(rows, path):
         xlabel='images per second, relative to symfer',
     )
     axes.invert_yaxis()
-    axes.legend(fontsize='small')
+    plot.legend(*axes.get_legend_handles_labels(), loc='outside upper center', ncols=3, fontsize='small')
     plot.savefig(path, dpi=130)
 
 
@@ -254,20 +254,20 @@ def main():
         default=['networks', 'inference'],
         help='quick, networks, batches, sizes, images, inference (default: networks inference)',
     )
-    parser.add_argument('--only', metavar='TEXT', default='', help='the cases whose label contains this')
-    parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of peers')
+    parser.add_argument('--only', metavar='TEXT', default='', help='run only the cases whose label contains this')
+    parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of frameworks')
     parser.add_argument(
         '--engines',
         nargs='*',
         choices=list(ENGINES),
         default=[OURS, *([MANY] if shutil.which('nvidia-smi') else []), *PEERS, 'products'],
-        help='default: symfer, its peers and, as a measure of the device, products of matrices; with a '
-        'GPU also symfer with many steps a call',
+        help='default: symfer, the other frameworks and, as a measure of the device, matrix products; with a '
+        'GPU also symfer with many steps per call',
     )
-    parser.add_argument('--rewrites', action='store_true', help='also symfer with each rewrite left out')
+    parser.add_argument('--rewrites', action='store_true', help='also run symfer without each of its rewrites')
     parser.add_argument('--precisions', nargs='*', default=['float32'], choices=['float32', 'tf32', 'bf16'])
     parser.add_argument('--turns', type=int, default=7)
-    parser.add_argument('--seconds', type=float, default=2, help='of one engine in one turn')
+    parser.add_argument('--seconds', type=float, default=2, help='time of one engine in one turn')
     parser.add_argument('-o', '--out', type=Path, help='folder for train.md, train.json and train.png')
     parser.add_argument('--work', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()

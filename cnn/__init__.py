@@ -1,14 +1,14 @@
 """Convolutional networks.
 
-To edit one, edit its class; to add one, write a class like them and pass it to ``launch.test(network=...)``, from here
-or from a script of your own.
+To change a network, edit its class. To add one, write a similar class, here or in a script of your own, and pass it to
+``launch.test(network=...)``.
 """
 
 # ruff: noqa: E402, I001
 from importlib.util import find_spec
 from pathlib import Path
 
-for _name in ('mlp', 'utils'):  # a file of the same name may come first in sys.path
+for _name in ('mlp', 'utils'):  # a module of the same name may come first in sys.path
     _spec = find_spec(_name)
     _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
     _ours = Path(__file__).resolve().parents[1] / _name

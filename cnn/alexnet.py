@@ -1,7 +1,8 @@
 """AlexNet [1]_ and ZFNet [2]_: the networks of ImageNet 2012 and 2013, with response normalisation (thesis 3.3.2).
 
-Each is its paper's for images of 200 pixels and more. For smaller ones the steps of the first convolutions, which
-would leave nothing of 48 pixels, are left out: 48x48 then become 5x5 or 6x6 pixels, as 224x224 become 6x6.
+For images of at least 200 pixels, each network is that of its paper. For smaller images, the strides of the first
+convolutions are 1, because larger ones would leave almost nothing of 48 pixels. The last maps of 48x48 images have 5x5
+or 6x6 pixels, those of 224x224 images 6x6.
 
 .. [1] Krizhevsky, Sutskever and Hinton (2012), ImageNet Classification with Deep Convolutional Neural Networks, NIPS.
 .. [2] Zeiler and Fergus (2013), Visualizing and Understanding Convolutional Networks, arXiv 1311.2901.
@@ -19,19 +20,19 @@ from utils.annotations import Tensor
 from utils.layer import Layer, Phase, n_features
 from utils.layers import LayerOptions
 
-ORIGINAL = 200  # pixels of the shorter side from which a network is its paper's
+ORIGINAL = 200  # shorter side in pixels from which a network is that of its paper
 
 
 class AlexNet(Layer):
     """Five convolutions, three of them in two groups, overlapping poolings, response normalisation [1]_.
 
-    Parameters as in `cnn.A`, with 5 values of `p_dropConv`, without batch norm; the adaptation to small images is 5x5
-    filters in place of 11x11 in steps of 4.
+    The parameters are those of `cnn.A`, with 5 values of `p_dropConv` and no batch norm by default. For small images,
+    the first filters are 5x5 with stride 1 instead of 11x11 with stride 4.
 
     References
     ----------
     .. [1] Krizhevsky, Sutskever and Hinton (2012), ImageNet Classification with Deep Convolutional Neural Networks,
-       NIPS, section 3.5; the second, fourth and fifth convolution read the half of the channels that is on their GPU.
+       NIPS, section 3.5; the second, fourth and fifth convolutions read only the half of the channels on their GPU.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class AlexNet(Layer):
     ) -> None:
         options = {'batch_norm': False, 'rng': rng} | options
         d = per_convolution(self, p_dropConv, 5)
-        n96, n256, n384 = (2 * n for n in filters(width, 48, 128, 192))  # even: each GPU has half of them
+        n96, n256, n384 = (2 * n for n in filters(width, 48, 128, 192))  # even: half of them on each GPU of the paper
         first: dict[str, Any] = {'size': 11, 'stride': 4, 'border': 2} if min(im_dim) >= ORIGINAL else {'size': 5}
         self.norm, self.pool = LocalResponseNorm(), MaxPool(3, stride=2)
         self.conv1 = Conv(1, n96, p_drop=d[0], **first, **options)
@@ -70,9 +71,9 @@ class AlexNet(Layer):
 
 
 class ZFNet(Layer):
-    """AlexNet with smaller filters and steps in its first two convolutions, without groups [1]_.
+    """AlexNet with smaller filters and strides in its first two convolutions, without groups [1]_.
 
-    Parameters as in `AlexNet`; the adaptation to small images is 5x5 filters in steps of 1 in two convolutions.
+    The parameters are those of `AlexNet`. For small images, the first two convolutions have 5x5 filters with stride 1.
 
     References
     ----------

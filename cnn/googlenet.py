@@ -1,4 +1,4 @@
-"""GoogLeNet [1]_: inception modules, and two classifiers on the way whose costs are added in training (thesis 3.3.2).
+"""GoogLeNet [1]_: inception modules and two auxiliary classifiers whose costs are added in training (thesis 3.3.2).
 
 .. [1] Szegedy et al. (2014), Going Deeper with Convolutions, arXiv 1409.4842.
 """
@@ -16,8 +16,8 @@ from utils.annotations import Tensor
 from utils.layer import Layer, Phase, n_features
 from utils.layers import Dropout, LayerOptions
 
-ORIGINAL = 200  # pixels of the shorter side from which the network is its paper's
-# Table 1 of the paper: 1x1; 3x3 reduced, 3x3; 5x5 reduced, 5x5; projection behind the pooling. None: a pooling.
+ORIGINAL = 200  # shorter side in pixels from which the network is that of its paper
+# Table 1 of the paper: 1x1; 3x3 reduced, 3x3; 5x5 reduced, 5x5; projection after the pooling. None: a pooling.
 MODULES = (
     (64, 96, 128, 16, 32, 32),
     (128, 128, 192, 32, 96, 64),
@@ -31,21 +31,22 @@ MODULES = (
     (256, 160, 320, 32, 128, 128),
     (384, 192, 384, 48, 128, 128),
 )
-AUXILIARY = (3, 6)  # places in MODULES, 4a and 4d, behind which the auxiliary classifiers are
+AUXILIARY = (3, 6)  # indices into MODULES, 4a and 4d, after which the auxiliary classifiers are attached
 
 
 class Inception(Layer):
-    """Filters of 1x1, 3x3 and 5x5 and a pooling side by side, joined: (n, h, w, c) -> (n, h, w, c').
+    """Inception module: 1x1, 3x3 and 5x5 filters and a pooling in parallel, (n, h, w, c) -> (n, h, w, c').
 
     Parameters
     ----------
     n_in : int
+        Number of input channels c.
     n1, n3_reduced, n3, n5_reduced, n5, projected : int
-        Filters: c' is ``n1 + n3 + n5 + projected``.
+        Numbers of filters. The output has ``c' = n1 + n3 + n5 + projected`` channels.
     p_drop : float
-        Of the outputs.
+        Probability of dropping an output.
     **options
-        Of every `Conv`.
+        Options of every `Conv`.
 
     References
     ----------
@@ -82,7 +83,7 @@ class Inception(Layer):
 
 
 def _framed(x):
-    """Images with a row or column around them that no maximum takes."""
+    """Pad images by one pixel of -inf on each side, which no maximum selects."""
     n, height, width, channels = x.type.shape
     least = np.asarray(-np.inf, x.dtype)
     row = pt.full((n, 1, width, channels), least, dtype=x.dtype)
@@ -92,7 +93,18 @@ def _framed(x):
 
 
 class Auxiliary(Layer):
-    """A classifier on the way: mean over 5x5 in steps of 3, 1x1 filters, a hidden layer, softmax; section 5 of [1]_.
+    """Auxiliary classifier: 5x5 average pooling with stride 3, 1x1 filters, a hidden layer, softmax; [1]_, section 5.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Height, width and channels of the inputs.
+    n_classes : int
+        Number of classes.
+    n_filters, n_hidden : int
+        Numbers of filters and of hidden units.
+    **options
+        Options of every layer.
 
     References
     ----------
@@ -114,11 +126,11 @@ class Auxiliary(Layer):
 
 
 class GoogLeNet(Layer):
-    """Three convolutions, nine inception modules, mean, softmax; two auxiliary classifiers in training [1]_.
+    """Three convolutions, nine inception modules, global average pooling, softmax; two auxiliary classifiers [1]_.
 
-    Parameters as in `cnn.A`, with 9 values of `p_dropConv`, one for each module, without batch norm. `p_drop` is that
-    of the last outputs. For images below 200 pixels the first convolution is 5x5 in steps of 1 in place of 7x7 in
-    steps of 2: 48x48 then leave 3x3 pixels, 224x224 leave 7x7.
+    The parameters are those of `cnn.A`, with 9 values of `p_dropConv`, one per module, and no batch norm by default.
+    `p_drop` also applies to the pooled outputs. For images of less than 200 pixels, the first convolution is 5x5 with
+    stride 1 instead of 7x7 with stride 2. The last maps of 48x48 images have 3x3 pixels, those of 224x224 images 7x7.
 
     References
     ----------
@@ -163,7 +175,7 @@ class GoogLeNet(Layer):
         return self._until(place, x, Phase())[0].type.shape[1:]
 
     def _until(self, last, x, phase):
-        """What comes out of the modules up to place `last`, and behind those with auxiliary classifiers."""
+        """Return the output of the module with index `last`, and the outputs read by the auxiliary classifiers."""
         x = self.norm(self.pool(self.conv1(x, phase), phase), phase)
         x = self.pool(self.norm(self.conv3(self.conv2(x, phase), phase), phase), phase)
         tapped = []

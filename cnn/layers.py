@@ -5,11 +5,11 @@
 `MaxPool`            maximum over windows
 `AvgPool`            mean over windows
 `GlobalAvgPool`      mean over the whole image
-`LocalResponseNorm`  division by the squares of neighbouring channels
+`LocalResponseNorm`  local response normalisation across channels
 `Residual`           residual block of two convolutions
 ===================  ====================================================================
 
-Images are (n, height, width, channels) in the graph.
+Images have the shape (n, height, width, channels) in the graph.
 """
 
 import warnings
@@ -43,7 +43,7 @@ class MaxPool(_Pool):
 
 
 class AvgPool(_Pool):
-    """Mean over windows; arguments as `MaxPool`."""
+    """Mean over windows; with the arguments of `MaxPool`."""
 
     pool_op = ops.AvgPool
 
@@ -52,7 +52,7 @@ class AvgPool(_Pool):
 
 
 class GlobalAvgPool(Layer):
-    """Mean over all pixels of each channel, (n, h, w, c) -> (n, c): what is left needs no hidden layer [1]_.
+    """Mean over all pixels of each channel, (n, h, w, c) -> (n, c), which makes hidden layers unnecessary [1]_.
 
     References
     ----------
@@ -64,7 +64,7 @@ class GlobalAvgPool(Layer):
 
 
 class LocalResponseNorm(Layer):
-    """Local response normalisation, (n, h, w, c) -> (n, h, w, c); arguments as of `utils.ops.local_response_norm`."""
+    """Local response normalisation, (n, h, w, c) -> (n, h, w, c); see `utils.ops.local_response_norm`."""
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
@@ -76,32 +76,33 @@ class LocalResponseNorm(Layer):
 class Conv(Layer):
     """Convolutional layer, (n, h, w, n_in) -> (n, h', w', n_out).
 
-    Convolution, pooling, batch norm or bias, noise, activation, dropout, in this order: pooling sits between
-    the linear output and the activation (thesis 3.3.1).
+    The order is convolution, pooling, batch norm or bias, noise, activation, dropout. Pooling comes between the linear
+    output and the activation (thesis 3.3.1).
 
     Parameters
     ----------
     n_in, n_out : int
-        Channels read, filters.
+        Numbers of input channels and of filters.
     size : int or (int, int)
         Sides of the filters, odd.
     border : {'same', 'valid'}, int or (int, int)
-        Zero padding that keeps the size of the images, none, or so many rows and columns on each side.
+        Zero padding: 'same' keeps the size of the images, 'valid' adds none, numbers are rows and columns on each side.
     pool : MaxPool or AvgPool, optional
+        Pooling layer.
     activation : Activation or None
-        None leaves the output linear.
+        Activation; None leaves the output linear.
     batch_norm : bool
-        Batch norm in place of the bias.
+        Whether to use batch norm instead of a bias.
     gaussian_std, p_drop : float
-        Standard deviation of the noise, probability of dropping an output.
+        Standard deviation of the noise, and probability of dropping an output.
     rng : numpy.random.Generator
-        Draws the filters W (size, size, n_in / groups, n_out).
+        Generator of the initial filters W (size, size, n_in / groups, n_out).
     stride : int or (int, int)
-        Steps of the filters.
+        Stride of the convolution.
     groups : int
-        Parts of the channels, each with filters of its own.
+        Number of groups into which channels and filters are divided.
     p_dropConnect, dropConnect_moments
-        See `utils.layers.DropConnect`.
+        Arguments of `utils.layers.DropConnect`.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Conv(Layer):
         if any(s < 1 or s % 2 == 0 for s in self.size):
             raise ValueError(f'the sides of filters must be odd, got {size!r}')
         if n_in % groups or n_out % groups:
-            raise ValueError(f'{n_in} channels and {n_out} filters cannot be cut into {groups} groups')
+            raise ValueError(f'{n_in} channels and {n_out} filters cannot be divided into {groups} groups')
         pixels, all_out = self.size[0] * self.size[1], n_out * rna.pieces_of(activation)
         self.W = parameter(
             rna.glorot(
@@ -144,7 +145,7 @@ class Conv(Layer):
         self.noise, self.dropout = GaussianNoise(gaussian_std), Dropout(p_drop, 'p_dropConv')
 
     def linear(self, x: Tensor, W: Tensor) -> Tensor:
-        """The convolution alone."""
+        """Apply only the convolution."""
         return ops.conv2d(x, W, self.border, self.stride, self.groups)
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
@@ -159,26 +160,26 @@ class Conv(Layer):
 class Residual(Layer):
     """Residual block of two 3x3 convolutions, (n, h, w, n_in) -> (n, h', w', n_out) [1]_.
 
-    The second convolution is linear; the shortcut is added to it, then come pooling, activation and
-    dropout. Where the width grows the shortcut is the input padded with channels of zeros, which has no
-    parameters (option A of [1]_), or a projection.
+    The second convolution is linear. The shortcut is added to its output, followed by pooling, activation and dropout.
+    If the width grows, the shortcut pads the input with channels of zeros, which needs no parameters (option A of
+    [1]_), or is a projection.
 
     Parameters
     ----------
     n_in, n_out : int
-        Channels read, filters of both convolutions; ``n_out >= n_in`` without a projection.
+        Numbers of input channels and of filters; ``n_out >= n_in`` without a projection.
     pool : MaxPool or AvgPool, optional
-        Between the sum and the activation.
+        Pooling between the sum and the activation.
     activation, batch_norm, gaussian_std, rng
-        As in `Conv`.
+        Arguments of `Conv`.
     p_drop : (float, float)
-        Probability of dropping an output of the first convolution and of the block.
+        Probabilities of dropping an output of the first convolution and of the block.
     projection : bool
-        Where the width changes, a linear 1x1 convolution as the shortcut (option B of [1]_).
+        Whether the shortcut is a linear 1x1 convolution if the width or the size changes (option B of [1]_).
     stride : int
-        Steps of the first convolution and of the shortcut.
+        Stride of the first convolution and of the shortcut.
     **dropped
-        `p_dropConnect` and `dropConnect_moments` of its convolutions.
+        Arguments `p_dropConnect` and `dropConnect_moments` of the convolutions.
 
     References
     ----------
@@ -229,14 +230,14 @@ class Residual(Layer):
 
 
 def sides_after(network: Any, im_dim: tuple[int, int]) -> Any:
-    """Height and width of the images after the layers that `network` has so far.
+    """Return the height and width of the images after the layers that `network` has so far.
 
     .. deprecated:: 1.1
-        Write the convolutional part as a method and use `utils.layer.n_features` of it.
+        Write the convolutional part as a method and call `utils.layer.n_features` on it.
     """
     warnings.warn(
-        'cnn.layers.sides_after goes away: write the convolutional part as a method, features(self, x, phase), and use '
-        'utils.layer.n_features(self.features, im_dim), which is height * width * channels',
+        'cnn.layers.sides_after will be removed: write the convolutional part as a method, features(self, x, phase), '
+        'and use utils.layer.n_features(self.features, im_dim), which is height * width * channels',
         FutureWarning,
         stacklevel=2,
     )
@@ -260,7 +261,7 @@ def per_convolution(network: Any, p_dropConv: Sequence[float], n_convolutions: i
     Raises
     ------
     ValueError
-        Another number of values; it says how many convolutions the network has.
+        The number of values is wrong. The message says how many convolutions the network has.
     """
     values = [p_dropConv] if np.ndim(p_dropConv) == 0 else list(p_dropConv)
     if len(values) != n_convolutions:
@@ -272,12 +273,7 @@ def per_convolution(network: Any, p_dropConv: Sequence[float], n_convolutions: i
 
 
 def needs_batch_norm(network: Any, options: Any) -> None:
-    """Refuse ``batch_norm=False`` in the options of a network that is always with batch norm.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Raise ValueError for ``batch_norm=False`` in the options of a network that always uses batch norm."""
     if not options['batch_norm']:
         raise ValueError(
             f'network {type(network).__name__} always uses batch norm: batch_norm must be True, got '
@@ -286,9 +282,9 @@ def needs_batch_norm(network: Any, options: Any) -> None:
 
 
 def thesis_parameter_count(network: Any) -> int:
-    """Parameters of the convolutional part as Tables 3 and 5 of the thesis count them.
+    """Count the parameters of the convolutional part as Tables 3 and 5 of the thesis do.
 
-    The pixels of each filter, input channels not counted, and one bias per filter or, with batch norm,
+    These are the pixels of each filter (regardless of its input channels) and one bias per filter or, with batch norm,
     gamma and beta.
     """
     return sum(

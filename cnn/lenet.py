@@ -17,8 +17,8 @@ from utils.rna import Activation
 class LeNet5(Layer):
     """Two 5x5 convolutions without padding, each pooled, hidden layers of 120 and 84 units, softmax [1]_.
 
-    Two things differ from 1998: the pooling has no parameters and the second convolution reads all channels,
-    not a table of them. Parameters as in `cnn.A`, with two values of `p_dropConv`.
+    There are two differences from 1998: the pooling has no parameters, and the second convolution reads all channels
+    instead of a selection for each filter. The parameters are those of `cnn.A`, with two values of `p_dropConv`.
 
     References
     ----------

@@ -1,6 +1,6 @@
-"""Networks C and D: residual networks [1]_ reduced to small images, thesis Table 4; and ResNet18, ResNet34.
+"""Networks C and D, residual networks [1]_ adapted to small images (thesis Table 4), and ResNet18 and ResNet34.
 
-All always use batch norm, and pool where [1]_ steps by two, ResNets on request as it does.
+All of them always use batch norm. They pool where [1]_ uses a stride of 2; ResNets can also use the strides.
 
 .. [1] He, Zhang, Ren and Sun (2015), Deep Residual Learning for Image Recognition, arXiv 1512.03385.
 """
@@ -21,7 +21,8 @@ from utils.layers import LayerOptions
 class C(Layer):
     """A 5x5 convolution, six residual blocks, four poolings, hidden layers, softmax.
 
-    Parameters as in `cnn.A`, with 13 values of `p_dropConv`: the first convolution's, then two for each block.
+    The parameters are those of `cnn.A`, with 13 values of `p_dropConv`: one for the first convolution, then two for
+    each block.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class C(Layer):
 class D(Layer):
     """Two 3x3 convolutions, a residual block, three poolings, hidden layers, softmax.
 
-    Parameters as in `cnn.A`; the last two of the 4 values of `p_dropConv` are the block's.
+    The parameters are those of `cnn.A`. The last two of the 4 values of `p_dropConv` belong to the block.
     """
 
     def __init__(
@@ -99,22 +100,22 @@ class D(Layer):
 
 
 class ResNet18(Layer):
-    """The 18 layers of [1]_: a convolution, four stages of two blocks, mean, softmax.
+    """The 18 layers of [1]_: a convolution, four stages of two blocks, global average pooling, softmax.
 
-    For small images, as in section 4.2 of [1]_, the first convolution is 3x3 and makes steps of one pixel; the
-    original, for images of 224x224, begins with 7x7 filters in steps of two and a pooling.
+    For small images, the first convolution is 3x3 with stride 1, as in section 4.2 of [1]_. The original network, for
+    images of 224x224, starts with 7x7 filters of stride 2 and a pooling.
 
-    Parameters as in `cnn.A`, with 17 values of `p_dropConv`, the first convolution's, then two for each block (none at
-    all: 0 each); and
+    The parameters are those of `cnn.A`, with 17 values of `p_dropConv` and three more. One value of `p_dropConv`
+    belongs to the first convolution and two to each block; an empty sequence means 0 for all.
 
     Parameters
     ----------
     projection : bool
-        1x1 convolutions as shortcuts where the width doubles; False: shortcuts without parameters.
+        Whether shortcuts are 1x1 convolutions where the width doubles; otherwise they have no parameters.
     strides : bool
-        Steps of two in the first convolution of a stage, as in [1]_; False: a pooling before it.
+        Whether the first convolution of a stage has stride 2, as in [1]_; otherwise a pooling precedes it.
     original : bool
-        The first layers of [1]_.
+        Whether to use the first layers of [1]_.
 
     References
     ----------
@@ -170,7 +171,7 @@ class ResNet18(Layer):
 
 
 class ResNet34(ResNet18):
-    """The 34 layers of [1]_: as `ResNet18` with stages of 3, 4, 6 and 3 blocks, and 33 values of `p_dropConv`.
+    """The 34 layers of [1]_: `ResNet18` with stages of 3, 4, 6 and 3 blocks, and 33 values of `p_dropConv`.
 
     References
     ----------

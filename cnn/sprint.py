@@ -1,4 +1,4 @@
-"""Network Sprint: the least error for a minute of processor time, in the manner of airbench [1]_.
+"""Network Sprint, designed like airbench [1]_ for the lowest error in a minute of processor time.
 
 .. [1] Jordan (2024), 94% on CIFAR-10 in 3.29 Seconds on a Single A100 GPU, arXiv 2404.00498.
 """
@@ -18,24 +18,24 @@ from utils.layers import BatchNorm, Bias, LayerOptions
 
 
 class Whitening(Layer):
-    """Patches in the directions of their principal components, all of variance 1; (n, h, w, 1) -> (n, h', w', n_out).
+    """Whitening of patches: projections on their principal components; (n, h, w, 1) -> (n, h', w', 2 * components).
 
-    ``W (patch - mean)``, and its negative for a rectifier after it, where the rows of W are eigenvectors of the
-    patches' covariance over the square root of eigenvalue plus `eps` [1]_ (section 3.2). The filters come from the
-    training images by `fit` and stay as they are.
+    The outputs are ``W (patch - mean)`` and their negatives, for a rectifier after the layer. The rows of W are
+    eigenvectors of the patches' covariance, divided by the square root of eigenvalue plus `eps` ([1]_, section 3.2).
+    `fit` computes the filters from the training images; they are not trained.
 
     Parameters
     ----------
     size : int
-        Side of the patches.
+        Side of the patches in pixels.
     stride : int
-        Steps between them.
+        Distance between patches in pixels.
     components : int
-        How many, the largest first; two outputs each.
+        Number of principal components, the largest first; each gives two outputs.
     border : int
-        Rows and columns of zeros on each side.
+        Rows and columns of zero padding on each side.
     eps : float
-        Added to the eigenvalues, as a part of the variance of a pixel.
+        Constant added to the eigenvalues, relative to the variance of the pixels.
 
     References
     ----------
@@ -68,8 +68,8 @@ class Whitening(Layer):
 class SprintBlock(Layer):
     """Two 3x3 convolutions, the first pooled, each with batch norm without gamma: (n, h, w, i) -> (n, h/2, w/2, o).
 
-    The first of a convolution's filters begin by passing their channel on (`utils.rna.dirac`); beta learns `beta_rate`
-    times as fast as the weights.
+    The first filters of each convolution initially pass one channel through (`utils.rna.dirac`). The learning rate of
+    beta is `beta_rate` times that of the weights.
     """
 
     def __init__(self, n_in: int, n_out: int, p_drop: Sequence[float], beta_rate: float, **options: Any) -> None:
@@ -84,21 +84,23 @@ class SprintBlock(Layer):
 
 
 class Sprint(Layer):
-    """Whitened patches of 4x4 in steps of two, three blocks of two convolutions, mean, softmax.
+    """Whitened 4x4 patches with stride 2, three blocks of two convolutions, global average pooling, softmax.
 
-    As airbench94 of [1]_: frozen whitening, dirac initialisation, batch norm after pooling and without gamma, its beta
-    64 times as fast, logits times 1/9. For faces, grey and larger than the 32x32 of CIFAR-10: patches of 4x4
-    pixels in steps of two in the place of 2x2 in steps of one, widths 64, 128, 256, rectifiers (GELU costs a CPU more
-    than it gives), the mean of the last maps in the place of their maximum.
+    As in airbench94 of [1]_, the whitening is frozen, the initialisation is dirac, batch norm comes after pooling and
+    has no gamma, the learning rate of beta is 64 times as large, and the logits are multiplied by 1/9. The changes for
+    faces, which are grey and larger than the 32x32 pixels of CIFAR-10, are 4x4 patches with stride 2 instead of 2x2
+    with stride 1; widths of 64, 128 and 256; rectifiers instead of GELU, whose cost on a CPU exceeds its benefit; and
+    the mean of the last maps instead of their maximum.
 
-    Always with batch norm. Parameters as in `cnn.A`, with 6 values of `p_dropConv` (none at all: 0 each); and
+    The network always uses batch norm. The parameters are those of `cnn.A`, with 6 values of `p_dropConv` (an empty
+    sequence means 0 for all), and two more:
 
     Parameters
     ----------
     beta_rate : float
-        Factor on the learning rate of the betas.
+        Factor of the learning rate of beta.
     logit_scale : float
-        Factor on the logits.
+        Factor of the logits.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Networks A and B: VGGNet [1]_ reduced to small images, thesis Table 2; VGG, a wider one, and VGG11.
+"""Networks A and B, VGGNet [1]_ adapted to small images (thesis Table 2), the wider network VGG, and VGG11.
 
 .. [1] Simonyan and Zisserman (2014), Very Deep Convolutional Networks for Large-Scale Image Recognition,
    arXiv 1409.1556.
@@ -23,25 +23,27 @@ class A(Layer):
     Parameters
     ----------
     im_dim : (int, int)
-        Height and width of the images; 8 at least.
+        Height and width of the images in pixels, at least 8.
     n_classes : int
+        Number of classes.
     n_hidden : sequence of int
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     p_drop : float
         Probability of dropping a unit of the hidden layers.
     p_dropConv : sequence of 4 floats
-        The same for the outputs of each convolution.
+        Probability of dropping an output of each convolution.
     width : float
-        Factor on the number of filters; 1 is the thesis's network.
+        Factor of the number of filters; 1 gives the network of the thesis.
     rng : numpy.random.Generator
-        Draws the weights.
+        Generator of the initial weights.
     **options
-        `activation`, `batch_norm` (True here) and the others of `utils.layers.LayerOptions`.
+        Options of the layers: `activation`, `batch_norm` (True by default) and the others of
+        `utils.layers.LayerOptions`.
 
     Raises
     ------
     ValueError
-        The images are too small, or an argument is out of its range.
+        The images are too small, or an argument is out of range.
     """
 
     def __init__(
@@ -78,12 +80,12 @@ class A(Layer):
 class B(Layer):
     """Six 3x3 convolutions, four poolings, hidden layers, softmax.
 
-    Parameters as in `A`, with six values of `p_dropConv`, and
+    The parameters are those of `A`, with six values of `p_dropConv`, and one more:
 
     Parameters
     ----------
     last_pool : bool
-        The fourth pooling; False leaves images of 6x6 pixels (of 48x48) to the hidden layers, not 3x3.
+        Whether there is a fourth pooling. Without it, the hidden layers read 6x6 instead of 3x3 pixels of 48x48 images.
     """
 
     def __init__(
@@ -125,11 +127,11 @@ class B(Layer):
 class VGG(Layer):
     """Four pairs of 3x3 convolutions, a pooling after each, hidden layers, softmax [1]_.
 
-    The network of the best single figure on FER2013 without other data, 73.28 % of the public half right (chosen on
-    the private half), with hidden layers of 4096 and 4096 and `p_drop` 0.2 on crops of 40x40 pixels, which leave
-    2x2. Here the hidden layers are normalised as well.
+    This network has the best published accuracy of a single network on FER2013 without other data: 73.28 % of the
+    public half, chosen on the private half. It was reached with hidden layers of 4096 and 4096 units and `p_drop` 0.2
+    on crops of 40x40 pixels, whose last maps have 2x2 pixels. Here, batch norm is also used in the hidden layers.
 
-    Parameters as in `A`, with eight values of `p_dropConv`.
+    The parameters are those of `A`, with eight values of `p_dropConv`.
 
     References
     ----------
@@ -170,12 +172,12 @@ class VGG(Layer):
 
 
 class VGG11(Layer):
-    """Configuration A of [1]_, of which the thesis's A and B are the beginning: eight convolutions, five poolings.
+    """Configuration A of [1]_, of which networks A and B of the thesis are the first layers: eight convolutions.
 
-    For images of 224x224 it is that of [1]_; smaller ones, 32 at least, leave less before the hidden layers: 48x48 a
-    single pixel of 512 channels.
+    The network has five poolings. For images of 224x224 it is that of [1]_. Smaller images, of at least 32x32, leave
+    fewer pixels for the hidden layers: 48x48 leave a single pixel of 512 channels.
 
-    Parameters as in `A`, with eight values of `p_dropConv`; without batch norm, as [1]_.
+    The parameters are those of `A`, with eight values of `p_dropConv` and, as in [1]_, no batch norm by default.
 
     References
     ----------
@@ -198,7 +200,7 @@ class VGG11(Layer):
         options = {'batch_norm': False, 'rng': rng} | options
         d = per_convolution(self, p_dropConv, 8)
         n = [1, *filters(width, 64, 128, 256, 256, 512, 512, 512, 512)]
-        pooled = (0, 1, 3, 5, 7)  # the others keep their size
+        pooled = (0, 1, 3, 5, 7)  # convolutions followed by a pooling
         self.conv = [
             Conv(n[k], n[k + 1], pool=MaxPool(2) if k in pooled else None, p_drop=d[k], **options) for k in range(8)
         ]
@@ -214,7 +216,7 @@ class VGG11(Layer):
 
 
 def filters(width: float, *counts: Any) -> list[Any]:
-    """Numbers of filters times `width`, rounded, at least 1."""
+    """Multiply numbers of filters by `width` and round them, to at least 1."""
     if not (isinstance(width, Real) and 0 < width < 1e9):
-        raise ValueError(f'width must be a factor > 0 on the number of filters, got {width!r}')
+        raise ValueError(f'width must be a factor > 0 of the number of filters, got {width!r}')
     return [max(1, round(width * n)) for n in counts]

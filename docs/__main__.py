@@ -1,6 +1,6 @@
-"""``python -m docs``: builds the documentation into build/docs; a warning is an error.
+"""``python -m docs`` builds the documentation into build/docs; warnings are errors.
 
-Options are those of sphinx-build. ``SYMFER_DOCS_EXECUTE=off`` leaves the tutorials unexecuted.
+It takes the options of sphinx-build. With ``SYMFER_DOCS_EXECUTE=off`` the tutorials are not executed.
 """
 
 import sys
@@ -19,7 +19,7 @@ NEEDED = {
 
 
 def require() -> None:
-    """Raise SystemExit with the name of the extra where a library of it is not installed."""
+    """Raise SystemExit, naming the extra, if one of its libraries is not installed."""
     missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
     if missing:
         raise SystemExit(
@@ -28,7 +28,7 @@ def require() -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Build the documentation; returns the exit status."""
+    """Build the documentation and return the exit status."""
     require()
     from sphinx.cmd.build import main as build
 

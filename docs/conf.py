@@ -1,4 +1,4 @@
-"""Settings of the documentation: ``python -m docs`` builds it into build/docs."""
+"""Sphinx configuration of the documentation; ``python -m docs`` builds it into build/docs."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ require()
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))  # for tutorials
 
-import launch  # noqa: E402, F401  (before anything imports PyTensor by itself)
+import launch  # noqa: E402, F401  (sets up the process before PyTensor is imported)
 from utils import __version__  # noqa: E402
 
 project, author, copyright = 'symfer', 'The symfer developers', 'The symfer developers'
@@ -34,12 +34,12 @@ root_doc = 'index'
 source_suffix = {'.rst': 'restructuredtext', '.md': 'myst-nb'}
 default_role = 'py:obj'
 highlight_language = 'none'
-smartquotes = False  # they would bend the quotes of JSON and of code
-suppress_warnings = ['ref.citation']  # sources that a docstring lists and does not cite by number
+smartquotes = False  # would change the quotes of JSON and code
+suppress_warnings = ['ref.citation']  # references that a docstring lists but does not cite by number
 
-# Docstrings are numpydoc; their `Parameters` say the types, so signatures need not.
+# The `Parameters` of numpydoc docstrings give the types, so signatures omit them.
 autodoc_typehints = 'none'
-# Libraries of other extras, which modules import at their top.
+# Libraries of other extras that modules import at the top level.
 OPTIONAL = ('starlette', 'uvicorn', 'websockets', 'python_multipart')
 autodoc_mock_imports = [name for name in OPTIONAL if find_spec(name) is None]
 autodoc_member_order = 'bysource'
@@ -52,14 +52,14 @@ add_module_names = False
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath', 'attrs_inline', 'attrs_block']
 myst_heading_anchors = 4
 
-# Tutorials run in a folder of their own; what they print is kept in build/, as long as their code stays the same.
+# Tutorials run in temporary folders; their output is cached in build/ until their code changes.
 nb_execution_mode = os.environ.get('SYMFER_DOCS_EXECUTE', 'cache')
 nb_execution_cache_path = str(ROOT / 'build' / 'tutorials')
 nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
-nb_output_stderr = 'remove'  # warnings of libraries, which name paths of the machine that builds
+nb_output_stderr = 'remove'  # library warnings contain paths of the build machine
 
 html_theme = 'furo'
 html_title = f'symfer {version}'

@@ -1,4 +1,4 @@
-"""Which probabilities of dropping suit network A? The answer is that of the validation images, not of the test's."""
+"""Which dropout probabilities suit network A? The validation images decide, not the test images."""
 
 import cnn
 from launch import test

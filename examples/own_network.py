@@ -1,4 +1,4 @@
-"""A network of one's own: a 5x5 convolution, a residual block, mean over the image, softmax."""
+"""A user-defined network: a 5x5 convolution, a residual block, a mean over the image, softmax."""
 
 from cnn.layers import Conv, GlobalAvgPool, MaxPool, Residual
 from launch import test

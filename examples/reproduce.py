@@ -1,13 +1,13 @@
-"""Re-run the experiments behind Tables 6-12 of the thesis, and the recipes that are to go beyond them.
+"""Re-run the experiments behind Tables 6-12 of the thesis, and the recipes that aim to improve on them.
 
     python examples/reproduce.py --list
     python examples/reproduce.py A-drop-set2 --data fer2013.tar.gz --seeds 0 1 2
     python examples/reproduce.py --all --data fer2013.tar.gz --seeds 0 1 2
     python examples/reproduce.py --all --scale 0.02
 
-The same command goes on with what was interrupted and leaves what is finished. A full run puts its result.json and
-history.csv into docs/results/ and the table into docs/results.md. `--scale` rehearses: that share of the images and
-of the epochs, narrow networks, everything else as it is; its figures mean nothing and stay in the folder of the runs.
+The same command resumes interrupted runs and skips finished ones. A full run writes its result.json and history.csv to
+docs/results/ and the table to docs/results.md. `--scale` rehearses with that fraction of the images and of the epochs
+and with narrow networks. The results of a rehearsal mean nothing and stay in the folder of the runs.
 """
 
 import argparse
@@ -27,17 +27,17 @@ DOCS = Path(__file__).resolve().parent.parent / 'docs'
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0], allow_abbrev=False)
-    parser.add_argument('names', nargs='*', metavar='NAME', help="entries of --list, or 'ensemble'")
-    parser.add_argument('--all', action='store_true', help='the experiments, the recipes and their ensemble')
-    parser.add_argument('--list', action='store_true', help='say what there is')
+    parser.add_argument('names', nargs='*', metavar='NAME', help="names from --list, or 'ensemble'")
+    parser.add_argument('--all', action='store_true', help='run the experiments, the recipes and their ensemble')
+    parser.add_argument('--list', action='store_true', help='list the entries')
     parser.add_argument(
         '--data',
-        help='FER2013 in any layout, or a folder with set1.h5, set2.h5, ...; without it drawn faces, for rehearsals',
+        help='FER2013 in any layout, or a folder with set1.h5, set2.h5, ... (default: drawn faces, for rehearsals)',
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
-    parser.add_argument('--scale', type=float, default=1.0, help='share of images and epochs, for a rehearsal')
+    parser.add_argument('--scale', type=float, default=1.0, help='fraction of images and epochs, for a rehearsal')
     parser.add_argument(
-        '--out', default='trained_models/reproduce', help='folder of sets and models (default: %(default)s)'
+        '--out', default='trained_models/reproduce', help='folder for sets and models (default: %(default)s)'
     )
     args = parser.parse_args(arguments)
     names = [*EXPERIMENTS, *RECIPES, 'ensemble'] if args.all else args.names
@@ -80,11 +80,11 @@ def main(arguments=None):
 def _check(names, args):
     unknown = [name for name in names if name not in (*ENTRIES, 'ensemble')]
     if unknown:
-        raise ValueError(f"expected names of --list or 'ensemble', got {unknown[0]!r}")
+        raise ValueError(f"expected names from --list or 'ensemble', got {unknown[0]!r}")
     if not 0 < args.scale <= 1:
         raise ValueError(f'--scale must lie in (0, 1], got {args.scale:g}')
     if args.data is None and args.scale == 1:
-        raise ValueError('a full run needs FER2013: name it with --data, or rehearse with --scale 0.02')
+        raise ValueError('a full run needs FER2013: give its path with --data, or rehearse with --scale 0.02')
     if args.data is not None and not Path(args.data).exists():
         raise ValueError(f"--data: there is no '{args.data}'")
 

@@ -1,14 +1,14 @@
-"""Every network and technique for the same processor time, on the real set 1: what each is worth here.
+"""Compare networks and techniques at equal processor time, on set 1 of FER2013.
 
     python examples/techniques.py --list
-    python examples/techniques.py --data fer2013.tar.gz                       # all that are not done, one after another
+    python examples/techniques.py --data fer2013.tar.gz                 # all unfinished entries, one after another
     python examples/techniques.py Sprint Sprint-cutmix --data fer2013.tar.gz --minutes 15
 
-A step of training is timed first; then stage train has as many epochs as fit into the minutes of processor time (of all
-cores together; one at least), and the schedule of the learning rate that length. Epochs are chosen on the validation
-images as ever, the test images are looked at once, and nothing is retrained. The same command goes on with what was
-interrupted. The table goes into docs/results.md after each entry; rows of it for as many minutes stay until their
-entries are run again.
+A training step is timed first. Stage train then has as many epochs as fit into the minutes of processor time (of all
+cores together; at least one), and the learning-rate schedule has the same length. As always, the best epoch is chosen
+on the validation images and the test images are used once; nothing is retrained. The same command resumes interrupted
+runs. After each entry the table is written to docs/results.md. Its rows with the same number of minutes are kept until
+their entries are run again.
 """
 
 import argparse
@@ -26,12 +26,12 @@ DOCS = Path(__file__).resolve().parent.parent / 'docs'
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0], allow_abbrev=False)
-    parser.add_argument('names', nargs='*', metavar='NAME', help='of --list; all by default')
-    parser.add_argument('--list', action='store_true', help='say what there is')
+    parser.add_argument('names', nargs='*', metavar='NAME', help='names from --list (default: all)')
+    parser.add_argument('--list', action='store_true', help='list the entries')
     parser.add_argument('--data', help='FER2013 in any layout, or a folder with set1.h5')
-    parser.add_argument('--minutes', type=float, default=15.0, help='of processor time (default: %(default)g)')
+    parser.add_argument('--minutes', type=float, default=15.0, help='processor time per entry (default: %(default)g)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', default='trained_models/techniques', help='folder of models (default: %(default)s)')
+    parser.add_argument('--out', default='trained_models/techniques', help='folder for models (default: %(default)s)')
     parser.add_argument('--one', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.list:
@@ -50,7 +50,7 @@ def main(arguments=None):
         run_for(name, args.minutes, args.seed, path, folder)
         return 0
     failed = []
-    for name in args.names or NAMES:  # each in a process of its own, whose processor time is its own
+    for name in args.names or NAMES:  # each in a separate process, to measure its processor time
         if (folder / name / f'seed-{args.seed}.json').is_file():
             continue
         command = [sys.executable, __file__, name, '--one', '--data', args.data, '--out', args.out]
@@ -68,9 +68,9 @@ def main(arguments=None):
 def _check(args):
     unknown = [name for name in args.names if name not in NAMES]
     if unknown:
-        raise ValueError(f'expected names of --list, got {unknown[0]!r}')
+        raise ValueError(f'expected names from --list, got {unknown[0]!r}')
     if args.data is None:
-        raise ValueError('--data must name FER2013 in any layout')
+        raise ValueError('--data must be the path of FER2013, in any layout')
     if not Path(args.data).exists():
         raise ValueError(f"--data: there is no '{args.data}'")
     if not 0 < args.minutes < 1e5:

@@ -1,4 +1,4 @@
-"""The script of the thesis: network A with dropout on set 2, its best result for the simplicity of what it uses.
+"""The script of the thesis: network A with dropout on set 2, its best result with such simple means.
 
 Make the set first: python -m loaders fer2013.tar.gz --sets 2 -o datasets/
 """

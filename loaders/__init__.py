@@ -1,14 +1,14 @@
-"""FER2013 and data sets like it: any layout in, the sets of the thesis out, sets opened.
+"""Read FER2013 and similar data sets in any layout, build HDF5 sets from them, and open those sets.
 
-build(source, sets)     make HDF5 sets 1 to 4 of the thesis, or one's own
-load(path)              open one: Dataset with its Subsets
-Fold(data, i, k)        an open one without the people of fold i, which are its test images
-read(source)            the images of a source as they are: Originals
-read_unlabelled(source, size)   images of a folder without classes
-Recipe, transform       what a set of one's own consists of (see `loaders.sets.transforms`)
-views(images, names, size)      the views of images by name
-write_csv(path)         drawn faces in the layout of FER2013
-DataError               what every bad input ends in
+build(source, sets)     build HDF5 sets: sets 1 to 4 of the thesis, or custom ones
+load(path)              open a set: a Dataset with its Subsets
+Fold(data, i, k)        fold i of k of an open set for cross-validation
+read(source)            read the original images of a source: Originals
+read_unlabelled(source, size)   read the images of a folder without classes
+Recipe, transform       define a custom set (see `loaders.sets.transforms`)
+views(images, names, size)      compute named views of images
+write_csv(path)         draw faces and write them in the layout of FER2013
+DataError               the error that any bad input raises
 
 From a shell: `python -m loaders --help`.
 """

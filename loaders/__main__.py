@@ -1,6 +1,6 @@
-"""``python -m loaders`` is ``symfer data``: make data sets, and ``... audit``, ``... show``, ``... check``.
+"""``python -m loaders`` is the same as ``symfer data``: build data sets, or ``audit``, ``show`` and ``check`` them.
 
-The only module here that reaches outside loaders: it is a door of the command line, not part of the library.
+This is the only module of loaders that imports from outside loaders. It is an entry point, not part of the library.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line of `symfer data`; returns the exit status."""
+    """Run the command line of `symfer data` and return the exit status."""
     from utils.cli import main
 
     return main(['data', *(sys.argv[1:] if words is None else words)])

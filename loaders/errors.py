@@ -1,4 +1,4 @@
-"""The one error that bad input of any kind ends in, and names as they can be shown."""
+"""The error that any bad input raises, and helpers that make names printable."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 
 class DataError(ValueError):
-    """A source, an image, a row or a data set cannot be used; one line says where and why."""
+    """A source, an image, a row or a data set cannot be used. The message is one line that says where and why."""
 
 
 class NoLabels(DataError):
-    """A table of images without labels."""
+    """A table of images has no labels."""
 
 
 def visible(text: str) -> str:
-    r"""Text with its control characters and what else cannot be printed as escapes, as `\x1b`."""
+    r"""Return the text with unprintable characters replaced by escapes such as `\x1b`."""
     return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def check_class_names(names: Sequence[str], where: str | Path) -> None:
-    """Raise DataError unless each name of a class can be printed, and stored, as one line."""
+    """Raise DataError unless each class name is a non-blank, printable line."""
     for name in names:
         if not name.strip() or not name.isprintable():
             raise DataError(

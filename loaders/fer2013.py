@@ -1,4 +1,4 @@
-"""The facts of FER2013 by which a source is recognised and checked."""
+"""The class names and counts of FER2013, used to recognise and check a source."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ N_TRAINING = int(COUNTS[0].sum())  # 28,709
 
 
 def count(labels: np.ndarray, usage: np.ndarray, n_classes: int) -> np.ndarray:
-    """Images of each usage and class: array (3, n_classes) from two arrays (n,)."""
+    """Count the images of each usage and class: two arrays (n,) -> array (3, n_classes)."""
     cells = usage.astype(np.int64) * n_classes + labels
     return np.bincount(cells, minlength=3 * n_classes).reshape(3, n_classes)
 
 
 def is_fer2013(classes: Sequence[str], counts: np.ndarray) -> bool:
-    """True where classes and counts (3, n_classes) are those of the challenge."""
+    """Return True if the classes and counts (3, n_classes) are those of the challenge."""
     return tuple(classes) == CLASSES and np.array_equal(counts, COUNTS)
 
 
 def table(classes: Sequence[str], counts: np.ndarray) -> list[str]:
-    """Lines of text: images of each usage (row) and class (column), with totals."""
+    """Return lines of text: the number of images of each usage (row) and class (column), with totals."""
     width = max(9, *(len(name) + 1 for name in classes))
     rows = [('', 'total', *classes)]
     rows += [(usage, row.sum(), *row) for usage, row in zip(USAGES, counts) if row.any()]
@@ -37,11 +37,11 @@ def table(classes: Sequence[str], counts: np.ndarray) -> list[str]:
 
 
 def compare(classes: Sequence[str], counts: np.ndarray) -> list[str]:
-    """Lines of text: whether these are FER2013's counts, and if not, where they differ."""
+    """Return lines of text that say whether these are FER2013's counts and, if not, where they differ."""
     if is_fer2013(classes, counts):
         return ["these are FER2013's counts"]
     if tuple(classes) != CLASSES:
-        return ['not compared with FER2013: the classes are others']
+        return ['not compared with FER2013: the classes are different']
     lines = ["these are not FER2013's counts:"]
     for u, k in np.argwhere(counts != COUNTS):
         lines.append(f'  {USAGES[u]} {CLASSES[k]}: {counts[u, k]}, FER2013 has {COUNTS[u, k]}')

@@ -4,7 +4,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-for _name in ('utils',):  # a file of the same name may come first in sys.path
+for _name in ('utils',):  # a module of the same name may come first in sys.path
     _spec = find_spec(_name)
     _found = Path(_spec.origin or next(iter(_spec.submodule_search_locations or ()), '')) if _spec else None
     _ours = Path(__file__).resolve().parents[1] / _name

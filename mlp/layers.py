@@ -25,16 +25,17 @@ class Hidden(Layer):
     Parameters
     ----------
     n_in, n_out : int
+        Numbers of inputs and outputs.
     activation : Activation
-        Also decides the initialisation of the weights, see `utils.rna.glorot`.
+        Activation, which also decides the initialisation of the weights; see `utils.rna.glorot`.
     batch_norm : bool
-        Batch norm in place of the bias.
+        Whether to use batch norm instead of a bias.
     gaussian_std, p_drop : float
-        Standard deviation of the noise, probability of dropping an output.
+        Standard deviation of the noise, and probability of dropping an output.
     p_dropConnect, dropConnect_moments
-        See `utils.layers.DropConnect`.
+        Arguments of `utils.layers.DropConnect`.
     rng : numpy.random.Generator
-        Draws the weights W (n_in, n_out).
+        Generator of the initial weights W (n_in, n_out).
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Hidden(Layer):
         self.activation, self.connect = activation, DropConnect(p_dropConnect, dropConnect_moments)
 
     def linear(self, x: Tensor, W: Tensor) -> Tensor:
-        """The product alone."""
+        """Apply only the product."""
         return pt.dot(x, W)
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
@@ -72,8 +73,17 @@ class Hidden(Layer):
 class Softmax(Layer):
     """Softmax regression, (n, n_in) -> logits (n, n_classes).
 
-    The logits, outputs before the softmax, are what the special test sums over views and what the costs of
-    `utils.training.losses` take; `probabilities` applies the softmax to them.
+    The logits are the outputs before the softmax. The special test sums them over views, and the losses of
+    `utils.training.losses` take them; `probabilities` applies the softmax to them.
+
+    Parameters
+    ----------
+    n_in : int
+        Number of inputs.
+    n_classes : int
+        Number of classes.
+    rng : numpy.random.Generator
+        Generator of the initial weights W (n_in, n_classes).
     """
 
     def __init__(self, n_in: int, n_classes: int, *, rng: np.random.Generator) -> None:
@@ -86,7 +96,7 @@ class Softmax(Layer):
 
     @staticmethod
     def probabilities(logits: np.ndarray) -> Tensor:
-        """``exp(a) / sum(exp(a))`` along the classes, (n, n_classes)."""
+        """Compute ``exp(a) / sum(exp(a))`` over the classes, (n, n_classes)."""
         return pt.special.softmax(logits, axis=1)
 
 
@@ -96,14 +106,17 @@ class FullyConnected(Layer):
     Parameters
     ----------
     n_in : int
-        Numbers per image after the reshape.
+        Number of inputs per image after the reshape.
     n_classes : int
+        Number of classes.
     n_hidden : sequence of int
-        Units of each hidden layer; empty for a softmax on the inputs.
+        Number of units of each hidden layer; empty for a softmax on the inputs.
     p_drop : float or sequence of float
-        Probability of dropping a unit, one for all hidden layers or one each.
+        Probability of dropping a unit: one for all hidden layers, or one for each.
+    rng : numpy.random.Generator
+        Generator of the initial weights.
     **options
-        Of every `Hidden` layer.
+        Options of every `Hidden` layer.
     """
 
     def __init__(
@@ -118,7 +131,7 @@ class FullyConnected(Layer):
     ) -> None:
         n_hidden = [n_hidden] if np.ndim(n_hidden) == 0 else list(n_hidden)
         if any(isinstance(n, bool) or n != int(n) or n < 1 for n in n_hidden):
-            raise ValueError(f'n_hidden must be a list of numbers of units >= 1, got {n_hidden!r}')
+            raise ValueError(f'n_hidden must be a list of whole numbers >= 1, got {n_hidden!r}')
         drops = [p_drop] * len(n_hidden) if np.ndim(p_drop) == 0 else list(p_drop)
         if len(drops) != len(n_hidden):
             raise ValueError(

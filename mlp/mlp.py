@@ -17,18 +17,20 @@ class MLP(Layer):
     Parameters
     ----------
     im_dim : (int, int)
-        Height and width of the images.
+        Height and width of the images in pixels.
     n_classes : int
+        Number of classes.
     n_hidden : sequence of int
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     p_drop : float
         Probability of dropping a unit of the hidden layers.
     p_dropConv : sequence
-        Empty: there is no convolution.
+        Always empty, because there is no convolution.
     rng : numpy.random.Generator
-        Draws the weights.
+        Generator of the initial weights.
     **options
-        `activation`, `batch_norm` (True here) and the others of `utils.layers.LayerOptions`.
+        Options of the layers: `activation`, `batch_norm` (True by default) and the others of
+        `utils.layers.LayerOptions`.
     """
 
     def __init__(

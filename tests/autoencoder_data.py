@@ -12,7 +12,7 @@ SIDE = (6, 6)
 
 
 class Small(Layer):
-    """A pooled convolution and a hidden layer, as the arguments say."""
+    """A pooled convolution and a hidden layer, set by the arguments."""
 
     def __init__(self, rng, n_filters=3, **options):
         self.conv = Conv(1, n_filters, pool=MaxPool(2), p_drop=0.2, rng=rng, **options)

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its debugging protocol: `Browser`. Only what the test of the page needs."""
+"""A headless Chromium, driven through its debugging protocol: `Browser`, with what the test of the page needs."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
 
 
 def found():
-    """The program, or None."""
+    """Return the path of the program, or None."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
 
 
@@ -24,7 +24,7 @@ class Browser:
     Parameters
     ----------
     camera : path, optional
-        A video (MJPEG) that stands for the camera.
+        Video (MJPEG) that replaces the camera.
     """
 
     def __init__(self, camera=None):
@@ -63,7 +63,7 @@ class Browser:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __call__(self, method, **parameters):
-        """Ask the browser; its answer."""
+        """Send a command to the browser and return its response."""
         self.count += 1
         self.socket.send(json.dumps({'id': self.count, 'method': method, 'params': parameters}))
         while True:
@@ -75,7 +75,7 @@ class Browser:
             self.events.append(message)
 
     def run(self, code):
-        """The value of an expression of JavaScript on the page; promises are awaited."""
+        """Evaluate a JavaScript expression on the page and return its value; promises are awaited."""
         result = self('Runtime.evaluate', expression=code, returnByValue=True, awaitPromise=True)
         if 'exceptionDetails' in result:
             raise RuntimeError(result['exceptionDetails'])
@@ -90,7 +90,7 @@ class Browser:
             time.sleep(0.05)
 
     def open(self, address, width=1280, height=900, dark=False):
-        """Go to an address, in a window of this size."""
+        """Open an address in a window of this size."""
         self('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         value = 'dark' if dark else 'light'
         self('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': value}])
@@ -104,12 +104,12 @@ class Browser:
         self('DOM.setFileInputFiles', nodeId=node, files=[str(file) for file in files])
 
     def picture(self, path):
-        """A picture of the whole page, PNG."""
+        """Return a screenshot of the whole page as PNG."""
         data = self('Page.captureScreenshot', format='png', captureBeyondViewport=True)['data']
         Path(path).write_bytes(base64.b64decode(data))
 
     def complaints(self):
-        """Errors of the console and requests to other places than the page's own."""
+        """Return the console errors and the requests to other hosts than the page's."""
         self.run('1')
         out = []
         for event in self.events:

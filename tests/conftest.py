@@ -1,4 +1,4 @@
-"""What several test files use."""
+"""Fixtures shared by several test files."""
 
 import atexit
 import os
@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 import pytest
 
-if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:  # tests compile what they test, but once for all of them
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:  # compile once for all tests
     os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='symfer-tests-')
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
     atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
@@ -28,7 +28,7 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope='session', autouse=True)
 def ctrl_c_as_in_a_terminal():
-    """A shell that starts the tests in the background has them ignore Ctrl-C, and runs leave ignored signals so."""
+    """Restore Ctrl-C: tests started in the background by a shell ignore it, and runs keep ignored signals."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -40,7 +40,7 @@ def rng():
 
 
 def pattern_images(n, rng, side=12, n_classes=3):
-    """Images of noise in which the brightness of one band of rows tells the class."""
+    """Make images of noise in which the brightness of a band of rows determines the class."""
     labels = np.arange(n) % n_classes
     images = rng.normal(110, 40, (n, side, side))
     for k, label in enumerate(labels):

@@ -1,4 +1,4 @@
-"""What tests of several devices run in a process of its own, whose CPU counts as four.
+"""Checks of several devices, which run in a separate process whose CPU counts as four devices.
 
 ``python -m tests.device_checks NAME`` prints one JSON object; the names are those of the functions in `CHECKS`.
 """
@@ -30,14 +30,14 @@ from utils.training.settings import Settings  # noqa: E402
 
 
 def collectives(function, given):
-    """How often each kind of communication between devices is in a compiled function."""
+    """Count each kind of communication between devices in a compiled function."""
     shared = [place[0] for place in function.vm.inputs[len(given) :]]
     text = function.vm.jit_fn.lower(*given, *shared).compile().as_text()
     return dict(Counter(re.findall(r' (all-\w+|reduce-scatter|collective-\w+)(?:-start)?\(', text)))
 
 
 def quick():
-    """A tiny network: resident images, streamed ones, evaluation, many steps in a call."""
+    """Check a tiny network: images on the device, streamed images, evaluation, many steps per call."""
     out = {}
     with tempfile.TemporaryDirectory() as folder, load(data_set(folder)) as data:
         t, one = trained(data, 1)
@@ -49,13 +49,13 @@ def quick():
         out['collectives'] = collectives(two.functions.train, [rows, weights])
         out['lies on'] = len(two.functions.resident.x.container.storage[0].sharding.device_set)
         out['streamed'] = apart(trained(data, 2, trainShared=False)[1], one)
-        t.restore(two.state())  # and on one device it goes on
+        t.restore(two.state())  # and it continues on one device
         out['resumed'] = [validate(t.functions, data.validation), validate(two.functions, data.validation)]
     return out
 
 
 def groups():
-    """Gradients of convolutions of half the channels and of each channel alone, the latter with steps of two pixels."""
+    """Check gradients of convolutions in two groups, and of depthwise convolutions with a stride of two pixels."""
     out, rng = {}, np.random.default_rng(0)
     images = rng.normal(size=(8, 6, 6, 4)).astype(np.float32)
     filters = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 6), (3, 3, 1, 6))]
@@ -74,7 +74,7 @@ def groups():
 
 
 def members_and_steps():
-    """Many steps in one call, images divided among the devices, networks side by side."""
+    """Check many steps per call, images divided among the devices, and networks side by side."""
     out = {}
     with tempfile.TemporaryDirectory() as folder, load(data_set(folder)) as data:
         one = trained(data, 1)[1]
@@ -99,10 +99,10 @@ def members_and_steps():
 
 
 def network_a():
-    """20 steps of network A, narrowed, on 1, 2 and 4 devices, with all rewrites of a CPU.
+    """Check 20 steps of network A, narrowed, on 1, 2 and 4 devices, with all rewrites of a CPU.
 
-    Where a maximum or the sign of an output hangs on the last bit, rounding makes another step of it, and 20 steps in a
-    row lead apart, as from weights that differ by a rounding. So each step begins where one device was.
+    If a maximum or the sign of an output depends on the last bit, rounding changes the step, and 20 consecutive steps
+    diverge as they do from weights that differ by a rounding error. So each step starts from the state of one device.
     """
     import cnn
 
@@ -134,7 +134,7 @@ def network_a():
 
 
 def smooth_in_a_row():
-    """20 steps in a row on 1, 2 and 4 devices, where no step hangs on the last bit."""
+    """Check 20 consecutive steps on 1, 2 and 4 devices, for a network in which no step depends on the last bit."""
     rewrites.LEAST_CHANNELS, rewrites.LEAST_PIXELS, rewrites.LEAST_SUMMED = 16, 0, 64
     rng, out, ended = np.random.default_rng(0), {}, {}
     x, y = rng.integers(0, 255, (20, 24, 24, 24), dtype=np.uint8), rng.integers(0, 7, (20, 24)).astype(np.uint8)
@@ -160,7 +160,7 @@ def values_of(f):
 
 
 def experiment():
-    """`test` on two devices, and resumed on four and on one."""
+    """Check `test` on two devices, and resumed on four and on one."""
     import launch
 
     out = {}

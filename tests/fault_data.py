@@ -1,4 +1,4 @@
-"""A small experiment and processes of its own."""
+"""A small experiment that runs in separate processes."""
 
 from pathlib import Path
 

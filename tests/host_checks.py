@@ -1,6 +1,7 @@
-"""What tests of several hosts run on each of them: ``python -m tests.host_checks NAME FOLDER [ADDRESS K N]``.
+"""Checks that tests of several hosts run on each host: ``python -m tests.host_checks NAME FOLDER [ADDRESS K N]``.
 
-Writes ``NAME-K.json`` or ``NAME-K.npz`` into the folder, K of this host; without an address it is a process alone.
+They write ``NAME-K.json`` or ``NAME-K.npz`` to the folder, where K is the number of the host. Without an address, a
+check runs in a single process.
 """
 
 import json
@@ -29,7 +30,7 @@ BATCH = 24
 
 
 def quick(folder, here):
-    """A tiny network learns, its minibatches read by several; hosts that differ are refused."""
+    """Check that a tiny network learns with minibatches read by several hosts; hosts that differ are refused."""
     out = {'errors': []}
     with load(folder / 'set2.h5') as data:
         read = []
@@ -65,7 +66,7 @@ def quick(folder, here):
 
 
 def many_steps(folder, here):
-    """Many steps in a call, in the form for a GPU; resident images, then divided among the hosts."""
+    """Check many steps per call, in the form for a GPU, with images on every device and divided among the hosts."""
     out = {}
     with load(folder / 'set2.h5') as data:
         streamed = trained(data, None, trainShared=False)[1]
@@ -85,7 +86,7 @@ def error_of(options):
 
 
 def in_a_row(make, rate, folder, here):
-    """Distances after each of 20 steps of a network from those of a process alone, which keeps them in a file."""
+    """Measure the distances after each of 20 steps from a single process, which saves its arrays in a file."""
     rewrites.LEAST_CHANNELS, rewrites.LEAST_PIXELS, rewrites.LEAST_SUMMED = 16, 0, 64
     rng, alone = np.random.default_rng(0), not here
     x, y = rng.integers(0, 255, (20, BATCH, 24, 24), dtype=np.uint8), rng.integers(0, 7, (20, BATCH)).astype(np.uint8)
@@ -106,14 +107,14 @@ def in_a_row(make, rate, folder, here):
 
 
 def network_a(folder, here):
-    """Of network A, narrowed."""
+    """Check 20 steps of network A, narrowed."""
     import cnn
 
     return in_a_row(partial(cnn.A, (24, 24), 7, width=0.25, n_hidden=[32], p_dropConv=[0.2] * 4), 0.05, folder, here)
 
 
 def smooth(folder, here):
-    """Of a network like it in which no step hangs on the last bit."""
+    """Check 20 steps of a similar network in which no step depends on the last bit."""
     return in_a_row(partial(Smooth, (24, 24), 7), 0.01, folder, here)
 
 

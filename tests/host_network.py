@@ -31,7 +31,7 @@ class Tiny(Layer):
 
 
 class Smooth(Layer):
-    """Network A, narrowed, without maxima and without signs that decide: means over windows, tanh."""
+    """Network A, narrowed, with average pooling and tanh, so that nothing depends on a maximum or a sign."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         widths, options = (1, 16, 32, 64, 64), {'batch_norm': True, 'activation': rna.tanh(), 'rng': rng}
@@ -51,7 +51,7 @@ class Smooth(Layer):
 
 
 def apart(a, b):
-    """Distance of two sets of arrays, relative to the length of one; the draw counter must be equal."""
+    """Return the distance of two sets of arrays, relative to the norm of one; the draw counters must be equal."""
     assert a.get('counter') == b.get('counter')
     both = [(np.asarray(a[name], float), np.asarray(b[name], float)) for name in b if name != 'counter']
     return float(np.sqrt(sum(((x - y) ** 2).sum() for x, y in both) / sum((y**2).sum() for _, y in both)))
@@ -70,7 +70,7 @@ def data_set(folder, seed=7):
 
 
 def trained(data, n, k=1, many=False, **settings):
-    """A trainer after one epoch on n devices, and its arrays; of k networks, many steps in a call."""
+    """Return a trainer of k networks after one epoch on n devices, and its arrays; `many` makes many steps per call."""
 
     def make(rng):
         nets = [Tiny(data.shape, 3, rng=np.random.default_rng([1, m])) for m in range(k)]

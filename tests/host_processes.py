@@ -1,4 +1,4 @@
-"""Several hosts as processes of this machine, whose CPUs meet over loopback; for tests."""
+"""Several hosts as processes on this machine that communicate over loopback, for tests."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def free_port():
-    """A port that was free just now."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
@@ -24,11 +24,11 @@ class Hosts:
     ----------
     n : int
     command : callable
-        ``command(k, address)`` gives the words of host k.
+        ``command(k, address)`` returns the command of host k.
     folder : path
-        Where each writes what it prints, ``out-0``, ``out-1``, ...
+        Folder for the output of the hosts, ``out-0``, ``out-1``, ...
     devices : int
-        Of each host.
+        Number of devices of each host.
     """
 
     def __init__(self, n, command, folder, devices=1):
@@ -52,11 +52,11 @@ class Hosts:
             process.wait()
 
     def printed(self, k):
-        """What host k has printed."""
+        """Return the output of host k."""
         return (self.folder / f'out-{k}').read_text(errors='replace')
 
     def until(self, condition, timeout=100):
-        """Wait for something to come true while all hosts run."""
+        """Wait until a condition is true while all hosts run."""
         end = time.monotonic() + timeout
         while not condition():
             ended = [k for k, process in enumerate(self.processes) if process.poll() is not None]
@@ -65,13 +65,13 @@ class Hosts:
             time.sleep(0.05)
 
     def ended(self, timeout=500):
-        """The exit status of each, once all have ended."""
+        """Wait for all hosts to end and return their exit statuses."""
         end = time.monotonic() + timeout
         return [process.wait(max(1, end - time.monotonic())) for process in self.processes]
 
 
 def training(n, folder, *words, devices=1, own=None):
-    """`Hosts` that run ``symfer train``; `own` has words of single hosts, by their numbers."""
+    """Return `Hosts` that run ``symfer train``; `own` has additional arguments of single hosts, by their numbers."""
 
     def command(k, address):
         hosts = ['--hosts', address, '--host-index', str(k), '--n-hosts', str(n)]

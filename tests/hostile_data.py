@@ -9,7 +9,7 @@ from utils.files.pickles import read_pickle
 
 
 def change(path, name, value):
-    """Another value for an entry, everything else as it was."""
+    """Change the value of an entry and leave everything else unchanged."""
     if path.suffix == '.pkl':
         flat = read_pickle(path)
         if value is None:

@@ -12,7 +12,7 @@ def set_values(layer, values):
 
 
 def random_values(layer, rng):
-    """Values for all parameters: positive for gamma and var, normal for the others."""
+    """Draw values for all parameters: positive for gamma and var, normal for the others."""
     return {
         name: np.abs(rng.normal(size=p.type.shape)) + 0.5
         if name.endswith(('gamma', 'var'))

@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def real_data():
-    """Path of FER2013 on this machine, or None."""
+    """Return the path of FER2013 on this machine, or None."""
     named = os.environ.get('SYMFER_FER2013')
     path = Path(named) if named else ROOT.parent / 'shared' / 'data' / 'fer2013-images.zip'
     return path if path.exists() else None
 
 
 def originals(counts=None, size=(48, 48), seed=0):
-    """Random images with so many of each usage (row) and class (column)."""
+    """Make random images, with the given number of each usage (row) and class (column)."""
     rng = np.random.default_rng(seed)
     counts = np.full((3, 7), 2) if counts is None else np.asarray(counts)
     labels = np.concatenate([rng.permutation(np.repeat(np.arange(counts.shape[1]), row)) for row in counts])
@@ -30,12 +30,12 @@ def originals(counts=None, size=(48, 48), seed=0):
 
 
 def fer2013_sized(size=(8, 8)):
-    """As many images of each usage and class as FER2013 has, but tiny."""
+    """Make tiny images with FER2013's numbers of each usage and class."""
     return originals(COUNTS, size)
 
 
 def table_lines(data, columns=('emotion', 'pixels', 'Usage')):
-    """Lines of a table of originals, the column names first."""
+    """Return the lines of a table of originals, the column names first."""
     lines = [','.join(columns)]
     for image, label, usage in zip(data.images, data.labels, data.usage):
         fields = dict(emotion=str(label), pixels=' '.join(map(str, image.ravel())), Usage=USAGES[usage])
@@ -44,7 +44,7 @@ def table_lines(data, columns=('emotion', 'pixels', 'Usage')):
 
 
 def write_table(path, data, columns=('emotion', 'pixels', 'Usage')):
-    """Write originals as a table; its path."""
+    """Write originals as a table and return its path."""
     path.write_text('\n'.join(table_lines(data, columns)) + '\n')
     return path
 
@@ -59,7 +59,7 @@ def write_folders(folder, data):
 
 
 def same(a, b):
-    """True where two Originals hold the same images, labels, usages and numbers."""
+    """Return whether two Originals have the same images, labels, usages and numbers."""
     return (
         np.array_equal(a.images, b.images)
         and np.array_equal(a.labels, b.labels)

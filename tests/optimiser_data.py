@@ -13,7 +13,7 @@ RATES = [0.05 * (1 + k % 3) for k in range(N)]
 
 
 def run(optimiser, start, gradients, rates=RATES):
-    """Parameters after each step; W decays, b does not."""
+    """Return the parameters after each step; W decays, b does not."""
     names = ['W', 'b'][: len(start)]
     variables = {name: parameter(v, regularizable=v.ndim == 2) for name, v in zip(names, start)}
     inputs = {name: pt.tensor(dtype='float32', shape=v.shape) for name, v in zip(names, start)}

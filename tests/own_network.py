@@ -1,4 +1,4 @@
-"""Networks written down in a test, their functions and trainer."""
+"""Networks defined in a test, with their functions and trainer."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ SIDE = (12, 12)
 
 
 def network(init, call):
-    """A network's class; `init` is called with it and a generator, `call` with it, images (n, 144) and the phase."""
+    """Make a network class from ``init(network, rng)`` and ``call(network, images (n, 144), phase)``."""
 
     class Mine(Layer):
         __slots__ = ('slot',)

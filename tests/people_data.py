@@ -1,4 +1,4 @@
-"""A set of people: the images of `tiny_originals`, and who is in them."""
+"""A set with people: the images of `tiny_originals`, each with a person."""
 
 import dataclasses
 

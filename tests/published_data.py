@@ -1,6 +1,6 @@
 """Small folders in the layouts of published data sets, for the tests of importers.
 
-Each picture is of one grey level, by which it is known again; each writer returns what was written:
+Each picture has one grey level, which identifies it. Each writer returns what was written:
 {level: (class, usage or None, person or None)}.
 """
 
@@ -19,19 +19,19 @@ HEADER = 'subDirectory_filePath,face_x,face_y,face_width,face_height,facial_land
 
 
 def write_picture(path, level, size=(30, 26), box=None, outside=0):
-    """A picture in colour of one grey level, or of that level in a box (left, top, right, bottom) alone."""
+    """Write a colour picture of one grey level, or of this level only in a box (left, top, right, bottom)."""
     image = np.full((*size, 3), level if box is None else outside, np.uint8)
     if box is not None:
         left, top, right, bottom = box
         image[top:bottom, left:right] = level
     path.parent.mkdir(parents=True, exist_ok=True)
-    # flat blocks of 8x8 come out of JPEG as they went in, those with edges do not
+    # JPEG preserves flat blocks of 8x8 exactly, but not blocks with edges
     kind = '.png' if box is not None else path.suffix.lower()
     path.write_bytes(cv2.imencode(kind, image)[1].tobytes())
 
 
 def check(originals, written, size=(48, 48)):
-    """Assert that originals are the pictures that were written, with class, usage and person."""
+    """Assert that originals are the written pictures, with class, usage and person."""
     assert originals.images.shape[1:] == size and originals.images.dtype == np.uint8
     levels = originals.images.reshape(len(originals), -1)
     assert (np.ptp(levels, axis=1) == 0).all()
@@ -46,7 +46,7 @@ def check(originals, written, size=(48, 48)):
 
 
 def rafdb(folder, n=2, aligned='_aligned'):
-    """As its owners give it out, n training and one test image of each class."""
+    """Write RAF-DB in its owners' layout, with n training images and one test image of each class."""
     written, lines = {}, []
     for part, usage, count in (('train', 0, n), ('test', 2, 1)):
         for k in range(7 * count):
@@ -61,7 +61,7 @@ def rafdb(folder, n=2, aligned='_aligned'):
 
 
 def rafdb_folders(folder, n=2):
-    """As it is passed on."""
+    """Write RAF-DB in the layout of class folders."""
     written = {}
     for part, usage, count in (('train', 0, n), ('test', 2, 1)):
         for k in range(7 * count):
@@ -123,7 +123,7 @@ def ckplus(folder, people=6):
                     written[level] = label, None, person
             text = folder / 'Emotion' / person / f'{s + 1:03d}' / f'{name}_emotion.txt'
             text.parent.mkdir(parents=True)
-            if s:  # the others have a folder without a file
+            if s:  # the other sequences have an empty folder
                 text.write_text(f'   {s:.7e}\n')
     return written
 
@@ -158,7 +158,7 @@ def jaffe(folder, people=('KA', 'KL', 'KM', 'KR', 'MK'), compression=1):
 
 
 def kdef(folder, people=('F01', 'F02', 'M01'), angles=('S', 'HL', 'HR', 'FL', 'FR')):
-    """KDEF: both series of some people, as many angles in turn; written has the angle of each level, too."""
+    """KDEF: both series of some people at the angles in turn; the result also has the angle of each level."""
     written, seen = {}, {}
     codes = dict(CODES, AF='fear')
     del codes['FE']
@@ -174,7 +174,7 @@ def kdef(folder, people=('F01', 'F02', 'M01'), angles=('S', 'HL', 'HR', 'FL', 'F
 
 
 def expw(folder, n=5):
-    """ExpW: photographs of 60x50 with two faces each, one of them in the list twice."""
+    """ExpW: photographs of 60x50 pixels with two faces each, one of which is listed twice."""
     written, lines = {}, []
     for k in range(n * 7):
         level = 2 * k + 10
@@ -205,7 +205,7 @@ def sfew(folder, names=('Train', 'Val'), nested=False):
 
 
 def ferplus(folder):
-    """FER+ as its owners' program writes it; (written, votes by level for FER2013's classes and contempt)."""
+    """FER+ as written by its owners' program; returns (written, votes by level for FER2013's classes and contempt)."""
     written, votes, columns = {}, {}, (6, 3, 5, 4, 0, 1, 2)  # FER2013's class of each of FER+'s first columns
     for part, usage, count in (('Train', 0, 16), ('Valid', 1, 8), ('Test', 2, 8)):
         rows = []
@@ -225,7 +225,7 @@ def ferplus(folder):
 
 
 def npy(value, **options):
-    """Bytes of a NumPy file."""
+    """Return the bytes of a NumPy file."""
     file = io.BytesIO()
     np.save(file, value, **options)
     return file.getvalue()

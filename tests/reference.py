@@ -1,4 +1,4 @@
-"""Slow, plain implementations in NumPy, float64: what the fast ones are tested against."""
+"""Slow, plain implementations in NumPy and float64, against which the fast ones are tested."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Both forms of a graph, with a rewrite and without."""
+"""Two forms of a graph, with and without a rewrite."""
 
 import pytensor
 from pytensor.compile.mode import Mode

@@ -1,4 +1,4 @@
-"""A service with a model that answers at once and a detector that finds the whole picture."""
+"""A service with an immediate model and a detector that returns the whole picture."""
 
 import io
 
@@ -11,7 +11,7 @@ LIMITS = Limits(body=200_000, pixels=1 << 20, pictures=3, waiting=4, seconds=5.0
 
 
 class Brightness:
-    """'dark' and 'bright', by the mean of a face; says how many came together."""
+    """Classifies faces as 'dark' or 'bright' by their mean, and records the sizes of the batches."""
 
     classes, size, views, temperature, model = ('dark', 'bright'), (8, 8), 'none', 1.0, 'm.h5'
     config = {'options': {'network': 'MLP'}}

@@ -4,7 +4,7 @@ from loaders import build, load
 
 
 def quiet(line):
-    """Takes the place of print."""
+    """Replace print."""
 
 
 def built(tmp_path, data, number, **options):

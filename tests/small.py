@@ -1,4 +1,4 @@
-"""A small experiment, and what of it is compared."""
+"""A small experiment, and the parts of its result that are compared."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Archives, folders and tables that tests of sources read."""
+"""Archives, folders and tables for tests of sources."""
 
 import io
 import tarfile
@@ -34,7 +34,7 @@ def csv_bytes(data, **options):
 
 
 def own_images(folder, n=10, classes=('calm', 'tense'), size=(20, 30)):
-    """Colour images of one's own, n a class; (folder, images by name)."""
+    """Write custom colour images, n per class, and return (folder, images by name)."""
     rng = np.random.default_rng(1)
     images = {}
     for name in classes:

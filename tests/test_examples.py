@@ -1,4 +1,4 @@
-"""The examples run: each as it stands, with few small images, few epochs and narrow networks."""
+"""The examples run unchanged, with few small images, few epochs and narrow networks."""
 
 import importlib.util
 import json
@@ -32,7 +32,7 @@ def quick_compilation():
 
 @pytest.fixture(scope='session')
 def faces(tmp_path_factory):
-    """A set 2 of drawn faces, every third pixel of them."""
+    """A set 2 of drawn faces, reduced to every third pixel."""
     images, *columns = draw_faces(110, 50, 50)
     originals = loaders.Originals(np.ascontiguousarray(images[:, ::3, ::3]), *columns, np.arange(210, dtype=np.int32))
     return loaders.build(
@@ -102,8 +102,8 @@ def test_reproduce_lists_and_refuses(reproduce, capsys):
     assert reproduce.main(['--list']) == 0
     assert 'A-BN-drop-set4' in capsys.readouterr().out
     for arguments, message in (
-        (['E-set9'], "expected names of --list or 'ensemble', got 'E-set9'"),
-        (['--all'], 'a full run needs FER2013: name it with --data'),
+        (['E-set9'], "expected names from --list or 'ensemble', got 'E-set9'"),
+        (['--all'], 'a full run needs FER2013: give its path with --data'),
         (['--all', '--scale', '2'], r'--scale must lie in \(0, 1\], got 2'),
         (['--all', '--data', 'nowhere.csv'], "--data: there is no 'nowhere.csv'"),
     ):

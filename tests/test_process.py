@@ -1,4 +1,4 @@
-"""Process-wide settings are made by the launcher only, and can be turned off."""
+"""Only the launcher makes process-wide settings, and they can be turned off."""
 
 import os
 import platform
@@ -59,7 +59,7 @@ def test_compiled_functions_are_kept_in_the_cache_folder(tmp_path):
     first = say(code, **environment)
     kept = {path.name for path in tmp_path.rglob('*') if path.is_file()}
     assert kept
-    assert say(code, **environment) == first  # the same bits from the kept code
+    assert say(code, **environment) == first  # bit-identical from the cached code
     assert {path.name for path in tmp_path.rglob('*-cache')} == {name for name in kept if name.endswith('-cache')}
 
 

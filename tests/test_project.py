@@ -1,4 +1,4 @@
-"""What the project says of itself holds."""
+"""The project's statements about itself are true."""
 
 import os
 import re
@@ -14,12 +14,12 @@ import setuptools
 import utils
 
 ROOT = Path(__file__).parent.parent
-DOORS = {Path(__file__).parent.parent / 'loaders' / '__main__.py'}  # a door of the command line
+DOORS = {Path(__file__).parent.parent / 'loaders' / '__main__.py'}  # an entry point of the command line
 PACKAGES = ('cnn', 'loaders', 'mlp', 'utils')
 
 
 def commands():
-    """The shell commands of the README, in their order."""
+    """Return the shell commands of the README, in their order."""
     blocks = re.findall(r'```sh\n(.*?)```', (ROOT / 'README.md').read_text(), re.S)
     return [line for block in blocks for line in block.strip().splitlines()]
 
@@ -69,7 +69,7 @@ def test_there_is_one_version(monkeypatch):
 
 
 def run_beside(folder, statement):
-    """Run a statement where a script in that folder would be run, with symfer behind it in the path."""
+    """Run a statement like a script in that folder, with symfer after the folder in the path."""
     script = folder / 'script.py'
     script.write_text(f'{statement}\nprint("fine")\n')
     return subprocess.run(
@@ -112,7 +112,7 @@ def test_a_package_of_the_user_that_hides_ours_is_named(tmp_path):
 
 
 def test_a_folder_of_the_user_that_hides_ours_is_named(tmp_path):
-    """An installed symfer is found by a finder that is asked last, so a folder without __init__.py comes first too."""
+    """An installed symfer is found by the last finder, so that even a folder without __init__.py comes first."""
     (tmp_path / 'utils').mkdir()
     finder = (
         'import importlib.util, sys\n'
@@ -128,14 +128,14 @@ def test_a_folder_of_the_user_that_hides_ours_is_named(tmp_path):
 
 
 def test_files_of_other_names_hide_nothing(tmp_path):
-    (tmp_path / 'cnn').symlink_to(ROOT / 'cnn')  # ours by another way
+    (tmp_path / 'cnn').symlink_to(ROOT / 'cnn')  # ours by another path
     (tmp_path / 'utilities.py').write_text('')
     done = run_beside(tmp_path, 'import cnn, mlp\nfrom launch import test')
     assert done.stdout == 'fine\n', done.stderr
 
 
 def test_arrows_point_down_only():
-    """Who may import whom, as docs/architecture.md says."""
+    """Imports follow docs/architecture.md."""
     allowed = {
         'launch': {'cnn', 'mlp', 'loaders', 'utils'},
         'cnn': {'cnn', 'mlp', 'utils'},
@@ -147,7 +147,7 @@ def test_arrows_point_down_only():
         files = [ROOT / 'launch.py'] if package == 'launch' else set((ROOT / package).rglob('*.py')) - DOORS
         for file in files:
             found = set(re.findall(r'^\s*(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
-            if ROOT / 'utils' / 'cli' in file.parents:  # a command imports what does its work, when it does it
+            if ROOT / 'utils' / 'cli' in file.parents:  # a command imports its implementation when it runs
                 found = set(re.findall(r'^(?:from|import) (launch|cnn|mlp|loaders|utils)\b', file.read_text(), re.M))
             assert found <= below, f'{file.name} imports {found - below}'
 
@@ -159,7 +159,7 @@ def test_only_the_backend_imports_jax():
                 assert not re.search(r'^\s*(from|import) jax\b', file.read_text(), re.M), file.name
 
 
-# From the top of the house down; a folder of utils imports nothing that stands before it.
+# From the top down; a folder of utils imports nothing that is listed before it.
 FLOORS = (
     'cli',
     'studies',

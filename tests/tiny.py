@@ -1,4 +1,4 @@
-"""A tiny network and its trainer; runs that are broken off and compared to the last bit."""
+"""A tiny network and its trainer; runs that are interrupted, and bitwise comparison of states."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def trainer(data, make=network, checkpoint=None, teacher=None, **settings):
 
 
 def equal(a, b):
-    """Whether two states are the same to the last bit, times excepted."""
+    """Return whether two states are bit-identical, except for times."""
 
     def without_times(state):
         return [{k: v for k, v in row.items() if k != 'seconds'} for row in state['history']]
@@ -42,7 +42,7 @@ class Stop(Exception):
 
 
 def run(t, n_epochs=4, anneal_epochs=2, stop_after=None):
-    """All stages; an exception after that many epochs in all."""
+    """Run all stages; raise an exception after a total number of epochs."""
 
     def checkpoint(t):
         if len(t.history) == stop_after:

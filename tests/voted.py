@@ -1,4 +1,4 @@
-"""A set with the votes of annotators."""
+"""A set with votes of annotators."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from loaders import build
 
 
 def voted_set(originals, folder, seed=3):
-    """Path of the tiny set with votes: mostly for the label, some rows for two classes alike."""
+    """Path of the tiny set with votes: mostly for the label, in some rows equal for two classes."""
     rng = np.random.default_rng(seed)
     votes = rng.integers(0, 4, (len(originals.labels), len(originals.classes))).astype(np.uint8)
     votes[np.arange(len(votes)), originals.labels] += 5

@@ -1,12 +1,12 @@
-"""What networks and launcher are built from: Ops, layers, training, files, records, studies, the command line.
+"""The building blocks of networks and launcher: Ops, layers, training, files, records, studies, the command line.
 
-Importing this package sees to it that PyTensor is in the state that symfer needs, before PyTensor's JAX dispatch is
-loaded (which reads ``floatX`` once, when it is imported):
+Importing this package configures PyTensor for symfer. This must happen before PyTensor's JAX dispatch is imported,
+which reads ``floatX`` only once:
 
-* ``floatX = 'float32'``: parameters, images and costs are single precision;
-* ``cxx = ''``: nothing is compiled with a C compiler, so none has to be there.
+* ``floatX = 'float32'``: parameters, images and costs have single precision;
+* ``cxx = ''``: no C compiler is used, so none has to be installed.
 
-PyTensor itself is not imported here, so that the command line answers without it.
+PyTensor itself is not imported here, so that the command line can respond without it.
 """
 
 import logging
@@ -21,11 +21,11 @@ if 'pytensor' in sys.modules:
     sys.modules['pytensor'].config.cxx = ''
 else:
     os.environ['PYTENSOR_FLAGS'] = ','.join(filter(None, (os.environ.get('PYTENSOR_FLAGS'), 'floatX=float32', 'cxx=')))
-# jaxlib's own note, at every start, that a computer without a GPU has none.
+# Suppresses JAX's message, at every start, that a computer without a GPU has none.
 logging.getLogger('jax._src.xla_bridge').addFilter(
     lambda record: 'GPU' not in record.getMessage() or record.levelno > logging.WARNING
 )
 
-# PyTensor's own `sum`, `mean` and `arange` ask for 64-bit accumulators and counts, which JAX cuts
-# to 32 bits with a warning each. tests/cnn/test_networks.py guards the dtypes of all updates instead.
+# PyTensor's `sum`, `mean` and `arange` request 64-bit accumulators and counts, which JAX truncates to 32 bits with a
+# warning each time. tests/cnn/test_networks.py checks the dtypes of all updates instead.
 warnings.filterwarnings('ignore', message='Explicitly requested dtype .* requested in')

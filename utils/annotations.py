@@ -1,15 +1,15 @@
-"""What type hints name that has no short name elsewhere.
+"""Types for hints that have no short name elsewhere.
 
 =========  ================================================================
-`Tensor`   a symbolic array of PyTensor's graph
+`Tensor`   a symbolic array in a PyTensor graph
 `Shared`   a shared variable
-`StrPath`  a path, as text or as an object
-`Row`      the columns of a row of a history or table, by their names
-`Subset`   the images of a data set with what is known of each (`loaders`)
+`StrPath`  a path, as a string or an object
+`Row`      a row of a history or table: values by column name
+`Subset`   some images of a data set, with labels etc. (`loaders`)
 `Dataset`  an open data set (`loaders`)
 =========  ================================================================
 
-`Subset` and `Dataset` are protocols: utils knows of a data set what is written here, and not where it comes from.
+`Subset` and `Dataset` are protocols, so that utils does not depend on loaders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 class Subset(Protocol):
-    """Some images of a data set; `loaders.Subset` says what each attribute is."""
+    """Some images of a data set; see `loaders.Subset` for the attributes."""
 
     name: str
     x_shape: tuple[int, int]
@@ -57,7 +57,7 @@ class Subset(Protocol):
 
 
 class Dataset(Protocol):
-    """An open data set; `loaders.Dataset` says what each attribute is."""
+    """An open data set; see `loaders.Dataset` for the attributes."""
 
     path: str
     name: str

@@ -1,16 +1,16 @@
-"""What a layer is: parameters, sub-layers and one call, ``layer(x, phase)``.
+"""Layers: parameters, sub-layers and one call, ``layer(x, phase)``.
 
 ================  =============================================================================
-`Layer`           base class: a bag of parameters and sub-layers
-`Phase`           one pass through a network: training or not, its draws, its updates
-`parameter`       a shared variable with what symfer needs to know of it
+`Layer`           base class: a container of parameters and sub-layers
+`Phase`           one pass through a network: its mode, random draws and updates
+`parameter`       makes a shared variable with tags
 `parameters`      all parameters of a layer by name; names come from attributes
 `sublayers`       all layers inside a layer by name
-`fit`             parameters that begin with the data
-`other_names`     further names of what is reached in several ways
-`attributes`      a layer's attributes, `entries` what lists, tuples and dicts hold
-`output_shape`    shape of what a part of a network makes of images, read from its graph
-`n_features`      how many numbers that is
+`fit`             initialises parameters that depend on the data
+`other_names`     further names of parameters and layers that are reachable in several ways
+`attributes`      the attributes of a layer; `entries`: the entries of lists, tuples and dicts
+`output_shape`    output shape of a part of a network, read from its graph
+`n_features`      number of outputs of a part of a network
 ================  =============================================================================
 """
 
@@ -36,13 +36,18 @@ def parameter(value: Any, *, trainable: bool = True, regularizable: bool = False
     Parameters
     ----------
     value : array_like
-        Its initial value, kept as `floatX`.
+        Initial value, converted to `floatX`.
     trainable : bool
-        Whether training changes it by its gradient; batch norm's statistics are parameters that are not.
+        Whether the optimiser updates the parameter; False, for example, for batch norm's statistics.
     regularizable : bool
-        Whether L1 and L2 terms count it: weights yes, biases no.
+        Whether L1 and L2 terms include the parameter: True for weights, False for biases.
     rate : float
-        Factor on its learning rate.
+        Factor of the learning rate of the parameter.
+
+    Returns
+    -------
+    shared variable
+        Parameter, with the tags `trainable`, `regularizable` and `rate`.
     """
     value = np.asarray(value, dtype=pytensor.config.floatX)
     shared = pytensor.shared(value, shape=value.shape)
@@ -51,11 +56,11 @@ def parameter(value: Any, *, trainable: bool = True, regularizable: bool = False
 
 
 class Layer:
-    """A layer: `__init__` makes parameters and sub-layers as attributes, `__call__` an expression.
+    """A layer: `__init__` makes parameters and sub-layers as attributes, and `__call__` returns an expression.
 
-    ``layer(x, phase)`` depends on its arguments and parameters only; whatever has to change when the
-    compiled function runs goes into ``phase.updates``. A layer whose first parameters depend on the data has a method
-    ``fit(images)``, which is given training images (n, h, w, 1) in [0, 1] before the first epoch, see `fit`.
+    ``layer(x, phase)`` depends only on its arguments and parameters. Whatever changes when the compiled function runs
+    is added to ``phase.updates``. A layer whose initial parameters depend on the data has a method ``fit(images)``,
+    which is called with training images (n, h, w, 1) in [0, 1] before the first epoch; see `fit`.
     """
 
     def __call__(self, x: Tensor, phase: Phase) -> Tensor:
@@ -63,7 +68,7 @@ class Layer:
 
 
 def attributes(layer: Layer) -> Iterator[Any]:
-    """Names and values of a layer's attributes; those in `__slots__` come first."""
+    """Yield the names and values of a layer's attributes; those in `__slots__` come first."""
     for cls in reversed(type(layer).__mro__):
         slots = vars(cls).get('__slots__', ())
         for name in [slots] if isinstance(slots, str) else slots:
@@ -75,9 +80,9 @@ def attributes(layer: Layer) -> Iterator[Any]:
 
 
 def entries(name: str, value: Any, _within: Sequence[Any] = ()) -> Iterator[Any]:
-    """Names and entries of a list, tuple or dict and of those inside it; another value is the only entry.
+    """Yield the names and entries of a list, tuple or dict, recursively; any other value is the only entry.
 
-    Entries of a list are numbered, ``conv0``, and ``conv0.1`` in a list in it; those of a dict have their key,
+    Entries of a list are numbered: ``conv0``, or ``conv0.1`` in a nested list. Entries of a dict have their key:
     ``conv.first``.
     """
     if not isinstance(value, (list, tuple, dict)):
@@ -89,7 +94,7 @@ def entries(name: str, value: Any, _within: Sequence[Any] = ()) -> Iterator[Any]
 
 
 def _walk(layer):
-    """Parameters and layers inside a layer by name, each once, and the first names by the other ones."""
+    """Return the parameters and layers inside a layer by their first names, and the first names by further names."""
     found, others, first = {}, {}, {id(layer): ''}
 
     def visit(owner, prefix):
@@ -101,7 +106,7 @@ def _walk(layer):
                     others[path] = first[id(item)]
                     continue
                 if path in found or '/' in path or not path.isprintable():
-                    what = 'names two things' if path in found else 'cannot be saved as a name'
+                    what = 'is the name of two parts' if path in found else 'cannot be saved as a name'
                     raise ValueError(f'{path!r} {what} of layer {type(layer).__name__}: rename an attribute or a key')
                 first[id(item)], found[path] = path, item
                 if isinstance(item, Layer):
@@ -112,33 +117,35 @@ def _walk(layer):
 
 
 def parameters(layer: Any, *, trainable: Any = None, regularizable: Any = None) -> dict[str, Shared]:
-    """All parameters of a layer and the layers inside it, by name.
+    """Return all parameters of a layer and the layers inside it by name.
 
-    A name is the path of attributes, ``conv1.norm.gamma``; entries of a list are numbered, ``hidden0.W``, those of a
-    dict have their key, see `entries`. The order is that of the attributes. What is reached in several ways is
-    there once, under its first name.
+    A name is a path of attributes, such as ``conv1.norm.gamma``. Entries of a list are numbered, as in ``hidden0.W``,
+    and entries of a dict have their key, see `entries`. The order is that of the attributes. A parameter that is
+    reachable in several ways is included once, under its first name.
 
     Parameters
     ----------
     layer : Layer
+        Layer or network.
     trainable, regularizable : bool, optional
-        Only parameters of which this is true or false.
+        Values of these tags to which the parameters are restricted.
 
     Returns
     -------
     dict of str to shared variable
+        Parameters by name.
 
     Raises
     ------
     ValueError
-        A shared variable that `parameter` has not made.
+        A shared variable was not made by `parameter`.
     """
     found = {name: p for name, p in _walk(layer)[0].items() if not isinstance(p, Layer)}
     others = [name for name, p in found.items() if not {'trainable', 'regularizable'} <= set(vars(p.tag))]
     if others:
         raise ValueError(
             f'shared variables of layer {type(layer).__name__} must be made by utils.layer.parameter('
-            f'value, trainable=..., regularizable=...), got others as {listed(others)}'
+            f'value, trainable=..., regularizable=...), but these are not: {listed(others)}'
         )
     return {
         name: p
@@ -148,12 +155,15 @@ def parameters(layer: Any, *, trainable: Any = None, regularizable: Any = None) 
 
 
 def sublayers(layer: Layer, kind: Any = Layer) -> dict[str, Layer]:
-    """All layers of a class (or classes) inside a layer, by name, each once, in the order of the attributes."""
+    """Return all layers of a class (or classes) inside a layer by name, each once, in the order of the attributes."""
     return {name: item for name, item in _walk(layer)[0].items() if isinstance(item, Layer) and isinstance(item, kind)}
 
 
 def fit(network: Layer, images: Callable[[], np.ndarray]) -> None:
-    """Call the method ``fit`` of all layers that have one with images, which are made where there is one only."""
+    """Call the method ``fit`` of all layers that have one with ``images()``, training images (n, h, w, 1) in [0, 1].
+
+    The images are computed only if there is such a layer.
+    """
     layers = [layer for layer in [network, *sublayers(network).values()] if hasattr(layer, 'fit')]
     if layers:
         given = images()
@@ -162,12 +172,12 @@ def fit(network: Layer, images: Callable[[], np.ndarray]) -> None:
 
 
 def other_names(layer: Any) -> dict[Any, Any]:
-    """Further names of parameters and layers that are reached in several ways: a dict to their first names."""
+    """Return the further names of parameters and layers that are reachable in several ways, with their first names."""
     return _walk(layer)[1]
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """Names for an error: all of a few, the first of many."""
+    """List names for an error message: all of them, or the first `most` and the number of the others."""
     names = list(names)
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
@@ -178,20 +188,20 @@ class Phase:
     Parameters
     ----------
     train : bool
-        True: minibatch statistics, dropout masks, noise. False: the network as it is used.
+        Whether this is a training pass, with minibatch statistics, dropout masks and noise. Otherwise it is inference.
     seed, counter : shared uint32 scalars, optional
-        Of the draws of a training pass. The counter grows by one whenever the compiled function runs;
-        it is what has to be saved for draws to go on where they stopped.
+        Seed and counter of the random draws of a training pass. The counter grows by one whenever the compiled function
+        runs, and must be saved to resume the draws.
     weight : float32 scalar expression, optional
-        Makes this the pass that measures batch norm's population statistics: 1 / k in the k-th
-        minibatch, so that the mean over all of them comes out.
+        Weight with which a pass that measures batch norm's population statistics enters their running mean: 1 / k in
+        the k-th minibatch gives the mean over all minibatches.
 
     Attributes
     ----------
     updates : dict
-        For ``pytensor.function(updates=...)``; layers write into it.
+        Updates for ``pytensor.function(updates=...)``, to which layers add theirs.
     auxiliary : list of (tensor, float)
-        Logits of classifiers on the way and the weights of their costs, see `add_logits`.
+        Logits of auxiliary classifiers and the weights of their costs, see `add_logits`.
     """
 
     def __init__(
@@ -220,42 +230,42 @@ class Phase:
         return draw(x.type.shape, self.seed, self.counter, self.streams).astype(x.dtype)
 
     def add_logits(self, logits: Tensor, weight: float) -> None:
-        """Add the cost of further logits (n, n_classes), times a weight, to that of a training pass.
+        """Add the cost of further logits (n, n_classes), times a weight, to the cost of a training pass.
 
-        What only serves these is trained, and is no part of the network in use.
+        Layers that only these logits depend on are trained, but are not part of the network at inference.
         """
         self.auxiliary.append((logits, float(weight)))
 
     def uniform(self, x: Tensor) -> Tensor:
-        """Draws from [0, 1) of the shape of `x`, each call its own stream."""
+        """Draw uniformly from [0, 1), in the shape of `x`; each call has its own stream."""
         return self._draw(ops.uniform, x)
 
     def normal(self, x: Tensor) -> Tensor:
-        """Draws of mean 0 and variance 1 of the shape of `x`, each call its own stream."""
+        """Draw normally with mean 0 and variance 1, in the shape of `x`; each call has its own stream."""
         return self._draw(ops.normal, x)
 
 
 def output_shape(part: Callable[..., Any], im_dim: tuple[int, int], n_channels: int = 1) -> tuple[int, ...]:
-    """Shape of what a part of a network makes of one image, read from the graph of a dummy input.
+    """Return the output shape of a part of a network for one image, read from the graph of a dummy input.
 
     Parameters
     ----------
     part : Layer or callable
-        Called as ``part(x, phase)``; also a method of a network, such as `features`.
+        Layer, or method of a network such as `features`, that is called as ``part(x, phase)``.
     im_dim : (int, int)
-        Height and width of the images that enter.
+        Height and width of the input images.
     n_channels : int
-        Their channels; 1 is grey.
+        Number of channels of the input images; 1 for grey.
 
     Returns
     -------
     tuple of int
-        ``(height, width, channels)``, or ``(n,)`` of what is flat.
+        ``(height, width, channels)``, or ``(n,)`` for a flat output.
 
     Raises
     ------
     ValueError
-        The images are too small: says for which network, and what the layer said where they were used up.
+        The images are too small. The message names the network and has the error of the layer.
     """
     x = pt.tensor('images', dtype=pytensor.config.floatX, shape=(1, *im_dim, n_channels))
     try:
@@ -270,16 +280,16 @@ def output_shape(part: Callable[..., Any], im_dim: tuple[int, int], n_channels: 
 
 
 def n_features(part: Callable[..., Any], im_dim: tuple[int, int], n_channels: int = 1) -> int:
-    """How many numbers a part of a network makes of one image; arguments and errors as of `output_shape`."""
+    """Return the number of outputs of a part of a network for one image; see `output_shape` for arguments, errors."""
     return int(np.prod(output_shape(part, im_dim, n_channels)))
 
 
 def flatten(x: Tensor) -> Tensor:
-    """Reshape (n, ...) to (n, product of the rest): from the convolutional part to the connected one."""
+    """Reshape (n, ...) to (n, product of the rest), between the convolutional and the fully connected part."""
     # `x.flatten(2)` would lose the static shape.
     return x.reshape((x.shape[0], int(np.prod(x.type.shape[1:])))) if x.ndim != 2 else x
 
 
 def mean(x: Tensor, axis: int | tuple[int, ...]) -> Tensor:
-    """Mean over `axis`, accumulated in the type of `x` (PyTensor's own asks for float64)."""
+    """Return the mean over `axis`, accumulated in the type of `x` (PyTensor's `mean` would use float64)."""
     return pt.mean(x, axis=axis, dtype=x.dtype, acc_dtype=x.dtype)

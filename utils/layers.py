@@ -1,4 +1,4 @@
-"""Layers of every network.
+"""Layers used in all kinds of networks.
 
 ==================  ===========================================================================
 `Bias`              adds a bias per unit or filter
@@ -6,10 +6,10 @@
 `Dropout`           dropout
 `DropConnect`       dropout of weights
 `GaussianNoise`     noise on a linear output
-`LayerOptions`      what every convolutional and hidden layer of a network takes
+`LayerOptions`      the options of all convolutional and hidden layers of a network
 ==================  ===========================================================================
 
-Each is called as ``layer(x, phase)``. A layer that has nothing to do returns `x` itself.
+Layers are called as ``layer(x, phase)``. A layer that has no effect in a phase returns `x` itself.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every convolutional and hidden layer of a network takes: a network hands it on as one thing.
+    """The options of all convolutional and hidden layers, which a network passes on together.
 
-    A network that takes ``**options: Unpack[LayerOptions]`` takes these arguments of `launch.test`, those that are
-    added here later too. Its own value of one is ``{'batch_norm': True} | options``.
+    A network with ``**options: Unpack[LayerOptions]`` accepts these arguments of `launch.test`, including those added
+    here later. It sets a default of its own by ``{'batch_norm': True} | options``.
 
     Attributes
     ----------
     activation : Activation
-        Also decides how weights are drawn, see `utils.rna.glorot`.
+        Activation, which also decides the initialisation of the weights, see `utils.rna.glorot`.
     batch_norm : bool
-        Batch norm in place of the bias.
+        Whether to use batch norm instead of a bias.
     gaussian_std : float
         Standard deviation of the noise on linear outputs in training, >= 0.
     p_dropConnect : float
         Probability of dropping a weight in training, in [0, 1).
     dropConnect_moments : bool
-        Outside training by the mean and variance of the linear outputs, see `DropConnect`.
+        Whether inference uses the mean and the variance of the linear outputs, see `DropConnect`.
     """
 
     activation: rna.Activation
@@ -57,7 +57,7 @@ class LayerOptions(TypedDict, total=False):
 
 
 def probability(p: Any, name: str) -> float:
-    """The probability of dropping as a float; ValueError, which names the argument, for what is none."""
+    """Return a probability of dropping as a float; raise a ValueError that names the argument if it is not valid."""
     try:
         ok = 0 <= p < 1
     except TypeError:
@@ -68,7 +68,7 @@ def probability(p: Any, name: str) -> float:
 
 
 class Bias(Layer):
-    """Add a bias to each of the `n` units or filters of the last axis; it begins at 0."""
+    """Add a bias, initially 0, to each of the `n` units or filters of the last axis."""
 
     def __init__(self, n: int) -> None:
         self.b = parameter(np.zeros(n))
@@ -80,21 +80,21 @@ class Bias(Layer):
 class BatchNorm(Layer):
     """Batch normalization over all axes but the last, ``gamma * (x - mean) / sqrt(var + eps) + beta`` [1]_.
 
-    In training, mean and variance are the minibatch's. In every other pass they are the population's,
-    `mean` and `var`: an image is classified the same alone or among others. They are measured in a pass of
-    their own with the current weights (Alg. 2 of [1]_), which leaves dropout and noise as outside training:
-    they are the statistics of the network in use.
+    In training, mean and variance are those of the minibatch. In every other pass they are the population statistics
+    `mean` and `var`, so that the result for an image does not depend on the other images of the batch. The population
+    statistics are measured in a separate pass with the current weights (Alg. 2 of [1]_). Dropout and noise work in this
+    pass as at inference, so these are the statistics of the network at inference.
 
     Parameters
     ----------
     n : int
-        Units or filters: gamma, beta, mean and var are (n,).
+        Number of units or filters; gamma, beta, mean and var have the shape (n,).
     eps : float
-        Added to the variance.
+        Constant added to the variance.
     scale : bool
-        False leaves gamma at 1.
+        Whether gamma is trained; otherwise it stays 1.
     beta_rate : float
-        Factor on the learning rate of beta.
+        Factor of the learning rate of beta.
 
     References
     ----------
@@ -118,19 +118,21 @@ class BatchNorm(Layer):
                 size = int(np.prod(x.type.shape[:-1]))
                 unbiased = v * np.asarray(size / max(size - 1, 1), x.dtype)
                 weight = pt.as_tensor(phase.weight).astype(x.dtype)
-                rest = np.asarray(1, x.dtype) - weight  # a weight of 1 leaves nothing of the old value, to the bit
+                rest = np.asarray(1, x.dtype) - weight  # exactly 0 for a weight of 1, which discards the old value
                 phase.updates[self.mean] = rest * self.mean + weight * m
                 phase.updates[self.var] = rest * self.var + weight * unbiased
         return (x - m) * (self.gamma / pt.sqrt(v + np.asarray(self.eps, x.dtype))) + self.beta
 
 
 class Dropout(Layer):
-    """Dropout [1]_: a mask of zeros and ones in training, the probability of keeping in every other pass.
+    """Dropout [1]_: multiply by a dropout mask in training, and by the probability of keeping in every other pass.
 
     Parameters
     ----------
-    p : float in [0, 1)
-        Probability of *dropping* a unit.
+    p : float
+        Probability of *dropping* a unit, in [0, 1).
+    name : str
+        Name of the argument in error messages.
 
     References
     ----------
@@ -149,25 +151,25 @@ class Dropout(Layer):
         return x * np.asarray(1 - self.p, x.dtype)
 
 
-VALUES = 16  # of a linear output, by which its distribution is represented
+VALUES = 16  # number of values that represent the distribution of a linear output
 
 
 class DropConnect:
-    """DropConnect [1]_: weights are dropped in training, by one mask a minibatch.
+    """DropConnect [1]_: weights are dropped in training, by one mask per minibatch.
 
     Parameters
     ----------
-    p : float in [0, 1)
-        Probability of dropping a weight.
+    p : float
+        Probability of dropping a weight, in [0, 1).
     moments : bool
-        Outside training the linear outputs u are normal, of mean ``(1 - p) W x`` and variance ``p (1 - p) W^2 x^2``
-        (section 3.2 of [1]_), and the outputs the mean of what follows from u; the paper draws u, here u
-        takes 16 values of equal probability, which needs no draws. False: what follows from the mean.
+        Whether inference averages the outputs over the distribution of the linear outputs u, which is taken as normal
+        with mean ``(1 - p) W x`` and variance ``p (1 - p) W^2 x^2`` (section 3.2 of [1]_). The paper draws u; here u
+        takes 16 values of equal probability, which needs no draws. If False, u is replaced by its mean.
 
     References
     ----------
     .. [1] Wan, Zeiler, Zhang, LeCun and Fergus (2013), Regularization of Neural Networks using DropConnect, ICML.
-       They draw a mask for each image; one for all of a minibatch costs a product less for each image.
+       They draw a mask for each image. A mask for the whole minibatch saves a product for each image.
     """
 
     def __init__(self, p: float = 0.0, moments: bool = False) -> None:
@@ -181,7 +183,19 @@ class DropConnect:
         apply: Callable[[Tensor, Tensor], Tensor],
         rest: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """The outputs of a layer, ``rest(apply(x, W))``; `apply` is linear in both."""
+        """Return the outputs of a layer, ``rest(apply(x, W))``.
+
+        Parameters
+        ----------
+        x, W : tensor
+            Inputs and weights of the layer.
+        phase : Phase
+            Pass through the network.
+        apply : callable
+            Function ``apply(x, W)``, linear in both arguments.
+        rest : callable
+            Function of the linear outputs.
+        """
         if self.p == 0:
             return rest(apply(x, W))
         number = np.dtype(x.dtype).type

@@ -1,9 +1,9 @@
-"""Settings of the whole process, made before JAX is imported. The launcher makes them; importing a package does not.
+"""Settings of the whole process, made by the launcher before JAX is imported, and not by importing a package.
 
 ==================  ===========================================================================
-`tune_malloc`       keep freed memory, so that big buffers are not mapped anew at every step
-`give_back`         what is free of it, to the system
-`keep_compiled`     keep compiled functions on disk, so that they are compiled once
+`tune_malloc`       keeps freed memory, so that large buffers are not mapped again at every step
+`give_back`         returns free memory to the system
+`keep_compiled`     caches compiled functions on disk
 ==================  ===========================================================================
 """
 
@@ -16,31 +16,32 @@ import sys
 import zlib
 from pathlib import Path
 
-# Parameters of mallopt in glibc's malloc.h. The kernel zeroes the pages of a new mapping one by one as they are
-# touched; a training step that maps its buffers anew spends up to a quarter of its time in that.
+# Parameters of mallopt in glibc's malloc.h. The kernel zeroes every page of a new mapping when it is first touched. A
+# training step that maps its buffers again would spend up to a quarter of its time on this.
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD, _ARENA_MAX = -4, -1, -2, -8
 SETTINGS = (
-    (_MMAP_MAX, 0),  # no mapping of its own for a big buffer
-    (_TRIM_THRESHOLD, -1),  # nothing goes back to the system
-    # What one thread frees, another can use. With a single arena a compilation's threads wait for each other
-    # (20 s in place of 12), and small buffers break up the memory of big ones, which is then asked for anew
-    # (1.3 to 1.8 GiB in place of 1.1); with more than two, arenas are emptied and filled at each step.
+    (_MMAP_MAX, 0),  # no separate mappings for large buffers
+    (_TRIM_THRESHOLD, -1),  # no memory is returned to the system
+    # Two arenas, so that memory freed by one thread can be used by another. With a single arena, the threads of a
+    # compilation wait for each other (20 s instead of 12), and small buffers fragment the memory of large ones, which
+    # is then requested again (1.3 to 1.8 GiB instead of 1.1). With more than two, arenas are emptied and refilled at
+    # each step.
     (_ARENA_MAX, 2),
-    (_TOP_PAD, 64 << 20),
-)  # bytes asked of the system at a time
-_tuned = False  # whether `tune_malloc` has been at work
+    (_TOP_PAD, 64 << 20),  # bytes requested from the system at a time
+)
+_tuned = False  # whether `tune_malloc` was called
 
 
 def tune_malloc() -> bool:
-    """Let glibc's malloc keep the memory that is freed, for the next step to use.
+    """Make glibc's malloc keep freed memory for the next step.
 
-    The process keeps what training steps have needed until it ends. ``SYMFER_MALLOC=0`` in the environment leaves
-    malloc as it is; so do systems without glibc.
+    The process then keeps the memory that its training steps have needed until it ends. ``SYMFER_MALLOC=0`` in the
+    environment leaves malloc unchanged, and so does a system without glibc.
 
     Returns
     -------
     bool
-        Whether malloc took all settings.
+        Whether malloc accepted all settings.
     """
     if os.environ.get('SYMFER_MALLOC') == '0' or not sys.platform.startswith('linux'):
         return False
@@ -53,22 +54,22 @@ def tune_malloc() -> bool:
 
 
 def give_back() -> None:
-    """Give memory that is free back to the system, if `tune_malloc` made malloc keep it: after compilations."""
+    """Return free memory to the system if `tune_malloc` makes malloc keep it; called after compilations."""
     if _tuned:
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_compiled() -> Path | None:
-    """Let JAX keep compiled functions in the user's cache folder, ``$XDG_CACHE_HOME/symfer`` or ``~/.cache/symfer``.
+    """Make JAX cache compiled functions in the user's cache folder, ``$XDG_CACHE_HOME/symfer`` or ``~/.cache/symfer``.
 
-    Compiled code is for one kind of processor, so each kind has a folder of its own; JAX distinguishes versions.
-    ``SYMFER_CACHE=0`` in the environment turns it off, ``JAX_COMPILATION_CACHE_DIR`` names another folder. Where the
-    folder cannot be written nothing is kept.
+    Compiled code is specific to a kind of processor, so each kind has its own folder. JAX distinguishes versions.
+    ``SYMFER_CACHE=0`` in the environment turns the cache off, and ``JAX_COMPILATION_CACHE_DIR`` names another folder.
+    If the folder cannot be written, nothing is cached.
 
     Returns
     -------
     Path or None
-        The folder.
+        Cache folder; None without a cache.
     """
     folder = cache_folder()
     if folder and 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
@@ -78,7 +79,7 @@ def keep_compiled() -> Path | None:
 
 
 def cache_folder() -> Path | None:
-    """The folder of `keep_compiled`, without setting anything; None where nothing is kept."""
+    """Return the folder of `keep_compiled` without setting anything; None without a cache."""
     if os.environ.get('SYMFER_CACHE') == '0':
         return None
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
@@ -87,13 +88,13 @@ def cache_folder() -> Path | None:
         home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
         folder = home / 'symfer' / f'{zlib.crc32(processor().encode()):08x}'
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home, or none that can be written
+    except (OSError, RuntimeError):  # no home folder, or a read-only one
         return None
     return folder if os.access(folder, os.W_OK) else None
 
 
 def processor() -> str:
-    """What tells processors apart: architecture and, on Linux, model and instruction sets."""
+    """Describe the kind of processor: architecture and, on Linux, model and instruction sets."""
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""Activations and the initialisation that belongs to each: ``rna.relu()``, ``rna.sigmoid()``, ``rna.tanh()``.
+"""Activations, each with its initialisation of weights: ``rna.relu()``, ``rna.sigmoid()``, ``rna.tanh()``, ...
 
-The name is the thesis's ("red neuronal artificial").
+The module's name comes from the thesis ("red neuronal artificial", artificial neural network).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Activation:
     Parameters
     ----------
     name : str
-        Its name in files and on the command line.
+        Name in files and on the command line.
     function : callable
-        Expression to expression, element by element.
+        Element-wise function from expression to expression.
     gain : float
-        Factor on the limits of `glorot`.
+        Factor of the limits of `glorot`.
     pieces : int
-        Linear outputs that one output is made of: a layer has so many times its units or filters.
+        Number of linear outputs per output; a layer has this many times as many linear outputs as units or filters.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], gain: float = 1.0, pieces: int = 1) -> None:
@@ -58,7 +58,7 @@ def tanh() -> Activation:
 
 
 def sigmoid() -> Activation:
-    """Logistic function ``1 / (1 + exp(-a))``; weights four times as wide as for tanh."""
+    """Logistic function ``1 / (1 + exp(-a))``; weights from a range four times that of tanh."""
     return Activation('sigmoid', pt.sigmoid, gain=4.0)
 
 
@@ -68,7 +68,7 @@ def leaky_relu() -> Activation:
 
 
 def elu() -> Activation:
-    """Exponential linear unit, ``a`` where it is positive, else ``exp(a) - 1`` (Clevert et al. 2016, ICLR, eq. 15)."""
+    """Exponential linear unit, ``a`` if a > 0, else ``exp(a) - 1`` (Clevert et al. 2016, ICLR, eq. 15)."""
     return Activation('elu', lambda a: pt.switch(a > 0, a, pt.expm1(pt.minimum(a, 0))))
 
 
@@ -83,22 +83,22 @@ def gelu() -> Activation:
 
 
 def swish() -> Activation:
-    """``a * sigmoid(a)`` (Ramachandran, Zoph and Le 2017, arXiv 1710.05941)."""
+    """Swish, ``a * sigmoid(a)`` (Ramachandran, Zoph and Le 2017, arXiv 1710.05941)."""
     return Activation('swish', lambda a: a * pt.sigmoid(a))
 
 
 def maxout(pieces: int = 2) -> Activation:
-    """The largest of `pieces` linear outputs, of which a layer has so many times its units (Goodfellow et al. 2013).
+    """Maxout, the largest of `pieces` neighbouring linear outputs (Goodfellow et al. 2013).
 
-    Neighbouring outputs belong together.
+    A layer has `pieces` times as many linear outputs as units.
 
     Raises
     ------
     ValueError
-        Not 2 to 5 pieces.
+        `pieces` is not 2 to 5.
     """
     if isinstance(pieces, bool) or pieces not in (2, 3, 4, 5):
-        raise ValueError(f'maxout has 2 to 5 pieces, got {pieces!r}')
+        raise ValueError(f'maxout must have 2 to 5 pieces, got {pieces!r}')
     return Activation(
         f'maxout{pieces}', lambda a: reduce(pt.maximum, [a[..., j::pieces] for j in range(pieces)]), pieces=int(pieces)
     )
@@ -117,22 +117,22 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
 
 
 def applied(activation: Any, x: Tensor) -> Tensor:
-    """The outputs of an activation, which may be a function of the user's; ValueError where it gives no expression."""
+    """Apply an activation, which may be user-defined; raise ValueError if it does not return a suitable expression."""
     y = activation(x)
     if getattr(y, 'ndim', None) != x.ndim:
-        raise ValueError(f'an activation must give an expression of {x.ndim} dimensions, as its input, got {y!r:.100}')
+        raise ValueError(f'an activation must return an expression of {x.ndim} dimensions, got {y!r:.100}')
     return y
 
 
 def pieces_of(activation: Any) -> int:
-    """Linear outputs that one output of an activation is made of; 1 of None and of functions of the user's."""
+    """Return the number of linear outputs per output of an activation; 1 for None and for user-defined functions."""
     return getattr(activation, 'pieces', 1)
 
 
 def dirac(W: np.ndarray) -> np.ndarray:
-    """Filters (kh, kw, n_in, n_out) of which the first pass their channel on [1]_; the rest stay as they are.
+    """Replace the first filters of W (kh, kw, n_in, n_out) by filters that pass one channel through [1]_.
 
-    Filter k < min(n_in, n_out) is 1 in the middle of channel k and 0 elsewhere.
+    Filter k < min(n_in, n_out) becomes 1 in the middle of channel k and 0 elsewhere. The other filters are unchanged.
 
     References
     ----------
@@ -153,15 +153,18 @@ def glorot(rng: np.random.Generator, shape: Any, n_in: int, n_out: int, activati
     Parameters
     ----------
     rng : numpy.random.Generator
+        Generator of the weights.
     shape : tuple of int
+        Shape of the weights.
     n_in, n_out : int
-        Inputs that one output sums over, outputs that one input goes to.
+        Number of inputs of an output (fan-in), and of outputs of an input (fan-out).
     activation : Activation or callable, optional
-        Its `gain` is used where it has one: 4 for the sigmoid, 1 for tanh and the rectifier.
+        Activation whose `gain` is used, if it has one: 4 for the sigmoid, 1 for tanh and the rectifier.
 
     Returns
     -------
     float64 array of `shape`
+        Initial weights.
 
     References
     ----------

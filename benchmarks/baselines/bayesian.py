@@ -1,7 +1,7 @@
-"""Bayesian networks as classifiers, by pgmpy: structure and tables of probabilities are learned from counts.
+"""Bayesian networks as classifiers, with pgmpy; structure and probability tables are estimated from counts.
 
 ==================  ===========================================================================
-`Discrete`          the best features as quantiles: what both take
+`Discrete`          base class: the best features, discretised at quantiles
 `TreeAugmented`     tree augmented naive Bayes
 `Searched`          a network found by a search over structures
 ==================  ===========================================================================
@@ -21,21 +21,21 @@ CLASS = 'class'
 
 
 class Discrete(ClassifierMixin, BaseEstimator):
-    """Classifier of the features with the largest F ratio between classes, each cut at its quantiles.
+    """Classifier that uses the features with the largest F ratio between classes, each discretised at its quantiles.
 
     Parameters
     ----------
     n_features : int
-        How many; all where there are fewer.
+        Number of features; all if there are fewer.
     bins : int
-        Quantiles of each.
+        Number of bins of each feature.
     """
 
     def __init__(self, n_features: int = 30, bins: int = 4) -> None:
         self.n_features, self.bins = n_features, bins
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> Discrete:
-        """Learn from features (n, d) and classes (n,)."""
+        """Fit to features (n, d) and classes (n,)."""
         varies = VarianceThreshold().fit(x)
         best = SelectKBest(f_classif, k=min(self.n_features, int(varies.get_support().sum())))
         cut = KBinsDiscretizer(
@@ -45,7 +45,7 @@ class Discrete(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(y)
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='Bins whose width', category=UserWarning)
-            warnings.filterwarnings('ignore', category=FutureWarning, module='pgmpy')  # of names it imports itself
+            warnings.filterwarnings('ignore', category=FutureWarning, module='pgmpy')  # about its own imports
             self.discrete_.fit(x, y)
             table = self._table(x)
             table[CLASS] = y
@@ -53,12 +53,12 @@ class Discrete(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
-        """Probabilities (n, n_classes) of features (n, d), by variable elimination."""
+        """Probabilities of the classes, (n, n_classes), for features (n, d), by variable elimination."""
         answers = self.network_.predict_probability(self._table(x))
         return answers[[f'{CLASS}_{label}' for label in self.classes_]].to_numpy()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Classes (n,) of features (n, d)."""
+        """Predicted classes (n,) for features (n, d)."""
         return self.classes_[self.predict_proba(x).argmax(axis=1)]
 
     def _table(self, x):
@@ -68,7 +68,7 @@ class Discrete(ClassifierMixin, BaseEstimator):
         return pd.DataFrame(values, columns=[f'x{k}' for k in range(values.shape[1])])
 
     def _learn(self, table):
-        """The network of a table: its structure by `_structure`, its tables with a uniform (BDeu) prior."""
+        """Learn a network from a table: the structure with `_structure`, probabilities with a uniform (BDeu) prior."""
         from pgmpy.models import DiscreteBayesianNetwork
         from pgmpy.parameter_estimator import DiscreteBayesianEstimator
 
@@ -100,15 +100,16 @@ class TreeAugmented(Discrete):
 class Searched(Discrete):
     """Greedy search over structures with a tabu list, by BIC.
 
-    In the place of the stochastic structure search (SSS) of Cohen et al. [1]_, which walks at random through
-    structures by their classification error; here the error on validation images chooses among the searches.
+    It replaces the stochastic structure search (SSS) of Cohen et al. [1]_, which walks at random through structures
+    by their classification error. Here the error on validation images chooses among the settings of the search.
 
     Parameters
     ----------
     augmented : bool
-        The class is a parent of every feature, and the search adds edges between features; else the search is free.
+        If True, the class is a parent of every feature, and the search adds edges between features. Otherwise the
+        search is free.
     parents : int
-        At most so many of each node.
+        Largest number of parents of a node.
 
     References
     ----------

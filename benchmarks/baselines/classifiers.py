@@ -1,9 +1,9 @@
-"""Classifiers with scikit-learn's `fit` and `predict`: one decorated function each, the cheapest first.
+"""Classifiers with the interface of scikit-learn, one decorated function each, the cheapest first.
 
 ==================  ===========================================================================
-`CLASSIFIERS`       all of them by name
-`classifier`        the decorator that adds one
-`Classifier`        what is known of one
+`CLASSIFIERS`       all classifiers by name
+`classifier`        decorator that registers a classifier
+`Classifier`        a classifier with its settings
 ==================  ===========================================================================
 """
 
@@ -29,24 +29,27 @@ from benchmarks.baselines.markov import MarkovModels
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier with the settings that are tried.
+    """A classifier with the settings to try.
 
     Attributes
     ----------
-    name, title : str
-        The latter for the table.
+    name : str
+        Name on the command line.
+    title : str
+        Name in the table.
     build : callable
-        ``build(seed, jobs, **settings)`` gives an estimator.
+        ``build(seed, jobs, **settings)`` returns an estimator.
     features : sequence of str
-        Of `benchmarks.baselines.features.FEATURES`.
+        Names in `benchmarks.baselines.features.FEATURES`.
     grid : dict of str to sequence
-        The settings; every combination is tried on the validation images.
+        Values of each setting; every combination is tried on the validation images.
     components : int or None
-        Features are standardised and reduced to so many principal components; 0: standardised; None: as they are.
+        Number of principal components to which the standardised features are reduced; 0: features are only
+        standardised; None: features are unchanged.
     trial_images : int or None
-        Settings are tried with at most so many training images.
+        Largest number of training images for trials.
     library : str or None
-        What it needs of the extra [classical].
+        Library of the extra [classical] that it needs.
     """
 
     name: str
@@ -60,16 +63,16 @@ class Classifier:
 
     @property
     def settings(self) -> list[dict[str, Any]]:
-        """Every combination of the grid, in one order."""
+        """Every combination of the grid, in a fixed order."""
         return [dict(sorted(one.items())) for one in ParameterGrid(self.grid)]
 
     def preparation(self, shape: tuple[int, ...], seed: int) -> Any:
-        """What is learned of the training features before any classifier: missing values, scale, components.
+        """Make the transformer that precedes the classifier: missing values, standardisation, principal components.
 
         Parameters
         ----------
         shape : tuple of int
-            Of the training features.
+            Shape of the training features.
         """
         if len(shape) > 2:
             return FunctionTransformer()
@@ -93,7 +96,7 @@ def classifier(
     trial_images: int | None = None,
     library: str | None = None,
 ) -> Callable:
-    """Decorator: adds a function ``(seed, jobs, **settings)`` to `CLASSIFIERS`; see `Classifier`."""
+    """Decorator that registers a function ``(seed, jobs, **settings)`` in `CLASSIFIERS`; see `Classifier`."""
 
     def add(build):
         CLASSIFIERS[name] = Classifier(name, title, build, features, grid, components, trial_images, library)
@@ -108,7 +111,7 @@ FEWER = tuple(name for name in ALL if name != 'pixels')
 
 @classifier('naive-bayes', 'naive Bayes', ALL, {'first': (10, 20, 50, 100, 200)}, components=200)
 def naive_bayes(seed, jobs, first):
-    """Gaussian, on the first principal components."""
+    """Gaussian naive Bayes on the first principal components."""
     return make_pipeline(FunctionTransformer(first_columns, kw_args={'n': first}), GaussianNB())
 
 
@@ -166,5 +169,5 @@ def boosted_trees(seed, jobs, n_estimators):
 
 @classifier('rbf-svm', 'RBF SVM', ALL, {'C': (1, 3, 10), 'gamma': (0.5, 1, 2)}, components=200, trial_images=6000)
 def rbf_svm(seed, jobs, C, gamma):
-    """On components of length 1, so that gamma is of the same size for all features."""
+    """RBF SVM on components normalised to length 1, so that gamma has the same scale for all features."""
     return make_pipeline(Normalizer(), SVC(C=C, gamma=gamma, cache_size=1000, random_state=seed))

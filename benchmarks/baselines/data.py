@@ -1,4 +1,4 @@
-"""The images that the baselines learn, choose and are tested by."""
+"""The images for training, validating and testing the baselines."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from loaders.sets.splits import draw
 
 
 def parts(data: Dataset, images: int | None = None, seed: int = 0) -> dict[str, Subset]:
-    """Reduced training, validation and test images of a set, by these names.
+    """Reduced training, validation and test images of a set, as a dict with keys 'training', 'validation', 'test'.
 
     Parameters
     ----------
     data : Dataset
-        With validation images.
+        Set with validation images.
     images : int, optional
-        About so many training images alone, validation images counted in; equal parts of each class, and of the test
-        images as large a part.
+        Approximate number of training images to use, including validation images. The same fraction is drawn from
+        each class, and from the test images.
     seed : int
-        Of the choice.
+        Seed of the choice.
 
     Raises
     ------
     ValueError
-        The set has no validation images, or `images` is not a number that it has.
+        The set has no validation images, or `images` is out of range.
     """
     if data.validation is None:
         raise ValueError(
-            f"'{data.path}' has no validation images, by which settings are chosen: make it with "
+            f"'{data.path}' has no validation images, which are needed to choose settings: make it with "
             'python -m loaders SOURCE --sets 1 --validation 3709'
         )
     found = {'training': data.reduced_training, 'validation': data.validation, 'test': data.test}

@@ -1,16 +1,16 @@
-"""Images (n, height, width) uint8 to features, float32: one decorated function each.
+"""Features, float32, of images (n, height, width) uint8: one decorated function each.
 
 ==================  ===========================================================================
-`pixels`            grey values, of each image with mean 0 and deviation 1
+`pixels`            grey values, normalised for each image to mean 0 and standard deviation 1
 `hog`               histograms of oriented gradients
 `lbp`               histograms of local binary patterns
 `gabor`             energies of Gabor filters
-`landmarks`         distances and angles of YuNet's five points
+`landmarks`         distances and angles between YuNet's five points
 `strips`            cosine transforms of overlapping strips, from the top down: (n, strips, d)
 ==================  ===========================================================================
 
-The libraries do the work; what is here is their settings. Histograms and energies are over a grid of 6x6 cells,
-8x8 pixels each in an image of 48x48.
+The functions only set the parameters of libraries. Histograms and energies use a grid of 6x6 cells, with 8x8 pixels
+each in an image of 48x48.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ GRID = 6
 
 @dataclass(frozen=True)
 class Feature:
-    """What images are turned into.
+    """A feature of images.
 
     Attributes
     ----------
     name : str
     function : callable
-        Of images (n, height, width) uint8; float32 (n, d), or (n, t, d) for sequences.
+        Function from images (n, height, width) uint8 to float32 (n, d), or (n, t, d) for sequences.
     library : str or None
-        What it needs of the extra [classical].
+        Library of the extra [classical] that it needs.
     """
 
     name: str
@@ -53,7 +53,7 @@ FEATURES: dict[str, Feature] = {}
 
 
 def feature(name: str, library: str | None = None) -> Callable:
-    """Decorator: adds a function of images to `FEATURES`."""
+    """Decorator that registers a function of images in `FEATURES`."""
 
     def add(function):
         FEATURES[name] = Feature(name, function, library)
@@ -82,8 +82,8 @@ def hog(images):
 def lbp(images):
     """Shan, Gong and McOwan (2009), Facial expression recognition based on Local Binary Patterns, IVC 27.
 
-    The 58 uniform patterns of 8 neighbours and one bin for all others; shares of each cell, and of them the square
-    roots, so that Euclidean distances are Hellinger's.
+    The histogram of each cell has 58 bins for the uniform patterns of 8 neighbours and one for all others. The
+    features are the square roots of the relative frequencies, so that Euclidean distances are Hellinger distances.
     """
     patterns = importlib.import_module('skimage.feature').local_binary_pattern
     cells = cells_of(images.shape[1:])
@@ -97,7 +97,7 @@ def lbp(images):
 
 
 def cells_of(shape):
-    """The cell of the grid, 0 to 35 row by row, of each pixel: int array of that shape."""
+    """Cell of each pixel in the grid, 0 to 35 row by row, as an int array of the given shape."""
     down, right = (np.arange(side) * GRID // side for side in shape)
     if min(shape) < GRID:
         raise ValueError(f'images must have at least {GRID}x{GRID} pixels, got {shape[0]}x{shape[1]}')
@@ -106,7 +106,7 @@ def cells_of(shape):
 
 @functools.cache
 def gabor_filters():
-    """Pairs of real and imaginary filters: wavelengths of 10, 5 and 3.3 pixels in eight directions."""
+    """Pairs of real and imaginary filters, with wavelengths of 10, 5 and 3.3 pixels in eight directions."""
     kernel = importlib.import_module('skimage.filters').gabor_kernel
     made = (kernel(f, theta=k * np.pi / 8) for f in (0.1, 0.2, 0.3) for k in range(8))
     return [(one.real.astype(np.float32), one.imag.astype(np.float32)) for one in made]
@@ -131,13 +131,13 @@ def gabor(images):
 def detector():
     from utils.recognition.detection import YuNet
 
-    return YuNet(score=0.3)  # each image is known to be a face; it is only to be found where
+    return YuNet(score=0.3)  # every image is known to contain a face; only its position is needed
 
 
 def points_of(image, side=192):
-    """YuNet's five points of a face, in pixels, float (5, 2); None where it sees no face.
+    """YuNet's five points of a face in pixels, float (5, 2), or None if it finds no face.
 
-    The image is enlarged until its smaller side has `side` pixels: of FER2013's it then finds 99 of 100.
+    The image is enlarged until its smaller side has `side` pixels. YuNet then finds 99 of 100 faces of FER2013.
     """
     factor = side / min(image.shape)
     large = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
@@ -147,17 +147,18 @@ def points_of(image, side=192):
 
 @feature('landmarks')
 def landmarks(images):
-    """As a face model's tracked points stand for FACS's action units, see Cohen et al. (2003), CVIU 91.
+    """Geometry of five points, in place of the tracked face model of Cohen et al. (2003), CVIU 91.
 
-    Of the ten lines between the points of eyes, nose and corners of the mouth: length in distances of the eyes, and
-    angle to the line of the eyes; also the tilt of the eyes. All are nan where no face is found.
+    Features are computed from the ten lines between the points of the eyes, the nose and the corners of the mouth:
+    lengths relative to the distance between the eyes, angles relative to the line between the eyes, and the tilt of
+    this line. All are NaN if no face is found.
     """
     return np.stack([shape_of(points_of(image)) for image in images])
 
 
 def shape_of(points):
-    """The numbers of `landmarks`, (19,), from points (5, 2) or None."""
-    lines = list(combinations(range(5), 2))  # the first is that of the eyes
+    """Features of `landmarks`, (19,), from points (5, 2) or None."""
+    lines = list(combinations(range(5), 2))  # the first is the line between the eyes
     eyes = 0.0 if points is None else float(np.hypot(*(points[1] - points[0])))
     if eyes < 1:
         return np.full(2 * len(lines) - 1, np.nan)
@@ -171,8 +172,8 @@ def shape_of(points):
 def strips(images):
     """Nefian and Hayes (1998), Hidden Markov models for face recognition, ICASSP.
 
-    Strips of a quarter of the height, each a third of a strip below the one before; of each the 3x13 slowest
-    coefficients of its cosine transform.
+    Strips have a quarter of the height of the image, and each begins a third of a strip below the one before. The
+    features of a strip are the 3x13 lowest-frequency coefficients of its cosine transform.
     """
     height = images.shape[1] // 4
     step = max(1, height // 3)

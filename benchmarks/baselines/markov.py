@@ -1,4 +1,4 @@
-"""Hidden Markov models over the strips of a face, from the top down, by hmmlearn."""
+"""Hidden Markov models over the strips of a face, from the top down, with hmmlearn."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 
 class MarkovModels(ClassifierMixin, BaseEstimator):
-    """One model a class with Gaussian observations [1]_; the answer is the class of largest posterior.
+    """One hidden Markov model per class with Gaussian observations [1]_; predicts the class with the largest posterior.
 
-    The states follow one another: each goes on to itself or to the next. They begin as equal parts of the face.
+    The states form a chain: each state is followed by itself or by the next one. They are initialised with equal parts
+    of the face.
 
     Parameters
     ----------
     n_states : int
+        Number of states.
     n_iter : int
-        Rounds of expectation and maximisation.
+        Number of iterations of expectation maximisation.
 
     References
     ----------
@@ -26,14 +28,14 @@ class MarkovModels(ClassifierMixin, BaseEstimator):
         self.n_states, self.n_iter = n_states, n_iter
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> MarkovModels:
-        """Learn from sequences (n, t, d) and classes (n,)."""
+        """Fit to sequences (n, t, d) and classes (n,)."""
         self.classes_, counts = np.unique(y, return_counts=True)
         self.prior_ = np.log(counts / len(y))
         self.models_ = [self._learn(x[y == label]) for label in self.classes_]
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Classes (n,) of sequences (n, t, d)."""
+        """Predicted classes (n,) for sequences (n, t, d)."""
         scores = [[model.score(one) for one in x.astype(float)] for model in self.models_]
         return self.classes_[(np.array(scores).T + self.prior_).argmax(axis=1)]
 

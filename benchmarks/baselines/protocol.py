@@ -1,10 +1,10 @@
-"""One classifier on one feature, by the protocol of symfer's networks.
+"""Evaluate one classifier on one feature, by the same protocol as symfer's networks.
 
-1. Every combination of settings learns the reduced training images and is judged by the validation images.
-2. With the best settings the classifier learns training and validation images anew.
-3. The test images are looked at, once.
+1. Every combination of settings is trained on the reduced training images and evaluated on the validation images.
+2. With the best settings, the classifier is trained again on the training and validation images.
+3. The test images are used once.
 
-Times are of this process: seconds of its processor and of the clock.
+Times are processor seconds and wall-clock seconds of this process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from utils.training.inference import test_errors
 
 @dataclass
 class Seconds:
-    """Of the processor, all threads together, and of the clock."""
+    """Processor time of all threads, and wall-clock time, in seconds."""
 
     cpu: float = 0.0
     wall: float = 0.0
@@ -44,7 +44,7 @@ class Seconds:
 
 
 class Features:
-    """Features of the parts of a set, each computed when it is first wanted and then kept.
+    """Features of the parts of a set, each computed on first use and then cached.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Features:
         self.parts, self._kept = parts, {}
 
     def __call__(self, feature: Feature, part: str) -> tuple[np.ndarray, Seconds]:
-        """The features of a part, float32 (n, ...), and what they took."""
+        """Return the features of a part, float32 (n, ...), and the time to compute them."""
         if (feature.name, part) not in self._kept:
             images = self.parts[part].images()
             with Seconds() as took:
@@ -66,7 +66,7 @@ class Features:
 
 
 def pairs() -> dict[str, tuple[Feature, Classifier]]:
-    """Every row there is, 'hog+rbf-svm' and so on, in the order of the classifiers: the cheapest first."""
+    """All rows by name, such as 'hog+rbf-svm', in the order of the classifiers, the cheapest first."""
     return {
         f'{feature}+{classifier.name}': (FEATURES[feature], classifier)
         for classifier in CLASSIFIERS.values()
@@ -75,14 +75,14 @@ def pairs() -> dict[str, tuple[Feature, Classifier]]:
 
 
 def error(answers: np.ndarray, y: np.ndarray) -> float:
-    """Wrong answers in %."""
+    """Percentage of wrong answers."""
     return 100 * float((answers != y).mean())
 
 
 def choose(
     classifier: Classifier, x: np.ndarray, y: np.ndarray, x_validation: np.ndarray, y_validation: np.ndarray, **options
 ) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
-    """Settings with the smallest validation error; of equals the first.
+    """Choose the settings with the smallest validation error; the first among equals.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def choose(
     trials : list of dict
         'settings' and 'validation_error' of each combination.
     n : int
-        Training images that the trials learned.
+        Number of training images of the trials.
     """
     if classifier.trial_images is not None and classifier.trial_images < len(y):
         rows = draw(np.arange(len(y)), y, classifier.trial_images, options['seed'], stratify=True)
@@ -112,24 +112,24 @@ def run(
     jobs: int = 1,
     say: Callable[[str], Any] = lambda line: None,
 ) -> dict[str, Any]:
-    """The row of a classifier on a feature.
+    """Compute the row of a classifier on a feature.
 
     Parameters
     ----------
     features : Features
     seed : int
-        Of the part of the images that settings are tried with, and of classifiers that draw.
+        Seed of the subset of images for the trials, and of random classifiers.
     jobs : int
-        Threads of classifiers that take them.
+        Number of threads, for classifiers that support it.
     say : callable
-        Is given the chosen settings before the test images are looked at.
+        Called with a line of text on the chosen settings before the test images are used.
 
     Returns
     -------
     dict
-        What was chosen and how, the errors in % with the names that a run's result.json has, the 95 % interval of
-        the whole test error, and times: 'choosing' (all trials), 'training' (features of training and validation
-        images, and the last fit), 'answering' (features of the test images, and their answers).
+        The chosen settings and their trials, the errors in % under the names of a run's result.json, the 95 % interval
+        of the whole test error, and times: 'choosing' (all trials), 'training' (features of the training and validation
+        images, and the final fit), 'answering' (features of the test images, and their answers).
     """
     y, y_validation = (features.parts[part].y for part in ('training', 'validation'))
     x, took = features(feature, 'training')
@@ -171,5 +171,5 @@ def run(
 
 
 def described(settings: dict[str, Any]) -> str:
-    """Settings as text: 'C=3, gamma=1'."""
-    return ', '.join(f'{key}={value}' for key, value in settings.items()) or 'its one setting'
+    """Format settings as text: 'C=3, gamma=1'."""
+    return ', '.join(f'{key}={value}' for key, value in settings.items()) or 'its only setting'

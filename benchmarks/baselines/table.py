@@ -1,4 +1,4 @@
-"""Rows of the baselines: kept as JSON while they are made, and as a table in a page."""
+"""Rows of the baselines: saved as JSON while they are computed, and written as a table to a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.baselines.protocol import described, pairs
 from utils.files.atomic import atomic_write
 from utils.results import tables
 
-MARK = 'classical'  # of the table in a page
+MARK = 'classical'  # of the table on a page
 HEADER = (
     'features',
     'classifier',
@@ -23,27 +23,27 @@ HEADER = (
     'public',
     'private',
     'without duplicates',
-    'choosing, CPU s',
+    'selection, CPU s',
     'training, CPU s',
-    'ms an image',
+    'ms per image',
 )
 NEEDED = {'name', 'feature', 'classifier', 'grid', 'components', 'errors', 'interval', 'seconds'}
-SAME = ('set', 'content_digest', 'images', 'seed')  # what rows of one file have in common
+SAME = ('set', 'content_digest', 'images', 'seed')  # must be equal for all rows of a file
 
 
 class Rows:
-    """The rows of a file; each is written when it is done.
+    """The rows of a JSON file; each is written as soon as it is finished.
 
     Parameters
     ----------
     path : Path
     about : dict
-        What the rows are about: 'set', 'content_digest', 'images', 'seed', and versions.
+        Conditions of the rows: 'set', 'content_digest', 'images', 'seed', and versions.
 
     Raises
     ------
     ValueError
-        The file is of something else: of another set, another part of it or another seed.
+        The file holds rows of another set, another part of it or another seed.
     """
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
@@ -57,14 +57,14 @@ class Rows:
                         'name another file with --out'
                     )
             self.rows = saved['rows']
-        self._write()  # so that a file that cannot be written is known at once
+        self._write()  # fails early if the file cannot be written
 
     def has(self, name: str) -> bool:
-        """Whether a row is there, with the settings that would be tried now."""
+        """Whether the file has a row of this name with the settings that would be tried now."""
         return any(row['name'] == name and _as_now(row) for row in self.rows)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Put a row in the place of one of the same name, or at the end, and write the file."""
+        """Replace the row of the same name or append a new one, and write the file."""
         self.rows = [one for one in self.rows if one['name'] != row['name']] + [row]
         self._write()
 
@@ -82,12 +82,12 @@ def _as_now(row):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a file of rows holds: a dict of 'about' and 'rows'.
+    """Read a file of rows: a dict with 'about' and 'rows'.
 
     Raises
     ------
     ValueError
-        It is something else.
+        The file is not such a file.
     """
     try:
         saved = json.loads(path.read_text(encoding='utf-8'))
@@ -95,11 +95,11 @@ def read(path: Path) -> dict[str, Any]:
             return saved
     except (ValueError, KeyError, TypeError):
         pass
-    raise ValueError(f"'{path}' is no file of rows of this program: name another file with --out")
+    raise ValueError(f"'{path}' is not a file of rows of this program: name another file with --out")
 
 
 def markdown(rows: Iterable[dict[str, Any]]) -> str:
-    """Rows as a Markdown table, the smallest test error first; errors in %."""
+    """Format rows as a Markdown table, sorted by test error (in %)."""
     lines = ['| ' + ' | '.join(HEADER) + ' |', '|' + '---|' * len(HEADER)]
     for row in sorted(rows, key=lambda row: row['test_error']):
         errors = row['errors']['plain']
@@ -124,7 +124,7 @@ def _percent(value):
 
 
 def write_page(page: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Put the table, and the names of what is not in it, between the marks of a page."""
+    """Write the table and the names of the missing rows between the marks of a page."""
     there = {row['name'] for row in rows}
     missing = [name for name in pairs() if name not in there]
     rest = f'\nNot yet run: {", ".join(missing)}.\n' if missing else ''

@@ -1,11 +1,11 @@
-"""One training step or one prediction, in symfer and in its peers; `benchmarks.train` runs them in turn.
+"""One training step or prediction in symfer and in other frameworks; `benchmarks.train` runs them in turn.
 
-Each engine is a module with a function ``engine(case, **options) -> (step, about)``: `step` computes one minibatch
-(or `step.minibatches` of them) and returns when it is computed; `about` says versions, device and threads. An engine
-imports its own library, nothing else, and runs under the interpreter of that library: NumPy is all that they share.
+Each engine is a module with a function ``engine(case, **options) -> (step, about)``. `step` computes one minibatch (or
+`step.minibatches` of them) and returns when the computation is finished. `about` gives versions, device and threads. An
+engine imports only its own library and runs under the interpreter of that library; they share only NumPy.
 
 `NETWORKS` describes the networks as lists: ``('conv', filters, side, pooled)``, ``('residual', filters, pooled)``.
-Every network ends with one hidden layer and the softmax. In each layer the order is that of the thesis: convolution,
+Every network ends with one hidden layer and the softmax. The order in each layer is that of the thesis: convolution,
 pooling, batch norm or bias, rectifier, dropout.
 """
 
@@ -41,7 +41,7 @@ DROP_CONV, DROP_HIDDEN = 0.3, 0.5
 
 
 class Case(dict):
-    """What is measured: network, variant {'plain', 'dropout', 'bn', 'both'}, side, batch, images, train, precision."""
+    """A case to measure: network, variant {'plain', 'dropout', 'bn', 'both'}, side, batch, images, train, precision."""
 
     __getattr__ = dict.__getitem__
 
@@ -59,10 +59,10 @@ class Case(dict):
 
     @property
     def operations(self):
-        """Multiplications and additions of the direct convolutions and products of one step.
+        """Number of multiplications and additions of the direct convolutions and products of one step.
 
-        Training has three of each forward one: itself, the gradient by its weights and, except in the first layer,
-        that by its inputs.
+        In training each forward operation counts three times: itself, the gradient with respect to its weights and,
+        except in the first layer, the gradient with respect to its inputs.
         """
         forward, channels, side = [], 1, self.side
         for kind, n_out, *rest in self.layers:
@@ -86,7 +86,7 @@ def data(case):
 
 
 def batches(case):
-    """Endless rows of minibatches."""
+    """Yield the rows of minibatches without end."""
     rng = np.random.default_rng(1)
     n = len(data(case)[1])
     while True:
@@ -94,7 +94,7 @@ def batches(case):
 
 
 def tune_malloc():
-    """`utils.process.tune_malloc` for an interpreter that has no PyTensor: the package is not imported."""
+    """Call `utils.process.tune_malloc` in an interpreter without PyTensor, without importing its package."""
     import importlib.util
 
     path = os.path.join(os.path.dirname(__file__), '..', '..', 'utils', 'process.py')
@@ -128,6 +128,6 @@ LIBRARIES = ('symfer', 'torch', 'jax', 'keras', 'theano')
 
 
 def engine(name):
-    """The function of an engine and its options."""
+    """Function and options of an engine."""
     library, options = ENGINES[name]
     return getattr(import_module(f'benchmarks.engines.{library}_'), library), options

@@ -1,4 +1,4 @@
-"""JAX alone."""
+"""Plain JAX."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_ma
 
 
 def jax(case, products=False):
-    """The same network in JAX as one would write it, NHWC, gradients by `jax.grad`.
+    """The same network in straightforward JAX, NHWC, with gradients by `jax.grad`.
 
-    With `products` it is instead, as a measure of the device, square matrix products of as many operations as the case
-    has, in its precision.
+    With `products` it instead computes square matrix products, with the same number of operations and the same
+    precision as the case, as a measure of the device.
     """
     tune_malloc()
     import jax

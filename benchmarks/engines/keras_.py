@@ -1,4 +1,4 @@
-"""Keras 3 on its JAX backend, as its own examples are written: channels last, `train_on_batch`."""
+"""Keras 3 on its JAX backend, written like its own examples: channels last, `train_on_batch`."""
 
 import os
 

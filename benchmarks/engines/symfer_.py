@@ -1,4 +1,4 @@
-"""This library."""
+"""symfer."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data
 
 
 class _Stored:
-    """A subset as `utils.training.batches.to_device` wants it."""
+    """A subset in the form that `utils.training.batches.to_device` takes."""
 
     def __init__(self, images, labels):
         self.y, self.base, self.name, self._images = labels, self, 'benchmark', images
@@ -19,10 +19,11 @@ MANY = 50
 
 
 def symfer(case, exclude='', form='each'):
-    """A call a step; `exclude` names rewrites to be left out.
+    """One call per step; `exclude` names rewrites to leave out.
 
-    `form` 'many' trains `MANY` minibatches in a call, as experiments on a GPU do; 'alone' calls what XLA compiled
-    without symfer and PyTensor around it, always on the same rows: the difference to 'each' is what the library costs.
+    With `form` 'many', one call trains `MANY` minibatches, as in experiments on a GPU. With 'alone', the compiled XLA
+    function is called without symfer and PyTensor, always on the same rows; the difference to 'each' is the overhead
+    of the library.
     """
     from utils.process import keep_compiled, tune_malloc
 

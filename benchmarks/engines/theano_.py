@@ -1,4 +1,4 @@
-"""Theano 1.0.5, the last of its name, on a CPU (Python 3.8, NumPy below 1.20, a BLAS that the compiler finds)."""
+"""Theano 1.0.5, its last release, on a CPU (needs Python 3.8, NumPy below 1.20 and a BLAS that the compiler finds)."""
 
 import os
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_malloc
 
-EPS = 1.1e-5  # 1e-5 is below its least, in float32
+EPS = 1.1e-5  # 1e-5 is below Theano's minimum in float32
 
 
 def theano(case):

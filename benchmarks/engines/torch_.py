@@ -4,7 +4,7 @@ from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data, tune_ma
 
 
 def torch(case, compiled=False, channels_last=False, malloc=True):
-    """PyTorch, eager or compiled, in either layout."""
+    """The same network in PyTorch, eager or compiled, in either memory layout."""
     if malloc:
         tune_malloc()
     import torch

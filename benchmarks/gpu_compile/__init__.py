@@ -1,13 +1,13 @@
-"""Every function of every network compiled for NVIDIA GPUs on a machine that has none.
+"""Compile every function of every network for NVIDIA GPUs, on a machine without one.
 
 ==================  ===========================================================================
-`targets`           the GPUs: what XLA has to know of them, and of how many there are
-`programs`          what is compiled: the functions of a network in the form for a GPU
-`reading`           what compiled text says: kernels, calls of cuDNN, copies, precision
-`batches`           the largest minibatch that fits the memory of a card
+`targets`           descriptions of GPUs for XLA
+`programs`          the functions to compile: those of a network in the GPU form
+`reading`           statistics of compiled text: kernels, cuDNN calls, copies, precision
+`batches`           the largest minibatch that fits into the memory of a GPU
 `cell`              one network, precision and GPU: a process that compiles and prints figures
-`matrix`            all of them: what is there already is not compiled again; the table
+`matrix`            all cells, without compiling existing ones again; the tables
 ==================  ===========================================================================
 
-It is a whole compilation, down to machine code by ptxas. Nothing runs, so it has no speed to tell: see docs/gpu.md.
+This is a complete compilation, down to machine code by ptxas. Nothing runs, so no speed is measured; see docs/gpu.md.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.gpu_compile`: compile networks for GPUs that are not there; figures and a table of them."""
+"""`python -m benchmarks.gpu_compile`: compile networks for GPUs that are not present, and tabulate the results."""
 
 import argparse
 import json
@@ -25,12 +25,12 @@ def parser():
     out.add_argument('--devices', nargs='*', type=int, default=[1, 2], help='numbers of GPUs (default: 1 2)')
     out.add_argument('--functions', nargs='*', choices=FUNCTIONS, default=list(FUNCTIONS[:-1]))
     out.add_argument('--batch', type=int, default=100)
-    out.add_argument('--width', type=float, help='of the networks, where they have one; with another --out')
+    out.add_argument('--width', type=float, help='width of networks that have this argument; give another --out too')
     out.add_argument('--fit', action='store_true', help='also find the largest minibatch for 8, 16, 24 and 80 GB')
-    out.add_argument('--again', action='store_true', help='compile what is there already, too')
-    out.add_argument('--texts', type=Path, help="folder for XLA's texts")
+    out.add_argument('--again', action='store_true', help='also compile existing cells again')
+    out.add_argument('--texts', type=Path, help='folder for the compiled text of XLA')
     out.add_argument('--out', type=Path, default=ROOT / 'docs' / 'bench' / 'gpu_compile.json')
-    out.add_argument('--page', type=Path, default=ROOT / 'docs' / 'gpu.md', help="page with the table's marks")
+    out.add_argument('--page', type=Path, default=ROOT / 'docs' / 'gpu.md', help='page with the marks of the table')
     return out
 
 

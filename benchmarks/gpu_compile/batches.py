@@ -1,29 +1,31 @@
-"""The largest minibatch whose step fits a memory."""
+"""The largest minibatch whose training step fits into a memory."""
 
 from collections.abc import Callable
 
 MEMORIES = (8, 16, 24, 80)  # units of 10**9 bytes
 MOST = 1 << 16
-CLOSE = 50  # the answer is within one part of so many
+CLOSE = 50  # the answer is within 1 / CLOSE of the optimum
 
 
 def largest_batch(peak: Callable[[int], float], memory: float, known: dict[int, float], most: int = MOST) -> int | None:
-    """The largest minibatch that needs at most `memory` bytes, to two per cent; by a search between known sizes.
+    """Find the largest minibatch that needs at most `memory` bytes, within two per cent, by an interpolation search.
 
     Parameters
     ----------
     peak : callable
-        Bytes that a minibatch of a size needs; about a straight line, and never falling. It is asked for a few sizes.
+        Function from the size of a minibatch to the bytes that it needs; nearly linear and never decreasing. It is
+        called for a few sizes.
     memory : float
+        Size of the memory in bytes.
     known : dict of int to float
-        What was asked already; it grows.
+        Known values of `peak`; new ones are added.
     most : int
-        No larger ones are tried.
+        Largest size to try.
 
     Returns
     -------
     int or None
-        `most` where that fits; None where not even one image does.
+        `most` if it fits; None if not even one image fits.
     """
 
     def fits(size):
@@ -39,7 +41,7 @@ def largest_batch(peak: Callable[[int], float], memory: float, known: dict[int, 
         above = min((size for size in known if known[size] > memory), default=most + 1)
         if above - below <= max(1, below // CLOSE):
             return below
-        # A straight line through the two nearest sizes; a step to either side of it closes the bracket.
+        # Linear interpolation through the two nearest sizes; a step to either side of it closes the bracket.
         near = sorted(known, key=lambda size: abs(known[size] - memory))[:2]
         (a, b) = sorted(near) if len(near) == 2 else (1, below)
         slope = (known[b] - known[a]) / (b - a) if b > a else 0

@@ -1,7 +1,6 @@
-"""One network, precision and GPU: ``python -m benchmarks.gpu_compile.cell JSON`` prints figures, a line each function.
+"""One network, precision and GPU: ``python -m benchmarks.gpu_compile.cell JSON`` prints one line per function.
 
-A process of its own: where something in XLA ends the process, the other cells go on. `ENVIRONMENT` has to be set
-before it starts.
+It is a separate process, so that the other cells continue if XLA crashes. `ENVIRONMENT` must be set before it starts.
 """
 
 import json
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.gpu_compile import targets
 
-# JAX must not look for a GPU; the graph takes the form for one; entries of the persistent cache cannot be read back.
+# JAX must not look for a GPU, the graph takes the GPU form, and the persistent cache does not work for these programs.
 ENVIRONMENT = {
     'JAX_PLATFORMS': 'cpu',
     'SYMFER_PLATFORM': 'gpu',
@@ -21,18 +20,18 @@ ENVIRONMENT = {
     'PYTHONWARNINGS': 'ignore',
 }
 COST_MODEL = {'xla_gpu_collect_cost_model_stats': True}
-NOT_MODELLED = 'Cannot find key: sm_'  # of cards that XLA's cost model has no table of
+NOT_MODELLED = 'Cannot find key: sm_'  # for GPUs without a table in XLA's cost model
 
 
 def compiled(program, devices, batch):
-    """The compiled program, the seconds that compiling took, and whether modelled times are in it."""
+    """Compile a program; return the executable, the seconds of compilation and whether it has modelled times."""
     from benchmarks.gpu_compile.programs import lowered
 
     traced = lowered(program, devices, batch)
     start = time.perf_counter()
     try:
         return traced.compile(COST_MODEL), time.perf_counter() - start, True
-    except Exception as error:  # jaxlib's errors differ in their messages alone
+    except Exception as error:  # jaxlib's errors differ only in their messages
         if NOT_MODELLED not in str(error):
             raise
     start = time.perf_counter()
@@ -40,7 +39,7 @@ def compiled(program, devices, batch):
 
 
 def memory(executable) -> dict[str, int]:
-    """Bytes on one device: of arguments, of what is computed on the way, most at a time, updated in place."""
+    """Bytes on one device: of arguments, of temporary arrays, at the peak, and updated in place."""
     found = executable.memory_analysis()
     parts = found.argument_size_in_bytes + found.temp_size_in_bytes + found.output_size_in_bytes
     return {
@@ -52,7 +51,7 @@ def memory(executable) -> dict[str, int]:
 
 
 def one_function(make, devices, batch, text_path=None):
-    """The figures of a function, or the error that compiling it ended with; None where there is no such function."""
+    """Figures of a function, or the error of its compilation; None if the network has no such function."""
     from benchmarks.gpu_compile import reading
 
     try:
@@ -60,7 +59,7 @@ def one_function(make, devices, batch, text_path=None):
         if program is None:
             return None
         executable, seconds, modelled = compiled(program, devices, batch)
-    except Exception as error:  # whatever XLA says is the result
+    except Exception as error:  # any error of XLA is a result
         return {'compiles': False, 'error': f'{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}'}
     text = executable.as_text()
     if text_path:
@@ -71,7 +70,7 @@ def one_function(make, devices, batch, text_path=None):
 
 
 def batches_that_fit(network, precision, devices, options):
-    """The largest minibatch of a training step for each memory, by 10**9 bytes."""
+    """Largest minibatch of a training step for each memory, as a dict by units of 10**9 bytes."""
     from benchmarks.gpu_compile import batches, programs
 
     def peak(size):

@@ -1,4 +1,4 @@
-"""Cells of networks, precisions and GPUs: run one after another, kept in a file, told in a table."""
+"""Cells of networks, precisions and GPUs: run one after another, saved in a file and shown in a table."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def cell_name(network, precision, capability, devices):
 
 
 def run_cell(order, say=print):
-    """A cell's figures, from a process of its own; what it could not do is in them."""
+    """Compute the figures of a cell, including errors, in a separate process."""
     process = subprocess.Popen(
         [sys.executable, '-m', 'benchmarks.gpu_compile.cell', json.dumps(order)],
         text=True,
@@ -63,7 +63,7 @@ def in_words(figures):
 
 
 class Results:
-    """The file of the figures; of another version of JAX nothing is kept."""
+    """The file of the figures; figures of another version of JAX are discarded."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -75,13 +75,13 @@ class Results:
                 self.cells = before['cells']
 
     def missing(self, name, functions, fit):
-        """What is to be compiled still of a cell."""
+        """Functions of a cell that are not compiled yet, and whether its largest minibatches are missing."""
         cell = self.cells.get(name, {'functions': {}})
         return [f for f in functions if f not in cell['functions']], fit and 'fit' not in cell
 
     def put(self, name, found, functions):
         cell = self.cells.setdefault(name, {'functions': {}})
-        # A function that the network has not is kept as null, so that it is not tried again.
+        # A function that the network does not have is saved as null, so that it is not tried again.
         cell['functions'].update({f: found['functions'].get(f) for f in functions})
         if 'fit' in found:
             cell['fit'] = found['fit']
@@ -91,12 +91,12 @@ class Results:
 
 
 def of_functions(functions, names, tell):
-    """What `tell` says of functions, with slashes between them; nothing of one that is not there."""
+    """Join the texts of `tell` for functions with slashes; '-' for a missing function."""
     return ' / '.join(tell(functions[name]) if functions.get(name) else '-' for name in names)
 
 
 def rows(cells):
-    """Lines of the table, one a network, precision and GPU: of all its functions, and of those that take the time."""
+    """Rows of the first table, one for each network, precision and GPU."""
     lines = []
     for name, cell in cells.items():
         every = {function: f for function, f in cell['functions'].items() if f}
@@ -126,14 +126,14 @@ def rows(cells):
 
 
 def fit_rows(cells):
-    """Lines of the table of minibatches."""
+    """Rows of the table of the largest minibatches."""
     found = {name: cell['fit'] for name, cell in cells.items() if cell.get('fit') and 'error' not in cell['fit']}
     words = {None: 'none', MOST: f'{MOST:,} or more'}
     return [[name, *(words.get(n) or f'{n:,}' for n in fit.values())] for name, fit in found.items()]
 
 
 def in_order(cells):
-    """Cells by the number of GPUs and the card, in the order in which networks first came."""
+    """Sort cells by the number of GPUs, the GPU and the network; networks keep the order of their first cell."""
     networks = list(dict.fromkeys(name.split()[0] for name in cells))
 
     def place(name):
@@ -144,7 +144,7 @@ def in_order(cells):
 
 
 def page_text(results):
-    """Both tables as Markdown, with what they were made by."""
+    """Both tables as Markdown, with the versions of JAX."""
     cells = in_order(results.cells)
     versions = ', '.join(f'{name} {version}' for name, version in results.about.items())
     text = f'\nCompiled with {versions}, {len(cells)} cells.\n\n' + as_markdown(HEAD, rows(cells))

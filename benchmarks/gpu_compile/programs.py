@@ -1,4 +1,4 @@
-"""What is compiled: the functions of a network as JAX traces them, with the shapes of what they are given."""
+"""The programs to compile: the functions of a network as JAX traces them, with the shapes of their arguments."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,13 +20,13 @@ from utils.training.settings import Settings
 
 SIDE, CLASSES, IMAGES, MEMBERS = 48, 7, 1000, 4
 NETWORKS = [*cnn.__all__, *mlp.__all__]
-# 'members' is compiled where it is asked for.
+# 'members' is only compiled on request.
 FUNCTIONS = ('train', 'train_many', 'validate', 'test', 'statistics', 'augment', 'members')
 USUAL = FUNCTIONS[:-1]
 
 
 class Drawn:
-    """A stored subset of noise, for `to_device`."""
+    """A subset of noise, for `to_device`."""
 
     name = 'noise'
 
@@ -40,7 +40,7 @@ class Drawn:
 
 
 class Program(NamedTuple):
-    """A jitted function, what a call gives it, and which axis of each given array counts the images."""
+    """A jitted function, the arguments of a call, its shared variables, and the axis of the images in the arguments."""
 
     jitted: Any
     given: list[Any]
@@ -49,20 +49,20 @@ class Program(NamedTuple):
 
 
 def made(network: str, seed: int = 0, **options: Any) -> Any:
-    """A network by its name, as its class has it (dropout included), with what `options` change."""
+    """Make a network by name with the defaults of its class (including dropout), changed by `options`."""
     make = getattr(cnn, network, None) or getattr(mlp, network)
     return make((SIDE, SIDE), CLASSES, rng=np.random.default_rng(seed), **options)
 
 
 def _of_function(function, axis=0):
-    """A PyTensor function: the arguments that are given and the shared ones."""
+    """Program of a PyTensor function."""
     inputs = function.maker.inputs
     given = [np.zeros(i.variable.type.shape, i.variable.type.dtype) for i in inputs if not i.shared]
     return Program(function.vm.jit_fn, given, [place[0] for place in function.vm.inputs[len(given) :]], axis)
 
 
 def _of_loop(many, function):
-    """Many steps in one call."""
+    """Program of many steps in one call."""
     runs = (many.most, many.n_members) if many.n_members else (many.most,)
     inputs = [i.variable.type for i in function.maker.inputs if not i.shared]
     given = [np.zeros((*runs, *type_.shape), type_.dtype) for type_ in inputs]
@@ -72,14 +72,14 @@ def _of_loop(many, function):
 def programs(
     network: str, precision: str = 'float32', batch: int = 100, images: int = IMAGES, **options: Any
 ) -> dict[str, Callable[[], Program | None]]:
-    """The functions of a network by name; each is traced when it is called, None where the network has no such."""
+    """Makers of the programs of a network by name; each traces when called and returns None if there is no program."""
     resident = to_device(Drawn(images))
     settings = Settings(batch, precision=precision)
     given = {'resident': resident, 'n_classes': CLASSES}
     f = Functions(made(network, **options), (SIDE, SIDE), settings, **given)
 
     def augment():
-        """Every change that can be drawn, of a minibatch taken by rows."""
+        """All random changes of a minibatch that is selected by rows."""
         layer = Augment(brightness=0.2, contrast=0.2, erase=0.5, mixup=0.2)
         rows = pt.tensor('rows', dtype='int32', shape=(batch,))
         phase = Phase(train=True, seed=f.seed, counter=f.counter)
@@ -104,7 +104,7 @@ def programs(
 
 
 def lowered(program: Program, devices: list, batch: int) -> Any:
-    """The program traced for these devices; on several, minibatches are cut along their images."""
+    """Trace a program for devices; with several, minibatches are divided along their images."""
     mesh = Mesh(np.array(devices), ('images',))
 
     def described(value, axis=None):

@@ -1,6 +1,6 @@
-"""What the text of a compiled program says: kernels, calls of libraries, copies, transfers, precision.
+"""Read the text of a compiled program: kernels, library calls, copies, transfers, precision.
 
-The text is XLA's optimised HLO, in which every instruction that runs is one kernel, one call of a library or one copy.
+The text is XLA's optimised HLO, in which every executed instruction is one kernel, one library call or one copy.
 """
 
 import re
@@ -28,7 +28,7 @@ PRECISIONS = {'highest': 'float32', 'high': 'tf32', 'default': 'tf32'}
 
 
 class Instruction(NamedTuple):
-    """One line: `where` is the computation it stands in, `type` what it gives, `rest` its operands and attributes."""
+    """One instruction: `where` is its computation, `type` its result type, `rest` its operands and attributes."""
 
     where: str
     name: str
@@ -47,7 +47,7 @@ class Instruction(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """How it is computed, in a word or two."""
+        """Kind of computation, in one or two words."""
         if self.opcode == 'custom-call':
             return CONVOLUTIONS.get(self.target, self.target)
         if self.opcode != 'fusion':
@@ -59,13 +59,13 @@ class Instruction(NamedTuple):
 
     @property
     def model_us(self) -> float:
-        """XLA's modelled time; 0 where it has none."""
+        """XLA's modelled time in microseconds; 0 if there is none."""
         found = re.search(r'"reification_cost":\[\{[^}]*?"exec_time_us":([\d.e+\-]+)', self.rest)
         return float(found[1]) if found else 0.0
 
 
 def instructions(text: str) -> tuple[list[Instruction], str]:
-    """All instructions, and the name of the computation that is entered."""
+    """Parse all instructions, and the name of the entry computation."""
     found, where, entry = [], '', ''
     for line in text.splitlines():
         if head := COMPUTATION.match(line):
@@ -77,7 +77,7 @@ def instructions(text: str) -> tuple[list[Instruction], str]:
 
 
 def executed(text: str) -> list[Instruction]:
-    """The instructions that run: of the entry, of loops, of branches; what a fusion is made of is not among them."""
+    """Executed instructions: of the entry, of loops and of branches, without those inside fusions."""
     every, entry = instructions(text)
     by_place: dict[str, list[Instruction]] = {}
     for one in every:
@@ -96,7 +96,7 @@ def executed(text: str) -> list[Instruction]:
 
 
 def size(type_: str) -> int:
-    """Bytes of a type, of a tuple those of its parts."""
+    """Bytes of a type; for a tuple, the sum over its parts."""
     total = 0
     for letter, bits, sides in re.findall(r'\b(pred|bf|f|s|u)(\d*)\[([\d,]*)\]', type_):
         count = 1
@@ -107,7 +107,7 @@ def size(type_: str) -> int:
 
 
 def precision(one: Instruction, types: dict[str, str]) -> str:
-    """Of the operands of a convolution or product: 'float32', 'tf32', 'bf16', or another type as XLA calls it."""
+    """Precision of the operands of a convolution or product: 'float32', 'tf32', 'bf16' or another type of XLA."""
     kinds = {re.sub(r'[\[{(].*', '', types.get(name, '')) for name in one.operands[:2]} - {''}
     if kinds != {'f32'}:
         return '+'.join(sorted(kinds))
@@ -116,14 +116,14 @@ def precision(one: Instruction, types: dict[str, str]) -> str:
 
 
 def figures(text: str) -> dict:
-    """What is to be known of a program.
+    """Compute the figures of a program from its text.
 
     Returns
     -------
     dict
-        'convolutions', 'operands', 'kinds', 'collectives': counts by name; 'kernels', 'copies', 'transfers' to or from
-        the host: counts; 'copied' (bytes); 'model_us': XLA's modelled time of what is neither convolution nor
-        product, a loop's body once.
+        'convolutions', 'operands', 'kinds', 'collectives': counts by name; 'kernels', 'copies', 'transfers' (to or
+        from the host): counts; 'copied': bytes; 'model_us': XLA's modelled time in microseconds of everything except
+        convolutions and products, with the body of a loop counted once.
     """
     every, _ = instructions(text)
     types = {one.name: one.type for one in every}

@@ -1,12 +1,12 @@
-"""The GPUs that are compiled for: facts of one card for each compute capability, in XLA's own form."""
+"""Target GPUs: the properties of one GPU for each compute capability, in the format of XLA."""
 
 from importlib.util import find_spec
 
 from utils.files.extras import MissingExtra
 
-# Streaming multiprocessors, arithmetic units of each, shared memory of each and of a block (bytes), threads of each,
-# memory (bytes) and its bandwidth (bytes/s), second-level cache (bytes), clock (GHz): NVIDIA's data sheets and the
-# CUDA programming guide, table of technical specifications by compute capability.
+# Name, streaming multiprocessors, arithmetic units of each, shared memory of each and of a block (bytes), threads of
+# each, memory (bytes) and its bandwidth (bytes/s), second-level cache (bytes), clock (GHz). Sources: NVIDIA's data
+# sheets and the CUDA programming guide, table of technical specifications by compute capability.
 CARDS = {
     'sm_75': ('Tesla T4', 40, 64, 65536, 65536, 1024, 15_843_721_216, 320e9, 4 << 20, 1.59),
     'sm_80': ('NVIDIA A100-SXM4-80GB', 108, 64, 167936, 166912, 2048, 85_174_583_296, 2039e9, 40 << 20, 1.41),
@@ -20,11 +20,12 @@ MODULES = {
 
 
 def check_extra() -> None:
-    """Refuse to begin where the compiler for CUDA is missing.
+    """Check that the compiler for CUDA is installed.
 
     Raises
     ------
     MissingExtra
+        It is not installed.
     """
     for module, packages in MODULES.items():
         try:
@@ -34,12 +35,12 @@ def check_extra() -> None:
         if not found:
             raise MissingExtra(
                 f'{packages} needed to compile for a GPU, not installed: pip install -e ".[aot]" in symfer\'s folder, '
-                'into an environment of its own'
+                'in a separate environment'
             )
 
 
 def description(capability: str) -> str:
-    """A card as XLA's `GpuTargetConfigProto` in text."""
+    """Description of a GPU as the text of XLA's `GpuTargetConfigProto`."""
     name, cores, units, shared, block, threads, memory, bandwidth, cache, clock = CARDS[capability]
     number = capability.removeprefix('sm_')
     return f"""gpu_device_info {{
@@ -55,7 +56,7 @@ def description(capability: str) -> str:
 
 
 def devices(capability: str, count: int = 1) -> list:
-    """Devices that can be compiled for and nothing else; JAX has to know of the CPU alone (``JAX_PLATFORMS=cpu``)."""
+    """Devices for compilation only. JAX must be restricted to the CPU (``JAX_PLATFORMS=cpu``)."""
     from jax.experimental import topologies
 
     found = topologies.get_topology_desc(

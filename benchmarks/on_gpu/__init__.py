@@ -1,11 +1,11 @@
-"""What only a GPU can tell, by one command: ``benchmarks/on_gpu.sh FOLDER``.
+"""Measurements that need a GPU, by one command: ``benchmarks/on_gpu.sh FOLDER``.
 
 ==============  ===========================================================================
-`steps`         what is done, each step a command with a time limit
-`running`       runs them, whatever becomes of one, and sums up
-`device`        the step that says which device it is
+`steps`         the steps, each a command with a time limit
+`running`       runs the steps, even if some fail, and summarises them
+`device`        the step that identifies the device
 `sets`          the step that makes the data sets
-`outcomes`      a plugin of pytest: what becomes of each test, written as it happens
-`training`      the steps that compare precisions and that time an epoch of set 4
+`outcomes`      a pytest plugin that writes the outcome of each test as it ends
+`training`      the steps that compare precisions and time an epoch of set 4
 ==============  ===========================================================================
 """

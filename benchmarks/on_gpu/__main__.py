@@ -1,4 +1,4 @@
-"""`benchmarks/on_gpu.sh FOLDER`: what only a GPU can tell, in ten minutes, into one folder."""
+"""`benchmarks/on_gpu.sh FOLDER`: measure on a GPU for ten minutes and write a report."""
 
 import argparse
 import sys
@@ -11,13 +11,19 @@ from benchmarks.on_gpu.steps import environment, steps
 
 def parser():
     out = argparse.ArgumentParser(prog='benchmarks/on_gpu.sh', description=__doc__.partition(': ')[2])
-    out.add_argument('folder', type=Path, help='of the report: a log and the figures of each step, a summary')
     out.add_argument(
-        '--data', type=Path, help='FER2013 in any layout (default: drawn faces, and noise for set 4; so in a rehearsal)'
+        'folder', type=Path, help='folder for the report: a log and the figures of each step, and a summary'
     )
-    out.add_argument('--only', nargs='*', metavar='STEP', help='of: ' + ', '.join(step.name for step in steps()))
-    out.add_argument('--limits', type=float, default=1.0, metavar='FACTOR', help='times the time limits of the steps')
-    out.add_argument('--rehearse', action='store_true', help='short sizes on the CPU; the figures mean nothing')
+    out.add_argument(
+        '--data', type=Path, help='FER2013 in any layout (default and in a rehearsal: drawn faces, noise for set 4)'
+    )
+    out.add_argument(
+        '--only', nargs='*', metavar='STEP', help='steps to run: ' + ', '.join(step.name for step in steps())
+    )
+    out.add_argument(
+        '--limits', type=float, default=1.0, metavar='FACTOR', help='factor on the time limits of the steps'
+    )
+    out.add_argument('--rehearse', action='store_true', help='small sizes on the CPU; the figures mean nothing')
     out.add_argument('--from', dest='start', type=Path, default=Path(), help=argparse.SUPPRESS)
     return out
 
@@ -39,7 +45,10 @@ def main(arguments=None):
         return 2
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    outcomes, about = [], time.strftime('Begun %Y-%m-%d %H:%M') + (', a rehearsal on the CPU' if args.rehearse else '')
+    outcomes, about = (
+        [],
+        time.strftime('Started %Y-%m-%d %H:%M') + (', a rehearsal on the CPU' if args.rehearse else ''),
+    )
     table = ''
     for step in steps(data and data.resolve(), args.rehearse):
         if args.only and step.name not in args.only:

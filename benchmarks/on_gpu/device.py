@@ -1,4 +1,4 @@
-"""Which device computes, by which driver and libraries: ``python -m benchmarks.on_gpu.device FILE``."""
+"""Identify the device, the driver and the libraries: ``python -m benchmarks.on_gpu.device FILE``."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ PACKAGES = ('jax', 'jaxlib', 'pytensor', 'numpy', 'nvidia-cudnn-cu12', 'nvidia-c
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that are installed."""
+    """Versions of the installed packages, by name."""
     found = {}
     for name in PACKAGES:
         try:
@@ -23,7 +23,7 @@ def versions() -> dict[str, str]:
 
 
 def driver() -> str:
-    """A line of nvidia-smi; nothing where there is none."""
+    """A line of nvidia-smi; '' if it is not available."""
     command = ['nvidia-smi', f'--query-gpu={ASKED}', '--format=csv,noheader']
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
@@ -34,7 +34,7 @@ def driver() -> str:
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('file', type=Path)
-    parser.add_argument('--any', action='store_true', help='a CPU will do')
+    parser.add_argument('--any', action='store_true', help='accept a CPU')
     args = parser.parse_args(arguments)
     import jax
 
@@ -47,7 +47,7 @@ def main(arguments=None):
     if jax.default_backend() == 'cpu' and not args.any:
         return (
             'JAX finds no GPU: expected an NVIDIA driver (nvidia-smi) and pip install -e ".[cuda12,test]"; '
-            'without a GPU give --rehearse'
+            'without a GPU use --rehearse'
         )
     return 0
 

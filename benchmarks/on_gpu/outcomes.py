@@ -1,21 +1,21 @@
-"""A plugin of pytest: a line of JSON for each test as it ends, so that a run that is cut off has figures too."""
+"""A pytest plugin that writes a line of JSON for each test as it ends, so that an aborted run also has results."""
 
 import json
 from pathlib import Path
 
 
 def pytest_addoption(parser):
-    parser.addoption('--outcomes', help='file of the outcomes of the tests')
+    parser.addoption('--outcomes', help='file for the outcomes of the tests')
 
 
 def pytest_configure(config):
     path = config.getoption('--outcomes')
-    if path and not hasattr(config, 'workerinput'):  # under xdist, where all reports arrive
+    if path and not hasattr(config, 'workerinput'):  # with xdist, only in the main process, which gets all reports
         config.pluginmanager.register(Outcomes(Path(path)), 'outcomes')
 
 
 class Outcomes:
-    """Writes one line for each test: its name, what became of it, its seconds."""
+    """Writes one line for each test: its name, its outcome and its duration in seconds."""
 
     def __init__(self, path):
         self.path = path

@@ -1,4 +1,4 @@
-"""Steps one after another, each in a process group of its own with a time limit; what came of them."""
+"""Run steps one after another, each in a separate process group with a time limit, and summarise their outcomes."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from utils.results.tables import as_markdown, as_text
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = ('step', 'outcome', 'seconds', 'figures')
-GRACE = 5  # seconds between the two signals to a step that is over its time
+GRACE = 5  # seconds between the two signals to a step that exceeds its time
 
 
 class Outcome(NamedTuple):
-    """'passed', 'failed' or 'out of time'; `figures` in words."""
+    """Outcome of a step, 'passed', 'failed' or 'out of time', with its figures in words."""
 
     step: str
     outcome: str
@@ -31,10 +31,10 @@ class Outcome(NamedTuple):
 
 
 def run(step: Step, out: Path, environment: dict[str, str], limits: float = 1.0) -> Outcome:
-    """Run a step; its output goes to a log in the folder of the report."""
+    """Run a step with its output in a log in the folder of the report."""
     start = time.perf_counter()
     figures = out / step.figures
-    figures.unlink(missing_ok=True)  # of a run before
+    figures.unlink(missing_ok=True)  # from an earlier run
     with open(out / f'{step.name}.log', 'w', encoding='utf-8') as log:
         process = subprocess.Popen(
             arguments(step, out),
@@ -55,7 +55,7 @@ def run(step: Step, out: Path, environment: dict[str, str], limits: float = 1.0)
 
 
 def end(process: subprocess.Popen) -> None:
-    """End a process and all that it started."""
+    """End a process and its process group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -65,7 +65,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 def in_words(name: str, path: Path) -> str:
-    """The figures of a step in a line, as far as it wrote them."""
+    """Format the figures that a step has written in one line."""
     if not path.exists():
         return 'none'
     text = path.read_text(encoding='utf-8')
@@ -100,23 +100,23 @@ def _precision(figures):
         else f'{name} {f["error"]}'
         for name, f in figures['precisions'].items()
     ]
-    return f'{figures["chosen"] or "none"} is chosen: ' + '; '.join(told)
+    return f'chosen: {figures["chosen"] or "none"}; ' + '; '.join(told)
 
 
 TELL = {
     'device': lambda f: ' '.join([f['device'], f['nvidia-smi'], f'JAX {f["versions"].get("jax")}']),
-    'sets': lambda f: '; '.join(f'{name} of {one["of"]} in {one["seconds"]} s' for name, one in f.items()),
+    'sets': lambda f: '; '.join(f'{name} from {one["of"]} in {one["seconds"]} s' for name, one in f.items()),
     'speed': _speed,
     'precision': _precision,
     'epoch': lambda f: (
-        f'{f["seconds_of_an_epoch"]} s in {f["precision"]}, {f["images_per_second"]:,.0f} images/s, '
+        f'{f["seconds_of_an_epoch"]} s per epoch in {f["precision"]}, {f["images_per_second"]:,.0f} images/s, '
         f'{len(f["epochs"])} epochs'
     ),
 }
 
 
 def write_summary(out: Path, outcomes: list[Outcome], about: str) -> str:
-    """The table of the outcomes, written as JSON and Markdown into the folder, and returned for the terminal."""
+    """Write the table of outcomes as JSON and Markdown to the folder, and return it as text for the terminal."""
     rows = [outcome.row for outcome in outcomes]
     told = {'about': about, 'steps': [outcome._asdict() for outcome in outcomes]}
     (out / 'summary.json').write_text(json.dumps(told, indent=1), encoding='utf-8')

@@ -1,7 +1,7 @@
-"""Data sets 2 and 4: ``python -m benchmarks.on_gpu.sets FOLDER FILE``.
+"""Make data sets 2 and 4: ``python -m benchmarks.on_gpu.sets FOLDER FILE``.
 
-Of FER2013 where it is given. Else set 2 is of drawn faces, which can be learnt, and set 4 of noise, as many images
-as FER2013 has: an epoch takes as long.
+They are made from FER2013 if it is given. Otherwise set 2 has drawn faces, which can be learned, and set 4 has noise,
+with as many images as FER2013, so that an epoch takes the same time.
 """
 
 import argparse
@@ -19,7 +19,7 @@ N_TRAINING, N_TEST, SIDE = 28_709, 3_589, 48
 
 
 def noise(training: int, test: int) -> loaders.Originals:
-    """Images without anything to learn."""
+    """Images of noise with random labels."""
     rng, n = np.random.default_rng(0), training + 2 * test
     return loaders.Originals(
         rng.integers(256, size=(n, SIDE, SIDE), dtype=np.uint8),
@@ -32,7 +32,7 @@ def noise(training: int, test: int) -> loaders.Originals:
 
 
 def drawn(*counts: int) -> loaders.Originals:
-    """Drawn faces: training, public test, private test."""
+    """Drawn faces; `counts` are the numbers of training, public test and private test images."""
     arrays = draw_faces(*counts)
     return loaders.Originals(*arrays, np.arange(len(arrays[0]), dtype=np.int32), layout='drawn faces')
 
@@ -40,7 +40,7 @@ def drawn(*counts: int) -> loaders.Originals:
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('folder', type=Path)
-    parser.add_argument('file', type=Path, help='for the figures')
+    parser.add_argument('file', type=Path, help='JSON file for the figures')
     parser.add_argument('--data', type=Path, help='FER2013 in any layout')
     parser.add_argument('--small', action='store_true', help='a few hundred images, for a rehearsal')
     args = parser.parse_args(arguments)

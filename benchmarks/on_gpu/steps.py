@@ -1,4 +1,4 @@
-"""The steps: what is run, and for how long at most."""
+"""The steps with their commands and time limits."""
 
 import os
 import sys
@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 PRECISIONS = ('float32', 'tf32', 'bf16')
-MOST_WORKERS = 4  # of a GPU's memory each test process holds a part
+MOST_WORKERS = 4  # each test process holds a part of the GPU's memory
 OURS, ON_CPU = 'symfer, many steps a call', 'symfer'  # the forms in which experiments run
 PEERS = ('torch eager channels_last', 'torch compiled channels_last')
 OPS = ('tests/ops', 'tests/layers', 'tests/backend')
 NETWORKS = ('tests/cnn/test_float64.py',)
 SUITE = ('tests/cnn', 'tests/training', 'tests/experiment/test_launch.py', 'tests/experiment/test_resuming.py')
-# In a rehearsal: a quick file of each.
+# For a rehearsal: a quick file of each.
 FEW = {OPS: ('tests/ops/test_ops.py',), NETWORKS: NETWORKS, SUITE: ('tests/training/test_optimisers.py',)}
 
 
 class Step(NamedTuple):
-    """`seconds` at most for a command; `figures` is the file that it leaves in the folder of the report."""
+    """A command with its time limit in `seconds`; `figures` is the file that it writes to the folder of the report."""
 
     name: str
     what: str
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 def tests(name, what, seconds, paths, rehearse, *options):
-    """A selection of the test suite, in several processes."""
+    """Step that runs a selection of the test suite in several processes."""
     workers = 1 if rehearse else max(1, min(MOST_WORKERS, os.cpu_count() or 1))
     spread = ['-n', str(workers), '--dist', 'worksteal'] if workers > 1 else ['-n', '0']
     plugin = ['-p', 'benchmarks.on_gpu.outcomes', '--outcomes', f'{{out}}/{name}.jsonl']
@@ -37,14 +37,14 @@ def tests(name, what, seconds, paths, rehearse, *options):
 
 
 def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
-    """All steps in their order; ``{out}`` in a command is the folder of the report.
+    """All steps in order; ``{out}`` in a command stands for the folder of the report.
 
     Parameters
     ----------
     data : path, optional
-        FER2013 in any layout; without it drawn faces, and noise for set 4.
+        FER2013 in any layout. By default, drawn faces are used, and noise for set 4.
     rehearse : bool
-        Short sizes, for a machine without a GPU.
+        Use small sizes, for a machine without a GPU.
     """
     small = ['--width', '0.0625', '--epochs', '1'] if rehearse else []
     turns = ['--turns', '1', '--seconds', '0.1'] if rehearse else ['--turns', '3', '--seconds', '0.5']
@@ -52,7 +52,7 @@ def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
     module = 'benchmarks.on_gpu'
     return [
         Step(
-            *('device', 'which GPU, driver and libraries', 30),
+            *('device', 'GPU, driver and libraries', 30),
             ['-m', f'{module}.device', '{out}/device.json', *(['--any'] if rehearse else [])],
             'device.json',
         ),
@@ -64,7 +64,7 @@ def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
             'sets.json',
         ),
         Step(
-            *('speed', 'steps of network A beside those of PyTorch', 180),
+            *('speed', 'steps of network A compared with PyTorch', 180),
             [
                 *('-m', 'benchmarks.train', 'quick', *turns),
                 *('--precisions', *(PRECISIONS[:1] if rehearse else PRECISIONS)),
@@ -73,12 +73,12 @@ def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
             'speed/train.json',
         ),
         Step(
-            *('precision', 'the precision to train in', 60),
+            *('precision', 'choice of the precision for training', 60),
             ['-m', f'{module}.training', 'precision', '{out}/sets/set2.h5', '{out}/precision.json', *small],
             'precision.json',
         ),
         Step(
-            *('epoch', "an epoch of network A on set 4, the thesis's largest", 50),
+            *('epoch', 'an epoch of network A on set 4, the largest set of the thesis', 50),
             [
                 *('-m', f'{module}.training', 'epoch', '{out}/sets/set4.h5', '{out}/epoch.json'),
                 *('--precision-of', '{out}/precision.json', *small),
@@ -90,7 +90,7 @@ def steps(data: Path | None = None, rehearse: bool = False) -> list[Step]:
 
 
 def environment(rehearse: bool = False) -> dict[str, str]:
-    """The environment of the steps: processes share the GPU's memory; a rehearsal has the form for a GPU on the CPU."""
+    """Environment variables of the steps: processes share the GPU memory; a rehearsal uses the GPU form on a CPU."""
     found = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false', 'PYTHONUNBUFFERED': '1'}
     if rehearse:
         return {**found, 'JAX_PLATFORMS': 'cpu', 'SYMFER_PLATFORM': 'gpu'}
@@ -98,5 +98,5 @@ def environment(rehearse: bool = False) -> dict[str, str]:
 
 
 def arguments(step: Step, out: Path) -> list[str]:
-    """The command line of a step."""
+    """Command line of a step."""
     return [sys.executable, *(part.replace('{out}', str(out)) for part in step.command)]

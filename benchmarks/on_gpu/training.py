@@ -1,8 +1,8 @@
-"""Network A in training: ``python -m benchmarks.on_gpu.training precision|epoch SET FILE``.
+"""Train network A: ``python -m benchmarks.on_gpu.training precision|epoch SET FILE``.
 
-`precision` trains it from the same start in each precision and chooses the fastest one that learns as well as
-float32: whose least validation cross-entropy is at most `TOLERANCE` above, which is what two seeds differ by. `epoch`
-trains it on a set in that precision and times each epoch.
+`precision` trains the network from the same initial weights in each precision. It chooses the fastest precision that
+learns as well as float32: its minimum of the validation cross-entropy is at most `TOLERANCE` higher, which is the
+difference between two seeds. `epoch` trains the network on a set in that precision and times each epoch.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BATCH, RATE = 100, 0.05
 
 
 def trained(data, precision, epochs, width, after=lambda row: None):
-    """Rows of the history of `epochs` epochs; `after` is given each as it ends, with the seconds until then."""
+    """Train and return the history; `after` is called with the row of each epoch and the seconds since the start."""
     start = time.perf_counter()
 
     def epoch_ended(trainer):
@@ -40,12 +40,12 @@ def trained(data, precision, epochs, width, after=lambda row: None):
 
 
 def speed(rows) -> float:
-    """Images per second of the fastest epoch; the first one compiles."""
+    """Images per second of the fastest epoch (the first one includes compilation)."""
     return max(row['images'] / row['seconds'] for row in rows)
 
 
 def chosen(found: dict[str, dict]) -> str | None:
-    """The precision to train in, of figures by precision; None where float32 itself has none."""
+    """Choose the precision for training from figures by precision; None if float32 itself has failed."""
     cross_entropies = {name: f['validation_cross_entropy'] for name, f in found.items() if 'error' not in f}
     if not math.isfinite(cross_entropies.get('float32', math.nan)):
         return None
@@ -54,7 +54,7 @@ def chosen(found: dict[str, dict]) -> str | None:
 
 
 def compare_precisions(data, args):
-    """Train in each precision; the figures are written after each."""
+    """Train in each precision and write the figures after each."""
     found = {}
     for precision in PRECISIONS:
         try:
@@ -72,7 +72,7 @@ def compare_precisions(data, args):
 
 
 def time_epochs(data, args):
-    """Train on a set; the figures are written after each epoch."""
+    """Train on a set and write the figures after each epoch."""
     precision = 'float32'
     if args.precision_of and args.precision_of.exists():
         precision = json.loads(args.precision_of.read_text(encoding='utf-8'))['chosen'] or precision
@@ -97,10 +97,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('what', choices=['precision', 'epoch'])
     parser.add_argument('set', type=Path)
-    parser.add_argument('file', type=Path, help='for the figures')
+    parser.add_argument('file', type=Path, help='JSON file for the figures')
     parser.add_argument('--epochs', type=int)
-    parser.add_argument('--width', type=float, default=1.0, help='of the network')
-    parser.add_argument('--precision-of', type=Path, metavar='FILE', help='figures of `precision`')
+    parser.add_argument('--width', type=float, default=1.0, help='width of the network')
+    parser.add_argument('--precision-of', type=Path, metavar='FILE', help='file with the figures of `precision`')
     args = parser.parse_args(arguments)
     with loaders.load(args.set) as data:
         return {'precision': compare_precisions, 'epoch': time_epochs}[args.what](data, args)

@@ -1,11 +1,11 @@
-"""What training on many GPUs would give, on paper: counted figures of each network, and a model of the machine.
+"""Estimate the speed of training on many GPUs from counted figures of each network and a model of the machine.
 
 ==================  ===========================================================================
-`counting`          what a training step computes and what devices exchange in it: a process
-`machine`           public figures of GPUs and networks, with their sources, and what is assumed
-`model`             the time of a step on so many GPUs
+`counting`          counts operations and exchanges of a training step, in a separate process
+`machine`           public figures of GPUs and their links, with sources, and assumptions
+`model`             the time of a step on a number of GPUs
 `tables`            the tables of docs/scaling.md
 ==================  ===========================================================================
 
-Nothing is timed: see docs/scaling.md.
+Nothing is timed; see docs/scaling.md.
 """

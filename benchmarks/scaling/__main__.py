@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scaling`: count what networks compute and exchange; a model of many GPUs, on paper."""
+"""`python -m benchmarks.scaling`: count operations and exchanges of networks, estimate the speed of many GPUs."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ COMPILED = ROOT / 'docs' / 'bench' / 'gpu_compile.json'
 
 
 def kernels(name: str, compiled: Path = COMPILED) -> int:
-    """Kernels, calls of libraries and copies of a network's training step, as it was compiled for an H100."""
+    """Number of kernels, library calls and copies of a network's training step compiled for an H100."""
     cell = json.loads(compiled.read_text(encoding='utf-8'))['cells'].get(f'{name} float32 sm_90')
     if not cell or not cell['functions'].get('train', {}).get('kinds'):
         raise ValueError(
@@ -25,7 +25,7 @@ def kernels(name: str, compiled: Path = COMPILED) -> int:
 
 
 def counted(names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Figures of networks, one after another, from a process of its own."""
+    """Yield the figures of networks one after another, computed in a separate process."""
     from benchmarks.scaling.counting import ENVIRONMENT
     from benchmarks.scaling.tables import LARGE, LARGE_SIDE
 
@@ -45,7 +45,7 @@ def counted(names: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def write(networks: dict[str, Any], path: Path) -> None:
-    """The file of the figures, a line a network."""
+    """Write the file of the figures, one line per network."""
     from benchmarks.scaling.machine import Machine
     from utils.files.atomic import atomic_write
 
@@ -58,9 +58,11 @@ def write(networks: dict[str, Any], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int | str:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.scaling', description=__doc__.partition(': ')[2])
     parser.add_argument('--networks', nargs='*', metavar='NAME', help='default: all of cnn and mlp')
-    parser.add_argument('--again', action='store_true', help='count what is there already, too')
+    parser.add_argument('--again', action='store_true', help='count existing networks again')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs' / 'bench' / 'scaling.json')
-    parser.add_argument('--page', type=Path, default=ROOT / 'docs' / 'scaling.md', help="page with the tables' marks")
+    parser.add_argument(
+        '--page', type=Path, default=ROOT / 'docs' / 'scaling.md', help='page with the marks of the tables'
+    )
     args = parser.parse_args(arguments)
     import cnn
     import mlp

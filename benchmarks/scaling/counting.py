@@ -1,7 +1,7 @@
-"""What a training step computes and what devices exchange in it: ``python -m benchmarks.scaling.counting NAME...``.
+"""Count operations and exchanges of a training step: ``python -m benchmarks.scaling.counting NAME...``.
 
-Prints a JSON object a network, in lines. A process of its own, for its CPU has to count as two devices; `ENVIRONMENT`
-has to be set before it starts.
+It prints one line with a JSON object per network. It is a separate process, because its CPU must act as two devices.
+`ENVIRONMENT` must be set before it starts.
 """
 
 import json
@@ -16,7 +16,7 @@ from pytensor.tensor.math import Dot
 from benchmarks.gpu_compile import reading
 from utils import ops
 
-# The CPU as two devices, graphs in the form for a GPU.
+# The CPU acts as two devices, and graphs take the GPU form.
 ENVIRONMENT = {
     'JAX_PLATFORMS': 'cpu',
     'SYMFER_PLATFORM': 'gpu',
@@ -24,16 +24,16 @@ ENVIRONMENT = {
     'TF_CPP_MIN_LOG_LEVEL': '3',
 }
 DEVICES, BATCH, SIDE, CLASSES = 2, 16, 48, 7
-# Which input of a convolution or of one of its gradients has the shape of the outputs, and which of the filters; None:
-# what it gives has.
+# For a convolution and its gradients: index of the input with the shape of the outputs, and of that with the shape of
+# the filters; None: the result has that shape.
 CONVOLUTIONS = {ops.Conv2d: (None, 1), ops.Conv2dInputGrad: (0, 1), ops.Conv2dFilterGrad: (1, None)}
 
 
 def operations(function: Any) -> int:
-    """Additions and multiplications of all convolutions and matrix products of a PyTensor function.
+    """Count additions and multiplications of all convolutions and matrix products of a PyTensor function.
 
-    Convolutions are counted as they are defined, zeros around the images included. What is done element by element,
-    in pooling and in sums is not counted.
+    Convolutions are counted by their definition, including the zero padding. Elementwise operations, pooling and sums
+    are not counted.
 
     Raises
     ------
@@ -57,9 +57,9 @@ def operations(function: Any) -> int:
 
 
 def exchanges(text: str) -> list[dict[str, Any]]:
-    """All-reduces of a compiled program, in order: 'bytes', and whether other all-reduces wait for it ('awaited').
+    """All-reduces of a compiled program in order, with 'bytes' and 'awaited' (whether other all-reduces depend on it).
 
-    Those of a pass through the layers, as batch norm's sums, are awaited; those of gradients are not.
+    Those of a pass through the layers, such as the sums of batch norm, are awaited; those of gradients are not.
     """
     every = reading.executed(text)
     needs = {one.name: one.operands for one in every}
@@ -77,20 +77,20 @@ def exchanges(text: str) -> list[dict[str, Any]]:
 
 
 def other_exchanges(text: str) -> list[str]:
-    """Communication between devices that is no all-reduce, by its names."""
+    """Names of the communication between devices other than all-reduces."""
     kinds = [kind for kind in reading.COLLECTIVES if kind != 'all-reduce']
     return sorted(kind for one in reading.executed(text) for kind in kinds if one.opcode.startswith(kind))
 
 
 def compiled_text(function: Any) -> str:
-    """A PyTensor function as XLA compiles it for the devices that are there."""
+    """Text of a PyTensor function compiled by XLA for the available devices."""
     given = [np.zeros(i.variable.type.shape, i.variable.type.dtype) for i in function.maker.inputs if not i.shared]
     shared = [place[0] for place in function.vm.inputs[len(given) :]]
     return function.vm.jit_fn.lower(*given, *shared).compile().as_text()
 
 
 def functions_of(network: Any, side: int = SIDE, devices: int = 1) -> Any:
-    """The functions of a network, from its class or name, with its defaults and minibatches of `BATCH` images."""
+    """Functions of a network, given by class or name, with its defaults and minibatches of `BATCH` images."""
     import cnn
     import mlp
     from utils.training.functions import Functions
@@ -102,21 +102,21 @@ def functions_of(network: Any, side: int = SIDE, devices: int = 1) -> Any:
 
 
 def count(network: Any, sides: Sequence[int] = (SIDE,)) -> dict[str, Any]:
-    """The figures of a network.
+    """Count the figures of a network.
 
     Parameters
     ----------
     network : str or class
-        Of cnn or mlp, as its class has it.
+        Name in cnn or mlp, or a class; its defaults are used.
     sides : sequence of int
-        Heights of square images; what is exchanged is that of the first.
+        Sides of square images in pixels; exchanges are counted for the first.
 
     Returns
     -------
     dict
-        'parameters': numbers that training changes; 'statistics': numbers that batch norm keeps; 'operations': of a
-        training step an image, by the side of the images; 'exchanges' as in `exchanges`; 'others': see
-        `other_exchanges`.
+        'parameters': number of trained parameters; 'statistics': number of population statistics of batch norm;
+        'operations': operations of a training step per image, by the side of the images; 'exchanges': see
+        `exchanges`; 'others': see `other_exchanges`.
     """
     from utils.layer import parameters
 

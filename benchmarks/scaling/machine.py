@@ -1,4 +1,4 @@
-"""Public figures of GPUs and of what connects them, with their sources; what is assumed where there are none."""
+"""Public figures of GPUs and their links, with sources, and assumptions where there are none."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,24 +16,24 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Machine:
-    """Servers of eight H100 SXM5 with a port of InfiniBand for each GPU.
+    """Servers with eight H100 SXM5 GPUs and one InfiniBand port per GPU.
 
     Attributes
     ----------
     peak : dict of str to float
-        Operations a second of dense products, by precision.
+        Operations per second of dense products, by precision.
     utilisation : float in (0, 1]
-        Part of the peak that convolutions and products reach. Assumed.
+        Fraction of the peak that convolutions and products reach. Assumed.
     launch : float
-        Seconds that a kernel takes at least, its start included. Assumed.
+        Minimum time of a kernel in seconds, including its launch. Assumed.
     per_server : int
-        GPUs that NVLink connects.
+        Number of GPUs connected by NVLink.
     nvlink, infiniband : float
-        Bytes a second and GPU, in one direction.
+        Bandwidth per GPU in one direction, bytes per second.
     reached : float in (0, 1]
-        Part of these that all-reduces reach. Assumed.
+        Fraction of the bandwidth that all-reduces reach. Assumed.
     base, nvlink_step, infiniband_step : float
-        Seconds: an all-reduce's start, and one hop of a small message, as NCCL models them for its trees.
+        Latency in seconds of an all-reduce, and of one hop of a small message, as NCCL models them for its trees.
     """
 
     peak: dict[str, float] = field(default_factory=lambda: {'float32': 66.9e12, 'tf32': 494.7e12, 'bf16': 989.4e12})
@@ -48,5 +48,5 @@ class Machine:
     infiniband_step: float = 5e-6
 
     def described(self) -> dict[str, Any]:
-        """Its figures and where they come from, for a file."""
+        """Figures with their sources, for a file."""
         return {**asdict(self), 'sources': SOURCES}

@@ -1,14 +1,14 @@
-"""The time of a training step on many GPUs, by a model on paper.
+"""Estimate the time of a training step on many GPUs by a model.
 
-A step computes for ``launch * kernels + operations / (utilisation * peak)`` seconds and waits for its all-reduces. One
-of S bytes among p GPUs on m servers, l = p / m on each, is a reduce-scatter on each server, an all-reduce of S / l
-bytes from server to server, an all-gather on each server::
+A step computes for ``launch * kernels + operations / (utilisation * peak)`` seconds and waits for its all-reduces. An
+all-reduce of S bytes among p GPUs on m servers, with l = p / m GPUs each, consists of a reduce-scatter on each server,
+an all-reduce of S / l bytes between servers, and an all-gather on each server. It takes::
 
     base + 2 (l - 1) a + 2 log2(m) b + 2 (l - 1) / l * S / B + 2 (m - 1) / m * S / (l * C)
 
-with hops of a and b seconds and bandwidths B and C a GPU on a server and between servers. The two last terms are the
-least that any all-reduce has to move [1]_, and are reached by rings and by halving and doubling [2]_; the first three
-are what NCCL itself reckons for its trees (`machine.SOURCES`).
+with hops of a and b seconds, and bandwidths B and C per GPU, within a server and between servers. The last two terms
+are the minimum that any all-reduce must move [1]_; rings, and halving and doubling [2]_, reach it. The first three are
+NCCL's own estimate for its trees (`machine.SOURCES`).
 
 .. [1] Patarasuk and Yuan (2009), Bandwidth optimal all-reduce algorithms for clusters of workstations, J. Parallel
    Distrib. Comput. 69.
@@ -20,16 +20,16 @@ from typing import Any
 
 from benchmarks.scaling.machine import Machine
 
-BACKWARD = 2 / 3  # of a step's arithmetic: two products backward for one forward
+BACKWARD = 2 / 3  # fraction of the arithmetic of a step: two products backward for one forward
 
 
 def all_reduce(n_bytes: float, gpus: int, machine: Machine) -> float:
-    """Seconds of an all-reduce of so many bytes among so many GPUs, which fill servers or are on one.
+    """Seconds of an all-reduce of `n_bytes` among `gpus` GPUs, which are on one server or fill several.
 
     Raises
     ------
     ValueError
-        They are on several servers and do not fill them.
+        The GPUs do not fill several servers.
     """
     local, servers = min(gpus, machine.per_server), gpus // min(gpus, machine.per_server)
     if local * servers != gpus:
@@ -43,7 +43,7 @@ def all_reduce(n_bytes: float, gpus: int, machine: Machine) -> float:
 
 
 def computing(counted: dict[str, Any], images: float, precision: str, machine: Machine, side: int = 48) -> float:
-    """Seconds that a GPU computes in a step of so many images."""
+    """Seconds of computation of a GPU in a step with `images` images."""
     work = counted['operations'][str(side)] * images
     return machine.launch * counted['kernels'] + work / (machine.utilisation * machine.peak[precision])
 
@@ -63,17 +63,18 @@ def step(
     Parameters
     ----------
     counted : dict
-        Of a network, from `counting.count`, and the number of its 'kernels'.
+        Figures of a network from `counting.count`, with the number of its 'kernels'.
     images : float
-        Of a minibatch, on each GPU.
+        Number of images of a minibatch on each GPU.
     gpus : int
+        Number of GPUs.
     precision : {'float32', 'tf32', 'bf16'}
-        Of convolutions and products; what is exchanged is float32.
+        Precision of convolutions and products; exchanges are float32.
     machine : Machine, optional
     hidden : bool
-        Whether sums of gradients go on while the backward pass computes; those that others wait for never do.
+        Whether sums of gradients overlap with the backward pass; awaited sums never do.
     side : int
-        Height of the images.
+        Side of the images in pixels.
     """
     machine = machine or Machine()
     seconds = {True: 0.0, False: 0.0}
@@ -85,11 +86,11 @@ def step(
 
 
 def weak(counted: dict[str, Any], images: float, gpus: int, *args: Any, **options: Any) -> float:
-    """Efficiency in (0, 1] with as many images on each GPU as one has; the arguments of `step`."""
+    """Efficiency in (0, 1] of weak scaling: `images` images on each GPU. Other arguments are those of `step`."""
     return step(counted, images, 1, *args, **options) / step(counted, images, gpus, *args, **options)
 
 
 def strong(counted: dict[str, Any], images: float, gpus: int, *args: Any, **options: Any) -> float:
-    """Efficiency in (0, 1] with minibatches of so many images divided among the GPUs; the arguments of `step`."""
+    """Efficiency in (0, 1] of strong scaling: `images` images divided among GPUs. Further arguments as in `step`."""
     one, many = step(counted, images, 1, *args, **options), step(counted, images / gpus, gpus, *args, **options)
     return one / (gpus * many)

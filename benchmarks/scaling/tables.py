@@ -9,12 +9,11 @@ from benchmarks.scaling.model import step, strong, weak
 from utils.results.tables import as_markdown, put_into_page
 
 GPUS = (8, 64, 1024)
-IMAGES = 100  # on each GPU
-WHOLE = 8192  # of a minibatch that is divided
+IMAGES = 100  # images on each GPU
+WHOLE = 8192  # images of a minibatch that is divided
 LARGE, LARGE_SIDE = 'ResNet18', 224
-# Images, sides, numbers an image; None: JPEG files of about JPEG bytes.
-JPEG = 20_000
-SETS = {
+JPEG = 20_000  # bytes of a file
+SETS = {  # images, bytes per image
     'FER2013, set 4: 401,926 of 42x42, grey': (401_926, 42 * 42),
     '450,000 of 224x224, grey': (450_000, 224 * 224),
     '450,000 of 224x224, colour': (450_000, 3 * 224 * 224),
@@ -44,7 +43,7 @@ def percent(share: float) -> str:
 
 
 def both(efficiency: Any, *args: Any, **options: Any) -> str:
-    """An efficiency with gradients that nothing hides, and with those hidden by the backward pass."""
+    """An efficiency without overlap, and with gradients hidden by the backward pass."""
     return f'{percent(efficiency(*args, **options))} to {percent(efficiency(*args, hidden=True, **options))}'
 
 
@@ -85,7 +84,7 @@ def strong_rows(counted: dict[str, Any]) -> list[list[str]]:
 
 
 def variant_rows(counted: dict[str, Any], name: str) -> list[list[str]]:
-    """One network, weak, with one thing changed at a time."""
+    """Weak scaling of one network, with one assumption changed at a time."""
     figures, machine = counted[name], Machine()
     apart = {**figures, 'exchanges': [one for one in figures['exchanges'] if not one['awaited']]}
     slow = replace(machine, nvlink_step=2 * machine.nvlink_step, infiniband_step=2 * machine.infiniband_step)
@@ -93,11 +92,11 @@ def variant_rows(counted: dict[str, Any], name: str) -> list[list[str]]:
         'as above': (figures, IMAGES, 'tf32', machine),
         '10 images on each GPU': (figures, 10, 'tf32', machine),
         '1,000 images on each GPU': (figures, 1000, 'tf32', machine),
-        'a tenth of the peak': (figures, IMAGES, 'tf32', replace(machine, utilisation=0.1)),
-        'two fifths of the peak': (figures, IMAGES, 'tf32', replace(machine, utilisation=0.4)),
+        '10 % of the peak': (figures, IMAGES, 'tf32', replace(machine, utilisation=0.1)),
+        '40 % of the peak': (figures, IMAGES, 'tf32', replace(machine, utilisation=0.4)),
         'bf16': (figures, IMAGES, 'bf16', machine),
         'hops twice as long': (figures, IMAGES, 'tf32', slow),
-        "batch norm's statistics of each GPU's own images": (apart, IMAGES, 'tf32', machine),
+        "batch norm with the statistics of each GPU's own images": (apart, IMAGES, 'tf32', machine),
     }
     return [
         [what, *(both(weak, given, images, gpus, precision, on) for gpus in GPUS)]
@@ -112,7 +111,7 @@ def set_rows() -> list[list[str]]:
 
 
 def reading_rows(counted: dict[str, Any]) -> list[list[str]]:
-    """What a network on large images reads a second, all GPUs together, and how long epochs are."""
+    """Data that a network on large images reads per second, over all GPUs, and the length of epochs."""
     rows = []
     for gpus in GPUS:
         seconds = step(counted[LARGE], IMAGES, gpus, hidden=True, side=LARGE_SIDE)
@@ -127,21 +126,21 @@ def reading_rows(counted: dict[str, Any]) -> list[list[str]]:
 
 
 def tables(counted: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
-    """Head and rows of each table by its mark."""
+    """Header and rows of each table, by its mark."""
     columns = [f'{gpus:,} GPUs' for gpus in GPUS]
     return {
         'counted': (
-            ['network', 'parameters', 'million operations an image', 'all-reduced a step', 'with 2-byte gradients']
-            + ['of it awaited', f'operations a byte, {IMAGES} images', 'kernels'],
+            ['network', 'parameters', 'million operations per image', 'all-reduced per step', 'with 2-byte gradients']
+            + ['awaited', f'operations per byte, {IMAGES} images', 'kernels'],
             counted_rows(counted),
         ),
         'weak': (
             ['network', *(f'{n:,} images: {column}' for n in (IMAGES, 10 * IMAGES) for column in columns)],
             weak_rows(counted),
         ),
-        'strong': (['network', *columns, *(f'times faster: {gpus:,}' for gpus in GPUS)], strong_rows(counted)),
+        'strong': (['network', *columns, *(f'speed-up: {gpus:,}' for gpus in GPUS)], strong_rows(counted)),
         'variants': (['network A', *columns], variant_rows(counted, 'A')),
-        'sets': (['images', 'all', *(f'a part of {gpus:,}' for gpus in GPUS)], set_rows()),
+        'sets': (['images', 'all', *(f'one of {gpus:,} parts' for gpus in GPUS)], set_rows()),
         'reading': (
             ['GPUs', 'minibatch', 'images/s', 'as JPEG', 'grey', 'colour', 'epoch of 450,000', 'epoch of 100 million'],
             reading_rows(counted),
@@ -150,6 +149,6 @@ def tables(counted: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]
 
 
 def write_page(counted: dict[str, Any], page: Path) -> None:
-    """Put all tables between their marks."""
+    """Write all tables between their marks on the page."""
     for name, (head, rows) in tables(counted).items():
         put_into_page(page, name, '\n' + as_markdown(head, rows) + '\n')

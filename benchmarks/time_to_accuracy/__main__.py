@@ -1,13 +1,14 @@
-"""How long until a network is good: `python -m benchmarks.time_to_accuracy SET1.h5 [--target 40]`.
+"""Measure the time to a target accuracy: `python -m benchmarks.time_to_accuracy SET1.h5 [--target 40]`.
 
-Recipe B-online by symfer and by PyTorch, from the start of each process to the first epoch with a validation error of
-at most the target. Both stay alive and take turns of an epoch, so that what else the machine does falls on both alike;
-the time of each is that of its turns. PyTorch has the fastest of its forms, by a pilot that is not counted.
+symfer and PyTorch train recipe B-online, from the start of each process to the first epoch with a validation error of
+at most the target. Both processes stay alive and take turns of one epoch, so that other load on the machine affects
+both equally. The time of each is that of its turns. PyTorch uses its fastest form; the pilot that finds it is not
+counted.
 
     python -m benchmarks.time_to_accuracy SET1.h5 --recipes Sprint A-half --target 35
 
-takes symfer's recipes one after another and compares processor time. The set needs validation images
-(`python -m loaders FER2013 --sets 1 --validation 3709`); test images are not looked at.
+runs recipes of symfer one after another and compares processor times. The set needs validation images
+(`python -m loaders FER2013 --sets 1 --validation 3709`); test images are not used.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from benchmarks.time_to_accuracy.turns import ROOT, Trainer
 
 
 def arrays(dataset, folder):
-    """The images of a set as a .npz file, for PyTorch; the time of this is not counted."""
+    """Write the images of a set to a .npz file for PyTorch; this time is not counted."""
     import loaders
 
     path = Path(folder) / 'arrays.npz'
@@ -42,12 +43,12 @@ def arrays(dataset, folder):
 
 
 def reached(trainer, target):
-    """The first row of a trainer with an error of at most the target; None before."""
+    """First row of a trainer with an error of at most the target, or None."""
     return next((row for row in trainer.rows if row['error'] <= target), None)
 
 
 def in_turn(trainers, target, epochs):
-    """Train all until each has reached the target or has had so many epochs."""
+    """Train all trainers in turn until each has reached the target or has trained `epochs` epochs."""
     try:
         for epoch in range(epochs):
             going = [one for one in trainers if not reached(one, target)]
@@ -66,7 +67,7 @@ def in_turn(trainers, target, epochs):
 
 
 def against_torch(args, python):
-    """Both, by seeds; returns what came of it."""
+    """Compare symfer with PyTorch for each seed; returns the rows of all epochs."""
     with tempfile.TemporaryDirectory() as folder:
         data = arrays(args.dataset, folder)
         peer = [python, '-m', 'benchmarks.time_to_accuracy.torch_', 'B-online', str(data)]
@@ -85,16 +86,16 @@ def against_torch(args, python):
 
 
 def later(rows):
-    """Seconds of an epoch after the first, which starts and compiles as well; of the first where there is no other."""
+    """Mean seconds per epoch, without the first, which includes start-up, unless it is the only one."""
     return (rows[-1]['seconds'] - rows[0]['seconds']) / (len(rows) - 1) if rows[1:] else rows[0]['seconds']
 
 
 def verdict(trainers, target):
-    """One line: who reached the target when."""
+    """Summarise in one line when each trainer reached the target."""
     first, peer = (reached(one, target) for one in trainers)
     an_epoch = [later(one.rows) for one in trainers]
     ratio = an_epoch[1] / an_epoch[0]
-    line = f'seconds an epoch after the first: {an_epoch[0]:.1f} and {an_epoch[1]:.1f}, {ratio:.2f} times'
+    line = f'seconds per epoch after the first: {an_epoch[0]:.1f} and {an_epoch[1]:.1f}, {ratio:.2f} times'
     if not first or not peer:
         return line + f'; {target:g} % was not reached by {"either" if not first and not peer else "one of them"}'
     return (
@@ -116,7 +117,7 @@ def ours(name, dataset, seed):
 
 
 def alone(args):
-    """symfer's recipes one after another."""
+    """Run recipes of symfer one after another."""
     found = []
     for seed in range(args.seeds):
         for name in args.recipes:
@@ -136,16 +137,16 @@ def main():
     parser.add_argument('dataset', metavar='SET1.h5')
     parser.add_argument('--target', type=float, default=40.0, help='validation error, %% (default: %(default)g)')
     parser.add_argument('--seeds', type=int, default=1)
-    parser.add_argument('--epochs', type=int, help='at most; by default all of the recipe')
-    parser.add_argument('--recipes', nargs='+', choices=RECIPES, help='of symfer alone')
-    parser.add_argument('--torch', default=str(environments.python('torch')), help='a Python that has PyTorch')
-    parser.add_argument('--form', help='of PyTorch, as "tensors eager channels_last"; by default the fastest')
+    parser.add_argument('--epochs', type=int, help='largest number of epochs (default: that of the recipe)')
+    parser.add_argument('--recipes', nargs='+', choices=RECIPES, help='run these recipes with symfer only')
+    parser.add_argument('--torch', default=str(environments.python('torch')), help='a Python interpreter with PyTorch')
+    parser.add_argument('--form', help='form of PyTorch, as "tensors eager channels_last" (default: the fastest)')
     parser.add_argument('--out', help='JSON file for every epoch of every process')
     args = parser.parse_args()
     if not Path(args.dataset).is_file():
-        parser.error(f'expected a data set, there is no {args.dataset}')
+        parser.error(f'expected a data set, but {args.dataset} does not exist')
     if not args.recipes and not Path(args.torch).is_file():
-        parser.error(f'there is no {args.torch}: run `python -m benchmarks.environments torch`, or give --torch')
+        parser.error(f'{args.torch} does not exist: run `python -m benchmarks.environments torch`, or give --torch')
     rounds = alone(args) if args.recipes else against_torch(args, args.torch)
     if args.out:
         about = {'machine': f'{platform.machine()}, {os.cpu_count()} cores', 'target': args.target, 'rounds': rounds}

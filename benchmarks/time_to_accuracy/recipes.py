@@ -1,6 +1,6 @@
-"""What is trained: network, augmentation, optimiser and schedule, as arguments of `launch.test`.
+"""The recipes: network, augmentation, optimiser and schedule, as arguments of `launch.test`.
 
-`B-online` is the recipe of examples/reproduce.py; the others go for the least processor time to a validation error.
+`B-online` is the recipe of examples/reproduce.py. The others minimise the processor time to a validation error.
 """
 
 CHANGES = {'mirror': 0.5, 'crop': 40, 'shift': 0.05, 'rotation': 10.0, 'zoom': 0.15, 'contrast': 0.2}
@@ -12,7 +12,7 @@ COMMON = {
     'label_smoothing': 0.1,
     'schedule': 'cosine',
 }
-SHORT = {  # of both that go for processor time
+SHORT = {  # shared by the two recipes that minimise processor time
     **COMMON,
     'momentum': 0.85,
     'ema_decay': 0.99,

@@ -1,4 +1,4 @@
-"""A recipe by symfer: `launch.test`, as a user calls it, saving included."""
+"""A recipe with symfer: `launch.test` as a user calls it, including saving."""
 
 import sys
 import tempfile

@@ -1,8 +1,9 @@
-"""Recipe B-online for PyTorch, written for speed.
+"""Recipe B-online in PyTorch, written for speed.
 
-Images stay in memory as bytes, and a minibatch is augmented at once, as tensors (forms 'tensors ...'), or by a worker
-process ahead of the step ('worker ...'); either layout, eager or compiled. Network, augmentation, optimiser, schedule,
-moving average and what is saved after each epoch are those of the recipe; initial weights and draws are PyTorch's.
+Images stay in memory as bytes. A minibatch is augmented as a whole, as tensors in the training process (forms
+'tensors ...') or by a worker process ahead of the step ('worker ...'), in either memory layout, eager or compiled.
+Network, augmentation, optimiser, schedule, moving average and the data saved after each epoch are those of the recipe;
+initial weights and random draws are PyTorch's.
 """
 
 import json
@@ -26,11 +27,11 @@ FORMS = [
     for how in ('eager', 'compiled')
     for layout in ('NCHW', 'channels_last')
 ]
-PILOT = 12  # steps of each form, the first two not counted
+PILOT = 12  # steps of each form; the first two are not counted
 
 
 def network(recipe, n_classes):
-    """Network B at its width: convolution, pooling, batch norm, rectifier."""
+    """Network B with the width of the recipe; each layer is convolution, pooling, batch norm, rectifier."""
     layers, channels = [], 1
     for n_out, pooled in ((64, True), (128, True), (256, False), (256, True), (512, False), (512, True)):
         n_out = round(n_out * recipe['network_args']['width'])
@@ -47,7 +48,7 @@ def network(recipe, n_classes):
 
 
 def augmented(x, changes):
-    """Images (n, h, w) of bytes as `Augment` of symfer's changes them: (n, 1, crop, crop), in [0, 1]."""
+    """Augment images (n, h, w) uint8 like symfer's `Augment`; returns (n, 1, crop, crop) in [0, 1]."""
     n, h, w = x.shape
     crop, u = changes['crop'], torch.rand(12, n)
     x = x[:, None].float().div_(255)
@@ -83,7 +84,7 @@ def augmented(x, changes):
 
 
 class Minibatches(torch.utils.data.Dataset):
-    """Minibatches of augmented images, one an item, for a worker process."""
+    """Minibatches of augmented images, one per item, for a worker process."""
 
     def __init__(self, images, labels, changes, batch_size):
         self.images, self.labels, self.changes, self.batch_size = images, labels, changes, batch_size
@@ -98,7 +99,7 @@ class Minibatches(torch.utils.data.Dataset):
 
 
 class Run:
-    """What a form trains with."""
+    """State and steps of training in one form."""
 
     def __init__(self, recipe, data, form, seed):
         torch.manual_seed(seed)
@@ -119,7 +120,7 @@ class Run:
         )
 
     def minibatches(self):
-        """Those of one epoch."""
+        """Iterator over the minibatches of one epoch."""
         items = Minibatches(*self.training, self.recipe['augment'], self.recipe['batch_size'])
         items.order = torch.randperm(len(items.order))
         if self.loading == 'tensors':
@@ -138,7 +139,7 @@ class Run:
 
     @torch.inference_mode()
     def error(self):
-        """Validation error of the moving average, %."""
+        """Validation error of the moving average in %."""
         self.ema.eval()
         images, labels = self.validation
         spare, crop = images.shape[1] - self.recipe['augment']['crop'], self.recipe['augment']['crop']
@@ -150,14 +151,14 @@ class Run:
         return 100 * wrong / len(labels)
 
     def rate(self, epoch):
-        """Learning rate of an epoch from 0: `utils.training.schedules.cosine`."""
+        """Learning rate of an epoch, counted from 0, as in `utils.training.schedules.cosine`."""
         warmup, n = self.recipe['schedule_args']['warmup'], self.recipe['n_epochs']
         if epoch < warmup:
             return self.recipe['learning_rate'] * (epoch + 1) / (warmup + 1)
         return self.recipe['learning_rate'] * (1 + math.cos(math.pi * (epoch - warmup) / (n - warmup))) / 2
 
     def train(self):
-        """Train epoch after epoch, saving after each, as long as it is told to."""
+        """Train the epochs of the recipe, saving after each and waiting for its next turn."""
         with tempfile.TemporaryDirectory() as folder:
             for epoch in range(self.recipe['n_epochs']):
                 for group in self.optimiser.param_groups:
@@ -171,7 +172,7 @@ class Run:
 
 
 def pilot(recipe, data):
-    """Milliseconds of a step of each form, augmentation included; medians."""
+    """Median milliseconds of a step of each form, including augmentation."""
     found = {}
     for form in FORMS:
         run, times = Run(recipe, data, form, 0), []
@@ -181,7 +182,7 @@ def pilot(recipe, data):
             run.step(*next(batches))
             times.append(1000 * (time.perf_counter() - start))
         found[form] = round(float(np.median(times[2:])), 1)
-        print(f'  {form:30} {found[form]:8.1f} ms a step', file=sys.stderr, flush=True)
+        print(f'  {form:30} {found[form]:8.1f} ms per step', file=sys.stderr, flush=True)
     return found
 
 

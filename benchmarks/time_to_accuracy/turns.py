@@ -1,4 +1,4 @@
-"""A process that trains an epoch when it is told to, so that several can take turns on one machine."""
+"""A process that trains one epoch on request, so that several can take turns on one machine."""
 
 import json
 import os
@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def report(epoch, error, **more):
-    """Called by the process that trains after each epoch: says how good it is, and waits for the next turn.
+    """Print the row of an epoch and wait for the next turn; called by the training process after each epoch.
 
-    `error` is the validation error in %. The process ends when its standard input does.
+    `error` is the validation error in %. The process ends when its standard input is closed.
     """
     used = os.times()
     cpu = used.user + used.system + used.children_user + used.children_system
@@ -23,13 +23,13 @@ def report(epoch, error, **more):
 
 
 class Trainer:
-    """A process that trains; its time is that of its turns, from the start of the process on.
+    """A training process; its time is the sum of its turns, including the start of the process.
 
     Parameters
     ----------
     name : str
     command : list of str
-        Must call `report` after each epoch.
+        Command that calls `report` after each epoch.
     """
 
     def __init__(self, name, command):
@@ -37,7 +37,7 @@ class Trainer:
         self.seconds, self.rows = 0.0, []
 
     def turn(self):
-        """One epoch more; returns the row of it: epoch, error, seconds and processor seconds since the start."""
+        """Train one more epoch; returns its row: epoch, error, seconds and processor seconds since the start."""
         start = time.perf_counter()
         if self.process is None:
             self.process = subprocess.Popen(

@@ -1,6 +1,6 @@
-"""Pages of the Python reference: one for each module, written before Sphinx reads the sources.
+"""Pages of the Python reference, one for each module, written before Sphinx reads the sources.
 
-A module that a package takes its public names from, as `cnn.vgg` for `cnn`, shows those on the page of the package.
+If a package exports names of a module, as `cnn` does for `cnn.vgg`, these names are on the page of the package.
 """
 
 import ast
@@ -13,18 +13,18 @@ FOLDER = Path('reference', 'api')
 
 
 class Module:
-    """A module or package, read from its source and not imported.
+    """A module or package, read from its source without importing it.
 
     Attributes
     ----------
     name : str
-        As it is imported.
+        Full name, as in an import statement.
     package : bool
         Whether it is a package.
     exported : list of str
-        Its ``__all__``.
+        Names in its ``__all__``.
     public : list of str
-        Functions and classes that it defines, has documented and does not hide.
+        Documented functions and classes that it defines, without a leading underscore.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,26 +44,26 @@ class Module:
 
 
 def _all_of(node):
-    """The names of a statement ``__all__ = [...]``."""
+    """Names in a statement ``__all__ = [...]``."""
     if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ['__all__']:
         return ast.literal_eval(node.value)
     return []
 
 
 def modules() -> dict[str, Module]:
-    """All modules that have a page, by name."""
+    """All modules with a page, by name."""
     paths = [ROOT / 'launch.py', *(path for package in PACKAGES for path in sorted((ROOT / package).rglob('*.py')))]
     found = [Module(path) for path in paths if path.stem != '__main__']
     return {module.name: module for module in found if module.package or module.public}
 
 
 def page(module: Module, known: dict[str, Module]) -> str:
-    """The text of the page of a module."""
+    """Text of the page of a module."""
     parents = [known[name] for name in _parents(module.name)]
     elsewhere = {name for parent in parents for name in shown_by(parent, known)} & set(module.public)
     title = module.name.replace('_', r'\_')
     above = module.name.rpartition('.')[0]
-    lines = [] if module.package or not above else [':orphan:', '']  # linked from its package, not in the sidebar
+    lines = [] if module.package or not above else [':orphan:', '']  # linked from its package but not in the sidebar
     lines += [title, '=' * len(title), '']
     if lines[0] == ':orphan:':
         lines += [f'A module of :doc:`{above}`.', '']
@@ -85,7 +85,7 @@ def page(module: Module, known: dict[str, Module]) -> str:
 
 
 def shown_by(module: Module, known: dict[str, Module]) -> list[str]:
-    """The names that a package exports, without those that are its modules: these have pages."""
+    """Names that a package exports, without its modules, which have their own pages."""
     return [name for name in module.exported if f'{module.name}.{name}' not in known]
 
 
@@ -96,7 +96,7 @@ def _parents(name):
 
 
 def write_pages(app) -> None:
-    """Write what has changed, so that a second build reads no page again without need."""
+    """Write only the pages that have changed, so that a second build does not read the others again."""
     known = modules()
     folder = Path(app.srcdir) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def write_pages(app) -> None:
 
 
 def short_names(app, env, node, contnode):
-    """A name without its module, as docstrings write it, where a single thing of symfer has that name."""
+    """Resolve a name without its module, as used in docstrings, if only one object of symfer has that name."""
     if node.get('refdomain') != 'py' or node.get('reftype') != 'obj':
         return None
     domain, target = env.get_domain('py'), node['reftarget']
@@ -126,12 +126,12 @@ def short_names(app, env, node, contnode):
 
 
 def skip_fields(app, what, name, obj, skip, options):
-    """Fields of named tuples have no docstring but Python's own; the class describes them."""
+    """Skip the fields of named tuples: they only have Python's default docstring, and the class describes them."""
     return True if str(getattr(obj, '__doc__', '')).startswith('Alias for field number') else None
 
 
 def setup(app):
-    """Called by Sphinx."""
+    """Register the extension (called by Sphinx)."""
     app.connect('builder-inited', write_pages)
     app.connect('missing-reference', short_names)
     app.connect('autodoc-skip-member', skip_fields)

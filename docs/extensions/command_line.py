@@ -1,11 +1,11 @@
-"""Pages of the command line and of the arguments of `launch.test`, made from what makes the parsers and the schema."""
+"""Pages of the command line and of the arguments of `launch.test`, generated from the parsers and the schema."""
 
 import argparse
 import inspect
 import re
 from pathlib import Path
 
-from utils.cli import program  # noqa: F401  (enters all commands)
+from utils.cli import program  # noqa: F401  (registers all commands)
 from utils.cli.parser import LAUNCH, Formatter, describe, parser_of
 from utils.cli.registry import COMMANDS
 from utils.cli.source import described
@@ -15,18 +15,18 @@ COMMANDS_FOLDER, ARGUMENTS_PAGE = Path('reference', 'commands'), Path('reference
 
 
 def heading(text: str, line: str = '=') -> list[str]:
-    """A heading of RST."""
+    """Lines of an RST heading."""
     return [text, line * len(text), '']
 
 
 def escaped(text: str) -> str:
-    """Text in which nothing is markup, with names of options and of symfer's functions as code."""
+    """Escape RST markup in a text, and format names of options as code."""
     text = re.sub(r'([*_`|\\])', r'\\\1', text)
     return re.sub(r'(?<![\w-])(--[a-z][\w\\-]*[a-z]|-o)\b', lambda m: f'``{m[0]}``'.replace('\\', ''), text)
 
 
 def option(action: argparse.Action, formatter: Formatter) -> list[str]:
-    """An option or a positional argument with its help."""
+    """RST lines of an option or a positional argument with its help."""
     if action.option_strings:
         names = [formatter._format_action_invocation(action).rsplit(', --', 1)[-1]]
         names = [name if name.startswith('-') else f'--{name}' for name in names]
@@ -38,7 +38,7 @@ def option(action: argparse.Action, formatter: Formatter) -> list[str]:
 
 
 def command_page(name: str) -> str:
-    """The page of a command."""
+    """Text of the page of a command."""
     parser, function = parser_of(name), COMMANDS[name]
     formatter = Formatter(parser.prog)
     lines = [*heading(f'symfer {name}'), escaped(describe(function).summary), '', f'.. program:: symfer {name}', '']
@@ -59,7 +59,7 @@ def command_page(name: str) -> str:
     shared = [a for g in parser._action_groups if g.title in schema.GROUPS for a in g._group_actions]
     if shared and name != 'train':
         links = ', '.join(f':option:`{_long(a)} <symfer train {_first(a)}>`' for a in shared)
-        lines += [*heading('Options of an experiment', '-'), f'As those of :doc:`train`: {links}.', '']
+        lines += [*heading('Options of an experiment', '-'), f'The same as for :doc:`train`: {links}.', '']
     return '\n'.join(lines)
 
 
@@ -72,7 +72,7 @@ def _first(action):
 
 
 def arguments_page() -> str:
-    """All arguments of `launch.test` by group: values, default, whether a resumed run may change it."""
+    """Text of the page of arguments, by group: values, default, and whether a resumed run may change the argument."""
     import launch
 
     texts = described(LAUNCH.read_text(encoding='utf-8'), 'test').parameters
@@ -80,8 +80,9 @@ def arguments_page() -> str:
     lines = heading('Arguments of an experiment')
     lines += [
         'Every argument of :py:obj:`launch.test` is an option of :doc:`commands/train` and a key of ``config.yaml``. '
-        'Validation, the command line and this page are made from the same rows. A run that is resumed takes its '
-        'arguments from its model: those marked *fixed* cannot be changed then.',
+        'Validation, the command line and this page are generated from the same table. A resumed run takes its '
+        'arguments from its model. It cannot change those marked *fixed*. Those marked *not saved* apply '
+        'to one call only.',
         '',
     ]
     for group in schema.GROUPS:
@@ -94,7 +95,7 @@ def arguments_page() -> str:
 
 
 def shown(default: object) -> list[str]:
-    """A default as the page shows it, in a list; an empty one where that is None."""
+    """Format a default for the page, as a list with one entry; an empty list for None."""
     if default is None:
         return []
     named = f'{default.__module__.partition(".")[0]}.{default.__name__}' if isinstance(default, type) else repr(default)
@@ -102,14 +103,14 @@ def shown(default: object) -> list[str]:
 
 
 def resumed(row: schema.Argument) -> str:
-    """Whether a resumed run may change an argument."""
+    """Describe whether a resumed run may change an argument."""
     if not row.saved:
-        return 'of one call'
+        return 'not saved'
     return 'fixed' if row.decides == 'result' else 'may change'
 
 
 def write_pages(app) -> None:
-    """Write the pages, those alone that changed."""
+    """Write only the pages that have changed."""
     folder = Path(app.srcdir) / COMMANDS_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     texts = {folder / f'{name.replace(" ", "-")}.rst': command_page(name) for name in COMMANDS}
@@ -122,6 +123,6 @@ def write_pages(app) -> None:
 
 
 def setup(app):
-    """Called by Sphinx."""
+    """Register the extension (called by Sphinx)."""
     app.connect('builder-inited', write_pages)
     return {'parallel_read_safe': True}

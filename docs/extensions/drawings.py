@@ -1,6 +1,6 @@
-"""Drawings of the pages, made from the code and from the histories of our runs: ``python docs/extensions/drawings.py``.
+"""Drawings for the pages, made from the code and from histories of runs: ``python docs/extensions/drawings.py``.
 
-They lie in docs/images, so that the site is built without Graphviz; a test compares them with the code.
+They are stored in docs/images, so that the site can be built without Graphviz. A test compares them with the code.
 """
 
 import ast
@@ -21,7 +21,7 @@ STYLE = [
 
 
 def place_of(module: str) -> str | None:
-    """The box of the drawing that a module lies in: a package, or a folder of utils; its single modules are one box."""
+    """Box of a module in the drawing: a package or a folder of utils; the top-level modules of utils share one box."""
     first, _, rest = module.partition('.')
     if first in PACKAGES:
         return first
@@ -32,7 +32,7 @@ def place_of(module: str) -> str | None:
 
 
 def _imported(tree):
-    """The modules that a file imports, those for type hints alone left out; each with whether a function does it."""
+    """Yield the modules that a file imports, except for type hints, and whether the import is at the top level."""
     hints = {
         id(inner)
         for node in ast.walk(tree)
@@ -52,7 +52,7 @@ def _imported(tree):
 
 @functools.cache
 def imports() -> set[tuple[str, str]]:
-    """Which box imports which, of all files; a command that imports what it needs when it runs is left out."""
+    """Pairs of boxes of which the first imports the second; imports inside commands are left out."""
     found = set()
     files = [ROOT / 'launch.py', *(f for p in ('cnn', 'mlp', 'loaders', 'utils') for f in (ROOT / p).rglob('*.py'))]
     for file in files:
@@ -67,7 +67,7 @@ def imports() -> set[tuple[str, str]]:
 
 
 def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges without those that a longer way says already."""
+    """Remove the edges that are implied by a longer path."""
     below: dict[str, set[str]] = {}
     for a, b in edges:
         below.setdefault(a, set()).add(b)
@@ -87,7 +87,7 @@ def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def architecture() -> str:
-    """The folders and what they import, in Graphviz's language."""
+    """Graphviz source of the folders and their imports."""
     edges = reduced(imports())
     places = sorted({place for edge in edges for place in edge})
     labels = {'launch': 'launch.py', 'utils': 'utils/layer.py, layers.py, rna.py, ...'}
@@ -102,7 +102,7 @@ def architecture() -> str:
 
 
 def rewrites() -> str:
-    """What happens to a graph between `function` and the device; symfer's rewrites in the order of the code."""
+    """Graphviz source of the passes from `function` to the device, with symfer's rewrites in the order of the code."""
     tree = ast.parse((ROOT / 'utils' / 'backend' / 'rewrites.py').read_text(encoding='utf-8'))
     own = [
         node
@@ -133,7 +133,7 @@ def _wrapped(text, width=62):
 
 
 def history(run: str) -> list[dict]:
-    """The epochs of a run of docs/results."""
+    """The rows of history.csv, one per epoch, of a run in docs/results."""
     with open(RESULTS / run / 'history.csv', encoding='utf-8', newline='') as file:
         return [
             {k: v if k == 'stage' else float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)
@@ -141,14 +141,14 @@ def history(run: str) -> list[dict]:
 
 
 def draw_network() -> None:
-    """Network D, by the code behind ``symfer summary``."""
+    """Draw network D with the code of ``symfer summary``."""
     import launch
 
     launch.summary('D', drawing=IMAGES / 'network_D.svg')
 
 
 def draw_curves() -> None:
-    """Figure 18 of the thesis, of our runs."""
+    """Draw Figure 18 of the thesis for the runs in docs/results."""
     from PIL import Image
 
     from utils.results.plots.curves import plot_curves
@@ -168,7 +168,7 @@ def draw_curves() -> None:
 
 
 def draw_views() -> None:
-    """Figures 15 to 17 of the thesis, of a drawn face: the views of sets 2, 3 and 4."""
+    """Draw Figures 15 to 17 of the thesis with a synthetic face: the views of sets 2, 3 and 4."""
     import cv2
     import numpy as np
 
@@ -192,7 +192,7 @@ def draw_views() -> None:
 
 
 def main() -> None:
-    """Make all drawings."""
+    """Write all drawings."""
     sys.path.insert(0, str(ROOT))
     for make in (architecture, rewrites):
         data = subprocess.run(['dot', '-Tsvg'], input=make().encode(), capture_output=True, check=True).stdout

@@ -1,6 +1,6 @@
-"""Tutorials as notebooks: ``python docs/extensions/notebooks.py`` writes those of examples/notebooks/.
+"""Convert tutorials to notebooks: ``python docs/extensions/notebooks.py`` writes examples/notebooks/.
 
-The pages in docs/tutorials/ are the source, in the MyST form of a notebook, so that nothing executed lies in git.
+The pages in docs/tutorials/ are the source, in MyST notebook format, so that git holds no outputs.
 """
 
 import json
@@ -13,17 +13,17 @@ CODE = re.compile(r'^```\{code-cell\}\n(.*?)^```$\n?', re.S | re.M)
 
 
 def page_of(name: str) -> Path:
-    """The page of a tutorial."""
+    """Path of the page of a tutorial."""
     return ROOT / 'docs' / 'tutorials' / f'{name}.md'
 
 
 def path_of(name: str) -> Path:
-    """The notebook of a tutorial."""
+    """Path of the notebook of a tutorial."""
     return ROOT / 'examples' / 'notebooks' / f'{NOTEBOOKS[name]}.ipynb'
 
 
 def cells(text: str) -> list[tuple[str, str]]:
-    """The cells of a page, each 'markdown' or 'code' and its text, without the header of the page."""
+    """Split a page into cells, pairs of 'markdown' or 'code' and the text, without the header of the page."""
     body = re.sub(r'\A---\n.*?\n---\n', '', text, flags=re.S)
     parts = CODE.split(body)
     kinds = ['markdown', 'code'] * len(parts)
@@ -31,7 +31,10 @@ def cells(text: str) -> list[tuple[str, str]]:
 
 
 def notebook(text: str) -> dict:
-    """The notebook of a page, without outputs; links lead to the pages, and to other notebooks where there are some."""
+    """Make the notebook of a page, without outputs.
+
+    Links lead to the notebooks of other tutorials, or to their pages if they have no notebook.
+    """
 
     def link(found):
         target = found[1]
@@ -51,7 +54,7 @@ def notebook(text: str) -> dict:
 
 
 def as_file(name: str) -> str:
-    """The text of the notebook file of a tutorial."""
+    """Text of the notebook file of a tutorial."""
     return json.dumps(notebook(page_of(name).read_text(encoding='utf-8')), indent=1, ensure_ascii=False) + '\n'
 
 

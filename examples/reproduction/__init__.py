@@ -1,1 +1,1 @@
-"""What `examples/reproduce.py` is made of: experiments, their data, their runs, the table."""
+"""The parts of `examples/reproduce.py` and `examples/techniques.py`: experiments, data, runs, tables."""

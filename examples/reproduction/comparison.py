@@ -1,4 +1,4 @@
-"""Networks and techniques at equal processor time: a run of so many minutes, and the table of all."""
+"""Networks and techniques at equal processor time: one run of a given number of minutes, and the table of all runs."""
 
 import itertools
 import json
@@ -23,9 +23,14 @@ STEPS, WARM_UP = 6, 2
 
 
 def epochs_for(options, minutes):
-    """How many epochs of an experiment fit into minutes of processor time, with what they were planned by, as a dict.
+    """Measure how many epochs of an experiment fit into a number of minutes of processor time.
 
-    Stage pretrain, where there is one, has its part of the minutes.
+    Stage pretrain, if there is one, uses a part of the minutes.
+
+    Returns
+    -------
+    dict
+        'n_epochs', 'cpu_seconds_an_epoch', 'images' of an epoch, and 'parameters' (the number of trained ones).
     """
     options = launch.CONTEXT.validate(options)
     with (
@@ -62,14 +67,14 @@ def epochs_for(options, minutes):
 
 
 def _seconds(call):
-    """Processor time of a call whose first result is a number."""
+    """Processor time of a call, in seconds; its first result must be a number."""
     start = time.process_time()
     float(call()[0])
     return time.process_time() - start
 
 
 def _pretraining_seconds(trainer, subset):
-    """Processor time of stage pretrain, by a few minibatches of each layer."""
+    """Processor time of stage pretrain in seconds, estimated from a few minibatches of each layer."""
     stacked, total = trainer.pretraining, 0.0
     batch_size = trainer.settings.batch_size
     for k in range(len(stacked.names) if stacked else 0):
@@ -81,7 +86,7 @@ def _pretraining_seconds(trainer, subset):
 
 
 def run_for(name, minutes, seed, dataset, folder):
-    """Run an entry for so many minutes of processor time; its figures go into ``<folder>/<name>/seed-<seed>.json``."""
+    """Run an entry for some minutes of processor time and write its metrics to ``<folder>/<name>/seed-<seed>.json``."""
     entry, place = NAMES[name], folder / name
     options = {**entry.options, 'dataset': str(dataset), 'seed': seed, 'retrain': False, 'anneal_epochs': 0}
     if entry.teacher:
@@ -116,7 +121,7 @@ KINDS = ('plain', 'special')
 HEADER = (
     'network, technique',
     'epochs',
-    'kept',
+    'best epoch',
     'parameters',
     'images per CPU second',
     'validation',
@@ -126,15 +131,15 @@ HEADER = (
 
 
 def finished(folder):
-    """Rows of the entries that are done."""
+    """Rows of the finished entries."""
     found = (path for path in sorted(folder.glob('*/seed-*.json')) if not path.name.endswith('.plan.json'))
     return [json.loads(path.read_text(encoding='utf-8')) for path in found]
 
 
 def write_comparison(rows, page, figures):
-    """Put the table of all rows between the marks of a page, and the rows into a file.
+    """Write the table of all rows between the marks of a page, and the rows into a JSON file.
 
-    Rows that were in the file, of as many minutes, stay where there is no newer one.
+    Rows of the file with the same number of minutes are kept unless there is a newer row for their entry.
     """
     if not rows:
         return

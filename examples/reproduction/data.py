@@ -1,4 +1,4 @@
-"""The sets that the experiments need, made of FER2013 or of drawn faces."""
+"""The data sets of the experiments, made from FER2013 or from drawn faces."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from reproduction.experiments import N_TEST, N_TRAINING, VALIDATION
 
 
 def originals(data, scale):
-    """The images of FER2013, or a share of each class and usage of them; without data drawn faces."""
+    """The images of FER2013, or a fraction `scale` of each class and usage; drawn faces if `data` is None."""
     if data is None:
         arrays = draw_faces(*(max(200, round(n * scale)) for n in (N_TRAINING, N_TEST, N_TEST)))
         return loaders.Originals(*arrays, np.arange(len(arrays[0]), dtype=np.int32), layout='drawn faces')
@@ -49,7 +49,7 @@ def _from_sets(folder):
 
 
 def make_sets(numbers, data, scale, folder):
-    """Paths of sets by number: those of a folder of whole sets, or made in `folder` unless they are there."""
+    """Paths of sets by number: existing full-size sets in `data`, or sets in `folder`, made if they are missing."""
     paths, images = {}, None
     for number in numbers:
         paths[number] = folder / f'set{number}.h5'

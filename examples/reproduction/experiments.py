@@ -1,4 +1,4 @@
-"""The experiments behind the tables, the recipes, and what they are made with."""
+"""The experiments behind the tables, the recipes, and their shared settings."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ import cnn
 import mlp
 from utils import rna
 
-VALIDATION = 3709 / 28709  # of set 1, which has none in the thesis: as large a part as of set 2
+VALIDATION = 3709 / 28709  # of set 1, which has none in the thesis; the same proportion as in set 2
 
 
-N_TRAINING, N_TEST = 28709, 3589  # of FER2013; a test half has as many
+N_TRAINING, N_TEST = 28709, 3589  # of FER2013; N_TEST is one half of the test images
 
 
 THESIS = dict(learning_rate=0.1, batch_size=100, p_drop=0.5, anneal_epochs=10)
@@ -38,7 +38,8 @@ CHANGES = dict(crop=40, mirror=0.5, shift=0.1, rotation=10.0, zoom=0.2, brightne
 
 @dataclass
 class Entry:
-    """One experiment: its name in the tables, data set, arguments of `launch.test`, and the thesis's error in %."""
+    """An experiment: title in the tables, number of the set, arguments of `launch.test`, error in the thesis (in %)
+    and table of the thesis."""
 
     title: str
     set: int
@@ -47,8 +48,9 @@ class Entry:
     table: str = ''
 
 
-# The thesis gives epochs for the third alone (Figure 18): 200 are enough for the entropy point there. On set 4 an epoch
-# has 361,746 images; the stage ends 6 epochs after its minimum. Without dropout (the first) it over-fits at once.
+# The thesis gives the number of epochs only for the third experiment (Figure 18): 200 are enough for its entropy point.
+# On set 4 an epoch has 361,746 images; the stage ends 6 epochs after its minimum. Without dropout (the first
+# experiment) the network overfits at once.
 EXPERIMENTS = {
     'A-set1': Entry(
         'A (set 1)',

@@ -1,4 +1,4 @@
-"""One run, and the ensemble; what came of them goes into a folder of results."""
+"""One run, and the ensemble; their results go into a folder."""
 
 import inspect
 import shutil
@@ -12,7 +12,7 @@ from utils.studies.ensembles import ensemble
 
 
 def rehearsed(options, scale):
-    """The same experiment with few epochs and a narrow network."""
+    """The arguments of the same experiment with few epochs and a narrow network."""
     if scale == 1:
         return options
     narrow = {'width': 1 / 16} if 'width' in inspect.signature(options['network']).parameters else {}
@@ -27,7 +27,7 @@ def rehearsed(options, scale):
 
 
 def run(name, seed, dataset, scale, folder, results):
-    """Run an experiment unless it is done or another process is at it; result and history go into `results`."""
+    """Run an experiment unless it is finished or another process runs it, and copy result and history to `results`."""
     entry, model = ENTRIES[name], folder / name / f'seed-{seed}.h5'
     options = {
         **rehearsed(entry.options, scale),
@@ -62,7 +62,7 @@ def run(name, seed, dataset, scale, folder, results):
 
 
 def run_ensemble(folder, results):
-    """Combine all finished runs of the recipes; the members are chosen on the validation images."""
+    """Combine all finished runs of the recipes, with members chosen on the validation images."""
     runs = [model.with_suffix('') for name in RECIPES for model in sorted((folder / name).glob('seed-*.h5'))]
     print('\nensemble of the recipes')
     scores, members = ensemble(runs, folder=numbered_folder(folder, 'ensemble', make=False))

@@ -1,4 +1,4 @@
-"""The table of results in a page."""
+"""The table of results on a page."""
 
 import csv
 import json
@@ -13,13 +13,13 @@ HEADER = (
     'experiment',
     'table',
     'thesis',
-    'ours',
+    'symfer',
     'plain test',
     'public',
     'private',
-    'without twins',
+    'without duplicates',
     'seeds',
-    'kept epoch',
+    'best epoch',
     'cross-entropy train / validation',
     'training',
     'images/s',
@@ -28,7 +28,7 @@ HEADER = (
 
 
 def table(results):
-    """What is in `results` as a Markdown table; errors in %, mean ± standard deviation (n - 1) over the seeds."""
+    """Make a Markdown table of the folder `results`: errors in %, mean ± standard deviation (n - 1) over the seeds."""
     lines = ['| ' + ' | '.join(HEADER) + ' |', '|' + '---|' * len(HEADER)]
     for name, entry in ENTRIES.items():
         rows = [_row(path) for path in sorted((results / name).glob('seed-*/result.json'))]
@@ -98,7 +98,7 @@ def _mean(values):
 
 
 def write_table(results, page, scale):
-    """Put the table between the marks of a page; of a rehearsal make the page."""
+    """Write the table between the marks of a page; for a rehearsal, write the whole page."""
     if scale < 1:
         page.write_text(
             f'# A rehearsal at scale {scale:g}\n\nFew images, few epochs, narrow networks: **these figures mean '

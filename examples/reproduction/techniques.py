@@ -1,4 +1,4 @@
-"""What is compared at equal processor time: networks by one recipe, techniques one at a time against a base."""
+"""Entries compared at equal processor time: networks with one recipe, and techniques one at a time against a base."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ import cnn
 import mlp
 from utils import rna
 
-# Settled by pilots on the validation images before any entry was run.
+# Chosen in pilot runs on the validation images before any entry was run.
 RECIPE = dict(
     batch_size=128,
     momentum=0.85,
@@ -25,8 +25,23 @@ HALF = dict(PLAIN, network=cnn.A, network_args={'width': 0.5}, n_hidden=[512], p
 
 @dataclass
 class Technique:
-    """An entry: its name, title in the table, arguments of `launch.test`, the entry that it is compared with,
-    whether it has a report, the entry whose model is its teacher."""
+    """An entry of the comparison.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line.
+    title : str
+        Title in the table.
+    options : dict
+        Arguments of `launch.test`.
+    base : str
+        Name of the entry that it is compared with; '' for none.
+    report : bool
+        Whether the run writes a report.
+    teacher : str
+        Name of the entry whose model is the teacher; '' for none.
+    """
 
     name: str
     title: str
@@ -66,17 +81,17 @@ TECHNIQUES = [
     _network(cnn.ZFNet, 'ZFNet', batch_norm=True),
     _network(cnn.GoogLeNet, 'GoogLeNet', batch_norm=True),
     _with('Sprint-gelu', 'GELU', 'Sprint', activation=rna.gelu()),
-    _with('Sprint-beta', 'betas as fast as weights', 'Sprint', network_args={'beta_rate': 1.0}),
+    _with('Sprint-beta', 'beta with the learning rate of the weights', 'Sprint', network_args={'beta_rate': 1.0}),
     _with('Sprint-muon', 'Muon', 'Sprint', optimiser='muon', momentum=0.0, nesterov=False, learning_rate=0.02),
     _with('Sprint-erase', 'random erasing', 'Sprint', augment=dict(CHANGES, erase=0.2)),
     _with('Sprint-mixup', 'mixup', 'Sprint', augment=dict(CHANGES, mixup=0.2)),
     _with('Sprint-cutmix', 'CutMix', 'Sprint', augment=dict(CHANGES, cutmix=0.5)),
     _with('Sprint-alternate', 'alternating flip', 'Sprint', augment=dict(CHANGES, alternate=True)),
-    _with('Sprint-resizing', 'crops as 24, 32, 40 pixels in turn', 'Sprint', progressive_sizes=[24, 32, 40]),
-    _with('Sprint-dropconnect', 'DropConnect of 0.2', 'Sprint', p_dropConnect=0.2),
+    _with('Sprint-resizing', 'crops resized to 24, 32, 40 pixels in turn', 'Sprint', progressive_sizes=[24, 32, 40]),
+    _with('Sprint-dropconnect', 'DropConnect 0.2', 'Sprint', p_dropConnect=0.2),
     _with('Sprint-balance', 'class weights', 'Sprint', balance='weights'),
     _with('Sprint-sampling', 'balanced sampling', 'Sprint', balance='sampling'),
-    _with('Sprint-no-smoothing', 'labels not smoothed', 'Sprint', label_smoothing=0.0),
+    _with('Sprint-no-smoothing', 'no label smoothing', 'Sprint', label_smoothing=0.0),
     _with('Sprint-no-average', 'no moving average', 'Sprint', ema_decay=0.0),
     _with(
         'Sprint-members',
@@ -89,7 +104,7 @@ TECHNIQUES = [
     ),
     Technique('Sprint-teacher', 'Sprint, distilled from those members', SPRINT, 'Sprint', teacher='Sprint-members'),
     _with('A-half-svm', 'L2-SVM', 'A-half', loss='l2svm', label_smoothing=0.0),
-    _with('A-half-maxout', 'maxout of 2', 'A-half', activation=rna.maxout(2), network_args={'width': 0.35}),
-    _with('A-half-pretrained', 'pre-trained for 2 epochs a layer', 'A-half', report=True, pretrain_epochs=2),
-    _with('A-half-dropconnect', 'DropConnect in the place of dropout', 'A-half', p_drop=0.0, p_dropConnect=0.3),
+    _with('A-half-maxout', 'maxout (2)', 'A-half', activation=rna.maxout(2), network_args={'width': 0.35}),
+    _with('A-half-pretrained', 'pre-trained for 2 epochs per layer', 'A-half', report=True, pretrain_epochs=2),
+    _with('A-half-dropconnect', 'DropConnect instead of dropout', 'A-half', p_drop=0.0, p_dropConnect=0.3),
 ]

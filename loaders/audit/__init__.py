@@ -1,1 +1,1 @@
-"""What a careful reader of results has to know of a data set."""
+"""Defects of a data set that affect how results should be read."""

@@ -1,4 +1,4 @@
-"""What a careful reader of results has to know of a data set: copies, near copies, blanks."""
+"""Audit a data set: exact duplicates, near duplicates, contradicting labels and constant images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loaders.sources.originals import Originals
 
 
-BLOCK = 2048  # images correlated with as many others at a time
+BLOCK = 2048  # correlations are computed in blocks of BLOCK x BLOCK images
 THRESHOLDS = (0.98, 0.95, 0.90)
 
 
@@ -31,16 +31,16 @@ class Audit:
     group : int64 array (n,)
         Number of the group of images with exactly the same pixels.
     twin : bool array (n,)
-        Exact duplicate, other than itself, among the training originals.
+        Whether the image has an exact duplicate, other than itself, among the training originals.
     constant : bool array (n,)
-        All pixels equal.
+        Whether all pixels are equal.
     pairs : int32 array (m, 2)
-        Rows, first < second, of images that correlate but are not exactly equal.
+        Rows of near duplicates, first < second: images that correlate but are not exactly equal.
     correlation : float32 array (m,)
-        Of each pair.
+        Correlation of each pair.
     mirrored : int32 array (k, 2), float32 array (k,)
-        Rows of a test image and of the training image that its mirror image correlates
-        with most, and the correlation.
+        Rows (test, training), where the training image is the one that correlates most with the mirrored test image,
+        and the correlations.
     """
 
     group: np.ndarray
@@ -57,9 +57,10 @@ def audit(originals: Originals, near: int | None = 0.9) -> Audit:
     Parameters
     ----------
     originals : Originals
+        Images to audit.
     near : float or None
-        Correlation of two images from which they count as near duplicates; None for not
-        looking for them, which takes most of the time.
+        Smallest correlation, between 0 and 1, at which two images count as near duplicates. None skips the search for
+        near duplicates, which takes most of the time.
 
     Returns
     -------
@@ -81,9 +82,9 @@ def audit(originals: Originals, near: int | None = 0.9) -> Audit:
 
 
 def normalized(images: np.ndarray) -> np.ndarray:
-    """Images less their mean, divided by their norm: uint8 (n, h, w) -> float32 (n, h*w).
+    """Subtract each image's mean and divide by its norm: uint8 (n, h, w) -> float32 (n, h*w).
 
-    The dot product of two of them is their correlation; constant images become 0.
+    The dot product of two rows is the correlation of the two images. Constant images become 0.
     """
     x = images.reshape(len(images), -1).astype(np.float32)
     x -= x.mean(axis=1, keepdims=True)
@@ -92,7 +93,13 @@ def normalized(images: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(images: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of rows, first < second, whose correlation is at least `near`; and these."""
+    """Find the pairs of rows, first < second, whose correlation is at least `near`.
+
+    Returns
+    -------
+    int32 array (m, 2), float32 array (m,)
+        Pairs and their correlations.
+    """
     pairs, correlations = [np.empty((0, 2), np.int32)], [np.empty(0, np.float32)]
     for i in range(0, len(images), BLOCK):
         x = normalized(images[i : i + BLOCK])
@@ -107,12 +114,12 @@ def near_pairs(images: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def near_mirrors(images: np.ndarray, usage: np.ndarray, near: Any) -> Any:
-    """Test images with the training image most like their mirror image, from `near` on.
+    """Find the test images whose mirror image correlates by `near` or more with a training image.
 
     Returns
     -------
     int32 array (k, 2), float32 array (k,)
-        Rows (test, training), and the correlations.
+        Rows (test, training), with the training image that correlates most, and the correlations.
     """
     test, training = np.flatnonzero(usage > 0), np.flatnonzero(usage == 0)
     best = np.zeros(len(test), np.float32)
@@ -131,14 +138,14 @@ def near_mirrors(images: np.ndarray, usage: np.ndarray, near: Any) -> Any:
 
 
 def figures(originals: Originals, found: Audit) -> dict[str, Any]:
-    """The findings as figures by name.
+    """Summarise the findings as named counts.
 
     Returns
     -------
     dict
-        'surplus', 'groups', 'grouped' (images in groups), 'contradicting' (groups),
-        'contradicting_images', 'constant', 'leaked' (public, private), and 'near' and
-        'mirrored': (public, private) test images with such a training image by threshold.
+        'surplus' (copies beyond the first), 'groups', 'grouped' (images in groups), 'contradicting' (groups),
+        'contradicting_images', 'constant', 'leaked' (public, private). 'near' and 'mirrored' map each threshold to the
+        number of (public, private) test images with such a training image.
     """
     size = np.bincount(found.group)
     n_labels = np.bincount(np.unique(np.stack([found.group, originals.labels]), axis=1)[0])
@@ -167,7 +174,7 @@ def figures(originals: Originals, found: Audit) -> dict[str, Any]:
 
 
 def report(originals: Originals, found: Audit, near: float | None) -> list[str]:
-    """The findings as lines of text."""
+    """Return the findings as lines of text."""
     f = figures(originals, found)
     public, private = ((originals.usage == u).sum() for u in (1, 2))
     lines = [
@@ -194,14 +201,18 @@ def report(originals: Originals, found: Audit, near: float | None) -> list[str]:
 def write_list(path: Path, originals: Originals, found: Audit, overwrite: bool = False) -> None:
     """Write every finding as a row of a CSV table.
 
-    Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class
-    of the image; source, usage and class of the other; correlation. A file that is there is left alone unless
-    `overwrite` is given.
+    Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class of the image; source,
+    usage and class of the other image; correlation.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written, or exists and `overwrite` is False.
     """
 
     def image(row):
         name = originals.classes[originals.labels[row]]
-        # A spreadsheet takes such a text for a formula.
+        # Spreadsheets would take a text that starts with one of these characters for a formula.
         return (
             originals.ids[row],
             USAGES[originals.usage[row]],
@@ -235,7 +246,8 @@ def write_list(path: Path, originals: Originals, found: Audit, overwrite: bool =
                 for (a, b), value in zip(pairs, r):
                     out.writerow((kind, '', *image(a), *image(b), f'{value:.4f}'))
     except FileExistsError:
-        what = 'is there already: give another name, or --overwrite' if Path(path).is_file() else 'cannot be written'
+        there = Path(path).is_file()
+        what = 'already exists: choose another name, or use --overwrite' if there else 'cannot be written'
         raise DataError(f'{path}: {what}') from None
     except OSError as error:
         raise DataError(f'{path}: cannot be written: {error.strerror}') from error

@@ -1,4 +1,4 @@
-"""A look at the data: a contact sheet of each class, and all views of an image side by side."""
+"""Contact sheets: the images of each class, and all views of one image."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 GAP = 4  # pixels between images
 INK, PAPER = 20, 225  # grey levels of text and background
 TEXT_HEIGHT = 22  # pixels of a line of text
-CAPTION_WIDTH = 136  # pixels that the name of a view may take
+CAPTION_WIDTH = 136  # pixels reserved for the name of a view
 
 
 def sheet(
     images: np.ndarray, columns: int, title: str, captions: Sequence[str] | None = None, scale: int = 2
 ) -> np.ndarray:
-    """Images in rows under a title: uint8 (n, h, w) -> one uint8 picture (H, W).
+    """Arrange images in rows under a title: uint8 (n, h, w) -> one uint8 picture (H, W).
 
     Parameters
     ----------
     columns : int
-        Images in a row.
+        Number of images in a row.
     captions : sequence of str, optional
-        A line of text below each image.
+        Line of text below each image.
     scale : int
-        Pixels of the sheet for a pixel of an image, in height and width.
+        Enlargement of the images, in height and width.
     """
     n, h, w = images.shape
     cell_h, cell_w = h * scale + GAP, w * scale + GAP
@@ -60,12 +60,12 @@ FONT: dict[str, Any] = dict(fontFace=cv2.FONT_HERSHEY_SIMPLEX, fontScale=0.45, t
 
 
 def text_width(line: str) -> int:
-    """Width in pixels of a line in the font of the sheets."""
+    """Return the width in pixels of a line in the font of the sheets."""
     return cv2.getTextSize(line, **FONT)[0][0]
 
 
 def write(picture: np.ndarray, line: str, left: int, top: int) -> None:
-    """A line of text with its upper left corner there."""
+    """Write a line of text with its upper left corner at (left, top)."""
     cv2.putText(picture, line, (left, top + TEXT_HEIGHT - 7), color=INK, lineType=cv2.LINE_AA, **FONT)
 
 
@@ -83,20 +83,27 @@ def show(
     Parameters
     ----------
     data : Dataset
+        Open data set.
     out : path
-        Folder to write to; made if need be.
+        Folder to write to, created if necessary.
     per_class : int
-        Training images shown of each class, chosen by seed.
+        Number of training images shown of each class, drawn by `seed`.
     image : int, optional
-        Number in the source of the image of which all views are shown; chosen by seed by
-        default.
+        Number, in the source, of the image whose views are shown. By default one is drawn by `seed`.
+    seed : int
+        Seed of the choice of images.
     overwrite : bool
-        Write over PNG files that are there already.
+        Whether to overwrite existing PNG files.
 
     Returns
     -------
     list of str
         Paths of the PNG files.
+
+    Raises
+    ------
+    DataError
+        No training image has the number `image`, or a file exists or cannot be written.
     """
     rng = np.random.default_rng(seed)
     training = data.training
@@ -120,17 +127,17 @@ def show(
     paths = {Path(out) / f'{key}.png': picture for key, picture in pictures.items()}
     there = [path for path in paths if path.exists() and not overwrite]
     if there:
-        raise DataError(f'{there[0]}: is there already: give another folder, or --overwrite')
+        raise DataError(f'{there[0]}: already exists: choose another folder, or use --overwrite')
     return [save(path, picture) for path, picture in paths.items()]
 
 
 def file_name(class_name: str) -> str:
-    """A class name fit for a file name, whatever a data set file says."""
+    """Return the class name with all but letters and digits replaced by `_`, cut to 40 characters."""
     return ''.join(c if c.isalnum() else '_' for c in class_name)[:40]
 
 
 def save(path: Path, picture: np.ndarray) -> str:
-    """Write a PNG file; its path as text."""
+    """Write a PNG file and return its path."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode('.png', picture)[1].tobytes())

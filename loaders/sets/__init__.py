@@ -1,1 +1,1 @@
-"""Data sets as HDF5 files: what they consist of, how they are made and opened."""
+"""Data sets as HDF5 files: their contents, how to build them and how to open them."""

@@ -1,4 +1,4 @@
-"""`build(source, sets)`: the sets of the thesis, or one's own, as HDF5 files."""
+"""`build(source, sets)`: write the sets of the thesis, or custom ones, as HDF5 files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from loaders.sources.importing import is_of_importer
 from loaders.sources.originals import Originals
 from loaders.sources.reading import read
 
-BLOCK = 1024  # originals of which the views are made at a time
+BLOCK = 1024  # originals whose views are computed at a time
 
 
 def build(
@@ -39,45 +39,45 @@ def build(
     log: Callable[..., Any] = print,
     **reading: Any,
 ) -> list[str]:
-    """Write data sets made from a source, each complete or not at all.
+    """Build data sets from a source and write each as an HDF5 file, completely or not at all.
 
     Parameters
     ----------
     source : path or Originals
-        See `read`.
+        Source of the images, see `read`.
     sets : sequence of int or Recipe
-        1 to 4 for the sets of the thesis (section 5.2), a `Recipe` for one's own.
+        Sets to build: 1 to 4 for the sets of the thesis (section 5.2), a `Recipe` for a custom set.
     out : path
-        Folder to write to; made if need be.
+        Folder to write to, created if necessary.
     prefix : str
-        Put before the names of the files, set1.h5 and so on.
+        Prefix of the file names set1.h5, set2.h5, ...
     validation : int or float, optional
-        Number or fraction of the training originals held out for validation, 0 for none.
-        By default as in the thesis: of FER2013's 28,709 none in set 1, 3,709 in set 2,
-        3,000 in set 3 and 2,870 in set 4; as large a part of other sources. Where people are
-        known, all images of some of them, as near to that number as whole people allow.
+        Number or fraction of the training originals held out for validation; 0 for none. The default is that of the
+        thesis: of FER2013's 28,709 originals none in set 1, 3,709 in set 2, 3,000 in set 3 and 2,870 in set 4; the same
+        fraction of other sources. If people are known, whole people are held out, with a number of images as close as
+        possible to this.
     stratify : bool
-        Hold out equal parts of each class for validation, or people of whom that is nearly so; always for published
-        sets other than FER2013.
+        Whether to hold out equal parts of each class for validation (nearly equal parts if people are known). Always
+        done for published sets other than FER2013.
     no_duplicates : bool
-        Hold out only images of which no exact copy stays in training.
+        Whether to hold out only images that have no exact duplicate in training.
     seed : int
-        Seed of the choice. With the same seed, the smaller of two validation sets is a
-        part of the larger one.
+        Seed of the choice of validation images. With the same seed, a smaller validation set is part of a larger one
+        (only without `stratify` if people are known).
     log : function
-        Gets each line of the report.
+        Called with each line of the report.
     **reading
-        size, classes, test, votes, contempt, crop, angles, skip_bad: see `read`.
+        Arguments of `read`: size, classes, test, votes, contempt, crop, angles, skip_bad.
 
     Returns
     -------
     list of str
-        Paths of the files, {out}/{prefix}set{n}.h5. Another file of that name is renamed to set{n}.1.h5, ...
+        Paths of the files, {out}/{prefix}set{n}.h5. An existing file of that name is renamed to set{n}.1.h5, ...
 
     Raises
     ------
     DataError
-        Bad source, or a file that cannot be written. Files that were there stay as they were.
+        The source is bad, or a file cannot be written. Existing files stay as they were.
     """
     if 'no_twins' in reading:
         warnings.warn('no_twins is now no_duplicates', FutureWarning, stacklevel=2)
@@ -86,7 +86,7 @@ def build(
     if len(originals.classes) == 1:
         where = '' if isinstance(source, Originals) else f'{source}: '
         raise DataError(
-            f'{where}one class only, {originals.classes[0]}: every answer would be right; expected a '
+            f'{where}only one class, {originals.classes[0]}: every prediction would be correct; expected a '
             'folder for each class'
         )
     recipes = [s if isinstance(s, Recipe) else thesis_set(s, originals.images.shape[1:]) for s in sets]
@@ -117,7 +117,7 @@ def build(
 
 
 def describe(path: Path, recipe: Recipe, originals: Originals, held_out: np.ndarray) -> str:
-    """One line on what a file holds."""
+    """Return a line that describes the contents of a set file."""
     k = len(held_out)
     n = int((originals.usage == 0).sum())
     n_test, n_views = len(originals) - n, len(recipe.views)
@@ -135,7 +135,7 @@ def describe(path: Path, recipe: Recipe, originals: Originals, held_out: np.ndar
 
 
 def n_people(person: np.ndarray) -> int:
-    """Known people among the images."""
+    """Count the known people among the images."""
     return len(np.unique(person[person >= 0]))
 
 
@@ -153,11 +153,11 @@ def write_set(
     Parameters
     ----------
     held_out : int array
-        Rows in `originals` of the validation images.
+        Rows of the validation images in `originals`.
     duplicates : bool array (n,)
-        See `loaders.audit.duplicates.duplicates_in_training`.
+        Whether each original has an exact duplicate among the training originals.
     log : function
-        Gets a line where there was a file of that name.
+        Called with a line if a file of that name existed.
     """
     size = tuple(recipe.size or originals.images.shape[1:])
     training = np.flatnonzero(originals.usage == 0)
@@ -187,7 +187,7 @@ def write_set(
 
 
 def check_space(path: Path, n_bytes: int) -> None:
-    """Raise DataError where the disk has no room for a file."""
+    """Raise DataError if the disk has no room for a file of `n_bytes` bytes."""
     free = shutil.disk_usage(Path(os.path.realpath(path)).parent).free
     if free < n_bytes:
         raise DataError(
@@ -204,7 +204,7 @@ def write_subset(
     size: Any,
     duplicates: np.ndarray,
 ) -> None:
-    """Write the views of some originals, all views of one in consecutive rows."""
+    """Write the views of some originals, with all views of an original in consecutive rows."""
     group = file.create_group(name)
     group.attrs['transforms'] = hdf5.encode(names)
     n = len(names)

@@ -1,7 +1,7 @@
-"""A data set, opened: `load(path)` -> Dataset of Subsets.
+"""Open data sets: `load(path)` -> a Dataset of Subsets.
 
-The images stay on disk and are read as they are asked for, by way of a memory map: opening
-takes milliseconds whatever the size, and the system's file cache keeps what is used.
+The images stay on disk and are read on demand through a memory map. Opening a set takes milliseconds whatever its
+size, and the system's file cache keeps the images that are used.
 """
 
 from __future__ import annotations
@@ -22,32 +22,35 @@ from loaders.sets.subset import Subset
 
 
 class Dataset:
-    """An open data set; a context manager.
+    """An open data set, usable as a context manager.
 
     Attributes
     ----------
     path, name : str
+        Path of the file, and name of the set.
     number : int or None
-        1 to 4 for the sets of the thesis, None for a user's own.
+        1 to 4 for the sets of the thesis, None for a custom set.
     shape : (int, int)
         Height and width of the images.
     classes : tuple of str
         Class names; a label is an index into them.
     transforms : tuple of str
-        Views stored of each training image.
+        Names of the views stored of each training image.
     fingerprint : str
-        Hex digest of the originals: the same for all sets made from one source. See also `content_digest`.
+        Hex digest of the originals, the same for all sets built from one source. See also `content_digest`.
     layout : str
-        What the source was recognised as.
+        Layout that the source was recognised as.
     fold : None
-        A `loaders.Fold` has (i, k) here, in `by` what it divides by, in `about` a line on it.
+        Always None. In a `loaders.Fold`, `fold` is (i, k), `by` is what the set is divided by and `about` is a line
+        that describes the fold.
     people : tuple of str
-        Names of the people whose index `Subset.person` gives; empty where the set does not know them.
+        Names of the people that `Subset.person` indexes; empty if the set has none.
     training, test : Subset
+        Training and test images.
     special_test : Subset or None
-        All views of each test image, in consecutive rows; None if there is one view only.
+        All views of each test image, in consecutive rows; None if there is only one view.
     reduced_training, validation : Subset or None
-        Parts of `training` without an original in common.
+        Parts of `training` that have no original in common.
     """
 
     fold: tuple[int, int] | None = None
@@ -89,7 +92,7 @@ class Dataset:
         if any(s.x_shape != self.shape for s in self.subsets()):
             raise DataError(f'{path}: the subsets have images of different sizes')
         if (self.validation is None) != (self.reduced_training is None):
-            raise DataError(f'{path}: of validation and reduced_training one is missing')
+            raise DataError(f'{path}: one of validation and reduced_training is missing')
         optional.check_alike(self.subsets(), self.people, path)
 
     def _stored(self, node, name):
@@ -132,23 +135,23 @@ class Dataset:
 
     @property
     def counts(self) -> Any:
-        """Original images of each usage and class: array (3, n_classes)."""
+        """Numbers of original images of each usage and class: array (3, n_classes)."""
         return sum(
             fer2013.count(s.y[s.view == 0], s.usage[s.view == 0], len(self.classes)) for s in (self.training, self.test)
         )
 
     @property
     def is_fer2013(self) -> bool:
-        """True where the counts of each usage and class are FER2013's."""
+        """Whether the counts of each usage and class are FER2013's."""
         return fer2013.is_fer2013(self.classes, self.counts)
 
     @functools.cached_property
     def content_digest(self) -> Any:
-        """Hex digest of all that training and testing depend on: the same for sets that are the same.
+        """Hex digest of everything that training and testing depend on; equal for equal sets.
 
-        It covers name and number of the set, classes, the source's fingerprint, views, labels, validation split and,
-        by their checksums, the pixels; so it differs between the sets of one source. Of a set of an early version,
-        which has no checksums, all images are read.
+        It covers the name and number of the set, the classes, the source's fingerprint, the views, the labels, the
+        validation split and the checksums of the pixels, so it differs between the sets of one source. For a set of an
+        early version, which has no checksums, all images are read.
         """
         digest = hashlib.sha256(repr((self.name, self.number, self.classes, self.fingerprint)).encode())
         for name in hdf5.STORED:
@@ -168,12 +171,12 @@ class Dataset:
         return digest.hexdigest()
 
     def subsets(self) -> list[Subset]:
-        """The subsets that there are, stored ones first."""
+        """Return the existing subsets, stored ones first."""
         every = (self.training, self.test, self.special_test, self.reduced_training, self.validation)
         return [subset for subset in every if subset is not None]
 
     def verify(self) -> bool:
-        """Read all images and compare them with their checksums; the rest was compared on opening.
+        """Read all images and compare them with their checksums. The other arrays were checked on opening.
 
         Returns
         -------
@@ -190,7 +193,7 @@ class Dataset:
         return None not in self._crc.values()
 
     def close(self) -> None:
-        """Let the file go; the images cannot be read any more, the rest stays."""
+        """Release the file. The images can no longer be read; the other columns can."""
         for subset in self.subsets():
             subset._x = None
 
@@ -202,7 +205,7 @@ class Dataset:
 
 
 def cannot_open(error: Any) -> str:
-    """Why h5py could not open a file, in plain words."""
+    """Explain in plain words why h5py could not open a file."""
     if isinstance(error, FileNotFoundError):
         return 'no such file'
     if isinstance(error, IsADirectoryError):
@@ -215,11 +218,12 @@ def cannot_open(error: Any) -> str:
 
 
 def load(path: str | os.PathLike[str]) -> Dataset:
-    """Open a data set written by `build`, after checking it.
+    """Open and check a data set written by `build`.
 
     Returns
     -------
     Dataset
+        Open data set. Its images are read on demand.
 
     Raises
     ------

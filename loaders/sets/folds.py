@@ -1,7 +1,7 @@
-"""Cross-validation: fold i of k of an open set, itself a data set.
+"""Cross-validation: fold i of k of an open set, with the interface of a data set.
 
-All originals of the set, whether they were to train or to test, are divided into k folds; those of fold i are the test
-images, all others the training images. Nothing is written: images are read out of the set's file.
+All originals of the set, training and test images alike, are divided into k folds. Those of fold i are the test images
+and all others are the training images. Nothing is written: the images are read from the set's file.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from loaders.sets.grouping import SEED, deal, divide_groups
 from loaders.sets.splits import draw, draw_people
 from loaders.sets.subset import Subset
 
-TESTED = 2  # usage of the test images, as of all that symfer holds out itself
+TESTED = 2  # usage of the test images, as for all images that symfer itself holds out
 COLUMNS = ('y', 'source', 'usage', 'view', 'twin', 'person', 'votes')
 
 
 class Pool:
-    """The images of stored subsets, one after the other, of which rows are read.
+    """The images of several stored subsets, concatenated and indexed by row.
 
     Attributes
     ----------
     shape : (int, int, int)
+        Number of images, height, width.
     """
 
     def __init__(self, parts: Sequence[Subset]) -> None:
@@ -50,51 +51,53 @@ class Pool:
 
 
 class Gathered(Subset):
-    """Images out of a `Pool`, which stand together as those of a stored subset do."""
+    """Images selected from a `Pool`, with the interface of a stored subset."""
 
     def __init__(self, name: str, transforms: Sequence[str], pool: Pool, rows: np.ndarray, columns: Any) -> None:
         super().__init__(name, transforms, pool, columns[:5], *columns[5:])  # type: ignore[arg-type]
         self.rows, self._places = np.arange(len(rows), dtype=np.int32), rows
 
     def images(self, rows: Any = None) -> np.ndarray:
-        """As of `Subset`."""
+        """Return images as `Subset.images` does."""
         if self._x is None:
             raise ValueError('the data set is closed')
         return self._x[self._places if rows is None else self._places[rows]]
 
 
 class Fold:
-    """Fold i of k of an open set, with the attributes of a `Dataset`; closing it closes the set.
+    """Fold i of k of an open set, with the attributes of a `Dataset`. Closing the fold closes the set.
 
-    The folds follow from the originals, their classes and who is in them, and from k: not from a seed, and not from
-    the views, so that they are the same for all sets made from one source.
+    The folds depend on the originals, their classes, the people in them and k. They depend neither on a seed nor on the
+    views, so they are the same for all sets built from one source.
 
     Parameters
     ----------
     data : Dataset
+        Open data set to divide.
     i, k : int
-        1 <= i <= k, 2 <= k.
+        Number of the fold, from 1 to k, and number of folds, at least 2.
 
     Attributes
     ----------
     fold : (int, int)
         i and k.
     by : str
-        'person', or 'image' where the set knows no people.
+        'person', or 'image' if the set knows no people.
     about : str
-        How the set is divided, in a line.
+        Line that describes how the set is divided.
     training, test, special_test : Subset
-        As of `Dataset`. All views of an original are in one of them; an image of the test images is its first view. The
-        flag `twin` is found anew, from the first views.
+        As in `Dataset`. All views of an original are on the same side of the division. `test` has the first view of
+        each original. The flag `twin` is recomputed from the first views.
     reduced_training, validation : Subset or None
-        Parts of `training` without a person (an original, where the set knows no people) in common, the validation
-        images as large a part of it as the set holds out; None where it holds out none, or one person trains.
+        Parts of `training` that have no person in common (no original, if the set knows no people). `validation` is the
+        same fraction of the training images as in the set. None if the set holds out no images or only one person is
+        left for training.
 
     Raises
     ------
     DataError
-        i or k are out of range, there are fewer people (originals) than folds, or the set does not store the views
-        of its test images though it does those of its training images.
+        i or k is out of range, there are fewer people (or originals) than folds, or the set stores views of its
+        training images but not of its test images.
     """
 
     def __init__(self, data: Dataset, i: int, k: int) -> None:
@@ -113,18 +116,18 @@ class Fold:
         n_groups = len(self._y if self._groups is None else np.unique(self._groups))
         if n_groups < k:
             what = 'images' if self._groups is None else 'people'
-            raise DataError(f'{data.path}: {k} folds need as many {what}, and there are {n_groups}: choose a smaller k')
+            raise DataError(f'{data.path}: {k} folds need as many {what}, but there are {n_groups}: choose a smaller k')
         tested = self._divided(k) == i - 1
         self._make_subsets(np.flatnonzero(~tested), np.flatnonzero(tested))
 
     def _gather(self):
-        """What is known of each original, in the source's order, and where its views are."""
+        """Gather the columns of each original, in the source's order, and the rows of its views."""
         data, n_views = self._set, self._n_views
         parts = [data.training, data.special_test or data.test]
         if any(part.transforms != data.transforms for part in parts):
             raise DataError(
-                f'{data.path}: has {n_views} views of each training image, and not of each test image, which folds '
-                'need: make the set anew'
+                f'{data.path}: has {n_views} views of each training image but not of each test image, which folds '
+                'need: rebuild the set'
             )
         for part in parts:
             views = np.arange(n_views, dtype=np.uint8)
@@ -142,7 +145,7 @@ class Fold:
         source = self._columns[1][::n_views]
         self._order = np.argsort(source, kind='stable').astype(np.int32)
         if len(np.unique(source)) < len(source):
-            raise DataError(f'{data.path}: an original image is there twice, so that folds would have it in common')
+            raise DataError(f'{data.path}: an original image appears twice, so folds could have it in common')
         self._source = source[self._order]
         self._y, self._person = (
             None if column is None else column[::n_views][self._order]
@@ -150,13 +153,13 @@ class Fold:
         )
 
     def _divided(self, k):
-        """The fold of each original, from 0 on."""
+        """Return the fold of each original, counted from 0."""
         if self._groups is None:
             return deal(self._y, k)
         return divide_groups(self._groups, self._y, k)
 
     def _make_subsets(self, training, tested):
-        """The subsets, from the originals that train and those that test."""
+        """Make the subsets from the training and test originals."""
         data, n_views = self._set, self._n_views
         usage = np.zeros(len(self._y), np.uint8)
         usage[tested] = TESTED
@@ -181,7 +184,7 @@ class Fold:
         return Gathered(name, transforms, self._pool, rows, columns)
 
     def _held_out(self, training):
-        """Whether each original that trains is held out for validation; None where none is."""
+        """Return whether each training original is held out for validation; None if none is."""
         if self._set.validation is None:
             return None
         n, rows = round(len(self._set.validation) / len(self._set.training) * len(training)), np.arange(len(training))
@@ -194,7 +197,7 @@ class Fold:
         return np.isin(rows, draw_people(person, self._y[training], n, SEED, stratify=True))
 
     def _about(self, training, tested, held_out):
-        kind = self.by if self.by == 'person' else 'image, for the set knows no people'
+        kind = self.by if self.by == 'person' else 'image (the set knows no people)'
 
         def numbers(originals):
             text = f'{len(originals)} images'
@@ -213,25 +216,25 @@ class Fold:
 
     @property
     def counts(self) -> Any:
-        """Original images of each usage and class: array (3, n_classes)."""
+        """Numbers of original images of each usage and class: array (3, n_classes)."""
         first = [(s.y[s.view == 0], s.usage[s.view == 0]) for s in (self.training, self.test)]
         return sum(fer2013.count(y, usage, len(self.classes)) for y, usage in first)
 
     @functools.cached_property
     def content_digest(self) -> str:
-        """Hex digest of the set's own and of what the fold trains, validates and tests on."""
+        """Hex digest of the set's digest and of the images on which the fold trains, validates and tests."""
         digest = hashlib.sha256(repr(('fold', *self.fold, self._set.content_digest)).encode())
         for subset in (self.training, self.test, self.validation):
             digest.update(b'-' if subset is None else np.ascontiguousarray(subset.source))
         return digest.hexdigest()
 
     def subsets(self) -> list[Subset]:
-        """The subsets that there are."""
+        """Return the existing subsets."""
         every = (self.training, self.test, self.special_test, self.reduced_training, self.validation)
         return [subset for subset in every if subset is not None]
 
     def verify(self) -> bool:
-        """As of `Dataset`: all images of the set's file are read and compared with their checksums."""
+        """Read all images of the set's file and compare them with their checksums, as `Dataset.verify` does."""
         return self._set.verify()
 
     def close(self) -> None:

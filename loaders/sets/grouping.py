@@ -1,24 +1,26 @@
-"""Images divided into folds of like size and like classes, without dividing what belongs together."""
+"""Divide images into folds of similar size and class proportions, keeping the images of a group together."""
 
 from __future__ import annotations
 
 import numpy as np
 
-SEED = 0  # folds follow from the images, and not from an experiment's seed
+SEED = 0  # fixed: folds depend on the images, not on an experiment's seed
 
 
 def deal(labels: np.ndarray, k: int) -> np.ndarray:
-    """Deal images out to k folds, class by class: the sizes, in all and of each class, differ by one at most.
+    """Deal images out to k folds, class by class. Fold sizes, in total and in each class, differ by at most one.
 
     Parameters
     ----------
     labels : int array (n,)
+        Class of each image.
     k : int
+        Number of folds.
 
     Returns
     -------
     int array (n,)
-        The fold of each, from 0 on.
+        Fold of each image, from 0 to k - 1.
     """
     order = np.random.default_rng(SEED).permutation(len(labels))
     order = order[np.argsort(labels[order], kind='stable')]
@@ -28,22 +30,23 @@ def deal(labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def divide(counts: np.ndarray, k: int) -> np.ndarray:
-    """Divide groups into k folds in which every class has an equal part, as far as that goes.
+    """Divide groups into k folds with nearly equal parts of every class.
 
-    Greedy, as scikit-learn's StratifiedGroupKFold [1]_, whose answer it gives: the groups whose classes are most uneven
-    come first; each goes to the fold where the standard deviation over the folds, mean of all classes, becomes
-    smallest, of equal ones to that with the fewest images.
+    The algorithm is greedy and gives the result of scikit-learn's StratifiedGroupKFold [1]_. Groups with the most
+    uneven classes come first. Each goes to the fold for which the standard deviation over the folds, averaged over
+    the classes, becomes smallest. Ties go to the fold with the fewest images.
 
     Parameters
     ----------
     counts : int array (n_groups, n_classes)
-        Images of each group and class; every class has some.
+        Number of images of each group and class. Every class has at least one.
     k : int
+        Number of folds.
 
     Returns
     -------
     int array (n_groups,)
-        The fold of each, from 0 on; none is empty where there are as many groups.
+        Fold of each group, from 0 to k - 1. No fold is empty if there are at least k groups.
 
     References
     ----------
@@ -67,9 +70,9 @@ def divide(counts: np.ndarray, k: int) -> np.ndarray:
 
 
 def divide_groups(groups: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """`divide` for images of which groups and classes are given, int arrays (n,): the fold of each, int array (n,).
+    """Divide images into k folds by `divide`: groups and labels, int arrays (n,) -> fold of each image, int array (n,).
 
-    Groups that are alike come in an order drawn with a fixed seed.
+    Groups with equally uneven classes are taken in an order drawn with a fixed seed.
     """
     names, place = np.unique(groups, return_inverse=True)
     classes, label = np.unique(labels, return_inverse=True)

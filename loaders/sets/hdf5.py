@@ -1,23 +1,23 @@
-"""A data set as a file: layout, writing, and the checks on reading.
+"""The HDF5 file of a data set: layout, writing, and checks on reading.
 
-One group for each stored subset (training, test, special_test) holds, row by row,
+Each stored subset (training, test, special_test) is a group with one row per image:
 
     x       uint8 (n, height, width)    grey levels, contiguous, not compressed
     y       uint8 (n,)      class
     source  int32 (n,)      number of the original image in the source
     usage   uint8 (n,)      0 Training, 1 PublicTest, 2 PrivateTest
     view    uint8 (n,)      index into the group's attribute `transforms`
-    twin    uint8 (n,)      1 where the original has an exact duplicate among the training originals
+    twin    uint8 (n,)      1 if the original has an exact duplicate among the training originals
 
-and, where the source knows them,
+If the source has them, there are also:
 
-    person  int32 (n,)      who it is: index into the array `people` of the file, -1 for unknown
+    person  int32 (n,)      the person: index into the array `people` of the file, -1 for unknown
     votes   uint8 or float32 (n, n_classes)     votes for each class, not all 0
 
-with all views of an original in consecutive rows. The groups reduced_training and validation
-hold `rows` int32 (n,), ascending: their rows in training. Attributes of the file: format,
-version, name, number (0 for a user's own set), classes, fingerprint, layout. Every array has
-an attribute crc32 of its bytes (sets made by early versions have none).
+All views of an original are in consecutive rows. The groups reduced_training and validation hold `rows`, int32 (n,),
+ascending: their rows in training. The attributes of the file are format, version, name, number (0 for a custom set),
+classes, fingerprint and layout. Every array has an attribute crc32, the checksum of its bytes (not in sets built by
+early versions).
 """
 
 from __future__ import annotations
@@ -40,20 +40,18 @@ import numpy as np
 from loaders.errors import DataError
 
 FORMAT, VERSION = 'symfer data set', 1
-MAX_ITEM = 1 << 16  # bytes of an attribute that are read
-CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its metadata
+MAX_ITEM = 1 << 16  # largest item of an attribute that is read, in bytes
+CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8, the first version with checksums of its metadata
 COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8, 'twin': np.uint8}
 STORED = ('training', 'test', 'special_test')
 SELECTED = ('reduced_training', 'validation')
 
 
 class Output(io.FileIO):
-    """A file for HDF5 to write to, locked against other processes and threads.
+    """A file for HDF5 to write to, made from the descriptor of an open file, which is truncated.
 
-    It is given the descriptor of an open file, which it empties.
-
-    The HDF5 library crashes the process where a write fails, as on a full disk. So a
-    failure is kept in `error` until the library has closed the file.
+    The HDF5 library crashes the process if a write fails, for example on a full disk. A failure is therefore kept in
+    `error` until the library has closed the file.
     """
 
     error = None
@@ -81,10 +79,10 @@ class Output(io.FileIO):
 
 @contextmanager
 def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
-    """An HDF5 file to write that appears under its name when it is complete, or not at all.
+    """Open a new HDF5 file for writing that appears under its name when it is complete, or not at all.
 
-    A file that is there already is renamed, see `make_way`, and `log` gets a line that says so; one that is the same to
-    the last byte stays as it is. A symbolic link stays too: what it leads to is written.
+    An existing file is renamed, see `make_way`, and `log` is called with a line that says so. If the existing file is
+    identical, it stays as it is. A symbolic link is kept, and its target is written.
     """
     path = Path(os.path.realpath(path) if os.path.islink(path) else path)
     temporary = path.with_name(f'.{path.name}.tmp')
@@ -100,14 +98,14 @@ def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
                 os.fsync(output.fileno())
                 if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
                     temporary.unlink()
-                    log(f'{path}: was there already, the same to the last byte')
+                    log(f'{path}: already existed and is identical')
                     return
                 other = make_way(path) if path.is_file() else None
                 os.replace(temporary, path)
                 if other:
-                    log(f'{path}: was there already; the old file is now {other}')
-            except BaseException as error:  # also Ctrl-C, in the midst of h5py's opening or closing: it closes now,
-                traceback.clear_frames(error.__traceback__)  # while there is the output that it closes
+                    log(f'{path}: already existed; the old file is now {other}')
+            except BaseException as error:  # also Ctrl-C while h5py opens or closes the file: frames are cleared so
+                traceback.clear_frames(error.__traceback__)  # that h5py closes it before the output is closed
                 if file:
                     file.close()
                 temporary.unlink(missing_ok=True)
@@ -117,9 +115,9 @@ def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
 
 
 def make_way(path: Path) -> Path:
-    """Give an existing file the next free name, set2.1.h5, set2.2.h5, ..., and return that.
+    """Give an existing file the next free name, set2.1.h5, set2.2.h5, ..., and return that name.
 
-    Where the file system has hard links it keeps the old name, too, until another file takes that.
+    If the file system has hard links, the file also keeps its old name until another file replaces it.
     """
     number = 1
     while True:
@@ -137,7 +135,7 @@ def make_way(path: Path) -> Path:
 
 
 def locked(temporary: Path, path: Path) -> int:
-    """Descriptor of a temporary file, new or left by a process that was killed, that is this block's alone."""
+    """Open and lock a temporary file, new or left by a killed process, and return its descriptor."""
     while True:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -152,7 +150,7 @@ def locked(temporary: Path, path: Path) -> int:
                 os.close(descriptor)
                 raise
         try:
-            # Another process may have finished the file, and so taken it away, before the lock was given.
+            # Before this process got the lock, another one may have finished the file and renamed it.
             if os.path.samestat(os.fstat(descriptor), os.stat(temporary)):
                 return descriptor
         except FileNotFoundError:
@@ -171,7 +169,7 @@ def check_file(file: Any, path: str) -> None:
 
 
 def attribute(node: Any, name: str, path: str, shape: Sequence[Any]) -> Any:
-    """An attribute, read after its declared shape was found to be as expected."""
+    """Read an attribute after checking its declared shape."""
     if name not in node.attrs:
         raise DataError(f'{path}: not a symfer data set: no attribute {name!r}')
     try:
@@ -189,12 +187,12 @@ def attribute(node: Any, name: str, path: str, shape: Sequence[Any]) -> Any:
 
 
 def text(node: Any, name: str, path: str) -> str:
-    """An attribute that must be a text."""
+    """Read an attribute that must be a string."""
     return decode(attribute(node, name, path, ()), name, path)
 
 
 def texts(node: Any, name: str, path: str) -> tuple[str, ...]:
-    """A tuple of at most 256 names."""
+    """Read an attribute that must be a sequence of 1 to 256 strings."""
     values = attribute(node, name, path, (256,))
     if not len(values):
         raise DataError(f'{path}: attribute {name!r} is empty')
@@ -202,23 +200,23 @@ def texts(node: Any, name: str, path: str) -> tuple[str, ...]:
 
 
 def decode(value: Any, name: str, path: str) -> str:
-    """Text from the bytes of an attribute."""
+    """Decode the bytes of an attribute."""
     if not isinstance(value, bytes):
         raise DataError(f'{path}: attribute {name!r} is not text of fixed length')
     return value.decode('utf-8', 'replace')
 
 
 def encode(value: Any) -> np.ndarray:
-    """A str, or a sequence of them, as an attribute of fixed length.
+    """Encode a str, or a sequence of them, as an array of fixed-length strings.
 
-    Texts of variable length would lie in a part of the file without a checksum.
+    HDF5 stores strings of variable length in a part of the file that has no checksum.
     """
     data = np.char.encode(np.array(value, str), 'utf-8', 'replace')
     return data.astype(h5py.string_dtype('utf-8', max(1, data.dtype.itemsize)))
 
 
 def number(node: Any, name: str, path: str) -> int:
-    """An attribute that must be a whole number."""
+    """Read an attribute that must be a whole number."""
     value = attribute(node, name, path, ())
     if not isinstance(value, np.integer):
         raise DataError(f'{path}: attribute {name!r} is not a whole number')
@@ -226,8 +224,8 @@ def number(node: Any, name: str, path: str) -> int:
 
 
 def group(file: Any, name: str, path: str) -> Any | None:
-    """A group of the file itself, or None if there is none."""
-    link = file.get(name, getlink=True)  # tells the kind of a link without following it
+    """Return a group stored in the file itself, or None if there is none."""
+    link = file.get(name, getlink=True)  # the kind of link, without following it
     if link is None:
         return None
     if not isinstance(link, h5py.HardLink) or not isinstance(file[name], h5py.Group):
@@ -236,9 +234,9 @@ def group(file: Any, name: str, path: str) -> Any | None:
 
 
 def dataset(node: Any, name: str, path: str, dtype: Any, ndim: int) -> Any:
-    """A data set stored as one piece within the file, of a shape that the file can hold.
+    """Return an HDF5 dataset that is stored contiguously in the file and whose shape the file can hold.
 
-    `dtype` may be several, in a tuple; `bytes` stands for texts of a fixed length.
+    `dtype` may be a tuple of several; `bytes` stands for strings of fixed length.
     """
     where = f'{node.name}/{name}'.lstrip('/')
     dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
@@ -258,17 +256,17 @@ def dataset(node: Any, name: str, path: str, dtype: Any, ndim: int) -> Any:
 
 
 def stamp(data: Any, crc: int) -> None:
-    """Write down the CRC-32 of an array's bytes."""
+    """Store the CRC-32 of an array's bytes as its attribute."""
     data.attrs['crc32'] = np.uint32(crc)
 
 
 def stamped(node: Any, name: str, path: str) -> int | None:
-    """The CRC-32 that an array had when it was written; None if it was not written down."""
+    """Return the CRC-32 stored with an array, or None if there is none."""
     return number(node[name], 'crc32', path) if 'crc32' in node[name].attrs else None
 
 
 def check_crc(values: Any, crc: int | None, path: str, where: str) -> None:
-    """Raise DataError where the bytes of an array are not those that were written."""
+    """Raise DataError if the bytes of an array are not those that were written."""
     if crc is not None and zlib.crc32(values) != crc:
         raise DataError(
             f'{path}: {where} was damaged after it was written (its checksum differs): build it again, or copy it again'

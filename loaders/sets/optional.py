@@ -1,4 +1,4 @@
-"""What some sets know of their images and others do not: who is in them, and how people voted."""
+"""Optional columns of a set: the person in each image, and people's votes for its class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_people(file: Any, path: str) -> tuple[str, ...]:
-    """Names of the people in a set; () where it knows none."""
+    """Return the names of the people in a set; () if it knows none."""
     if file.get('people', getlink=True) is None:
         return ()
     names = hdf5.dataset(file, 'people', path, bytes, 1)[:]
@@ -26,7 +26,7 @@ def read_people(file: Any, path: str) -> tuple[str, ...]:
 def read_columns(
     node: Any, n: int, n_classes: int, people: Sequence[str], path: str
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """(person, votes) of a stored subset of n images, each None where it is not there."""
+    """Return (person, votes) of a stored subset of n images, each None if it is absent."""
     person = votes = None
     if node.get('person', getlink=True) is not None:
         person = checked(node, 'person', path, np.int32, (n,))
@@ -43,7 +43,7 @@ def read_columns(
 
 
 def checked(node: Any, name: str, path: str, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of a subset, whose shape and checksum are compared."""
+    """Read an array of a subset and check its shape and checksum."""
     stored = hdf5.dataset(node, name, path, dtype, len(shape))
     if stored.shape != shape:
         raise DataError(f'{path}: {node.name[1:]}/{name}: expected the shape {shape}, found {stored.shape}')
@@ -53,26 +53,26 @@ def checked(node: Any, name: str, path: str, dtype: Any, shape: tuple[int, ...])
 
 
 def bad_votes(votes: np.ndarray) -> str:
-    """What is wrong with votes (n, n_classes), as the end of a sentence; '' where nothing is."""
+    """Return what is wrong with votes (n, n_classes), as the end of a sentence; '' if nothing is."""
     good = np.isfinite(votes).all(axis=1) & (votes >= 0).all(axis=1) & (votes > 0).any(axis=1)
     if good.all():
         return ''
     row = int(np.argmin(good))
-    return f'row {row}: expected numbers from 0 on, one of them above 0, found {votes[row].tolist()}'
+    return f'row {row}: expected numbers >= 0, at least one of them above 0, found {votes[row].tolist()}'
 
 
 def check_alike(subsets: Sequence[Subset], people: Sequence[str], path: str) -> None:
-    """Raise DataError where one subset knows people or votes and another does not."""
+    """Raise DataError if one subset has people or votes and another does not."""
     for what in ('person', 'votes'):
         without = [subset.name for subset in subsets if getattr(subset, what) is None]
         if without and len(without) < len(subsets):
-            raise DataError(f'{path}: {without[0]} has no {what}, other subsets have')
+            raise DataError(f'{path}: {without[0]} has no {what}, but other subsets do')
     if bool(people) and subsets[0].person is None:
-        raise DataError(f'{path}: has the names of people, but no person for any image')
+        raise DataError(f'{path}: has names of people, but no column person')
 
 
 def digest_columns(digest: Any, subset: Subset) -> None:
-    """Add to a digest what there is of person and votes; nothing where there is neither."""
+    """Add person and votes, if they exist, to a digest."""
     for what in ('person', 'votes'):
         values = getattr(subset, what)
         if values is not None:

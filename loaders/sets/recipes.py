@@ -1,4 +1,4 @@
-"""What the sets consist of: the four of the thesis (section 5.2), and the user's own."""
+"""Recipes of sets: the four of the thesis (section 5.2), and custom ones."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from loaders.fer2013 import N_TRAINING
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a set is made from the original images.
+    """How a set is built from the original images.
 
     Attributes
     ----------
     name : str
-        'set 2' is written to set2.h5.
+        Name of the set. 'set 2' is written to set2.h5.
     views : tuple of str
-        Views stored of each training image, see `loaders.sets.transforms`. The test images are
-        stored in the first of them, which should be the plainest; if there are several,
-        all of them make up the special test.
+        Views stored of each training image, see `loaders.sets.transforms`. The test subset has the first view of each
+        test image, which should be the plainest. If there are several views, the special test has them all.
     size : (int, int) or None
         Height and width of the stored images; None keeps those of the originals.
     held_out : float
-        Part of the training originals held out for validation where `build` is given no number.
+        Default fraction of the training originals that `build` holds out for validation.
     number : int or None
-        1 to 4 for the sets of the thesis.
+        1 to 4 for the sets of the thesis, None for a custom set.
     """
 
     name: str
@@ -37,15 +36,14 @@ class Recipe:
 
 
 def with_mirror(names: Sequence[str]) -> tuple[str, ...]:
-    """Each view, followed by its mirror image."""
+    """Return each view followed by its mirror image."""
     return tuple(view for name in names for view in (name, name + '+mirror'))
 
 
 def thesis_set(number: int, shape: tuple[int, int]) -> Recipe:
-    """Set 1, 2, 3 or 4 of the thesis for originals of a shape (height, width).
+    """Return the recipe of set 1, 2, 3 or 4 of the thesis for originals of shape (height, width).
 
-    The thesis cuts 4 pixels off 48 in set 3 and 6 in set 4; other sizes lose as many for
-    each 48.
+    The thesis crops 4 of 48 pixels in set 3 and 6 of 48 in set 4. Other sizes are cropped in proportion.
     """
 
     def less(pixels):
@@ -61,4 +59,4 @@ def thesis_set(number: int, shape: tuple[int, int]) -> Recipe:
     if number == 4:
         changes = ('centre', 'left', 'right', 'rotate45', 'rotate315', 'enlarge', 'reduce')
         return Recipe('set 4', with_mirror(changes), less(6), 2870 / N_TRAINING, 4)
-    raise DataError(f'a set is 1, 2, 3, 4 or a Recipe, got {number!r}')
+    raise DataError(f'a set must be 1, 2, 3, 4 or a Recipe, got {number!r}')

@@ -1,4 +1,4 @@
-"""Images chosen by seed: for validation, and for testing where a source has no test images."""
+"""Choose images by seed: for validation, and for testing if a source has no test images."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from loaders.sources.originals import Originals
 
 
-DRAWS = 100  # choices of people of which the best is taken
+DRAWS = 100  # random choices of people, of which the best is taken
 
 
 def number_of(part: float, n: int) -> int:
-    """How many of n images: `part` as a number of images, or as a fraction in (0, 1)."""
+    """Convert `part` of n images, a number of images in [0, n) or a fraction in (0, 1), to a number of images."""
     if isinstance(part, (int, np.integer)) and 0 <= part < n:
         return int(part)
     if isinstance(part, float) and 0 < part < 1 and round(part * n) < n:
@@ -25,7 +25,7 @@ def number_of(part: float, n: int) -> int:
 
 
 def shares(counts: np.ndarray, k: int) -> np.ndarray:
-    """Divide k in proportion to counts: whole numbers, largest remainders rounded up."""
+    """Divide k in proportion to counts into whole numbers, rounding the largest remainders up."""
     exact = k * counts / counts.sum()
     whole = np.floor(exact).astype(int)
     rest = np.argsort(whole - exact, kind='stable')[: k - whole.sum()]
@@ -34,18 +34,22 @@ def shares(counts: np.ndarray, k: int) -> np.ndarray:
 
 
 def draw(candidates: np.ndarray, labels: np.ndarray, k: int, seed: int, stratify: bool = False) -> np.ndarray:
-    """Choose k of the candidates, by seed, ascending.
+    """Choose k of the candidates by seed and return them in ascending order.
 
-    With the same seed, fewer images are a part of more (but for the rounding of strata).
+    With the same seed, a smaller choice is part of a larger one (except for the rounding of strata).
 
     Parameters
     ----------
     candidates : int array (m,)
         Row numbers to choose from.
     labels : uint8 array (m,)
-        Their classes.
+        Classes of the candidates.
+    k : int
+        Number of candidates to choose.
+    seed : int
+        Seed of the choice.
     stratify : bool
-        Keep the proportions of the classes.
+        Whether to keep the proportions of the classes.
     """
     order = np.random.default_rng(seed).permutation(len(candidates))
     if not stratify:
@@ -56,27 +60,40 @@ def draw(candidates: np.ndarray, labels: np.ndarray, k: int, seed: int, stratify
 
 
 def draw_people(person: np.ndarray, labels: np.ndarray, k: int, seed: int, stratify: bool = False) -> np.ndarray:
-    """Rows, ascending, of all images of some people: by seed, as many people as make the nearest to k images.
+    """Choose people by seed whose images number as close to k as possible, and return the rows of all their images.
 
-    At least one person is chosen, and at least one is not. Images of nobody known are not chosen.
+    At least one person is chosen and at least one is not. Images of unknown people are not chosen.
 
     Parameters
     ----------
     person : int32 array (m,)
-        Who is in each image; -1 for unknown.
+        Person in each image; -1 for unknown.
     labels : uint8 array (m,)
-        Their classes.
+        Class of each image.
     k : int
-        Images wanted.
+        Number of images wanted.
+    seed : int
+        Seed of the choice.
     stratify : bool
-        Of `DRAWS` choices take the one nearest to the proportions of the classes and to k that leaves every class
-        images. Otherwise, with the same seed, fewer images are a part of more.
+        Whether to take, of `DRAWS` random choices, the one closest to k images and to the proportions of the classes,
+        with a strong preference for choices that leave images of every class. If False, a smaller choice is part of a
+        larger one with the same seed.
+
+    Returns
+    -------
+    int array
+        Rows of the chosen images, ascending.
+
+    Raises
+    ------
+    DataError
+        There are fewer than two known people.
     """
     people, index = np.unique(person[person >= 0], return_inverse=True)
     if len(people) < 2:
         raise DataError(
             f'cannot hold out whole people: the images show {len(people)}, expected 2 or more; hold out none '
-            '(validation=0, --validation 0), or take out who is in them'
+            '(validation=0, --validation 0), or remove the column person'
         )
     counts = np.zeros((len(people), int(labels.max()) + 1))
     np.add.at(counts, (index, labels[person >= 0]), 1)
@@ -104,16 +121,25 @@ def choose_validation(
     stratify: bool = False,
     no_duplicates: bool = False,
 ) -> np.ndarray:
-    """Rows of the k training originals held out for validation, ascending.
+    """Return the rows of the k training originals held out for validation, ascending.
 
-    Where people are known, all images of some of them, nearest to k: nobody is in training and in validation.
+    If people are known, all images of some people are held out, as close to k as possible. No person is then in both
+    training and validation.
 
     Parameters
     ----------
+    originals : Originals
+        Images of the source.
+    k : int
+        Number of images to hold out.
     duplicates : bool array (n,)
-        True where an original has an exact duplicate among the training originals.
+        Whether each original has an exact duplicate among the training originals.
+    seed : int
+        Seed of the choice.
+    stratify : bool
+        Whether to keep the proportions of the classes.
     no_duplicates : bool
-        Choose among the images without an exact duplicate in training only.
+        Whether to choose only images that have no exact duplicate in training.
     """
     training = originals.usage == 0
     if k and originals.person is not None:
@@ -128,7 +154,17 @@ def choose_validation(
 
 
 def hold_out_test(originals: Originals, part: float, seed: int) -> None:
-    """Make some of the images test images, stratified by class, by seed; all of some people where these are known."""
+    """Choose test images by seed, stratified by class, and set their usage. If people are known, choose whole people.
+
+    Parameters
+    ----------
+    originals : Originals
+        Images of the source; `usage` and `notes` are changed in place.
+    part : int or float
+        Number or fraction of the images.
+    seed : int
+        Seed of the choice.
+    """
     k = number_of(part, len(originals))
     if originals.person is not None and k:
         rows = draw_people(originals.person, originals.labels, k, seed, stratify=True)
@@ -136,7 +172,7 @@ def hold_out_test(originals: Originals, part: float, seed: int) -> None:
         n = len(np.unique(originals.person[rows]))
         originals.notes.append(
             f'split by person: all {len(rows)} images of {n} of {len(originals.people)} people held out for testing, '
-            f'nearest to equal parts of each class, seed {seed}'
+            f'with nearly equal parts of each class, seed {seed}'
         )
         return
     rows = draw(np.arange(len(originals)), originals.labels, k, seed, stratify=True)

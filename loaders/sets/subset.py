@@ -1,4 +1,4 @@
-"""Some images of a data set, as they lie in its file or selected from those."""
+"""Subsets of a data set: stored in its file, or selected from a stored one."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ import numpy as np
 
 
 class Subset:
-    """Some images of a data set with what is known of each.
+    """Some images of a data set, with their labels and other columns.
 
     Attributes
     ----------
     name : str
         'training', 'test', 'special_test', 'reduced_training' or 'validation'.
     x_shape : (int, int)
-        Height and width.
+        Height and width of the images.
     transforms : tuple of str
         Names of the views, see `loaders.sets.transforms`.
-    y, source, usage, view, twin : arrays (n,)
-        Class (uint8); number of the original image in the source (int32); 0 Training,
-        1 PublicTest, 2 PrivateTest (uint8); index into `transforms` (uint8); whether the
-        original has an exact duplicate, other than itself, among the training originals (bool).
+    y : uint8 array (n,)
+        Class of each image.
+    source : int32 array (n,)
+        Number of the original image in the source.
+    usage : uint8 array (n,)
+        0 Training, 1 PublicTest, 2 PrivateTest.
+    view : uint8 array (n,)
+        Index into `transforms`.
+    twin : bool array (n,)
+        Whether the original has an exact duplicate, other than itself, among the training originals.
     person : int32 array (n,) or None
-        Who is in the image: index into `Dataset.people`, -1 where that is not known; None where
-        the set knows no people.
+        Person in each image: index into `Dataset.people`, -1 if unknown. None if the set knows no people.
     votes : uint8 or float32 array (n, n_classes) or None
-        Votes of several people for each class, not all 0; None where the set has none.
+        Votes of several people for each class, not all 0. None if the set has no votes.
     base : Subset
-        The stored subset that this one selects from; itself if it is stored.
+        Stored subset that this one is selected from; the subset itself if it is stored.
     rows : int32 array (n,)
-        Its rows in the base.
+        Rows of the images in the base.
     """
 
     def __init__(
@@ -53,7 +58,7 @@ class Subset:
         self._x = x
 
     def select(self, name: str, rows: np.ndarray) -> Subset:
-        """The subset of these rows, int32 (m,), under another name."""
+        """Return the subset of these rows, int32 (m,), under another name."""
         columns = (self.y, self.source, self.usage, self.view, self.twin)
         known = (None if column is None else column[rows] for column in (self.person, self.votes))
         subset = Subset(name, self.transforms, self._x, [column[rows] for column in columns], *known)
@@ -64,12 +69,17 @@ class Subset:
         return len(self.y)
 
     def images(self, rows: Any = None) -> np.ndarray:
-        """Images as a new uint8 array (len(rows), height, width).
+        """Return images as a new uint8 array (len(rows), height, width).
 
         Parameters
         ----------
         rows : int array or slice, optional
-            Rows of this subset in any order, also repeated; all by default.
+            Rows of this subset, in any order and possibly repeated; all by default.
+
+        Raises
+        ------
+        ValueError
+            The data set is closed.
         """
         if self.base._x is None:
             raise ValueError('the data set is closed')
@@ -81,7 +91,7 @@ class Subset:
 
     @functools.cached_property
     def soft_labels(self) -> np.ndarray | None:
-        """The part of the votes that each class has, float32 (n, n_classes): rows sum to 1; None without votes."""
+        """Votes as fractions, float32 (n, n_classes), with rows that sum to 1; None without votes."""
         if self.votes is None:
             return None
         votes = self.votes.astype(np.float64)

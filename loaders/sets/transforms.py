@@ -1,10 +1,10 @@
-"""Transforms of images, by name; a view of an image is one or several of them in turn.
+"""Named transforms of images. A view is one transform or a sequence of them.
 
-A transform takes images, uint8 (n, h, w), and the size (height, width) that the set is to
-have, and returns uint8 (n, h', w'). A view is written `'rotate45+mirror'`: transforms
-joined by `+`, applied from left to right; the last has to leave images of the set's size.
+A transform takes images, uint8 (n, h, w), and the size (height, width) of the set, and returns uint8 (n, h', w'). A
+view such as `'rotate45+mirror'` joins transforms by `+`. They are applied from left to right, and the result must have
+the size of the set.
 
-A set of one's own takes a few lines:
+A custom set takes a few lines:
 
 >>> import numpy as np
 >>> from loaders import Recipe, transform, views
@@ -38,12 +38,21 @@ def transform(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def views(images: np.ndarray, names: Sequence[str], size: tuple[int, int]) -> np.ndarray:
-    """Views of images: uint8 ``(n, h, w)`` -> ``(n, len(names), *size)``.
+    """Compute views of images: uint8 ``(n, h, w)`` -> ``(n, len(names), *size)``.
+
+    Parameters
+    ----------
+    images : uint8 array (n, h, w)
+        Original images.
+    names : sequence of str
+        Names of the views, such as 'rotate45+mirror'.
+    size : (int, int)
+        Height and width of the set.
 
     Raises
     ------
     DataError
-        An unknown transform, or a view whose size is not the set's.
+        A transform is unknown, or a view does not have the size of the set.
     """
     made: dict[tuple[str, ...], np.ndarray] = {(): images}
     result = np.empty((len(images), len(names), *size), np.uint8)
@@ -64,7 +73,7 @@ def views(images: np.ndarray, names: Sequence[str], size: tuple[int, int]) -> np
 
 
 def crop(images: np.ndarray, size: tuple[int, int], down: int, right: int) -> np.ndarray:
-    """The part of that size whose top left pixel lies at (down, right)."""
+    """Return the crop of that size whose top left pixel is at (down, right)."""
     height, width = size
     if not (0 <= down <= images.shape[1] - height and 0 <= right <= images.shape[2] - width):
         raise DataError(f'cannot cut {height}x{width} out of {images.shape[1]}x{images.shape[2]} images')
@@ -72,70 +81,70 @@ def crop(images: np.ndarray, size: tuple[int, int], down: int, right: int) -> np
 
 
 def margins(images: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns that a crop of that size leaves out."""
+    """Return the numbers of rows and columns that a crop of that size leaves out."""
     return images.shape[1] - size[0], images.shape[2] - size[1]
 
 
 @transform
 def identity(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The images as they are."""
+    """Return the images unchanged."""
     return images
 
 
 @transform
 def mirror(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """The images mirrored, left to right."""
+    """Mirror the images left to right."""
     n, h, w = images.shape
-    # all images under one another are mirrored in one call
+    # stacked vertically, so that one call mirrors them all
     return cv2.flip(np.ascontiguousarray(images).reshape(n * h, w), 1).reshape(n, h, w)
 
 
 @transform
 def centre(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of each image."""
+    """Crop the centre of each image."""
     down, right = margins(images, size)
     return crop(images, size, down // 2, right // 2)
 
 
 @transform
 def top_left(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The top left corner of each image."""
+    """Crop the top left corner of each image."""
     return crop(images, size, 0, 0)
 
 
 @transform
 def top_right(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The top right corner of each image."""
+    """Crop the top right corner of each image."""
     return crop(images, size, 0, margins(images, size)[1])
 
 
 @transform
 def bottom_left(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The bottom left corner of each image."""
+    """Crop the bottom left corner of each image."""
     return crop(images, size, margins(images, size)[0], 0)
 
 
 @transform
 def bottom_right(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The bottom right corner of each image."""
+    """Crop the bottom right corner of each image."""
     return crop(images, size, *margins(images, size))
 
 
 @transform
 def left(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The crop half the margin left of the central one: 3 pixels for 42 of 48."""
+    """Crop at the left edge, half the margin left of the central crop: 3 pixels for 42 of 48."""
     return crop(images, size, margins(images, size)[0] // 2, 0)
 
 
 @transform
 def right(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The crop half the margin right of the central one: 3 pixels for 42 of 48."""
+    """Crop at the right edge, half the margin right of the central crop: 3 pixels for 42 of 48."""
     down, right = margins(images, size)
     return crop(images, size, down // 2, right)
 
 
 def rotate(images: np.ndarray, angle: int) -> np.ndarray:
-    """Images turned counter-clockwise by an angle in degrees; corners become black."""
+    """Rotate images counter-clockwise by an angle in degrees. Corners become black."""
     n, h, w = images.shape
     matrix = cv2.getRotationMatrix2D((w / 2, h / 2), angle, 1)
     turned = np.empty((n, h, w), np.uint8)
@@ -146,25 +155,25 @@ def rotate(images: np.ndarray, angle: int) -> np.ndarray:
 
 @transform
 def rotate45(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of each image, turned by 45 degrees."""
+    """Rotate each image counter-clockwise by 45 degrees, then crop the centre."""
     return centre(rotate(images, 45), size)
 
 
 @transform
 def rotate315(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Turned clockwise by 45 degrees."""
+    """Rotate each image clockwise by 45 degrees, then crop the centre."""
     return centre(rotate(images, -45), size)
 
 
 @transform
 def enlarge(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Enlarged 1.2 times, then cut to size in the centre."""
+    """Enlarge each image 1.2 times, then crop the centre."""
     large = [cv2.resize(image, None, fx=1.2, fy=1.2, interpolation=cv2.INTER_CUBIC) for image in images]
     return centre(np.stack(large), size)
 
 
 @transform
 def reduce(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The whole image reduced to the size of the set."""
+    """Resize the whole image to the size of the set."""
     height, width = size
     return np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC) for image in images])

@@ -1,1 +1,1 @@
-"""Every layout in which FER2013, or a data set of one's own, is found."""
+"""Read FER2013, other published sets and custom data sets in any layout."""

@@ -1,7 +1,7 @@
-"""Folders and archives as containers of named files, which are read and never extracted.
+"""Folders and archives as containers of named files. Archives are read and never extracted.
 
-A name inside an archive is used for recognising a file and for messages only, links are
-never followed, and what an archive may expand to is bounded.
+A name inside an archive is used only to recognise a file and in messages. Links are never followed, and the expanded
+size of an archive is bounded.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import Any
 
 from loaders.errors import DataError
 
-MAX_BYTES = 8 << 30  # an archive may expand to this many bytes,
-MAX_RATIO = 100  # and to this many times its own size
-MAX_IMAGE = 64 << 20  # bytes of one image file
-SLACK = 64 << 20  # below which the ratio does not matter
-MAX_NAMES = 1_000_000  # files in an archive
-NOT_DATA = ('__MACOSX', '__pycache__')  # folders that programs put beside the user's own
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes to decompress
+MAX_BYTES = 8 << 30  # largest expanded size of an archive in bytes
+MAX_RATIO = 100  # largest expansion, relative to the size of the archive
+MAX_IMAGE = 64 << 20  # largest image file in bytes
+SLACK = 64 << 20  # expanded size in bytes below which the ratio is not checked
+MAX_NAMES = 1_000_000  # largest number of files in an archive
+NOT_DATA = ('__MACOSX', '__pycache__')  # folders that programs create beside the user's own
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may need gigabytes to decompress
 
 
 def check_expansion(n_bytes: int, compressed: int, name: str) -> None:
-    """Raise DataError where an archive expands to absurdly much."""
+    """Raise DataError if an archive expands too much: `compressed` to `n_bytes` bytes."""
     if n_bytes > MAX_BYTES or n_bytes > max(SLACK, MAX_RATIO * compressed):
         raise DataError(f'{name}: refused: {compressed} bytes expand to {n_bytes} bytes or more')
 
 
 def check_regular(path: Path) -> None:
-    """Raise DataError for a link, a pipe or a device in a folder: it leads out of it, or has no end."""
+    """Raise DataError for a link, a pipe or a device: it leads out of the folder or may be endless."""
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise DataError(
             f'{path}: a link, a pipe or a device; only files of the folder itself are '
@@ -46,12 +46,12 @@ def check_regular(path: Path) -> None:
 
 
 def unreadable(error: Any) -> Any:
-    """Raise DataError for a folder that cannot be listed: its images would be left out without a word."""
+    """Raise DataError for a folder that cannot be listed; its images would be left out silently."""
     raise DataError(f'{error.filename}: cannot be read: {error.strerror}') from error
 
 
 class Folder:
-    """The files below a folder. Names are relative, with `/`."""
+    """The files below a folder. Names are relative and use `/`."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -64,7 +64,7 @@ class Folder:
         pass
 
     def names(self) -> list[str]:
-        """Names of all files, and of all folders with `/` behind them."""
+        """Return the names of all files, and of all folders with a trailing `/`."""
         found = []
         for folder, folders, files in os.walk(self.path, onerror=unreadable):
             base = Path(folder).relative_to(self.path)
@@ -97,7 +97,7 @@ class Zip:
         if len(entries) > MAX_NAMES:
             raise DataError(f'{path}: {len(entries)} files in the archive, at most {MAX_NAMES} are read')
         if len({entry.filename for entry in entries}) < len(entries):
-            raise DataError(f'{path}: a name stands in the archive twice')
+            raise DataError(f'{path}: a name occurs twice in the archive')
         check_expansion(sum(entry.file_size for entry in entries), os.path.getsize(path), self.name)
 
     def __enter__(self) -> Zip:
@@ -113,7 +113,7 @@ class Zip:
         entry = self.zip.getinfo(name)
         method = entry.compress_type
         if entry.compress_size > os.path.getsize(self.name):
-            raise DataError(f'{self.name}: {name}: damaged: it is declared to be larger than the archive')
+            raise DataError(f'{self.name}: {name}: damaged: its declared size is larger than the archive')
         if method not in METHODS:
             raise DataError(
                 f'{self.name}: {name}: compressed by method {method}; zip it with '
@@ -125,7 +125,7 @@ class Zip:
         if self.zip.getinfo(name).file_size > MAX_IMAGE:
             raise DataError(f'{self.name}: {name}: an image of more than {MAX_IMAGE} bytes')
         with damage(f'{self.name}: {name}'):
-            return self.zip.read(name)  # never more than the size declared
+            return self.zip.read(name)  # never more than the declared size
 
     def open(self, name: str) -> Any:
         self.check(name)
@@ -135,7 +135,7 @@ class Zip:
 
 @contextmanager
 def damage(name: str) -> Iterator[None]:
-    """Errors of the decompressors as DataError."""
+    """Convert errors of the decompressors to DataError."""
     try:
         yield
     except (
@@ -157,7 +157,7 @@ def damage(name: str) -> Iterator[None]:
 
 
 class Bounded(io.RawIOBase):
-    """A stream of decompressed bytes that refuses to expand without bound."""
+    """A stream of decompressed bytes whose expansion is bounded."""
 
     def __init__(self, stream: Any, compressed: int, name: str) -> None:
         self.stream, self.compressed, self.name, self.n_bytes = stream, compressed, name, 0
@@ -176,21 +176,21 @@ class Bounded(io.RawIOBase):
 
 @contextmanager
 def table_stream(stream: Any, compressed: int, name: str) -> Iterator[tuple[Any, str]]:
-    """The table in a binary stream: as it is, gzipped, in a tar archive, or both.
+    """Open the table in a binary stream: plain, gzipped, in a tar archive, or in a gzipped tar archive.
 
     Parameters
     ----------
     stream : binary file
-        At its beginning.
+        Stream at its beginning.
     compressed : int
-        Its size in bytes, to which the expansion is compared.
+        Size of the stream in bytes, with which the expanded size is compared.
     name : str
-        For messages.
+        Name used in messages.
 
     Yields
     ------
     (binary file, str)
-        What to read the table from, and what was recognised.
+        Stream of the table, and the recognised format.
     """
     stream = io.BufferedReader(Bounded(stream, compressed, name), 1 << 20)
     kind = 'table'
@@ -211,11 +211,11 @@ def table_stream(stream: Any, compressed: int, name: str) -> Iterator[tuple[Any,
 
 
 def is_hidden(name: str) -> bool:
-    """True for what lies in, or is, a hidden file or folder, as `.ipynb_checkpoints` or macOS's `._fer2013.csv`."""
+    """Return True for a name with a hidden part, such as `.ipynb_checkpoints` or macOS's `._fer2013.csv`."""
     return any(part in NOT_DATA or part.startswith('.') and part != '..' for part in PurePosixPath(name).parts)
 
 
 def is_table(name: str) -> bool:
-    """True for tables, also where a tool cut off `.csv` from fer2013.csv."""
+    """Return True for tables, including a fer2013.csv that has lost its ending `.csv`."""
     path = PurePosixPath(name)
     return path.suffix.lower() == '.csv' or path.name == 'fer2013'

@@ -1,4 +1,4 @@
-"""Image files as arrays of one size: decoded, cut out, resized, gathered."""
+"""Decode, crop and resize image files, and gather them in an array."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from loaders.sources.archives import Folder, Zip
 
 KINDS = 'JPEG, PNG, BMP, GIF, WebP, TIFF or PNM'
-MAX_PIXELS = 1 << 24  # of an image file, so that a small one cannot fill the memory
-MAX_BYTES = 1 << 29  # of all images at the size of the first, if none was asked for
-CONTEXT = 0.25  # of its sides that a box is enlarged by on each side, where a face is looked for in it
+MAX_PIXELS = 1 << 24  # largest image in pixels, so that a small file cannot fill the memory
+MAX_BYTES = 1 << 29  # largest total size in bytes if no image size is given
+CONTEXT = 0.25  # fraction by which a box is enlarged on each side before a face is searched in it
 
 Crop: TypeAlias = Callable[[np.ndarray], 'np.ndarray | None']
 Box: TypeAlias = tuple[int, int, int, int]
 
 
 def decode(data: bytes, name: str, colour: bool = False) -> np.ndarray:
-    """The grey levels of an encoded image: bytes -> uint8 (h, w); in colour (h, w, 3), blue, green, red."""
+    """Decode an image: bytes -> grey levels, uint8 (h, w), or colours, uint8 (h, w, 3): blue, green, red."""
     n_pixels = declared_pixels(data)
     if n_pixels > MAX_PIXELS:
         raise DataError(f'{name}: an image of {n_pixels} pixels, at most {MAX_PIXELS} are read')
@@ -43,21 +43,21 @@ def decode(data: bytes, name: str, colour: bool = False) -> np.ndarray:
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image brought to (height, width): averaged if it shrinks, else cubic."""
+    """Resize an image to (height, width), by averaging if it shrinks and by cubic interpolation otherwise."""
     height, width = size
     shrinks = image.shape[0] >= height and image.shape[1] >= width
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
 def cut(image: np.ndarray, box: Box, name: str) -> np.ndarray:
-    """The part of an image, (h, w) or (h, w, 3), that lies in a box of left, top, right, bottom."""
+    """Crop an image, (h, w) or (h, w, 3), to a box of left, top, right, bottom in pixels."""
     left, top, right, bottom = box
     height, width = image.shape[:2]
     part = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     if not part.size:
         raise DataError(
-            f'{name}: the box from ({left}, {top}) to ({right}, {bottom}) holds no pixel of the image, which is '
-            f'{width} wide and {height} high; the boxes belong to other images, or to larger copies of them'
+            f'{name}: the box from ({left}, {top}) to ({right}, {bottom}) contains no pixel of the image, which is '
+            f'{width} wide and {height} high; the boxes belong to other images, or to larger copies of these'
         )
     return part
 
@@ -65,14 +65,19 @@ def cut(image: np.ndarray, box: Box, name: str) -> np.ndarray:
 def picture(
     container: Folder | Zip, name: str, *, box: Box | None = None, crop: Crop | None = None
 ) -> np.ndarray | None:
-    """The grey levels of an image of a container, uint8 (h, w); None where it has no face.
+    """Read an image of a container as grey levels, uint8 (h, w). Return None if `crop` finds no face.
 
     Parameters
     ----------
+    container : Folder or Zip
+        Container of the image.
+    name : str
+        Name of the image in the container.
     box : (int, int, int, int), optional
-        Left, top, right, bottom of the part to take.
+        Left, top, right, bottom of the part to read, in pixels.
     crop : function, optional
-        Takes the face out of the image, or out of the box enlarged by a quarter on each side; None where there is none.
+        Function that crops the face, see `loaders.read`. It gets the whole image, or the box enlarged by a quarter on
+        each side, and returns None if there is no face.
     """
     where = f'{container.name}: {visible(name)}'
     image = decode(container.read(name), where, colour=crop is not None)
@@ -89,13 +94,13 @@ def picture(
         isinstance(face, np.ndarray) and face.dtype == np.uint8 and face.ndim == 2 and face.size
     ):
         what = f'{face.dtype} {face.shape}' if isinstance(face, np.ndarray) else type(face).__name__
-        raise DataError(f'{where}: crop must give None or a uint8 array (height, width), got {what}')
+        raise DataError(f'{where}: crop must return None or a uint8 array (height, width), got {what}')
     return face
 
 
 @dataclass
 class Gathered:
-    """Images of one size (n, height, width), their rows among all, messages on bad ones, notes."""
+    """Images of one size, uint8 (n, height, width), their indices, messages about bad images, and notes."""
 
     images: np.ndarray
     rows: np.ndarray
@@ -111,19 +116,20 @@ def gather(
     size: tuple[int, int] | None = None,
     skip_bad: bool = False,
 ) -> Gathered:
-    """Read n images and bring them to one size.
+    """Read n images and resize them to one size.
 
     Parameters
     ----------
     n : int
+        Number of images.
     read : function
-        ``read(k)`` gives image k, uint8 (h, w), or None for an image without a face, which is left out.
+        ``read(k)`` returns image k, uint8 (h, w), or None for an image without a face, which is left out.
     source : str
-        For messages.
+        Name of the source, for messages.
     size : (int, int), optional
         Height and width; those of the first image by default.
     skip_bad : bool
-        Leave out images that cannot be read instead of raising an error.
+        Whether to leave out images that cannot be read instead of raising an error.
     """
     images, rows, bad, n_resized, faceless = None, [], [], 0, []
     for k in range(n):
@@ -142,8 +148,8 @@ def gather(
                 raise DataError(
                     f'{source}: {n} images of the size of the first, '
                     f'{image.shape[0]}x{image.shape[1]}, would take '
-                    f'{n * image.size / 2**30:.1f} GiB: give the size '
-                    'wanted (size=(48, 48), --size 48x48)'
+                    f'{n * image.size / 2**30:.1f} GiB: give a smaller '
+                    'size (size=(48, 48), --size 48x48)'
                 )
             size = (size[0], size[1]) if size else (image.shape[0], image.shape[1])
             images = np.empty((n, *size), np.uint8)

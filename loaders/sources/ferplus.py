@@ -1,4 +1,4 @@
-"""FER+: ten people's votes on each image of FER2013, joined to the challenge's table by row.
+"""FER+: the votes of ten people on each image of FER2013, joined to the challenge's table by row.
 
 References
 ----------
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# FER2013's order, so that labels of both agree, and contempt behind it
+# FER2013's order, so that the labels agree, followed by contempt
 CLASSES = (*fer2013.CLASSES, 'contempt')
 VOTED = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral', 'contempt')
 NO_CLASS = ('unknown', 'NF')  # NF: not a face
@@ -31,13 +31,14 @@ MAX_VOTES = 1000
 
 
 def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Votes and usage of each row of fer2013new.csv.
+    """Read the votes and the usage of each row of fer2013new.csv.
 
     Returns
     -------
     votes : int64 array (n, 10)
-        For the classes of VOTED, then unknown and not a face.
+        Votes for the classes of VOTED, then for unknown and for not a face.
     usage : uint8 array (n,)
+        0 Training, 1 PublicTest, 2 PrivateTest.
     """
     votes, usage = [], []
     try:
@@ -62,27 +63,32 @@ def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_votes(originals: Originals, path: Path, contempt: bool = False) -> Originals:
-    """The originals of the challenge's table with the majority of the votes as labels, and the votes themselves.
+    """Replace the labels of the challenge's table by the majority of the votes, and add the votes.
 
-    The first of the most voted classes in the order of VOTED wins a tie. Images of which
-    most voters say unknown or not a face are left out, and of those that stay the votes for these.
+    In a tie, the first class in the order of VOTED wins. Images whose majority is unknown or not a face are left out.
+    The remaining images lose their votes for unknown and not a face.
 
     Parameters
     ----------
+    originals : Originals
+        Images of the challenge's table.
+    path : path
+        The file fer2013new.csv.
     contempt : bool
-        Keep contempt as the eighth class. Otherwise it is left out, image and vote, so that there are FER2013's seven.
+        Whether to keep contempt as the eighth class. If False, its images and votes are left out, which leaves
+        FER2013's seven classes.
 
     Raises
     ------
     DataError
-        The votes are for another number of images, or for images in another order.
+        The votes are for a different number of images, or for images in a different order.
     """
     votes, usage = read_votes(path)
     n = int(originals.ids[-1]) + 1
     if len(votes) < n or (usage[originals.ids] != originals.usage).any():
         raise DataError(
-            f'{path}: {len(votes)} votes do not go row by row with the {n} images: '
-            "they join the challenge's own table only"
+            f'{path}: its {len(votes)} rows of votes do not match the {n} images row by row: '
+            "they can be joined only to the challenge's own table"
         )
     votes = votes[originals.ids]
     classes = CLASSES if contempt else fer2013.CLASSES
@@ -91,15 +97,15 @@ def with_votes(originals: Originals, path: Path, contempt: bool = False) -> Orig
     agreement = (majority[good] == originals.labels[good]).mean() if good.any() else 0
     if agreement < MIN_AGREEMENT:
         raise DataError(
-            f'{path}: the votes agree with the labels of {agreement:.0%} of the '
-            "images only: the rows are not in the order of the challenge's table"
+            f'{path}: the votes agree with the labels of only {agreement:.0%} of the '
+            "images: the rows are not in the order of the challenge's table"
         )
     winners = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1)
     ties = int((winners[good] > 1).sum())
     left_out = int((majority >= len(CLASSES)).sum())
     notes = [
         f'labels by majority of FER+ votes: {agreement:.1%} as in FER2013, {ties} ties '
-        f'to the first class, {left_out} images without a class left out'
+        f'went to the first class, {left_out} images without a class left out'
     ]
     if not contempt:
         notes.append(f'{int((majority == len(fer2013.CLASSES)).sum())} images of contempt left out')

@@ -1,4 +1,4 @@
-"""Sizes of images, read from their headers before memory is taken for them."""
+"""Read the sizes of images from their headers, before memory is allocated for them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import struct
 
 
 def declared_pixels(data: bytes) -> int:
-    """Pixels that the header of an image file promises, 0 where it cannot be read or is of another kind.
+    """Return the number of pixels declared by the header of an image file; 0 if it is unreadable or of unknown format.
 
-    Goes by the contents, whatever the file's name ends in.
+    The format is recognised by the contents, not by the file's name.
     """
     try:
         if data[:8] == b'\x89PNG\r\n\x1a\n':
             width, height = struct.unpack_from('>II', data, 16)
-        elif data[:2] == b'BM':  # header of 12 bytes: OS/2
+        elif data[:2] == b'BM':  # OS/2 has a header of 12 bytes
             width, height = struct.unpack_from('<HH' if data[14] == 12 else '<ii', data, 18)
-        elif data[:4] == b'GIF8':  # no frame may be larger
+        elif data[:4] == b'GIF8':  # the logical screen: no frame may be larger
             width, height = struct.unpack_from('<HH', data, 6)
         elif data[:1] == b'P':
             width, height = PNM.match(data).groups()
@@ -26,22 +26,22 @@ def declared_pixels(data: bytes) -> int:
             return tiff_pixels(data)
         else:
             width, height = jpeg_size(data)
-    except (struct.error, IndexError, AttributeError):  # cut off, or no match
+    except (struct.error, IndexError, AttributeError):  # truncated, or no match
         return 0
-    return abs(int(width) * int(height))  # BMP: a negative height if the top row is first
+    return abs(int(width) * int(height))  # the height of a BMP is negative if its top row comes first
 
 
-# Width and height; a comment goes to the end of its line. OpenCV takes any one character as the end of a number, so a
-# comment that begins there would be none to it.
+# Width and height; a comment extends to the end of its line. OpenCV consumes one character of any kind after a number,
+# so it would not recognise a comment that starts there.
 PNM = re.compile(rb'P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})\s')
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """(width, height) from the frame header in the chain of segments of a JPEG file."""
+    """Return (width, height) from the frame header in the chain of segments of a JPEG file."""
     at = 2 if data[:2] == b'\xff\xd8' else len(data)
     while at + 9 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == 1 or data[at + 1] in range(0xD0, 0xDA):
-            return 0, 0  # markers without a length: what follows is read in another way by libjpeg
+            return 0, 0  # markers without a length: libjpeg reads what follows differently
         if data[at + 1] in range(0xC0, 0xD0) and data[at + 1] not in (0xC4, 0xC8, 0xCC):
             return struct.unpack_from('>HH', data, at + 5)
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
@@ -49,7 +49,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
-    """(width, height) of a WebP file: lossy, lossless or, where there is more in it, of the canvas."""
+    """Return (width, height) of a WebP file; in the extended format, those of the canvas."""
     if data[12:16] == b'VP8 ':
         width, height = struct.unpack_from('<HH', data, 26)
         return width & 0x3FFF, height & 0x3FFF
@@ -62,7 +62,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def tiff_pixels(data: bytes) -> int:
-    """Pixels of the first image of a TIFF file, or of one of its tiles, if these are larger."""
+    """Return the number of pixels of the first image of a TIFF file, or of one of its tiles if a tile is larger."""
     order = '<' if data[:2] == b'II' else '>'
     (version,) = struct.unpack_from(order + 'H', data, 2)
     if version == 42:
@@ -82,7 +82,7 @@ def tiff_pixels(data: bytes) -> int:
             if code is None or length != 1 or struct.calcsize('<' + code) > field:
                 return 0
             (value,) = struct.unpack_from(order + code, data, at + struct.calcsize(order + entry))
-            sides[tag] = max(sides[tag], value)  # a tag may stand there twice
+            sides[tag] = max(sides[tag], value)  # a tag may occur twice
         at += struct.calcsize(order + entry) + field
     width, height, tile_width, tile_height = sides.values()
     return width * height and max(width * height, tile_width * tile_height)

@@ -1,4 +1,4 @@
-"""The images that an importer found, as Originals: classes mapped, faces cut out, people numbered."""
+"""Convert the images found by an importer to Originals: map classes, crop faces, number people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loaders.sources.decoding import Crop, gather, picture
 from loaders.sources.importing import CLASS_OF, Entry, Importer, Listing, Options, class_names, count_left_out
 from loaders.sources.originals import Originals
 
-VOTED = (*fer2013.CLASSES, 'contempt')  # order of an entry's votes
+VOTED = (*fer2013.CLASSES, 'contempt')  # order of the votes in an entry
 
 
 def read_published(
@@ -24,20 +24,27 @@ def read_published(
     contempt: bool = False,
     crop: Crop | None = None,
 ) -> tuple[Originals, bool]:
-    """(Originals, whether the source itself tells train from test) of a published data set.
+    """Read a published data set.
 
     Parameters
     ----------
     importer : Importer
+        Importer of the set.
     listing : Listing
-        Its files.
+        Files of the source.
     options : Options
+        How the source is read.
     size : (int, int), optional
         Height and width, 48x48 by default.
     contempt : bool
-        Keep contempt, behind FER2013's classes.
+        Whether to keep contempt, after FER2013's classes.
     crop : function, optional
-        Takes the face out of an image, see `loaders.read`.
+        Function that crops the face from an image, see `loaders.read`.
+
+    Returns
+    -------
+    Originals, bool
+        Images, and whether the source itself separates training and test images.
     """
     found = importer.find(listing, options)
     labels = [entry.label for entry in found.entries]
@@ -48,14 +55,12 @@ def read_published(
         )
     entries = [entry for entry in found.entries if CLASS_OF.get(entry.label) in classes]
     if not entries:
-        raise DataError(
-            f'{listing.source}: {importer.name} without any image that has a class; {count_left_out(labels, ())}'
-        )
+        raise DataError(f'{listing.source}: {importer.name} has no image with a class; {count_left_out(labels, ())}')
     told = {(entry.usage or 0) > 0 for entry in entries if entry.usage is not None}
     if len(told) == 1:
         raise DataError(
-            f'{listing.source}: {importer.name} without its {"test" if False in told else "training"} images, or '
-            'without their labels: expected both; give the folder that holds both'
+            f'{listing.source}: {importer.name} has no labelled {"test" if False in told else "training"} images: '
+            'expected training and test images; give the folder that contains both'
         )
     gathered = gather(
         len(entries),
@@ -71,9 +76,9 @@ def read_published(
     person, people = number_people(kept)
     notes = [*found.notes, *gathered.notes]
     if split:
-        notes.append(f"split of the source's own: {(usage == 0).sum()} training and {(usage > 0).sum()} test images")
+        notes.append(f"the source's own split: {(usage == 0).sum()} training and {(usage > 0).sum()} test images")
     absent = [name for name in fer2013.CLASSES if name not in classes]
-    notes += [f'no images of {", ".join(absent)}: a class less'] if absent else []
+    notes += [f'no images of {", ".join(absent)}: not among the classes'] if absent else []
     notes += [note for note in (count_left_out(labels, classes),) if note]
     notes += [f'left out: {message}' for message in (*options.left_out, *gathered.bad)]
     originals = Originals(
@@ -92,7 +97,7 @@ def read_published(
 
 
 def number_people(entries: Sequence[Entry]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """(person int32 (n,), names of the people in order); (None, ()) where no entry tells."""
+    """Return (person int32 (n,), sorted names of the people); (None, ()) if no entry names a person."""
     people = tuple(sorted({entry.person for entry in entries} - {''}))
     if not people:
         return None, ()
@@ -101,7 +106,7 @@ def number_people(entries: Sequence[Entry]) -> tuple[np.ndarray | None, tuple[st
 
 
 def votes_of(entries: Sequence[Entry], classes: Sequence[str]) -> np.ndarray | None:
-    """Votes (n, n_classes) for the classes that there are; None where entries have none."""
+    """Return the votes (n, n_classes) for the given classes; None if an entry has none."""
     votes = [entry.votes for entry in entries if entry.votes is not None]
     if len(votes) < len(entries):
         return None

@@ -1,8 +1,8 @@
-"""What an importer of a published data set works with, and which importers there are.
+"""The interface and the registry of importers of published data sets.
 
-An importer is one function in a file of `loaders.sources.importers`, decorated with the name of its set and with the
-signs by which that is recognised. It tells of every labelled image where it lies, its class, its person and its box;
-images are read, cut out and resized by `loaders.sources.imported`, alike for every set.
+An importer is a function in a file of `loaders.sources.importers`. Its decorator gives the name of the set and a
+function that recognises the set. For every labelled image, the importer returns the file, class, person and box.
+`loaders.sources.imported` then reads, crops and resizes the images of all sets in the same way.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from loaders.sources.archives import Folder, Zip
 
 IMPORTERS: dict[str, Importer] = {}
-TRAINING, TEST = 0, 2  # usages; where the source does not tell them apart the usage is None
+TRAINING, TEST = 0, 2  # usages; None if the source does not separate training and test images
 
-# words for FER2013's classes, and for contempt
+# synonyms of FER2013's classes and of contempt
 ALIASES = {
     'angry': ('anger', 'an'),
     'disgust': ('disgusted', 'di'),
@@ -37,7 +37,7 @@ ALIASES = {
     'contempt': ('contemptuous',),
 }
 CLASS_OF = {word: name for name, words in ALIASES.items() for word in (name, *words)}
-NO_CLASS = ('none', 'uncertain', 'no face', 'unknown')  # labels that are no emotion: such images are left out
+NO_CLASS = ('none', 'uncertain', 'no face', 'unknown')  # labels that are not emotions: such images are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class Entry:
     Attributes
     ----------
     name : str
-        Its file in the container.
+        Name of its file in the container.
     label : str
-        A word of `CLASS_OF` or `NO_CLASS`.
+        Word of `CLASS_OF` or `NO_CLASS`.
     usage : int, optional
-        0 Training, 1 PublicTest, 2 PrivateTest; None where the source does not tell.
+        0 Training, 1 PublicTest, 2 PrivateTest; None if the source does not say.
     person : str
-        Who it is; '' where the source does not tell.
+        Name of the person; '' if the source does not say.
     box : (int, int, int, int), optional
-        Left, top, right, bottom of the face in pixels, the latter two not included; None for the whole picture.
+        Left, top, right, bottom of the face in pixels, right and bottom exclusive; None for the whole image.
     votes : tuple of int, optional
-        Votes for FER2013's classes and for contempt, in that order.
+        Votes for FER2013's classes and for contempt, in this order.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Entry:
 
 @dataclass
 class Found:
-    """What an importer found: the layout in a few words, the labelled images in order, notes for the user."""
+    """Result of an importer: a short name of the layout, the labelled images in order, and notes for the user."""
 
     layout: str
     entries: list[Entry]
@@ -79,7 +79,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Importer:
-    """An importer: what `importer` is given, and the function (listing, options) -> Found."""
+    """A registered importer: the arguments of `importer`, and the function (listing, options) -> Found."""
 
     name: str
     signs: Callable[[Listing], bool]
@@ -94,9 +94,13 @@ class Options:
     Attributes
     ----------
     skip_bad : bool
-        Leave out what is wrong instead of raising an error.
-    angles : str
-        'all' or 'frontal', for a set that photographs faces from several sides.
+        Whether to leave out bad entries instead of raising an error.
+    angles : {'all', 'frontal'}
+        Faces to read from a set that shows them from several angles.
+    left_out : list of str
+        Messages about what was left out.
+    absent : dict of str to list of str
+        Missing images by the file that has their labels.
     """
 
     skip_bad: bool = False
@@ -105,36 +109,36 @@ class Options:
     absent: dict[str, list[str]] = field(default_factory=dict)
 
     def complain(self, message: str) -> None:
-        """Raise a DataError, or note what is left out with `skip_bad`."""
+        """Raise a DataError or, with `skip_bad`, add the message to `left_out`."""
         if not self.skip_bad:
             raise DataError(message)
         self.left_out.append(message)
 
     def miss(self, file: str, image: str) -> None:
-        """Note that a file has a label for an image that is not there; `check_absent` says so."""
+        """Note that a file has a label for a missing image; `check_absent` reports it."""
         self.absent.setdefault(file, []).append(image)
 
     def check_absent(self) -> None:
-        """Complain of labels without an image, once for each file that has them."""
+        """Complain about labels without an image, once for each file that has them."""
         for file, images in self.absent.items():
             self.complain(
-                f'{file} has labels for {len(images)} images that are not there, the first {visible(images[0])}; '
+                f'{file} has labels for {len(images)} missing images, the first {visible(images[0])}; '
                 'unpack all parts of the set into one folder, or leave these labels out (skip_bad=True, --skip-bad)'
             )
         self.absent.clear()
 
 
 def importer(name: str, signs: Callable[[Listing], bool], *, angles: bool = False) -> Callable[..., Any]:
-    """Decorator: a function ``(listing, options) -> Found`` is the importer of the set `name`.
+    """Register a function ``(listing, options) -> Found`` as the importer of the set `name`; a decorator.
 
     Parameters
     ----------
     name : str
-        As in messages.
+        Name of the set, as used in messages.
     signs : function
-        ``(listing) -> bool``: whether a container is this set, complete or not.
+        Function ``(listing) -> bool`` that recognises the set in a container, complete or not.
     angles : bool
-        The set has faces from several sides, and minds `Options.angles`.
+        Whether the set has faces from several angles and observes `Options.angles`.
     """
 
     def enter(find):
@@ -145,17 +149,20 @@ def importer(name: str, signs: Callable[[Listing], bool], *, angles: bool = Fals
 
 
 class Listing:
-    """The files of a container, hidden ones left out, as importers ask for them.
+    """The files of a container, except hidden ones, with the queries that importers need.
 
     Attributes
     ----------
     container : Folder or Zip
+        Container of the files.
     source : str
         Name of the container, for messages.
     names : list of str
-        Of all files, sorted.
+        Names of all files, sorted.
     images : list of PurePosixPath
-        The image files among them.
+        Paths of the image files.
+    by_last : dict of str to list of str
+        Names of the files by the last part of their path, in lower case.
     """
 
     def __init__(self, container: Folder | Zip) -> None:
@@ -167,38 +174,38 @@ class Listing:
             self.by_last.setdefault(name.rpartition('/')[2].lower(), []).append(name)
 
     def files(self, *names: str) -> list[str]:
-        """Files whose last part is one of these, in lower case."""
+        """Return the files whose last part, in lower case, is one of these names."""
         return [file for name in names for file in self.by_last.get(name, ())]
 
     def one(self, *names: str) -> str:
-        """The only file of one of these names, in lower case.
+        """Return the only file whose last part, in lower case, is one of these names.
 
         Raises
         ------
         DataError
-            There is none, or several.
+            There is no such file, or more than one.
         """
         found = self.files(*names)
         if len(found) != 1:
             raise DataError(
                 f'{self.source}: expected one file {" or ".join(names)}, found {len(found)}'
-                + (f': {", ".join(map(visible, found[:3]))}; give the folder of one set alone' if found else '')
+                + (f': {", ".join(map(visible, found[:3]))}; give the folder of one set' if found else '')
             )
         return found[0]
 
     def most(self, matches: Callable[[PurePosixPath], Any]) -> bool:
-        """True where this is true of more than half of the images."""
+        """Return True if `matches` is true for more than half of the images."""
         return 2 * sum(bool(matches(image)) for image in self.images) > len(self.images)
 
     def by_tail(self, depth: int, images: Iterable[PurePosixPath] | None = None) -> dict[str, str]:
-        """Names of images by the last parts of their paths, as many as `depth`; the first of several."""
+        """Map the last `depth` parts of each image's path to its name; the first image wins."""
         tails: dict[str, str] = {}
         for image in self.images if images is None else images:
             tails.setdefault('/'.join(image.parts[-depth:]), str(image))
         return tails
 
     def lines(self, name: str, longest: int = 10_000) -> Iterator[tuple[int, str]]:
-        """Numbers, from 1 on, and contents of the lines of a text file that are not empty."""
+        """Yield the number, counted from 1, and the text of each non-empty line of a text file."""
         where, number = f'{self.source}: {visible(name)}', 0
         with damage(where), self.container.open(name) as stream:
             while line := stream.readline(longest):
@@ -213,7 +220,7 @@ class Listing:
                     yield number, text
 
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
-        """Numbers and fields of the lines of a table, whose fields may be quoted and hold no line break."""
+        """Yield the number and the fields of each line of a table. Fields may be quoted but contain no line break."""
         for number, line in self.lines(name):
             try:
                 yield number, next(csv.reader([line], strict=True))
@@ -222,7 +229,7 @@ class Listing:
 
 
 def whole_number(text: str, least: int, most: int) -> int | None:
-    """The whole number that a text is, from `least` to `most`; None where it is none. '3.0e0' is one, too."""
+    """Parse a whole number from `least` to `most`, which may be written as '3.0e0'; None if the text is not one."""
     try:
         value = float(text)
     except ValueError:
@@ -231,28 +238,28 @@ def whole_number(text: str, least: int, most: int) -> int | None:
 
 
 def recognised(listing: Listing) -> Importer | None:
-    """The importer whose signs a container has, or None."""
+    """Return the importer that recognises a container, or None."""
     return next((one for one in IMPORTERS.values() if one.signs(listing)), None)
 
 
 def is_of_importer(layout: str) -> bool:
-    """True for the layout of a published set other than FER2013, as it stands in a set file."""
+    """Return True if the layout, as stored in a set file, is that of a published set other than FER2013."""
     return layout.partition(':')[0] in IMPORTERS
 
 
 def class_names(labels: Sequence[str], contempt: bool) -> tuple[str, ...]:
-    """The classes of a source in FER2013's order, those without an image left out."""
+    """Return the classes that have images, in FER2013's order."""
     there = {CLASS_OF[label] for label in labels if label in CLASS_OF}
     return tuple(name for name in (*fer2013.CLASSES, *(('contempt',) if contempt else ())) if name in there)
 
 
 def count_left_out(labels: Sequence[str], classes: Sequence[str]) -> str:
-    """A note on images whose label is none of the classes; '' where there are none."""
+    """Return a note about images whose label is not one of the classes; '' if there are none."""
     counts = Counter(name for label in labels if (name := CLASS_OF.get(label, label)) not in classes)
     if not counts:
         return ''
     what = [
-        f'{n} of {name}' + (' (contempt=True, --contempt keep them)' if name == 'contempt' else '')
+        f'{n} of {name}' + (' (contempt=True or --contempt keeps them)' if name == 'contempt' else '')
         for name, n in sorted(counts.items())
     ]
-    return f'images left out for their label: {", ".join(what)}'
+    return f'images left out because of their label: {", ".join(what)}'

@@ -1,4 +1,4 @@
-"""The images of a source as they are, before anything is made of them."""
+"""The original images of a source, before they are transformed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loaders.sets.optional import bad_votes
 
 @dataclass
 class Originals:
-    """The images of a source, in its order.
+    """The images of a source, in the source's order.
 
     Attributes
     ----------
@@ -25,15 +25,16 @@ class Originals:
     usage : uint8 array (n,)
         0 Training, 1 PublicTest, 2 PrivateTest.
     ids : int32 array (n,)
-        Number of the image in the source, ascending; row 0 of a table is the first
-        below the header. There are gaps where bad rows were left out.
+        Number of each image in the source, ascending. Number 0 of a table is the first row below the header. Bad rows
+        that were left out leave gaps.
     classes : tuple of str
+        Class names.
     layout : str
-        What the source was recognised as.
+        Layout that the source was recognised as.
     notes : list of str
-        What a user has to know: rows left out, images resized, a split by seed, ...
+        Notes for the user: rows left out, images resized, a split by seed, ...
     person : int32 array (n,), optional
-        Who is in the image: index into `people`, -1 where that is not known. None where the source tells no people.
+        Person in each image: index into `people`, -1 if unknown. None if the source names no people.
     people : tuple of str
         Names of the people.
     votes : uint8 or float32 array (n, n_classes), optional
@@ -56,18 +57,18 @@ class Originals:
 
     @property
     def counts(self) -> np.ndarray:
-        """Images of each usage and class: array (3, n_classes)."""
+        """Numbers of images of each usage and class: array (3, n_classes)."""
         return fer2013.count(self.labels, self.usage, len(self.classes))
 
     def fingerprint(self) -> str:
-        """Hex digest of size, classes, pixels, labels and usages, in the source's order."""
+        """Return the hex digest of size, classes, pixels, labels and usages, in the source's order."""
         digest = hashlib.sha256(repr((self.images.shape, tuple(self.classes))).encode())
         for array in (self.images, self.labels, self.usage):
             digest.update(np.ascontiguousarray(array, np.uint8))
         return digest.hexdigest()
 
     def check(self, name: str) -> None:
-        """Raise DataError unless the arrays agree and a set can be made of them."""
+        """Raise DataError unless the arrays are consistent and a set can be built from them."""
         n = len(self.images)
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
             raise DataError(
@@ -87,20 +88,20 @@ class Originals:
         notes = ''.join(f'; {note}' for note in self.notes[:2])
         if not counts[0].any():
             raise DataError(
-                f'{name}: no training images, only images for testing; expected training images '
-                f'too, or <class>/<image> without train and test{notes}'
+                f'{name}: no training images, only test images; expected training images as well, '
+                f'or <class>/<image> without train and test{notes}'
             )
         if not counts[1:].any():
             raise DataError(
-                f'{name}: no test images; give the part of the training images '
-                f'to be held out for testing (test=0.2, --test 0.2){notes}'
+                f'{name}: no test images; give the fraction of the training images '
+                f'to hold out for testing (test=0.2, --test 0.2){notes}'
             )
         for class_name, images in zip(self.classes, counts[0]):
             if images == 0:
                 raise DataError(f'{name}: class {class_name} has no training image{notes}')
 
     def check_optional(self, name: str) -> None:
-        """Raise DataError unless people and votes, where there are any, go with the images."""
+        """Raise DataError unless people and votes, if any, are consistent with the images."""
         n, k = len(self.images), len(self.classes)
         if self.person is not None:
             if self.person.shape != (n,) or self.person.dtype != np.int32:
@@ -110,7 +111,7 @@ class Originals:
             if not self.people or n and not -1 <= self.person.min() <= self.person.max() < len(self.people):
                 raise DataError(f'{name}: person must be -1 or the index of one of {len(self.people)} people')
             if len(set(self.people)) < len(self.people) or not all(p.strip() and p.isprintable() for p in self.people):
-                raise DataError(f'{name}: the names of people must differ, and be printable')
+                raise DataError(f'{name}: the names of people must be unique and printable')
         if self.votes is not None:
             if self.votes.shape != (n, k) or self.votes.dtype not in (np.uint8, np.float32):
                 raise DataError(
@@ -121,7 +122,7 @@ class Originals:
                 raise DataError(f'{name}: votes {bad}')
 
     def select(self, rows: np.ndarray) -> Originals:
-        """The originals of some rows, ascending."""
+        """Return the originals of some rows, int array (m,), ascending."""
         columns = {
             what: values[rows]
             for what in ('images', 'labels', 'usage', 'ids', 'person', 'votes')

@@ -1,8 +1,8 @@
-"""Image files in folders, one folder a class: <class>/<image>, with train and test or without.
+"""Image files with one folder per class: <class>/<image>, with or without folders train and test.
 
-In the folder edition of FER2013 the names of the files, Training_<id>.jpg, PublicTest_<id>.jpg
-and PrivateTest_<id>.jpg, tell the public from the private test images. Labels follow the names
-of the classes: FER2013's order where they are FER2013's, the alphabet otherwise.
+In the folder edition of FER2013, the file names Training_<id>.jpg, PublicTest_<id>.jpg and PrivateTest_<id>.jpg
+distinguish the public from the private test images. Labels follow FER2013's order if the classes are FER2013's, and
+the alphabet otherwise.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ FER2013_NAME = re.compile(r'(Training|PublicTest|PrivateTest)_(\d+)\.\w+')
 
 
 def is_image(name: str) -> bool:
-    """True for the name of an image file that is read."""
+    """Return True for the name of an image file in a format that is read."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
 
 
 def unread(names: Sequence[str]) -> list[Any]:
-    """A note on the files among these names that are no images that can be read, as a list of 0 or 1 str."""
+    """Return a note about the files that are not read as images, as a list of at most one str."""
     kinds = Counter(
         PurePosixPath(name).suffix.lower() or 'without an ending'
         for name in names
@@ -69,7 +69,7 @@ def unread(names: Sequence[str]) -> list[Any]:
     )
     if not kinds:
         return []
-    more = f', {len(kinds) - 10} more kinds' if len(kinds) > 10 else ''
+    more = f' and {len(kinds) - 10} more kinds' if len(kinds) > 10 else ''
     return [
         f'{kinds.total()} files were not read: '
         + ', '.join(f'{n} {visible(kind)}' for kind, n in kinds.most_common(10))
@@ -78,17 +78,22 @@ def unread(names: Sequence[str]) -> list[Any]:
 
 
 def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -> Sequence[Any]:
-    """What the names in a container tell: (classes, [(usage, id, label, name)], layout).
+    """Read classes, splits and layout from the names in a container.
 
-    The list is in the order of the numbers that the images get: by usage, id, label and
-    name. A usage of -1 means that nothing tells train from test.
+    Returns
+    -------
+    classes : tuple of str
+    entries : list of (usage, id, label, name)
+        Images in the order of their numbers: sorted by usage, id, label and name. A usage of -1 means that the names
+        do not separate training and test images.
+    layout : str
     """
     every = container.names()
     names = [name for name in every if is_image(name)]
     paths = [PurePosixPath(name) for name in names]
     if any(len(path.parts) < 2 for path in paths):
         raise DataError(
-            f'{container.name}: image {paths[0]} lies in no class folder; expected '
+            f'{container.name}: image {paths[0]} is not in a class folder; expected '
             '<class>/<image> or train|test/<class>/<image>'
         )
     folders = {path.parent for path in paths}
@@ -99,7 +104,7 @@ def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -
             f'{container.name}: images lie at different depths, for example in '
             f'{min(folders)} and {max(folders, key=lambda f: len(f.parts))}'
         )
-    # an empty class is a folder beside those with images in them
+    # folders without images beside class folders are empty classes
     beside = {folder.parent for folder in folders}
     folders |= {
         PurePosixPath(name)
@@ -110,7 +115,7 @@ def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -
     found = {folder.name.lower() for folder in folders}
     if found <= SPLITS.keys():
         raise DataError(
-            f'{container.name}: images lie in {" and ".join(sorted(found))} itself, in no class folder; '
+            f'{container.name}: images are directly in {" and ".join(sorted(found))}, not in class folders; '
             'expected <class>/<image> or train|test/<class>/<image>'
         )
     named = all(FER2013_NAME.fullmatch(path.name) for path in paths)
@@ -122,15 +127,15 @@ def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -
     elif found == set(fer2013.CLASSES) or (named and found < set(fer2013.CLASSES)):
         classes = fer2013.CLASSES
     else:
-        spelled = sorted({folder.name for folder in folders}, reverse=True)  # one class may be Calm here, calm there
+        spelled = sorted({folder.name for folder in folders}, reverse=True)  # a class may be both Calm and calm
         classes = tuple(sorted({name.lower(): name for name in spelled}.values()))
     label = {name.lower(): k for k, name in enumerate(classes)}
     whole = sorted(folder for folder in folders if folder.parent.name.lower() not in SPLITS)
     split = not whole
     if not named and 0 < len(whole) < len(folders):
         raise DataError(
-            f'{container.name}: some classes lie in {min(folders - set(whole)).parent}, others, as '
-            f'{whole[0]}, in no folder train or test; move them, or give one folder alone'
+            f'{container.name}: some classes are in {min(folders - set(whole)).parent}, others, such as '
+            f'{whole[0]}, in no folder train or test; move them, or give one of the folders'
         )
     entries = []
     for path, name in zip(paths, names):
@@ -152,12 +157,12 @@ def list_images(container: Zip | Folder, classes: Sequence[str] | None = None) -
 
 
 def check_spelling(folders: set[Any], source: str) -> None:
-    """Raise DataError for two class folders side by side that differ in case alone."""
+    """Raise DataError for two class folders in one folder whose names differ only in case."""
     seen = {}
     for folder in sorted(folders):
         other = seen.setdefault((folder.parent, folder.name.lower()), folder)
         if other != folder:
-            raise DataError(f'{source}: class folders {other} and {folder} differ in case alone: rename or join them')
+            raise DataError(f'{source}: class folders {other} and {folder} differ only in case: rename or merge them')
 
 
 def read_pictures(
@@ -168,26 +173,26 @@ def read_pictures(
     skip_bad: bool = False,
     crop: Crop | None = None,
 ) -> tuple:
-    """Images of a container.
+    """Read the images of a container.
 
     Parameters
     ----------
     container : Folder or Zip
+        Container of the images.
     classes : tuple of str, optional
         Names of the class folders in the order of their labels.
     size : (int, int), optional
-        Height and width; those of the first image by default. Images of another size are
-        resized.
+        Height and width; those of the first image by default. Images of another size are resized.
     skip_bad : bool
-        Leave out images that cannot be decoded instead of raising an error.
+        Whether to leave out images that cannot be decoded instead of raising an error.
     crop : function, optional
-        Takes the face out of an image, see `loaders.read`.
+        Function that crops the face from an image, see `loaders.read`.
 
     Returns
     -------
     images, labels, usage, ids, classes, layout, notes, bad
-        `usage` is None where nothing tells train from test; `bad` has a message for each
-        image left out.
+        `usage` is None if the names do not separate training and test images. `bad` has a message for each image left
+        out.
     """
     classes, entries, layout = list_images(container, classes)
     names = [name for _, _, _, name in entries]

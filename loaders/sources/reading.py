@@ -1,4 +1,4 @@
-"""`read(source)`: any layout in which FER2013 is found, or a data set of one's own."""
+"""`read(source)`: read FER2013, another published set or a custom data set in any layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loaders import fer2013
 from loaders.errors import DataError, NoLabels
 from loaders.sets.dataset import load
 from loaders.sets.splits import hold_out_test
-from loaders.sources import importers  # noqa: F401  (to have them entered)
+from loaders.sources import importers  # noqa: F401  (registers them)
 from loaders.sources.archives import Folder, Zip, is_hidden, is_table, table_stream
 from loaders.sources.decoding import Crop
 from loaders.sources.ferplus import with_votes
@@ -24,9 +24,9 @@ from loaders.sources.originals import Originals
 from loaders.sources.pictures import is_image, read_pictures, unread
 from loaders.sources.table import read_table
 
-# tables of the challenge that hold everything, the best first
+# complete tables of the challenge, in order of preference
 WHOLE = ('fer2013.csv', 'icml_face_data.csv', 'fer2013', 'fer2013.csv.gz', 'fer2013.tar.gz')
-# tables of one usage each
+# tables with one usage each
 PARTS = (('train.csv', 0), ('val.csv', 1), ('test.csv', 2))
 NO_SPLIT_TEST = 0.2
 ANGLES = ('all', 'frontal')
@@ -45,51 +45,51 @@ def read(
     seed: int = 0,
     skip_bad: bool = False,
 ) -> Originals:
-    """The original images of a source in any layout.
+    """Read the original images of a source in any layout.
 
     Parameters
     ----------
     source : path or Originals
-        A table (fer2013.csv, icml_face_data.csv, train.csv; also as .gz, .tar.gz or in a
-        zip archive), a folder or zip archive with train|test/<class>/<image> or
-        <class>/<image>, or a data set file that holds the images as they are (sets 1, 2);
-        a folder or zip archive with RAF-DB, AffectNet, CK+, JAFFE, KDEF, ExpW, SFEW or FER+.
-        It is recognised by its contents.
+        Source of the images, recognised by its contents: a table (fer2013.csv, icml_face_data.csv, train.csv; also as
+        .gz, .tar.gz or in a zip archive); a folder or zip archive with train|test/<class>/<image> or <class>/<image>; a
+        folder or zip archive with RAF-DB, AffectNet, CK+, JAFFE, KDEF, ExpW, SFEW or FER+; or a data set file that
+        stores the untransformed images (sets 1 and 2).
     size : (int, int), optional
-        Height and width. Tables and published sets: 48x48 by default. Images: the size of
-        the first by default; others are resized.
+        Height and width. The default is 48x48 for tables and published sets and the size of the first image for other
+        image files. Image files of another size are resized.
     classes : tuple of str, optional
-        Names of the labels 0, 1, ... By default FER2013's; for folders with other names,
-        these in the order of the alphabet.
+        Names of the labels 0, 1, ... The default is FER2013's classes or, for folders with other names, these names in
+        alphabetical order.
     test : int or float, optional
-        Number or fraction of the images held out for testing, in equal parts of each
-        class, where the source has no test images. 0.2 by default for a folder of
-        <class>/<image> and for published sets; otherwise it has to be given. Where people are known,
-        all images of some of them. Such images get the usage 2.
+        Number or fraction of the images held out for testing, in equal parts of each class, if the source has no test
+        images. They get the usage 2. If people are known, whole people are held out. The default is 0.2 for a folder of
+        <class>/<image> and for published sets; other sources require a value.
     votes : path, optional
-        fer2013new.csv of FER+, for the challenge's table: the majority of the votes gives
-        the labels, and the votes are kept; see `loaders.sources.ferplus`.
+        The file fer2013new.csv of FER+, for the challenge's table. The majority of the votes gives the labels, and the
+        votes are kept; see `loaders.sources.ferplus`.
     contempt : bool
-        Keep contempt as an eighth class where FER+ or a published set has it; otherwise such images are left out.
+        Whether to keep contempt as an eighth class if FER+ or a published set has it. If False, its images are left
+        out.
     crop : function, optional
-        Takes the face out of a picture: uint8 array (h, w, 3) of blue, green, red -> uint8 array (height, width) of
-        grey levels, or None where there is no face; such images are left out, and counted. For image files alone.
-        Where the source has boxes, the function gets the box enlarged by a quarter on each side.
+        Function that crops the face from an image, for image files only: uint8 array (h, w, 3) of blue, green, red ->
+        uint8 array (height, width) of grey levels, or None if there is no face. Images without a face are left out and
+        counted. If the source has boxes, the function gets the box enlarged by a quarter on each side.
     angles : {'all', 'frontal'}
-        Faces seen from all sides, or from the front alone; for KDEF.
+        Whether to read faces from all angles or only frontal ones; for KDEF.
     seed : int
         Seed of the choice of test images.
     skip_bad : bool
-        Leave bad rows and images out, and list them in the notes.
+        Whether to leave out bad rows and images, and list them in the notes, instead of raising an error.
 
     Returns
     -------
     Originals
+        Images with labels and usages.
 
     Raises
     ------
     DataError
-        Names the file, and the line or image.
+        The source cannot be read. The message names the file, and the line or image.
     """
     if isinstance(source, Originals):
         source.check('originals')
@@ -104,18 +104,18 @@ def read(
     if votes is not None:
         if 'table' not in originals.layout:
             raise DataError(
-                f"{votes}: FER+ votes go row by row with the challenge's table, not with: {originals.layout}"
+                f"{votes}: FER+ votes belong to the rows of the challenge's table, not to: {originals.layout}"
             )
         originals = with_votes(originals, votes, contempt)
     published = is_of_importer(originals.layout)
     if contempt and votes is None and not published:
         raise DataError(
-            f'{source}: contempt=True, --contempt are for FER+ and published sets, not for: {originals.layout}'
+            f'{source}: contempt=True and --contempt are for FER+ and published sets, not for: {originals.layout}'
         )
     if not split and (test is not None or published or originals.layout.startswith('folder of')):
         hold_out_test(originals, NO_SPLIT_TEST if test is None else test, seed)
     elif test is not None and not originals.usage.all():
-        raise DataError(f'{source}: has test images of its own; test={test} cannot be given')
+        raise DataError(f'{source}: already has test images; leave out test={test}')
     originals.check(source)
     return originals
 
@@ -132,14 +132,14 @@ class Reading:
     angles: str
 
     def pixels_only(self, source: str) -> None:
-        """Raise DataError where faces or angles are wanted of a source that holds pixels and no pictures."""
+        """Raise DataError if `crop` or `angles` is given for a source of pixels instead of image files."""
         for given, what in ((self.crop, 'crop, --faces'), (self.angles != 'all', 'angles, --angles')):
             if given:
                 raise DataError(f'{source}: {what} are for folders and zip archives of image files, not for: pixels')
 
 
 def read_path(path: Path, how: Reading) -> tuple[Originals, bool]:
-    """(Originals, whether the source itself tells train from test) of a path."""
+    """Read a path: (Originals, whether the source itself separates training and test images)."""
     if not (path.is_dir() or path.is_file()) and path.exists():
         raise DataError(f'{path}: a pipe or a device, not a file or a folder')
     if path.is_dir():
@@ -160,7 +160,7 @@ def read_path(path: Path, how: Reading) -> tuple[Originals, bool]:
 
 
 def read_container(container: Zip | Folder, how: Reading) -> tuple[Originals, bool]:
-    """(Originals, whether split) of a folder or zip archive."""
+    """Read a folder or zip archive: (Originals, whether the source itself is split)."""
     names = [name for name in container.names() if not is_hidden(name)]
     by_name = {PurePosixPath(name).name: name for name in reversed(names)}
     whole = [(by_name[name], None) for name in WHOLE if name in by_name][:1]
@@ -191,15 +191,15 @@ def read_container(container: Zip | Folder, how: Reading) -> tuple[Originals, bo
 
 
 def read_recognised(container: Zip | Folder, how: Reading) -> tuple[Originals, bool] | None:
-    """(Originals, whether split) of a published data set; None where the container is none."""
+    """Read a published data set: (Originals, whether the source itself is split); None if it is not one."""
     listing = Listing(container)
     importer = recognised(listing)
     if importer is None:
         return None
     if how.classes is not None:
         raise DataError(
-            f'{container.name}: {importer.name} has classes of its own, mapped to {", ".join(fer2013.CLASSES)}: leave '
-            'classes, --classes out'
+            f"{container.name}: {importer.name}'s classes are mapped to {', '.join(fer2013.CLASSES)}: leave out "
+            'classes, --classes'
         )
     if how.angles != 'all' and not importer.angles:
         raise DataError(f'{container.name}: angles, --angles are for KDEF, not for {importer.name}')
@@ -208,11 +208,14 @@ def read_recognised(container: Zip | Folder, how: Reading) -> tuple[Originals, b
 
 
 def tables(streams: Sequence[Sequence[Any]], how: Reading) -> tuple[Originals, bool]:
-    """(Originals, whether split) of one table, or of several with one usage each.
+    """Read one table, or several with one usage each: (Originals, whether the source itself is split).
 
     Parameters
     ----------
     streams : list of (binary file, size in bytes, name, usage or None)
+        Streams to read, with the usage of all their images if the table has no such column.
+    how : Reading
+        How the source is read.
     """
     how.pixels_only(streams[0][2])
     classes = tuple(how.classes or fer2013.CLASSES)
@@ -239,20 +242,20 @@ def tables(streams: Sequence[Sequence[Any]], how: Reading) -> tuple[Originals, b
 
 
 def left_out(bad: Sequence[Any]) -> list[Any]:
-    """Notes on what was left out."""
+    """Return notes on what was left out, from its messages."""
     return [f'left out: {message}' for message in bad]
 
 
 def read_set(path: Path, size: tuple[int, int] | None = None) -> Originals:
-    """Originals of a data set file."""
+    """Read the originals of a data set file."""
     with load(path) as data:
         data.verify()
         if 'identity' not in data.transforms:
             raise DataError(
-                f'{path}: {data.name} does not hold the images as they were; give set 1 or what it was made from'
+                f'{path}: {data.name} does not store the original images; give set 1, or the source of the set'
             )
         if size is not None and tuple(size) != data.shape:
-            raise DataError(f'{path}: holds images of {data.shape}, not {tuple(size)}')
+            raise DataError(f'{path}: has images of {data.shape}, not {tuple(size)}')
         rows = np.flatnonzero(data.training.view == data.transforms.index('identity'))
         parts = ((data.training, rows), (data.test, np.arange(len(data.test))))
         source = np.concatenate([s.source[r] for s, r in parts])

@@ -1,6 +1,6 @@
-"""FER2013 as a table: one image a line, its pixels as decimal numbers in one field.
+"""FER2013 as a table with one image per line, whose pixels are decimal numbers in one field.
 
-Column names may have blanks around them and stand in any order; fields may be quoted.
+Columns may come in any order and their names may be surrounded by blanks. Fields may be quoted.
 """
 
 from __future__ import annotations
@@ -17,37 +17,38 @@ from loaders import fer2013
 from loaders.errors import DataError, NoLabels
 
 BLOCK = 1 << 22  # bytes read at a time
-MAX_HEADER = 1 << 16  # bytes of the line with the column names
-MAX_BAD = 100_000  # bad and empty lines that are left out before the table is given up
-BATCH = 32  # lines parsed at a time: 256 KiB of text stay in the cache
+MAX_HEADER = 1 << 16  # longest line of column names in bytes
+MAX_BAD = 100_000  # largest number of bad and empty lines that are left out
+BATCH = 32  # lines parsed at a time: 256 KiB of text, which stay in the cache
 SPACE, ZERO = ord(' '), ord('0')
 USAGES = {name.encode(): k for k, name in enumerate(fer2013.USAGES)}
 
 
 def parse_pixels(fields: Sequence[bytes], n_pixels: int) -> np.ndarray | None:
-    """Grey levels of some lines, or None where any of them is not in the plain form.
+    """Parse the pixels of some lines; return None if any line is not in the plain form.
 
-    The plain form is `n_pixels` decimal numbers of at most three digits, 0 to 255, with
-    one blank between them.
+    The plain form is `n_pixels` decimal numbers from 0 to 255, of at most three digits, separated by single blanks.
 
     Parameters
     ----------
     fields : list of bytes
-        The pixel field of each line.
+        Pixel field of each line.
+    n_pixels : int
+        Number of pixels of an image.
 
     Returns
     -------
     uint8 array (len(fields), n_pixels) or None
     """
     text = np.frombuffer(b' '.join([*fields, b'']), np.uint8)
-    ends = np.flatnonzero(text == SPACE)  # just behind each number
+    ends = np.flatnonzero(text == SPACE)  # the blank after each number
     line_ends = np.cumsum([len(field) + 1 for field in fields]) - 1
     if len(ends) != len(fields) * n_pixels or (ends[n_pixels - 1 :: n_pixels] != line_ends).any():
         return None
     length = np.diff(ends, prepend=-1) - 1
     if length.min() < 1 or length.max() > 3:
         return None
-    digits = text - np.uint8(ZERO)  # what is no digit becomes > 9
+    digits = text - np.uint8(ZERO)  # characters other than digits become > 9
     ones = digits[ends - 1]
     tens = digits[ends - 2] * (length > 1)
     hundreds = digits[ends - 3] * (length > 2)
@@ -63,12 +64,12 @@ def parse_pixels(fields: Sequence[bytes], n_pixels: int) -> np.ndarray | None:
 def parse_line(
     line: bytes, columns: Columns, labels: dict[Any, int], size: tuple[int, int]
 ) -> tuple[int, int, np.ndarray]:
-    """Exact reading of one line: (label, usage, pixels uint8 (n_pixels,)).
+    """Parse one line in any valid form: (label, usage, pixels uint8 (n_pixels,)).
 
     Raises
     ------
     DataError
-        Says what was expected and what came, not where.
+        The line is bad. The message says what was expected and what was found, but not where.
     """
     fields = line.split(b',', columns.n)
     if len(fields) != columns.n:
@@ -92,19 +93,19 @@ def parse_line(
 
 
 def unquote(field: bytes) -> bytes:
-    """A field without the blanks and quotes around it."""
+    """Strip a field of surrounding blanks and quotes."""
     return field.strip().strip(b'"').strip()
 
 
 def show(text: bytes) -> str:
-    """Bytes of a file, shortened and quoted for a message."""
+    """Shorten and quote bytes of a file for a message."""
     return repr(text[:40].decode('ascii', 'replace')) + ('...' if len(text) > 40 else '')
 
 
 class Columns:
-    """Where label, pixels and usage stand in a line, from the line with their names.
+    """Positions of label, pixels and usage in a line, from the line of column names.
 
-    `label` and `usage` are None where there is no such column.
+    `label` and `usage` are None if there is no such column.
     """
 
     def __init__(self, header: bytes, file: str) -> None:
@@ -123,7 +124,7 @@ class Columns:
 
 
 def lines(stream: Any, file: str) -> Iterator[list[Any]]:
-    """Lists of whole lines (bytes, without their ends) from a binary stream."""
+    """Yield lists of whole lines (bytes, without line ends) from a binary stream."""
     rest = b''
     while block := stream.read(BLOCK):
         block = rest + block
@@ -144,12 +145,12 @@ def read_table(
     size: tuple[int, int] = fer2013.SIZE,
     skip_bad: bool = False,
 ) -> tuple:
-    """Images of a table that is read once from its beginning to its end.
+    """Read the images of a table in one pass.
 
     Parameters
     ----------
     stream : binary file
-        Needs `read(n)` only.
+        Stream of the table; only `read(n)` is used.
     file : str
         Name used in messages.
     classes : tuple of str
@@ -157,19 +158,22 @@ def read_table(
     size : (int, int)
         Height and width of the images.
     skip_bad : bool
-        Leave bad lines out instead of raising an error.
+        Whether to leave out bad lines instead of raising an error.
 
     Returns
     -------
     images, labels, usage, ids : arrays (n, height, width), (n,), (n,), (n,)
-        `usage` is None where the table has no such column.
+        Grey levels, labels and usages (uint8), and numbers of the rows (int32). `usage` is None if the table has no
+        such column.
     bad : list of str
         One message for each line left out.
 
     Raises
     ------
     DataError
-        With file, line, what was expected and what came.
+        The table is bad. The message names the file and the line, and says what was expected and what was found.
+    NoLabels
+        The table has no column emotion.
     """
     blocks = lines(stream, file)
     first = next((block for block in blocks if block), [b''])
@@ -178,7 +182,7 @@ def read_table(
         raise NoLabels(f'{file}: no column emotion: images without labels can neither train nor test a network')
     labels = {str(k).encode(): k for k in range(len(classes))}
     parts, bad = [], []
-    number, row, blank = 2, 0, 0  # of the next line, of the next image
+    number, row, blank = 2, 0, 0  # next line, next image, empty lines so far
     for block in chain([first[1:]], blocks):
         for k in range(0, len(block), BATCH):
             batch = block[k : k + BATCH]
@@ -208,7 +212,7 @@ def read_table(
 def plain_batch(
     batch: Sequence[bytes], columns: Columns, labels: dict[Any, int], size: tuple[int, int]
 ) -> tuple[np.ndarray, ...] | None:
-    """(pixels, labels, usage, ids) of lines in the plain form; None if any is not."""
+    """Parse lines in the plain form: (pixels, labels, usage, ids); None if any line is not in it."""
     rows = [line.split(b',', columns.n) for line in batch]
     if any(len(row) != columns.n for row in rows):
         return None
@@ -226,7 +230,7 @@ def plain_batch(
 def exact_batch(
     batch: Sequence[bytes], columns: Columns, labels: dict[Any, int], size: tuple[int, int], where: str, number: int
 ) -> tuple[tuple[np.ndarray, ...], list[str]]:
-    """(pixels, labels, usage, ids) of the good lines, and a message for each bad one."""
+    """Parse lines one by one: (pixels, labels, usage, ids) of the good lines, and a message for each bad one."""
     good, bad, row = [], [], 0
     for k, line in enumerate(batch):
         if not line.strip():

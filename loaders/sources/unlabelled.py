@@ -1,4 +1,4 @@
-"""Images of a folder, or zip archive, without classes: for training without labels."""
+"""Read the images of a folder or zip archive without classes, for training without labels."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from loaders.sources.pictures import is_image
 
 
 def read_unlabelled(source: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray:
-    """The images that lie anywhere in a folder or zip archive, grey, brought to one size.
+    """Read all images anywhere in a folder or zip archive as grey levels of one size.
 
     Parameters
     ----------
     source : path
+        Folder or zip archive.
     size : (int, int)
         Height and width; images of another size are resized.
 
     Returns
     -------
     uint8 array (n, height, width)
-        In the order of the files' names.
+        Images in the order of their file names.
 
     Raises
     ------
     DataError
-        No folder or archive, no image in it, or one that cannot be decoded; names the file.
+        There is no such folder or archive, it contains no image, or an image cannot be decoded. The message names the
+        file.
     """
     path = Path(source)
     try:
@@ -39,7 +41,7 @@ def read_unlabelled(source: str | os.PathLike[str], size: tuple[int, int]) -> np
         with Folder(path) if path.is_dir() else Zip(path) as container:
             names = sorted(name for name in container.names() if is_image(name))
             if not names:
-                raise DataError(f'{path}: no image in it; images are read from {KINDS} files')
+                raise DataError(f'{path}: contains no image; images are read from {KINDS} files')
             if len(names) * size[0] * size[1] > MAX_BYTES:
                 raise DataError(f'{path}: {len(names)} images of {size[0]}x{size[1]} would take over 8 GiB')
             images = np.empty((len(names), *size), np.uint8)

@@ -1,1 +1,1 @@
-"""Drawn faces, for when there is no data set."""
+"""Drawn faces, for use without a data set."""

@@ -1,7 +1,6 @@
-"""Drawn faces in the layout of FER2013, for when FER2013 itself is not there.
+"""Drawn faces in the layout of FER2013, for use without FER2013.
 
-FER2013 may not be redistributed. This module makes sets of small grey
-portraits instead; `loaders.synthetic.faces` draws them.
+FER2013 may not be redistributed. This module makes sets of small grey portraits, which `loaders.synthetic.faces` draws.
 
 References
 ----------
@@ -34,26 +33,26 @@ FREQUENCIES = (3995, 436, 4097, 7215, 4830, 3171, 4965)
 
 
 def draw_face(emotion: Any, rng: np.random.Generator, size: tuple[int, int] = SIDE) -> Any:
-    """A face that shows an emotion, of a person drawn at random.
+    """Draw a face that shows an emotion, of a random person.
 
     Parameters
     ----------
     emotion : int
-        Position in `EMOTIONS`, 0 angry .. 6 neutral.
+        Index into `EMOTIONS`, 0 angry .. 6 neutral.
     rng : numpy.random.Generator
-        The only source of what varies.
+        Only source of randomness.
     size : int
         Side of the image in pixels.
 
     Returns
     -------
     numpy.ndarray
-        Grey tones, uint8 (size, size).
+        Grey levels, uint8 (size, size).
 
     Raises
     ------
     ValueError
-        If `emotion` is not one of 0..6 or `size` no whole number >= 16.
+        If `emotion` is not one of 0..6 or `size` is not a whole number >= 16.
     """
     if not isinstance(size, (int, np.integer)) or size < 16:
         raise ValueError(f'size must be a whole number of pixels >= 16, got {size!r}')
@@ -71,7 +70,7 @@ def draw_face(emotion: Any, rng: np.random.Generator, size: tuple[int, int] = SI
 
 
 def frequencies(without: Any = None) -> Any:
-    """Cumulative class frequencies of FER2013, (7,), the last 1."""
+    """Return the cumulative class frequencies of FER2013, (7,), optionally without one class; the last is 1."""
     counts = np.array(FREQUENCIES, float)
     if without is not None:
         counts[without] = 0
@@ -79,27 +78,26 @@ def frequencies(without: Any = None) -> Any:
 
 
 def draw_class(cumulative: Any, u: Any) -> Any:
-    """The class in whose part of [0, 1) the number u falls."""
+    """Return the class whose part of [0, 1) contains the number u."""
     return int(np.searchsorted(cumulative[:-1], u, side='right'))
 
 
 def early_classes(seed: int, subset: int) -> dict[int, int]:
-    """Places among the first 50 images where every class is met once.
+    """Choose positions among the first 50 images, one for each class: position to class.
 
     Disgust is so rare (1.5 %) that a small subset could lack it.
     """
-    # no image has this seed: numpy reads a missing third number as 0
+    # No image has this seed, although NumPy takes a missing third number as 0: subsets are numbered below len(USAGES).
     rng = np.random.default_rng([seed, len(USAGES) + subset])
     places = rng.permutation(50)[: len(EMOTIONS)]
     return {int(place): label for label, place in enumerate(places)}
 
 
 def draw_labels(rng: np.random.Generator, planned: Any, wrong_labels: Any) -> Any:
-    """The emotion shown and the label given to one image.
+    """Draw the emotion shown in an image and the label of the image.
 
-    A wrong label is drawn from the frequencies of the other classes: one
-    drawn evenly would fill the rare class of disgust with errors.  An image
-    planned to represent its class keeps its label.
+    A wrong label is drawn by the frequencies of the other classes. Drawn uniformly, wrong labels would dominate the
+    rare class disgust. An image planned to represent its class has the correct label.
     """
     shown, wrong, other = rng.random(3)
     emotion = draw_class(frequencies(), shown) if planned is None else planned
@@ -113,34 +111,32 @@ def draw_faces(
 ) -> Any:
     """Draw a set of faces with the class frequencies of FER2013.
 
-    Every image has its own generator, seeded by (seed, subset, position):
-    a longer subset begins with the images and labels of a shorter one, and
-    the same seed with other `wrong_labels` gives the same images.  A subset
-    of 50 or more has every class.
+    Every image has its own generator, seeded by (seed, subset, position). A longer subset therefore starts with the
+    images and labels of a shorter one, and a different `wrong_labels` gives the same images. A subset of at least 50
+    images contains every class.
 
     Parameters
     ----------
     n_training, n_public, n_private : int
-        Images in the three subsets.
+        Numbers of images in the three subsets.
     seed : int
-        Not negative.
+        Seed of all draws, >= 0.
     wrong_labels : float
         Probability in [0, 1) that a label is not the emotion drawn.
 
     Returns
     -------
     images : numpy.ndarray
-        uint8 (n, 48, 48), in the order of the subsets.
+        Grey levels, uint8 (n, 48, 48), in the order of the subsets.
     labels : numpy.ndarray
-        uint8 (n,), positions in `EMOTIONS`.
+        Indices into `EMOTIONS`, uint8 (n,).
     usage : numpy.ndarray
-        uint8 (n,), positions in `USAGES`.
+        Indices into `USAGES`, uint8 (n,).
 
     Raises
     ------
     ValueError
-        If a number of images or the seed is no whole number >= 0, or
-        `wrong_labels` lies outside [0, 1).
+        If a number of images or the seed is not a whole number >= 0, or `wrong_labels` is outside [0, 1).
     """
     sizes = (n_training, n_public, n_private)
     for name, value in zip(('n_training', 'n_public', 'n_private', 'seed'), (*sizes, seed)):
@@ -171,24 +167,24 @@ def write_csv(
     seed: int = 0,
     wrong_labels: float = 0.08,
 ) -> Any:
-    """Write a drawn set as the challenge's CSV: emotion,pixels,Usage.
+    """Draw a set of faces and write it as the challenge's CSV: emotion,pixels,Usage.
 
     Parameters
     ----------
     path : str or os.PathLike
-        File to write; it appears complete or not at all.
+        File to write, completely or not at all.
     n_training, n_public, n_private, seed, wrong_labels
-        As for `draw_faces`.
+        Arguments of `draw_faces`.
 
     Returns
     -------
     str or os.PathLike
-        `path` as it was given.
+        `path`, unchanged.
 
     Raises
     ------
     ValueError
-        As `draw_faces`.
+        If an argument of `draw_faces` is out of range.
     OSError
         If the file cannot be written.
     """
@@ -196,7 +192,7 @@ def write_csv(
         raise IsADirectoryError(f'path must name a file, got folder {os.fspath(path)!r}')
     temporary = f'{os.fspath(path)}.{os.getpid()}.part'
     try:
-        # opened before the drawing: a wrong path fails at once
+        # opened before the faces are drawn, so that a wrong path fails immediately
         file = open(temporary, 'w', encoding='ascii', newline='\n')
     except OSError as error:
         raise type(error)(
@@ -213,7 +209,7 @@ def write_csv(
 
 
 def write_rows(file: TextIO, images: np.ndarray, labels: dict[Any, int], usage: np.ndarray) -> None:
-    """Write the header and one row an image, pixels row by row."""
+    """Write the header and one row per image, with its pixels in row-major order."""
     file.write('emotion,pixels,Usage\n')
     for image, label, part in zip(images, labels, usage):
         pixels = ' '.join(map(str, image.ravel().tolist()))

@@ -1,4 +1,4 @@
-"""What tests of the backend share."""
+"""Common parts of the tests of the backend."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What compiling a graph leaves behind."""
+"""Traces that compiling a graph leaves behind."""
 
 import tempfile
 

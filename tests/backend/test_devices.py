@@ -1,4 +1,4 @@
-"""Several devices give what one gives: in a process whose CPU counts as four, see tests/device_checks.py."""
+"""Several devices give the results of one, in a process whose CPU counts as four; see tests/device_checks.py."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def test_a_tiny_network_on_two_devices_learns_what_it_learns_on_one():
 def test_each_device_convolves_groups_of_its_own_images():
     found = checks('groups')
     for form in ('cpu', 'gpu'):
-        assert found[form] < 1e-5, found  # of the changes, gradients times the rate
+        assert found[form] < 1e-5, found  # relative to the changes, gradients times the rate
         assert set(found[f'{form}, collectives']) == {'all-reduce'}, found
 
 
@@ -54,14 +54,14 @@ def test_twenty_steps_in_a_row_of_a_network_without_maxima_and_signs_are_the_sam
 @pytest.mark.slow
 def test_network_a_takes_the_same_steps_on_two_and_four_devices():
     found = checks('network_a')
-    # In the form for a GPU a sign or maximum of the seventh step hangs on the last bit: on one device weights that are
-    # 4e-7 larger or smaller lead now here, now there, as far apart as two devices and one.
+    # In the form for a GPU, a sign or maximum of the seventh step depends on the last bit: on one device, weights that
+    # differ by 4e-7 lead to differences as large as those between two devices and one.
     apart = 1 if backend.platform() == 'gpu' else 0
     for n in (2, 4):
         steps, arrays = sorted(found[f'{n} devices']), sorted(found[f'{n} devices, each array'])
         assert len(steps) == len(arrays) == 20
         assert steps[-1 - apart] < 1e-6 and steps[-1] < 1e-5, steps
-        # The momentum, sums of gradients, is among them.
+        # They include the momentum, which sums gradients.
         assert arrays[-1 - apart] < 1e-5 and arrays[-1] < 1e-3, arrays
         assert set(found[f'{n} devices, collectives']) == {'all-reduce'}
 
@@ -73,7 +73,7 @@ def test_an_experiment_goes_on_with_another_number_of_devices():
     assert several['cross-entropy'] == pytest.approx(one['cross-entropy'], rel=1e-6)
     assert one['devices'] == [1, 1] and several['devices'] == [2, 4]  # the record says how many there were
     too_many, none, uneven, few = found['errors']
-    assert 'that are there, 4, got 8' in too_many and 'XLA_FLAGS=--xla_force_host_platform_device_count=8' in too_many
+    assert 'available ones, 4, got 8' in too_many and 'XLA_FLAGS=--xla_force_host_platform_device_count=8' in too_many
     assert 'devices must be a whole number >= 1, got 0' in none
     assert 'the nearest sizes are 48 or 52' in uneven and few.endswith('the nearest sizes are 4')
     assert found['written'] == []
@@ -82,6 +82,6 @@ def test_an_experiment_goes_on_with_another_number_of_devices():
 def test_one_cpu_is_used_unless_more_are_asked_for():
     assert backend.n_devices(None, 100) == 1
     there = jax.device_count()
-    with pytest.raises(ValueError, match=f'that are there, {there}, got {there + 1}'):
+    with pytest.raises(ValueError, match=f'of available ones, {there}, got {there + 1}'):
         backend.n_devices(there + 1, 100)
     assert backend.device_names(None, 100) == 'cpu'

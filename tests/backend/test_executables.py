@@ -1,4 +1,4 @@
-"""Compiled functions in files: found again, told apart, and made anew where they cannot be used."""
+"""Compiled functions in files: found again, distinguished, and compiled again if they cannot be used."""
 
 import jax
 import numpy as np
@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def counter(scale=2.0, start=0.0, **kwargs):
-    """A function that adds to a shared array in its place, and the array."""
+    """A function that adds to a shared array in place, and the array."""
     x = pt.tensor('x', dtype='float32', shape=(3,))
     total = pytensor.shared(np.full(3, start, 'float32'), shape=(3,))
     value = np.float32(scale) * pt.log(pt.exp(x)) + total
@@ -32,7 +32,7 @@ X = np.array([1, 2, 3], 'float32')
 
 
 def rewritten(f):
-    """Whether PyTensor has rewritten the graph of a function: it then has no log of an exp."""
+    """Whether PyTensor has rewritten the graph of a function, which removes the log of an exp."""
     return 'log' not in ' '.join(str(node.op) for node in f.maker.fgraph.toposort()).lower()
 
 

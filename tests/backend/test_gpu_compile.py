@@ -1,4 +1,4 @@
-"""Network A, narrowed, compiled for GPUs that need not be there; where the extra [aot] is installed."""
+"""Network A, narrowed, compiled for GPUs without having them; needs the extra [aot]."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_training_step(precision):
     assert found['convolutions'] == {'forward': 4, 'input gradient': 3, 'filter gradient': 4}
     assert set(found['operands']) == {precision}
     assert found['transfers'] == 0
-    # All parameters, 4-byte numbers, change in their places.
+    # All parameters, 4-byte numbers, are updated in place.
     assert found['in_place'] >= 4 * (9 * (8 + 8 * 16 + 16 * 32 + 32 * 32) + 32 * 36 * 32)
 
 

@@ -1,4 +1,4 @@
-"""The form that graphs take for a GPU, computed on this machine: against NumPy in float64, and how it is made."""
+"""The form of graphs for a GPU, computed on this machine: against NumPy in float64, and its construction."""
 
 import numpy as np
 import pytensor
@@ -15,7 +15,7 @@ def for_a_gpu(monkeypatch):
 
 
 def gradients(values, mode, border='same', stride=1):
-    """A function of images, filters and the gradient of what a convolution gives, to both gradients."""
+    """A function from images, filters and the gradient of a convolution's output to both gradients."""
     x, W, g = (pt.tensor(dtype=v.dtype, shape=v.shape) for v in values)
     y = ops.conv2d(x, W, border, stride)
     return pytensor.function([x, W, g], pytensor.grad(None, [x, W], known_grads={y: g}), mode=mode)
@@ -52,7 +52,7 @@ def test_sums_that_xla_leaves_whole_are_split(rng, shape, split):
 
 
 def test_members_have_convolutions_of_their_own(rng):
-    """Gradient descent of two networks in one step: as each alone, and no convolution of several groups."""
+    """Gradient descent of two networks in one step gives the same as each alone, without a grouped convolution."""
     x = rng.normal(size=(2, 4, 6, 6, 3)).astype('float32')  # (members, n, h, w, c)
     start = [rng.normal(size=(3, 3, 3, 2)).astype('float32') for _ in range(2)]
     v = pt.tensor('x', dtype='float32', shape=x.shape[1:])

@@ -47,7 +47,7 @@ def test_the_product_of_one_row(rng, n_in):
 
 
 def batch_norm_and_gradients(shape, rng):
-    """Inputs, outputs and values of batch norm with its gradients, and what NumPy makes of them in float64."""
+    """Inputs, outputs and values of batch norm with its gradients, and the same by NumPy in float64."""
     norm = BatchNorm(shape[-1])
     gamma = rng.uniform(0.5, 2, shape[-1]).astype('float32')
     norm.gamma.set_value(gamma)
@@ -72,7 +72,7 @@ def batch_norm_and_gradients(shape, rng):
 @pytest.mark.parametrize('rewrite', ['centred_sums', 'small_factors', rewrites.TAG])
 def test_batch_norm_in_closed_form(rng, shape, rewrite):
     inputs, outputs, values, wanted = batch_norm_and_gradients(shape, rng)
-    # XLA's own sums, of the plain form, are rougher.
+    # XLA's own sums, in the plain form, are less accurate.
     for f, tolerance in zip(both_forms(inputs, outputs, rewrite), (2e-5, 2e-4)):
         for got, want in zip(f(*values), wanted):
             np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * abs(want).max())

@@ -21,7 +21,7 @@ from utils.training import functions
 
 
 class Smooth(layer.Layer):
-    """Network A's layers, narrow, without a maximum: float32 cannot fall on the other side of a tie."""
+    """Network A's layers, narrow, without a maximum, so that float32 cannot break a tie differently."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         options = dict(activation=rna.tanh(), batch_norm=True, p_drop=0.2, rng=rng)
@@ -57,7 +57,7 @@ def test_gradients_of_a_network_agree_with_float64(mode):
     assert exact['conv2.W'].dtype == 'float64' and got['conv2.W'].dtype == 'float32'
     largest = max(np.linalg.norm(g) for g in exact.values())
     for name, g in exact.items():
-        # Batch norm takes gradients of exactly zero to rounding errors.
+        # With batch norm, gradients that are exactly zero become rounding errors.
         assert np.linalg.norm(got[name] - g) <= 1e-3 * max(np.linalg.norm(g), 1e-3 * largest), name
 
 
@@ -127,7 +127,7 @@ def test_training_curves_of_both_forms_differ_less_than_seeds(tmp_path, monkeypa
             ]
     rewritten, plain = (np.array([curves[form, seed] for seed in range(4)]) for form in ('rewritten', 'plain'))
     spread = np.concatenate([rewritten, plain]).std(axis=0, ddof=1)
-    # Means of four seeds, epoch by epoch: equal within what seeds leave open.
+    # Means of four seeds, epoch by epoch: equal within the spread of the seeds.
     difference = abs(rewritten.mean(axis=0) - plain.mean(axis=0)) / (spread * (2 / 4) ** 0.5)
     with capsys.disabled():
         print(

@@ -1,4 +1,4 @@
-"""Winograd's convolutions: matrices, transforms, which convolutions take them."""
+"""Winograd's convolutions: matrices, transforms, and the convolutions computed by them."""
 
 import numpy as np
 import pytensor
@@ -75,7 +75,7 @@ def test_forward_and_backward_share_their_transforms(values):
     inputs = [pt.tensor(dtype='float32', shape=v.shape) for v in numbers]
     used = ops_of(pytensor.function(inputs, gradients(*inputs), mode=PURE))
     assert used.count(winograd.BatchedProducts) == 3
-    # V and D once each for three products, U once for two.
+    # V and D are each computed once for three products, U once for two.
     assert used.count(winograd.TileTransform) == 2 and used.count(winograd.FilterTransform) == 1
 
 

@@ -1,4 +1,4 @@
-"""Every classifier learns; networks and chains are what their names say."""
+"""Every classifier learns; Bayesian networks and chains have the structure that their names say."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from benchmarks.baselines.markov import MarkovModels
 
 
 def clusters(rng, n=240, d=6, n_classes=3):
-    """Classes that differ in their means, and rows of which some numbers are missing."""
+    """Make classes that differ in their means, with some missing numbers in the rows."""
     y = np.arange(n) % n_classes
     x = rng.normal(size=(n, d)) + 1.5 * np.eye(n_classes, d)[y]
     x[::17, 1] = np.nan
@@ -39,7 +39,7 @@ def test_components_are_no_more_than_there_are(rng):
 
 @pytest.fixture
 def chained(rng):
-    """x1 copies x0 nine times of ten, x2 follows the class alone."""
+    """x1 copies x0 nine times out of ten, and x2 depends only on the class."""
     n = 3000
     y = rng.integers(0, 2, n)
     x0 = rng.integers(0, 2, n)
@@ -62,7 +62,7 @@ def test_tree_augmented_naive_bayes_finds_the_tree_and_answers_by_its_counts(cha
     parents = {b: a for a, b in edges if a != 'class'}
 
     def table(k, value, label, given):
-        """P(xk = value | class, its other parent), counted, with the prior of ten images in all."""
+        """Estimate P(xk = value | class, its other parent) by counting, with a prior of ten images in total."""
         mine = (y == label) if given is None else (y == label) & (values[:, given[0]] == given[1])
         cells = 4 if given is None else 8
         return ((mine & (values[:, k] == value)).sum() + 10 / cells) / (mine.sum() + 20 / cells)

@@ -31,10 +31,10 @@ def test_a_stopped_run_goes_on_after_its_rows(command, tmp_path, monkeypatch):
 
     monkeypatch.setattr(protocol, 'run', stop_at_the_second)
     code, _, err = command('--only', *ROWS)
-    assert code == 130 and 'the same command goes on' in err
+    assert code == 130 and 'the same command continues' in err
     code, out, _ = command('--only', *ROWS)
     assert code == 0 and calls == ['naive-bayes', 'linear-svm', 'linear-svm']
-    assert '1/2 pixels+naive-bayes: there already' in out and '2/2 pixels+linear-svm: test error' in out
+    assert '1/2 pixels+naive-bayes: already finished' in out and '2/2 pixels+linear-svm: test error' in out
     saved = json.loads((tmp_path / 'rows.json').read_text())
     assert [row['name'] for row in saved['rows']] == list(ROWS)
     assert saved['about']['set'] and saved['about']['versions']['scikit-learn']
@@ -64,9 +64,9 @@ def test_the_table_goes_between_the_marks_of_a_page(command, tmp_path):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['--only', 'hgo'], "expected names of boosted-trees, gabor, .*, got 'hgo'"),
+        (['--only', 'hgo'], "expected names among boosted-trees, gabor, .*, got 'hgo'"),
         (['--images', '3', '--only', ROWS[0]], 'expected 30 to 150 images, got 3'),
-        (['--jobs', '0', '--only', ROWS[0]], 'expected 1 or more --jobs, got 0'),
+        (['--jobs', '0', '--only', ROWS[0]], '--jobs must be at least 1, got 0'),
         (['--page', 'none.md', '--only', ROWS[0]], 'none.md'),
     ],
 )
@@ -89,7 +89,7 @@ def test_rows_of_another_seed_are_not_mixed(command):
 def test_another_file_is_not_written_over(command, tmp_path, content):
     (tmp_path / 'rows.json').write_text(content)
     code, _, err = command('--only', ROWS[0])
-    assert code == 2 and 'is no file of rows of this program' in err
+    assert code == 2 and 'is not a file of rows of this program' in err
     assert (tmp_path / 'rows.json').read_text() == content
 
 
@@ -111,7 +111,7 @@ def test_a_missing_library_names_the_extra_before_anything_is_learned(command, m
     monkeypatch.setattr(classical, 'need', missing)
     code, out, err = command('--only', 'pixels+naive-bayes', 'hog+linear-svm')
     assert (code, out, err) == (2, '', 'error: skimage: [classical]\n')
-    assert command('--only', 'pixels+naive-bayes')[0] == 0  # which needs none
+    assert command('--only', 'pixels+naive-bayes')[0] == 0  # this one needs none
 
 
 def test_landmarks_are_left_out_without_the_detector(command, monkeypatch):

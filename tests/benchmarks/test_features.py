@@ -1,4 +1,4 @@
-"""Features against small loops and known values."""
+"""Features against plain loops and known values."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def images(rng):
 
 
 def mean_of_cells(image):
-    """Means over a grid of 6x6 cells, row by row, of an image of sides that 6 divides."""
+    """Return the means over a grid of 6x6 cells, row by row, of an image whose sides are multiples of 6."""
     h, w = image.shape[0] // 6, image.shape[1] // 6
     return [image[i * h : (i + 1) * h, j * w : (j + 1) * w].mean() for i in range(6) for j in range(6)]
 
@@ -47,7 +47,7 @@ def test_hog_is_that_of_loops(images):
 
 
 def uniform(image, i, j):
-    """Whether the eight samples around a pixel change at most twice between below and not below it."""
+    """Return whether the eight samples around a pixel change at most twice between below and not below it."""
     padded = np.pad(image.astype(float), 2)
     bits = []
     for k in range(8):

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.gpu_compile` without a compiler: what texts say, the search for minibatches, the kept file."""
+"""`python -m benchmarks.gpu_compile` without a compiler: parsing of texts, search for minibatches, the saved file."""
 
 import json
 
@@ -90,7 +90,7 @@ def test_no_minibatch_at_all():
 
 @pytest.fixture
 def cells(tmp_path, monkeypatch):
-    """A command whose cells are made up; what was asked of them."""
+    """Replace the cells of the command and record the calls."""
     asked = []
 
     def run_cell(order, say=print):

@@ -1,4 +1,4 @@
-"""`benchmarks/on_gpu.sh` without a GPU: its steps can be run, and whatever becomes of one the others are."""
+"""`benchmarks/on_gpu.sh` without a GPU: its steps run, and the failure of one does not stop the others."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ BOTH = pytest.mark.parametrize('rehearse', [False, True])
 
 
 def given(name, rehearse, tmp_path, data=None):
-    """The arguments that a step gives to its module."""
+    """Return the arguments that a step passes to its module."""
     (step,) = [step for step in steps(data, rehearse) if step.name == name]
     python, m, module, *rest = arguments(step, tmp_path)
     assert (python, m) == (sys.executable, '-m') and find_spec(module)
@@ -110,9 +110,9 @@ def test_the_steps_of_training(rehearse, tmp_path, monkeypatch):
     monkeypatch.setattr(training.loaders, 'load', contextlib.nullcontext)
     assert training.main(given('precision', rehearse, tmp_path)) == 'failed in tf32'
     words = running.in_words('precision', tmp_path / 'precision.json')
-    assert words.startswith('float32 is chosen: float32 200 images/s, validation 1.5000; tf32 RuntimeError: no such')
+    assert words.startswith('chosen: float32; float32 200 images/s, validation 1.5000; tf32 RuntimeError: no such')
     assert training.main(given('epoch', rehearse, tmp_path)) == 0
-    assert running.in_words('epoch', tmp_path / 'epoch.json') == '0.5 s in float32, 200 images/s, 2 epochs'
+    assert running.in_words('epoch', tmp_path / 'epoch.json') == '0.5 s per epoch in float32, 200 images/s, 2 epochs'
     assert [Path(data).name for data, *_ in ran] == ['set2.h5'] * 3 + ['set4.h5']
     assert {width for *_, width in ran} == {0.0625 if rehearse else 1.0}
 
@@ -137,7 +137,7 @@ def test_the_sets_of_a_rehearsal(tmp_path):
     for number, size in ((2, 2 * 210), (4, 14 * 210)):
         with sets.loaders.load(tmp_path / f'sets/set{number}.h5') as data:
             assert len(data.training) == size and len(data.validation)
-    assert running.in_words('sets', tmp_path / 'sets.json').startswith('set 2 of drawn faces in ')
+    assert running.in_words('sets', tmp_path / 'sets.json').startswith('set 2 from drawn faces in ')
 
 
 def test_sets_of_data(tmp_path, monkeypatch):
@@ -172,7 +172,7 @@ def test_what_fails_or_takes_too_long_does_not_end_the_others(tmp_path, monkeypa
     assert '| sets | passed |' in (tmp_path / 'report/summary.md').read_text()
     assert 'not passed: bad, long' in capsys.readouterr().out
     pid = (tmp_path / 'report/long.log').read_text().strip()
-    for _ in range(100):  # what it started has ended too, or waits for its parent to be told
+    for _ in range(100):  # the processes that it started have ended too, or are zombies
         state = Path(f'/proc/{pid}/stat')
         if not state.exists() or state.read_text().rpartition(')')[2].split()[0] == 'Z':
             break

@@ -1,4 +1,4 @@
-"""The interval of the benchmark of what the library costs."""
+"""The confidence interval of the benchmark of the library's overhead."""
 
 import numpy as np
 

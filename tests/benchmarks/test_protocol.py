@@ -1,4 +1,4 @@
-"""Settings are chosen by validation images alone; the test images are looked at last."""
+"""Settings are chosen only on the validation images, and the test images are used last."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from benchmarks.baselines.features import FEATURES, Feature
 
 
 class Recorder:
-    """Answers class `shift` more than the first feature, and notes how many images it learned."""
+    """Predicts the first feature plus `shift` as the class, and records the number of training images."""
 
     learned = []
 
@@ -38,7 +38,7 @@ def small(small_path):
 
 
 def test_the_setting_of_smallest_validation_error_is_tested_once(small):
-    """The feature tells the class, one image in ten excepted."""
+    """The feature is the class, except for one image in ten."""
     seen = []
 
     def tell(images):
@@ -74,7 +74,7 @@ def test_settings_are_tried_with_a_part_of_each_class_and_the_best_learns_all(sm
 
 
 def test_test_labels_choose_nothing(small):
-    """With other test labels settings and trials stay the same; the test error does not."""
+    """Other test labels change the test error, but not the settings and trials."""
     classifier, rows = CLASSIFIERS['naive-bayes'], []
     for poison in (False, True):
         found = parts(small)

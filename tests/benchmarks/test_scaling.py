@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scaling`: what is counted, against counts by NumPy; the model, against rings in NumPy."""
+"""`python -m benchmarks.scaling`: its counts against counts in NumPy, and its model against rings in NumPy."""
 
 import json
 import os
@@ -38,7 +38,7 @@ ENTRY %main (p: f32[8,4]) -> (f32[4], f32[4]) {
 
 
 class Mixed(Layer):
-    """Steps of two pixels, no padding, groups, pooling, two hidden layers."""
+    """A network with a stride of two pixels, no padding, groups, pooling and two hidden layers."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         self.conv1 = Conv(1, 4, size=5, border='valid', pool=AvgPool(2), rng=rng)
@@ -53,7 +53,7 @@ class Mixed(Layer):
 
 
 def multiplications(side, channels, size, pad=0, stride=1, groups=1, out=1):
-    """Of a convolution of one image, by the windows that there are; and the side of what comes out."""
+    """Count the multiplications of a convolution of one image by its windows; also return the output size."""
     seen = sliding_window_view(np.zeros((side + 2 * pad,) * 2), (size, size))[::stride, ::stride]
     return seen.size * channels // groups * out, len(seen)
 
@@ -64,7 +64,7 @@ def test_operations_are_those_of_the_layers(monkeypatch):
     second, side = multiplications(side // 2, 4, 3, pad=1, stride=2, groups=2, out=6)
     hidden = [np.zeros(n).size for n in (side * side * 6, 10, 5, 7)]
     products = sum(len(np.repeat(np.zeros(a), b)) for a, b in zip(hidden, hidden[1:]))
-    # Forward, and backward by the filters and by what a layer is given, which the first layer need not.
+    # Forward, and backward with respect to filters and inputs; the first layer needs no gradient of its inputs.
     expected = 2 * (3 * (first + second + products) - first)
     found = counting.operations(counting.functions_of(Mixed, 20).train)
     assert found == counting.BATCH * expected
@@ -96,13 +96,13 @@ def test_every_network_sums_its_gradients_once_and_sends_nothing_else():
     assert list(SCALING) == [*cnn.__all__, *mlp.__all__]
     for name, figures in SCALING.items():
         whole = sum(one['bytes'] for one in figures['exchanges'])
-        channels = figures['statistics'] // 2  # one to three sums of each of batch norm's, beside the gradients
+        channels = figures['statistics'] // 2  # one to three sums for each batch norm, in addition to the gradients
         assert figures['others'] == [], name
         assert 4 * channels <= whole - 4 * figures['parameters'] <= 12 * channels + 100, name
 
 
 def ring(arrays):
-    """The sums of arrays, one a GPU, by a ring; and the largest number of bytes that one of them sends."""
+    """Sum arrays, one per GPU, in a ring; also return the largest number of bytes sent by one GPU."""
     n = len(arrays)
     parts = [np.array_split(a.copy(), n) for a in arrays]
     sent = np.zeros(n)
@@ -128,7 +128,7 @@ def test_an_all_reduce_moves_what_a_ring_does(rng, gpus):
 
 def test_servers_pass_on_an_eighth_a_gpu():
     machine = Machine(base=0, nvlink_step=0, infiniband_step=0, nvlink=1e30, infiniband=1e3, reached=1)
-    _, sent = ring([np.zeros(64 // 8, np.float32)] * 4)  # four servers, of each GPU an eighth
+    _, sent = ring([np.zeros(64 // 8, np.float32)] * 4)  # four servers, an eighth for each GPU
     assert model.all_reduce(64 * 4, 32, machine) == pytest.approx(sent / 1e3)
     small = replace(machine, base=4e-6, nvlink_step=1e-6, infiniband_step=5e-6)
     assert model.all_reduce(0, 32, small) == pytest.approx(4e-6 + 14e-6 + 20e-6)
@@ -141,7 +141,7 @@ def test_a_step_by_hand():
     counted['exchanges'] = [{'bytes': 0, 'awaited': True}, {'bytes': 70_000_000, 'awaited': False}]
     machine = Machine({'tf32': 1e15}, 0.1, 2e-6, nvlink=175e9, reached=1, base=5e-6, nvlink_step=0)
     computed, sums = 100e-6 + 1e-3, 5e-6 + 2 * 7 / 8 * 70e6 / 175e9
-    for hidden, left in ((False, sums), (True, 0)):  # two thirds of computing are longer than the sums
+    for hidden, left in ((False, sums), (True, 0)):  # two thirds of the computing time exceed the time of the sums
         assert model.step(counted, 100, 8, 'tf32', machine, hidden=hidden) == pytest.approx(computed + 5e-6 + left)
     assert model.weak(counted, 100, 8, 'tf32', machine) == pytest.approx(computed / (computed + 5e-6 + sums))
     assert model.weak(counted, 100, 1, 'tf32', machine) == model.strong(counted, 100, 1, 'tf32', machine) == 1

@@ -1,4 +1,4 @@
-"""Turns of processes that train, and what is said of them."""
+"""Alternation of training processes, and the report on them."""
 
 import sys
 import time

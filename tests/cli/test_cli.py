@@ -1,4 +1,4 @@
-"""The command line: its help, commands, options, and what wrong ones get."""
+"""The command line: its help, commands and options, and errors of wrong ones."""
 
 import inspect
 import subprocess
@@ -86,7 +86,7 @@ def test_help_is_a_command_too(capsys):
         (['--augment', '{bad'], "got '{bad': Expecting property name enclosed in double quotes at 'bad'"),
         (['--network_args', '{"width": 1'], "got '{\"width\": 1': Expecting ',' delimiter at its end"),
         (['--schedule_args', ''], "got '': Expecting value at its end"),
-        (['--optimiser_args', '{"a": 1, "a": 2}'], "'a' stands twice in"),
+        (['--optimiser_args', '{"a": 1, "a": 2}'], "it has 'a' twice"),
         (['--augment', '[' * 100000], 'it has too many levels'),
     ],
 )
@@ -98,7 +98,7 @@ def test_wrong_words_get_one_line_with_the_nearest(arguments, message, capsys):
 
 @pytest.fixture
 def given(monkeypatch):
-    """What a command hands to the functions of the launcher: a dict by their names."""
+    """The arguments that a command passes to functions of the launcher: a dict by their names."""
     calls = {}
     for name in ('test', 'sweep', 'search', 'rate_range', 'evaluate'):
         monkeypatch.setattr(launch, name, lambda *args, name=name, **kwargs: calls.update({name: (args, kwargs)}))

@@ -1,4 +1,4 @@
-"""Every network, narrow, on the device: logits and gradients against the graph as written, by NumPy in float64."""
+"""Logits and gradients of every network, narrowed, on the device, against the unrewritten graph in NumPy, float64."""
 
 import inspect
 
@@ -21,7 +21,7 @@ NETWORKS = [
 
 
 def made(name, dtype):
-    """A network without draws and without kinks, which float32 and float64 could take on different sides."""
+    """Make a network without draws and without kinks, on which float32 and float64 could fall on different sides."""
     side = SIDES.get(name, 32)
     narrow = {} if name in ('LeNet5', 'MLP') else {'width': 1 / 16}
     make = getattr(cnn, name, None) or getattr(mlp, name)
@@ -38,7 +38,7 @@ def made(name, dtype):
             **narrow,
         )
         values = np.random.default_rng(1)
-        for p in parameters(network).values():  # the same numbers in both, those of batch norm and whitening too
+        for p in parameters(network).values():  # the same values in both, including those of batch norm and whitening
             v = np.asarray(p.get_value()).astype('float32')
             v = v + 0.1 * values.uniform(size=v.shape).astype('float32') if not v.any() or v.ndim == 1 else v
             p.set_value(v.astype(dtype))
@@ -46,7 +46,7 @@ def made(name, dtype):
 
 
 def logits_and_gradients(name, mode, dtype):
-    """Of four images: logits outside training, gradients in it by parameter."""
+    """Compute, for four images, the logits at inference and the gradients in training by parameter."""
     network, side = made(name, dtype)
     trained = parameters(network, trainable=True)
     images = np.random.default_rng(5).uniform(size=(4, side, side, 1)).astype('float32').astype(dtype)

@@ -1,4 +1,4 @@
-"""The networks of ImageNet: as many parameters as their papers', and small forms for faces."""
+"""The networks of ImageNet: the parameter counts of their papers, and the forms for small images of faces."""
 
 import numpy as np
 import pytensor
@@ -8,8 +8,8 @@ import pytest
 import cnn
 from utils.layer import Phase, output_shape, parameters
 
-# Of 224x224 images in three channels and 1,000 classes; ours read one channel, so that of the first layer's filters two
-# thirds are not there.
+# For 224x224 images of three channels and 1,000 classes. Ours read one channel, so two thirds of the weights of the
+# first layer's filters are missing.
 AS_PUBLISHED = [
     (cnn.AlexNet, {}, 60_965_224, 96 * 11 * 11),
     (cnn.ZFNet, {}, 62_357_608, 96 * 7 * 7),

@@ -109,7 +109,7 @@ def test_width_scales_the_filters(rng):
 
 @pytest.mark.parametrize('projection, count', [(True, 11_171_271), (False, 10_997_447)])
 def test_resnet18_has_the_parameters_of_the_usual_one_for_small_images(rng, projection, count):
-    """11,173,962 of the one for 32x32 images of 3 channels and 10 classes, less 2 channels and 3 classes."""
+    """The count is 11,173,962 for 32x32 images of 3 channels and 10 classes, minus 2 channels and 3 classes."""
     net = cnn.ResNet18((40, 40), 7, projection=projection, rng=rng)
     assert sum(np.prod(p.type.shape) for p in parameters(net, trainable=True).values()) == count
     assert output_shape(net.features, (40, 40)) == (512,)

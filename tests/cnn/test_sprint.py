@@ -1,4 +1,4 @@
-"""Network Sprint: filters that whiten patches, filters that begin as the identity, betas that learn faster."""
+"""Network Sprint: filters that whiten patches, filters initialised to the identity, and betas that learn faster."""
 
 import numpy as np
 import pytensor.tensor as pt

@@ -1,4 +1,4 @@
-"""Every test has a folder of its own to write in."""
+"""Gives every test a separate folder to write in."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Wrong arguments of `test`, numbers of NumPy, names."""
+"""Wrong arguments of `test`, NumPy numbers, names."""
 
 import numpy as np
 import pytest
@@ -14,16 +14,16 @@ from utils.training import optimisers
 @pytest.mark.parametrize(
     'options, message',
     [
-        ({'nesterov': True}, r'nesterov=True is a form of the momentum, got momentum=0.0: give a momentum'),
-        ({'activation': rna.relu}, r'got rna.relu without its brackets: write rna.relu\(\)'),
+        ({'nesterov': True}, r'nesterov=True needs a momentum, got momentum=0.0: give a momentum'),
+        ({'activation': rna.relu}, r'got rna.relu without parentheses: write rna.relu\(\)'),
         ({'activation': rna.Activation}, r'activation must be rna.relu\(\), .*, rna.maxout\(2\), .* or a function'),
         ({'activation': lambda: 0}, 'activation must be rna.relu'),
         ({'activation': 'sigmoide'}, "got 'sigmoide'; did you mean 'sigmoid'"),
         (
             {'network': mlp.MLP((4, 4), 3, [2], rng=np.random.default_rng(0))},
-            'network must be a class, got a network that is made already, of class MLP: give MLP itself',
+            'network must be a class, got an instance of class MLP: give MLP itself',
         ),
-        ({'network': int}, r"networks are made by network\(im_dim, n_classes, ..., rng=...\), got <class 'int'>"),
+        ({'network': int}, r"a class that is called as network\(im_dim, n_classes, ..., rng=...\), got <class 'int'>"),
         ({'network': dict}, 'network must be a class'),
         ({'network': print}, 'network must be a class'),
         ({'network': Layer}, 'network must be a class'),
@@ -62,7 +62,7 @@ def test_what_cannot_be_used_gets_one_error_that_names_the_argument(options, mes
 def test_arguments_that_hold_themselves_are_refused():
     endless = {}
     endless['width'] = [endless]
-    with pytest.raises(ValueError, match='network_args holds itself'):
+    with pytest.raises(ValueError, match='network_args contains itself'):
         launch.CONTEXT.saved_form({'network_args': endless})
 
 

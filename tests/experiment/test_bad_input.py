@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
         ({'batch_size': 2.5}, 'batch_size must be a whole number >= 1, got 2.5'),
         ({'n_epochs': 0}, 'n_epochs must be a whole number >= 1, got 0'),
         ({'patience': -1}, 'patience must be a whole number >= 0, got -1'),
-        ({'patience': 2, 'val': False}, 'patience goes by the validation images'),
+        ({'patience': 2, 'val': False}, 'patience needs the validation images'),
         ({'learning_rate': 0}, 'learning_rate must be a number > 0, got 0'),
         ({'learning_rate': '0.1'}, "learning_rate must be a number > 0, got '0.1'"),
         ({'L2_reg': -1}, 'L2_reg must be a number >= 0, got -1'),
@@ -68,7 +68,7 @@ def test_foreign_files_are_refused(tiny_set):
     with pytest.raises(ValueError, match='text.h5'):
         small('text.h5')
     Path('fer2013.csv').write_text('emotion,pixels,Usage')
-    with pytest.raises(ValueError, match="made of FER2013 in any layout by: python -m loaders 'fer2013.csv'"):
+    with pytest.raises(ValueError, match="make one from FER2013 in any layout, run: python -m loaders 'fer2013.csv'"):
         small('fer2013.csv')
     small(tiny_set)
     with pytest.raises(ValueError, match='m.h5'):

@@ -1,4 +1,4 @@
-"""Errors of the user's network, full disks, costs that are not finite, two runs on one model."""
+"""Errors in the user's network, full disks, costs that are not finite, two runs that write one model."""
 
 import os
 import subprocess
@@ -45,9 +45,7 @@ def test_an_error_in_the_users_network_reaches_the_user_and_the_epochs_before_ar
     state = models.load('models/m.h5')[0]
     assert (state['stage'], len(state['history'])) == ('retrain', 3)
     log = Path('models/m/run-001/log.txt').read_text()
-    assert (
-        "ended by ZeroDivisionError in stage retrain after 0 epochs of it; go on with test(resume='models/m.h5')" in log
-    )
+    assert "ended by ZeroDivisionError after 0 epochs of stage retrain; resume with test(resume='models/m.h5')" in log
 
 
 def test_nothing_is_written_where_no_epoch_was_over(tiny_set, monkeypatch):
@@ -76,7 +74,7 @@ def test_a_full_disk_is_one_clear_error_and_the_file_before_stays(tiny_set, monk
 
     monkeypatch.setattr(Path, 'write_bytes', write_bytes)
     with pytest.raises(
-        OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); what was there stays"
+        OSError, match=r"^'models/m.h5' cannot be written \(No space left on device\); an existing file"
     ):
         small(tiny_set)
     assert len(models.load('models/m.h5')[0]['history']) == 2

@@ -1,4 +1,4 @@
-"""An experiment on one fold of a set: what it trains and tests on, how it goes with the rest, how it goes on."""
+"""An experiment on one fold of a set: its training and test images, its other arguments, resuming."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_saved_model_is_evaluated_on_the_fold_that_it_never_saw(people_set, ti
         assert scores['plain']['whole']['error'] == pytest.approx(result.test_error)
         assert scores['plain']['whole']['images'] == result.errors['plain']['whole']['images']
         assert 'fold 2 of 4 by person' in capsys.readouterr().out
-    whole = small(people_set, savename='whole.h5')  # of no fold: the set's own test images
+    whole = small(people_set, savename='whole.h5')  # without a fold: the set's own test images
     scores, _ = launch.evaluate(whole.savename, people_set, report=False)
     assert scores['plain']['whole']['images'] == 60
 
@@ -105,8 +105,8 @@ def test_bad_folds_get_one_line(people_set, tiny_originals, tmp_path, capsys):  
         ('3', people_set, wanted),
         ('a/b', people_set, wanted),
         ('1/-2', people_set, wanted),
-        ('1/9', people_set, '9 folds need as many people, and there are 8: choose a smaller k'),
-        ('1/2', two, 'leaves one person to train on, and none to hold out for validation: pass val=False'),
+        ('1/9', people_set, '9 folds need as many people, but there are 8: choose a smaller k'),
+        ('1/2', two, 'leaves one person to train on and none to hold out for validation: pass val=False'),
     ):
         assert launch.main(['--fold', fold, '--dataset', str(dataset), '--network', 'MLP']) == 2
         error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Several hosts, as processes of this machine: what they learn together, how they end, who is refused."""
+"""Several hosts, as processes of this machine: joint training, how they end, which are refused."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ SHORT = ['--network', 'MLP', '--n_hidden', 8, '--batch_size', 48, '--anneal_epoc
 
 
 def checks(name, n, folder, devices=1):
-    """What each host wrote, see tests/host_checks.py; of a process alone where n is 0."""
+    """The results of each host, see tests/host_checks.py; of a single process if n is 0."""
 
     def command(k, address):
         return ['-m', 'tests.host_checks', name, str(folder), *([address, str(k), str(n)] if n else [])]
@@ -37,7 +37,7 @@ def test_two_hosts_learn_what_one_learns_and_refuse_what_differs(tmp_path):
         for k in (0, 1):
             assert apart(dict(np.load(tmp_path / f'quick-{k}.npz')), alone) < 1e-6
     for one, other in ((first, second), (second, first)):
-        assert one['rows read'][0] <= 2 and one['rows read'][1] > 10  # 24 to look at; then each reads its own share
+        assert one['rows read'][0] <= 2 and one['rows read'][1] > 10  # first 24 to check the outputs, then its own part
         assert one['lies on'] == 2 and one['logits'] == other['logits']
         errors = dict(one['errors'])
         assert errors['arguments'].startswith(
@@ -47,7 +47,7 @@ def test_two_hosts_learn_what_one_learns_and_refuse_what_differs(tmp_path):
         assert errors['no set'].endswith('nowhere.h5: no such file')
         assert errors['no set'].startswith('DataError: ' if one is second else 'HostEnded: host 1 (')
         assert 'cannot be divided among devices=2' in errors['batch_size'] and '46 or 48' in errors['batch_size']
-        assert errors['members'] == 'ValueError: members are of one host: leave hosts out, or members'
+        assert errors['members'] == 'ValueError: members are trained on one host: leave hosts out, or members'
         assert errors['code'].endswith("different code: source is 'code 0' on host 0, 'code 1' on host 1")
         assert one['written'] == []
 
@@ -55,13 +55,13 @@ def test_two_hosts_learn_what_one_learns_and_refuse_what_differs(tmp_path):
 @pytest.mark.parametrize(
     ('given', 'expected'),
     [
-        ({'n_hosts': 2}, 'give hosts, the address of host 0, too'),
-        ({'hosts': '10.0.0.1:4321'}, 'needs host_index and n_hosts'),
+        ({'n_hosts': 2}, 'also give hosts, the address of host 0'),
+        ({'hosts': '10.0.0.1:4321'}, 'needs host_index, the number of this host, and n_hosts'),
         ({'hosts': '10.0.0.1', 'host_index': 0, 'n_hosts': 2}, 'must be host:port of host 0'),
         ({'hosts': 'a:99999', 'host_index': 0, 'n_hosts': 2}, 'must be host:port of host 0'),
         ({'hosts': 'a:4321', 'host_index': 2, 'n_hosts': 2}, 'between 0 and n_hosts - 1 = 1, got 2'),
         ({'hosts': 'auto', 'host_index': 0}, 'leave them out'),
-        ({'hosts': 'auto', 'members': 2}, 'members are of one host'),
+        ({'hosts': 'auto', 'members': 2}, 'members are trained on one host'),
     ],
 )
 def test_what_does_not_name_hosts_is_refused(given, expected):
@@ -91,7 +91,7 @@ def test_so_do_many_steps_in_a_call_and_divided_images(tmp_path):
     ('n', 'devices', 'name'), [(2, 1, 'network_a'), (2, 1, 'smooth'), (2, 2, 'smooth'), (4, 1, 'smooth')]
 )
 def test_hosts_take_the_steps_of_one_process_with_as_many_devices(n, devices, name, tmp_path):
-    """Of A on two alone: two numbers have one sum, of four the order decides the last bit, on which maxima may hang."""
+    """A is only tested on two: with four summands, their order decides the last bit, and maxima may depend on it."""
     checks(name, 0, tmp_path, devices=n * devices)
     for distances in checks(name, n, tmp_path, devices):
         assert len(distances) == 20 and max(distances) < 1e-6, distances
@@ -112,7 +112,7 @@ def test_a_host_that_is_killed_is_named_and_fewer_hosts_go_on(tmp_path):
             assert run.printed(k).splitlines()[-1].startswith('error: host 2 (')
         said = [line for line in run.printed(0).splitlines() if line.startswith('host 2 (')]
     done = len(history(tmp_path / 'm.h5'))
-    assert len(said) == 1 and f'stopped: ended in stage train after {done} epochs of it; go on with' in said[0]
+    assert len(said) == 1 and f'stopped: ended after {done} epochs of stage train; resume with' in said[0]
     assert done >= 3
     result = json.loads((tmp_path / 'm' / 'run-001' / 'result.json').read_text())
     assert result['status'].startswith('failed: HostEnded: host 2 (')
@@ -148,7 +148,7 @@ def test_ctrl_c_on_one_host_ends_both_with_the_model_saved(victim, tmp_path):
         last = run.printed(0).splitlines()[-1]
     done = len(history(tmp_path / 'm.h5'))
     beginning = 'interrupted' if victim == 0 else 'host 1 ('
-    assert last.startswith(beginning) and f'in stage train after {done} epochs of it; go on with' in last
+    assert last.startswith(beginning) and f'after {done} epochs of stage train; resume with' in last
     assert json.loads((tmp_path / 'm' / 'run-001' / 'result.json').read_text())['status'] == 'interrupted'
 
 
@@ -198,9 +198,7 @@ def test_a_host_that_stands_still_does_not_hold_up_the_others_for_ever(tmp_path)
         assert run.processes[0].wait(200) == 2
         said, last = run.printed(0).splitlines()[-2:]
     done = len(history(tmp_path / 'm.h5'))
-    assert (
-        said.startswith('host 1 (') and f'stopped: ended in stage train after {done} epochs of it; go on with' in said
-    )
+    assert said.startswith('host 1 (') and f'stopped: ended after {done} epochs of stage train; resume with' in said
     assert last.startswith('error: host 1 (')
     status = json.loads((tmp_path / 'm' / 'run-001' / 'result.json').read_text())['status']
     assert status.startswith('failed: HostEnded: host 1 (')
@@ -223,4 +221,4 @@ def test_hosts_that_do_not_come_are_missed(index, tmp_path):
     program = f'from utils.backend import hosts; hosts.PATIENCE = 2; hosts.join("127.0.0.1:{free_port()}", {index}, 2)'
     with Hosts(1, lambda k, address: ['-c', program], tmp_path) as run:
         assert run.ended() == [2], run.printed(0)
-        assert "error: the hosts did not all meet at '127.0.0.1:" in run.printed(0)
+        assert "error: the hosts did not all connect to '127.0.0.1:" in run.printed(0)

@@ -1,4 +1,4 @@
-"""A whole experiment as a user's script has it."""
+"""A whole experiment, as in a user's script."""
 
 import re
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_it_learns(tiny_set):
 
 
 class Mine(Layer):
-    """A network as a user's script has it: takes fewer arguments than those of the library."""
+    """A network as in a user's script, with fewer arguments than those of the library."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(8,), filters=2, *, rng):
         from cnn.layers import Conv, MaxPool
@@ -138,7 +138,7 @@ def test_a_network_of_the_users_own(tiny_set):
         small(tiny_set, network=Mine, p_drop=0.5)
     with pytest.raises(ValueError, match="does not take network_args 'width'; it takes filters"):
         small(tiny_set, network=Mine, network_args={'width': 3})
-    with pytest.raises(ValueError, match='network class of a script, Mine: pass it as network='):
+    with pytest.raises(ValueError, match='network class from a script, Mine: pass it as network='):
         launch.test(resume='models/m.h5')
     with pytest.raises(ValueError, match='pass it as network='):
         launch.predict('models/m.h5', np.zeros((1, 12, 12), np.uint8))

@@ -1,4 +1,4 @@
-"""Experiments with several members: from `test` to what a saved model is used for."""
+"""Experiments with several members: from `test` to the uses of a saved model."""
 
 import json
 
@@ -74,8 +74,8 @@ def test_an_interrupted_run_of_members_is_resumed_to_the_bit(result, tiny_set, t
         ({'members': 0}, 'members must be a whole number >= 1'),
         ({'members': 2, 'portion': 0}, r'portion must be a number > 0 and <= 1'),
         ({'members': 2, 'portion': 1.5}, r'portion must be a number > 0 and <= 1'),
-        ({'portion': 0.5}, 'portion and replacement are of several networks'),
-        ({'replacement': True}, 'portion and replacement are of several networks'),
+        ({'portion': 0.5}, 'portion and replacement need several networks'),
+        ({'replacement': True}, 'portion and replacement need several networks'),
         ({'members': 2, 'portion': 0.05}, r'images of 0.05 of the reduced_training set'),
     ],
 )

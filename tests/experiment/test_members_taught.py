@@ -1,4 +1,4 @@
-"""Several networks side by side that learn from votes and a teacher, and teach."""
+"""Several networks side by side that learn from votes and from a teacher, and that are teachers."""
 
 import numpy as np
 import pytest

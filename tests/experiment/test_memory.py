@@ -1,4 +1,4 @@
-"""Memory that is used up, and memory that is given back."""
+"""Out-of-memory errors, and memory that is released."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""Arguments of the network's class: defaults, what is handed on, what is saved."""
+"""Arguments of the network's class: which are defaults, passed on and saved."""
 
 import functools
 import json
@@ -36,7 +36,7 @@ def options_of(network, **options):
 
 
 class Mine(Layer):
-    """Takes two of the six options."""
+    """Accepts two of the six options."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(6,), p_drop=0.25, *, rng):
         self.fc = FullyConnected(im_dim[0] * im_dim[1], n_classes, n_hidden, p_drop, rng=rng)
@@ -46,7 +46,7 @@ class Mine(Layer):
 
 
 class Plain(Layer):
-    """Takes none, and has no hidden layer."""
+    """Accepts no option, and has no hidden layer."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         self.fc = FullyConnected(im_dim[0] * im_dim[1], n_classes, (), rng=rng)
@@ -56,7 +56,7 @@ class Plain(Layer):
 
 
 class OneUnitCount(Mine):
-    """Its n_hidden is one number, and is used as one."""
+    """Its n_hidden is a single number."""
 
     def __init__(self, im_dim, n_classes, n_hidden=5, *, rng):
         super().__init__(im_dim, n_classes, [n_hidden + 1], rng=rng)
@@ -68,7 +68,7 @@ class HandsOn(Mine):
 
 
 class SharesOptions(Mine):
-    """Hands on what every layer takes, whatever that is."""
+    """Passes on all options that every layer accepts."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(6,), *, rng, **options: Unpack[LayerOptions]):
         self.fc = FullyConnected(im_dim[0] * im_dim[1], n_classes, n_hidden, rng=rng, **options)
@@ -187,7 +187,7 @@ def test_the_recipes_of_published_results_still_say_what_was_used(monkeypatch):
 
 
 def older(folder):
-    """The configuration of a run as it was when every run had all options of networks."""
+    """The configuration of a run from the time when every run saved all network options."""
     path = folder / 'config.yaml'
     config = yaml.safe_load(path.read_text()) | {
         'activation': 'relu',
@@ -243,7 +243,7 @@ def test_an_older_model_keeps_the_options_that_it_was_trained_with(tiny_set):
     config = models.load('m.h5')[1]
     assert {key: config['options'][key] for key in net} == net
 
-    class MLP(mlp.MLP):  # the class has other defaults by now
+    class MLP(mlp.MLP):  # the defaults of the class have changed
         def __init__(
             self, im_dim, n_classes, n_hidden=(3,), activation=rna.tanh(), batch_norm=False, p_drop=0.0, *, rng
         ):

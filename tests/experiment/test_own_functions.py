@@ -1,4 +1,4 @@
-"""Optimisers, schedules and averages, those of the user among them."""
+"""Optimisers, schedules and averages, including the user's own."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_optimiser_schedule_and_average_are_saved_and_kept(tiny_set):
 
 
 def signs(gradients, parameters, rate, scale=1.0):
-    """Steps by the sign of the gradient."""
+    """An optimiser whose steps are the signs of the gradient."""
     return {p: p - scale * rate * (gradients[name] > 0) for name, p in parameters.items()}, {}
 
 
@@ -46,7 +46,7 @@ def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
     result = small(tiny_set, optimiser=signs, optimiser_args={'scale': 0.5}, schedule=halves)
     assert result.config['options']['optimiser'] == 'signs' and result.config['options']['schedule'] == 'halves'
     assert [row['rate'] for row in result.history[:2]] == [0.1, 0.05]
-    with pytest.raises(ValueError, match='a function of a script as optimiser, signs: pass it as optimiser='):
+    with pytest.raises(ValueError, match='a function from a script as optimiser, signs: pass it as optimiser='):
         launch.test(resume='models/m.h5')
     again = launch.test(resume='models/m.h5', optimiser=signs, schedule=halves, verbose=0)
     assert again.test_error == result.test_error
@@ -60,7 +60,7 @@ def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
             'optimiser must be one of sgd, rmsprop, adam, adamw, muon or script.py:function.*mean sgd',
         ),
         ({'optimiser': None}, 'optimiser must be a function or one of sgd, .*, got None'),
-        ({'optimiser': 'adam', 'momentum': 0.9}, "are of optimiser 'sgd', got 'adam'"),
+        ({'optimiser': 'adam', 'momentum': 0.9}, "need optimiser 'sgd', got 'adam'"),
         (
             {'optimiser': 'adam', 'optimiser_args': {'beta': 0.9}},
             "does not take 'beta' of optimiser_args; it takes beta1",
@@ -76,7 +76,7 @@ def test_an_optimiser_and_a_schedule_of_the_users_own(tiny_set):
         ),
         ({'schedule': 'cosin'}, 'did you mean cosine'),
         ({'schedule': 'step', 'schedule_args': {'patience': 2}}, "schedule 'step' does not take 'patience'"),
-        ({'schedule': 'plateau', 'val': False}, "'plateau' goes by the validation images: val must be True, got False"),
+        ({'schedule': 'plateau', 'val': False}, "'plateau' needs the validation images: val must be True, got False"),
         ({'weight_decay': -1}, 'weight_decay must be a number >= 0, got -1'),
         ({'clip_norm': float('nan')}, 'clip_norm must be a number >= 0'),
         ({'ema_decay': 1}, r'ema_decay must be a number in \[0, 1\), got 1'),
@@ -109,11 +109,11 @@ def test_the_former_name_of_ema_decay_is_taken_with_a_warning(tiny_set, capsys):
         ({'schedule': lambda epoch, n_epochs, figures: None}, 'factors >= 0 on the learning rate, got None'),
         ({'schedule': lambda epoch, n_epochs, figures: np.ones(3)}, 'factors >= 0 on the learning rate, got array'),
         ({'schedule': lambda epoch, n_epochs, figures: float('nan')}, 'factors >= 0 on the learning rate, got nan'),
-        ({'optimiser': lambda g, p, rate: None}, r'must give \(updates, state\), .* got None'),
-        ({'optimiser': lambda g, p, rate: ([], {})}, r'must give \(updates, state\)'),
-        ({'optimiser': lambda g, p, rate: ({}, {})}, 'gives no update of .*fc.softmax.W'),
-        ({'activation': lambda a: None}, 'must give an expression of 2 dimensions'),
-        ({'activation': lambda a: a.sum()}, 'must give an expression of 2 dimensions'),
+        ({'optimiser': lambda g, p, rate: None}, r'must return \(updates, state\), .* got None'),
+        ({'optimiser': lambda g, p, rate: ([], {})}, r'must return \(updates, state\)'),
+        ({'optimiser': lambda g, p, rate: ({}, {})}, 'returns no update of .*fc.softmax.W'),
+        ({'activation': lambda a: None}, 'must return an expression of 2 dimensions'),
+        ({'activation': lambda a: a.sum()}, 'must return an expression of 2 dimensions'),
     ],
 )
 def test_functions_that_give_something_else_get_one_error(tiny_set, tmp_path, monkeypatch, options, message):

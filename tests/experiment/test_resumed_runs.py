@@ -1,4 +1,4 @@
-"""Experiments that are broken off, gone on with, given more epochs."""
+"""Experiments that are interrupted, resumed, given more epochs."""
 
 from pathlib import Path
 
@@ -76,9 +76,9 @@ def test_a_finished_experiment_is_given_more_epochs(tiny_set):
 @pytest.mark.parametrize(
     'stop_after, changes, message',
     [
-        (2, {'n_epochs': 1}, 'n_epochs must be at least 2, as many epochs as are done, got 1'),
-        (None, {'n_epochs': 2}, 'n_epochs must be at least 3, as many epochs as are done, got 2'),
-        (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, as many epochs as are done, got 1'),
+        (2, {'n_epochs': 1}, 'n_epochs must be at least 2, the number of completed epochs, got 1'),
+        (None, {'n_epochs': 2}, 'n_epochs must be at least 3, the number of completed epochs, got 2'),
+        (None, {'anneal_epochs': 1}, 'anneal_epochs must be at least 2, the number of completed epochs, got 1'),
         (None, {'n_epochs': 1, 'anneal_epochs': 0}, 'n_epochs must be at least 3'),
     ],
 )
@@ -161,4 +161,4 @@ def test_a_model_that_was_there_is_kept_under_a_number(tiny_set, capsys):
     first = Path('models/m.h5').read_bytes()
     small(tiny_set, seed=1, verbose=1)
     assert Path('models/m.1.h5').read_bytes() == first
-    assert "'models/m.h5' was there already; it is now 'models/m.1.h5'" in capsys.readouterr().out
+    assert "'models/m.h5' already existed; it was renamed to 'models/m.1.h5'" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""An experiment goes on with the data set and the network that it began with, or says what has changed."""
+"""An experiment is resumed with the data set and the network it started with, or says what has changed."""
 
 import functools
 import json
@@ -55,7 +55,7 @@ def test_another_set_of_the_same_source_is_not_gone_on_with(tiny_set, tiny_origi
     launch.test(**SMALL, dataset=tiny_set)
     before, path = Path('models/m.h5').read_bytes(), made(tiny_originals, 'other', **OTHERS[other])
     with pytest.raises(
-        ValueError, match="'models/m.h5' was trained on another data set than 'other/.*give the model's own"
+        ValueError, match="'models/m.h5' was trained on another data set than 'other/.*give the model's data set"
     ):
         launch.test(resume='models/m.h5', dataset=path, n_epochs=2, verbose=0)
     assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == 1
@@ -96,10 +96,10 @@ def copied(run, folder, **about):
 @pytest.mark.parametrize('about', [{'content_digest': 'another'}, {'content_digest': None, 'data_name': 'set 1'}])
 def test_runs_on_other_sets_of_one_source_are_not_compared(tiny_runs, tmp_path, about):
     other = copied(tiny_runs[1], tmp_path / 'm/run-001', **about)
-    with pytest.raises(comparison.ComparisonError, match='are of different data sets'):
+    with pytest.raises(comparison.ComparisonError, match='used different data sets'):
         comparison.compare([tiny_runs[0], other], say=lambda line: None)
     with pytest.raises(
-        predictions.RunError, match='are of different data sets, .* of the same images: take all members'
+        predictions.RunError, match='used different data sets with the same images, .*: use all members'
     ):
         ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
     assert len(ensembles.ensemble([tiny_runs[0], other], chosen=False, say=lambda line: None)[1]) == 2
@@ -196,13 +196,13 @@ def test_an_edited_network_is_not_gone_on_with_unless_it_is_accepted(tiny_set, s
     launch.test(resume='models/m.h5', network=script(HARMLESS[0]), savename='same.h5', verbose=0)
     edited = script((old, new))
     with pytest.raises(
-        ValueError, match=rf"(?s)network Mine is not as it was when 'models/m.h5' was trained:.*\n-.*\n\+.*{shown}"
+        ValueError, match=rf"(?s)network Mine has changed since 'models/m.h5' was trained:.*\n-.*\n\+.*{shown}"
     ):
         launch.test(resume='models/m.h5', network=edited, n_epochs=2, verbose=0)
     assert Path('models/m.h5').read_bytes() == before and len(list(Path('models/m').iterdir())) == 1
     launch.test(resume='models/m.h5', network=edited, n_epochs=2, verbose=1, accept_changed_network=True)
-    assert 'is not as it was' in capsys.readouterr().out
-    launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)  # it is the model's own now
+    assert 'has changed since' in capsys.readouterr().out
+    launch.test(resume='models/m.h5', network=edited, n_epochs=3, verbose=0)  # the saved class is now the edited one
     assert 'accept_changed_network' not in models.load('models/m.h5')[1]['options']
 
 
@@ -210,15 +210,15 @@ def test_a_model_that_is_used_with_an_edited_network_warns(tiny_set, script, rec
     launch.test(**{**SMALL, 'network': script(), 'dataset': tiny_set})
     image = np.zeros((1, 12, 12), np.uint8)
     launch.predict('models/m.h5', image, network=script(HARMLESS[0]))
-    assert not [one for one in recwarn if 'is not as it was' in str(one.message)]
-    with pytest.warns(UserWarning, match='network Mine is not as it was'):
+    assert not [one for one in recwarn if 'has changed since' in str(one.message)]
+    with pytest.warns(UserWarning, match='network Mine has changed since'):
         launch.predict('models/m.h5', image, network=script(EDITS[0][:2]))
 
 
 def test_of_models_of_early_versions_the_source_is_in_the_run_folder(tiny_set, script):
     launch.test(**{**SMALL, 'network': script(), 'dataset': tiny_set})
     as_early_versions_saved('models/m.h5')
-    with pytest.raises(ValueError, match='network Mine is not as it was'):
+    with pytest.raises(ValueError, match='network Mine has changed since'):
         launch.test(resume='models/m.h5', network=script(EDITS[0][:2]), verbose=0)
     Path('models/m').rename('moved')
     launch.test(resume='models/m.h5', network=script(EDITS[0][:2]), verbose=0)
@@ -230,7 +230,7 @@ def test_an_edit_of_a_network_of_symfers_is_noticed_too(tiny_set):
     assert config['network_source'].startswith('class MLP')
     other = {**config, 'network_source': config['network_source'] + '    x = 1\n'}
     models.save('models/m.h5', state, other)
-    with pytest.raises(ValueError, match='network MLP is not as it was'):
+    with pytest.raises(ValueError, match='network MLP has changed since'):
         launch.test(resume='models/m.h5', n_epochs=2, verbose=0)
     assert (
         launch.main(['--resume', 'models/m.h5', '--n_epochs', '2', '--accept-changed-network', '--verbose', '0']) == 0

@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and handlers of the user."""
+"""SIGTERM, Ctrl-C and the user's own handlers."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_ctrl_c_again_while_saving_leaves_a_whole_file(tiny_set, monkeypatch):
     monkeypatch.setattr(models, 'save', save)
     with pytest.raises(KeyboardInterrupt):
         small(tiny_set)
-    assert len(calls) == 1  # the second signal changed nothing, the state was written already
+    assert len(calls) == 1  # the second signal had no effect: the state was already written
     assert len(models.load('models/m.h5')[0]['history']) == 1
     assert not list(Path('models').glob('.*.part'))
 

@@ -1,4 +1,4 @@
-"""Odd paths, a reader of the output that goes away, encodings, interrupts: the run goes on, or says why not."""
+"""Odd paths, a reader of the output that ends, encodings, interrupts: the run continues or says why it cannot."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Saved models that teach: with which parameters, on which images, from which files; refused where they do not fit."""
+"""Teachers: their parameters, images and files; which are refused."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ from utils.studies import ensembles
 
 @pytest.fixture(scope='module')
 def teachers(tiny_set, tmp_path_factory):
-    """Model files: two seeds, one of the L2-SVM, one that crops, one exported, one of the test's own class."""
+    """Model files: two seeds, one with the L2-SVM, one with crops, one exported, one with the test's own class."""
     folder = tmp_path_factory.mktemp('teachers')
     for seed in range(2):
         small(tiny_set, savename=folder / f't{seed}.h5', seed=seed, n_epochs=3)
@@ -42,7 +42,7 @@ def opened(teacher, data, said=None, **options):
 
 
 def log_p(model, subset):
-    """Linear outputs up to a number for each image, by another way."""
+    """Logits up to a constant for each image, computed independently."""
     return np.log(launch.predict(model, subset.images(), raw=True))
 
 
@@ -52,7 +52,7 @@ def same_outputs(logits, others):
 
 
 def test_stage_train_is_taught_by_the_kept_epoch_and_what_follows_by_the_last_parameters(tiny_set, teachers):
-    """The last parameters have learned the validation images, the kept ones have not."""
+    """The last parameters were trained on the validation images, the kept ones were not."""
     launch.export(teachers / 't0.h5', 'kept.h5', kept=True)
     with loaders.load(tiny_set) as data:
         teacher = opened(teachers / 't0.h5', data, said := [])
@@ -61,7 +61,7 @@ def test_stage_train_is_taught_by_the_kept_epoch_and_what_follows_by_the_last_pa
         same_outputs(kept, log_p('kept.h5', data.reduced_training))
         same_outputs(last, log_p(teachers / 't0.h5', data.reduced_training))
         assert abs(kept - last).max() > 0.01
-        assert [line for line in said] == ['teacher: linear outputs for 200 images of the reduced_training set'] * 2
+        assert [line for line in said] == ['teacher: computing logits for 200 images of the reduced_training set'] * 2
 
 
 def test_in_an_experiment_no_validation_image_is_shown_to_it_before_stage_retrain(tiny_set, teachers, monkeypatch):
@@ -153,7 +153,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_gets_a_warning(
     with loaders.load(tiny_set) as data:
         opened(teachers / 'exported.h5', data, said := [])
         (line,) = said
-        assert line.startswith(f"warning: teacher '{teachers}/exported.h5' has its final parameters alone")
+        assert line.startswith(f"warning: teacher '{teachers}/exported.h5' has only its final parameters")
         opened(teachers / 'exported.h5', data, said := [], val=False)
         assert not said
     (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path, validation=20, log=lambda *line: None)
@@ -166,7 +166,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_gets_a_warning(
 def test_the_same_class_of_a_script_may_teach_and_no_other(tiny_set, teachers):
     with loaders.load(tiny_set) as data:
         assert opened(teachers / 'own.h5', data, network=Own)(data.training, False).shape == (260, 3)
-        with pytest.raises(ValueError, match='teacher: .*own.h5. has a network class of a script, Own'):
+        with pytest.raises(ValueError, match='teacher: .*own.h5. has a network class from a script, Own'):
             opened(teachers / 'own.h5', data)
 
 
@@ -213,22 +213,22 @@ def test_a_model_of_before_these_arguments_goes_on(tiny_set):
         (dict(teacher=[]), 'teacher must be the path of a model, a run or an ensemble, or a list of them, got'),
         (dict(teacher=3), 'teacher must be the path of a model, a run or an ensemble, or a list of them, got 3'),
         (dict(teacher='folder'), "teacher: 'folder' is a folder without a model"),
-        (dict(teacher='e.json'), "teacher: 'e.json' is not that of an ensemble, it names no members"),
+        (dict(teacher='e.json'), "teacher: 'e.json' names no members, so it is not from an ensemble"),
         (dict(teacher='bad.h5'), "teacher: 'bad.h5' cannot be loaded"),
-        (dict(teacher='other.h5'), r"teacher: 'other.h5' knows the classes a, b, and '.*' has a, b, c"),
-        (dict(teacher='sides.h5'), r"teacher: 'sides.h5' was trained on images of \[16, 16\], and those of"),
+        (dict(teacher='other.h5'), r"teacher: 'other.h5' knows the classes a, b, but '.*' has a, b, c"),
+        (dict(teacher='sides.h5'), r"teacher: 'sides.h5' was trained on images of size \[16, 16\], but the images of"),
         (dict(teacher='m.h5', savename='m.h5'), "savename is the teacher itself, 'm.h5': choose another"),
-        (dict(teacher='m.h5', loss='l2svm'), "teacher is of loss 'nll', got 'l2svm': leave it out"),
-        (dict(soft_labels=True, loss='l2svm'), "soft_labels is of loss 'nll', got 'l2svm': leave it out"),
+        (dict(teacher='m.h5', loss='l2svm'), "teacher needs loss 'nll', got 'l2svm': leave it out"),
+        (dict(soft_labels=True, loss='l2svm'), "soft_labels needs loss 'nll', got 'l2svm': leave it out"),
         (dict(soft_labels=True), 'soft_labels=True needs the votes of annotators'),
-        (dict(teacher_args={'weight': 0.5}), 'teacher_args are of a teacher, got .*: give teacher, or leave them out'),
+        (dict(teacher_args={'weight': 0.5}), 'teacher_args need a teacher, got .*: give teacher, or leave them out'),
         (
             dict(teacher='m.h5', teacher_args={'wieght': 0.5}),
             "teacher_args must be a dict of weight, temperature, augmented, got .* did you mean 'weight'",
         ),
         (
             dict(teacher='m.h5', teacher_args={'augmented': True}, augment={'crop': 10}),
-            r"shows the teacher crops of \[10, 10\], and 'm.h5' takes images of \[12, 12\]: leave augmented out",
+            r"gives the teacher crops of \[10, 10\], but 'm.h5' takes images of \[12, 12\]: leave out augmented",
         ),
         (
             dict(teacher='m.h5', teacher_args={'temperature': 0}),
@@ -268,7 +268,7 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
     assert [path.read_bytes() for path in found] == before
     shutil.copy(teachers / 't1.h5', 'teacher.h5')
     launch.sweep({'teacher_args': [{'weight': 0.5}]}, [0], savename='s.h5', **common)
-    assert sum(path.read_bytes() != one for path, one in zip(found, before)) == 1  # another teacher, another point
+    assert sum(path.read_bytes() != one for path, one in zip(found, before)) == 1  # another teacher makes another trial
     launch.export(found[0], 'student.h5')
     launch.export(found[0], 'student.safetensors')
     with loaders.load(dataset) as data:

@@ -1,4 +1,4 @@
-"""Tests that write into the working folder have one of their own."""
+"""Every test has its own working folder."""
 
 import pytest
 from small import small

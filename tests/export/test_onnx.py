@@ -1,4 +1,4 @@
-"""ONNX from the graph: every network answers in other programs as it does here; what cannot be converted is named."""
+"""Export to ONNX: every network gives the same outputs in other programs; what cannot be converted is named."""
 
 import json
 import re
@@ -33,7 +33,7 @@ NETWORKS = [*(getattr(cnn, name) for name in cnn.__all__), mlp.MLP]
 
 
 def shaken(network, rng):
-    """A network whose parameters are none of those that it begins with; variances stay positive."""
+    """Change all parameters of a network from their initial values; variances stay positive."""
     for name, p in parameters(network).items():
         value = p.get_value()
         noise = rng.normal(size=value.shape).astype('float32')
@@ -42,7 +42,7 @@ def shaken(network, rng):
 
 
 def expected(network, images, temperature=1.0):
-    """Probabilities by the NumPy forms of the Ops, in float64 after the network."""
+    """Compute the probabilities by the NumPy forms of the Ops, in float64 after the network."""
     x = pt.tensor('x', dtype='float32', shape=(len(images), *images.shape[1:], 1))
     logits = pytensor.function([x], network(x, Phase()), mode=Mode('py', None))(
         images[..., None].astype('float32') / 255
@@ -93,7 +93,7 @@ def test_any_number_of_images_and_no_transposes_but_one(rng, images):
 
 
 class Own(Layer):
-    """What users write: gates, means over pixels, slices, joins, comparisons, products, poolings of other windows."""
+    """Operations of user-defined networks: gates, means, slices, joins, comparisons, products, other poolings."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         self.conv = Conv(1, 4, size=5, border='valid', pool=MaxPool(3, stride=2, ignore_border=False), rng=rng)

@@ -1,4 +1,4 @@
-"""Exports under the parameters' names: they answer as the model does, and say what they cannot do."""
+"""Exports of parameters by name: they give the outputs of the model, and refuse what they cannot do."""
 
 import json
 import sys
@@ -44,7 +44,7 @@ def test_an_export_answers_to_the_bit_as_the_model_and_is_smaller(trained, image
 @pytest.mark.parametrize('suffix', ['.h5', '.safetensors'])
 def test_an_export_is_not_gone_on_with(trained, tmp_path, tiny_set, suffix):
     path = launch.export(trained, tmp_path / f'out{suffix}')
-    with pytest.raises(ValueError, match='was exported for use: .* resume the model that it was exported from'):
+    with pytest.raises(ValueError, match='was exported for inference: .* resume the model that it was exported from'):
         launch.test(resume=path, dataset=tiny_set, n_epochs=9)
 
 
@@ -75,11 +75,11 @@ def test_a_network_of_the_users_own_is_exported_with_its_class(tiny_set, images,
 
 def test_what_cannot_be_exported_gets_one_error_and_leaves_nothing(trained, tmp_path):
     for arguments, error, message in (
-        (dict(out='m.tflite'), ValueError, "no format ends as 'm.tflite' does: give one of h5, safetensors"),
+        (dict(out='m.tflite'), ValueError, "no format has the ending of 'm.tflite': give one of h5, safetensors"),
         (dict(out='m.h5', format='tflite'), ValueError, "format must be one of h5, safetensors.*, got 'tflite'"),
         (dict(), ValueError, 'export needs a format, one of h5, safetensors'),
         (dict(format='h5'), ValueError, 'is the model itself'),
-        (dict(out='there.h5'), FileExistsError, "'there.h5' is there already: give another name, or --overwrite"),
+        (dict(out='there.h5'), FileExistsError, "'there.h5' already exists: choose another name, or use --overwrite"),
     ):
         Path('there.h5').write_text('mine')
         with pytest.raises(error, match=message):
@@ -132,7 +132,7 @@ def test_the_command(trained, tmp_path, capsys):
     assert launch.main(['export', str(trained), '--format', 'safetensors', '-o', str(tmp_path / 'y.safetensors')]) == 0
     assert "y.safetensors', 0.0 MiB" in capsys.readouterr().out
     assert launch.main(['export', str(trained), '--format', 'safetensors', '-o', str(tmp_path / 'y.safetensors')]) == 2
-    assert 'is there already' in capsys.readouterr().err
+    assert 'already exists' in capsys.readouterr().err
 
 
 def test_the_kept_epoch_can_be_exported(trained, images, tmp_path):
@@ -141,5 +141,5 @@ def test_the_kept_epoch_can_be_exported(trained, images, tmp_path):
     for name, value in saved.items():
         np.testing.assert_array_equal(value, state['kept'][name])
     assert abs(launch.predict(path, images) - launch.predict(trained, images)).max() > 0
-    with pytest.raises(ValueError, match='holds no kept epoch'):
+    with pytest.raises(ValueError, match='has no best epoch'):
         launch.export(path, tmp_path / 'again.h5', kept=True)

@@ -1,4 +1,4 @@
-"""Model files that are whole, with arguments and values that are not."""
+"""Intact model files with invalid arguments and values."""
 
 import contextlib
 import time
@@ -24,7 +24,7 @@ from utils.files.checksums import ModelError
         ({'on_epoch': 'x'}, "has no argument 'on_epoch'"),
         ({'learning_rte': 1}, "no argument 'learning_rte'; did you mean 'learning_rate'"),
         ({'network': 5}, 'network must be a name'),
-        ({'network': 'evil.py:Evil'}, "a network 'evil.py:Evil', which this symfer does not know"),
+        ({'network': 'evil.py:Evil'}, "a network 'evil.py:Evil', which this version of symfer does not know"),
         ({'n_hidden': [10**9]}, 'a network much larger than the parameters in the file'),
         ({'network_args': {'rng': 1}}, 'do not fit it'),
         ({'network_args': {'im_dim': [10**6] * 2}}, 'do not fit it'),
@@ -64,7 +64,7 @@ def test_a_damaged_configuration_is_refused(trained, tmp_path, changes):
 
 
 class Blocks(mlp.MLP):
-    """A network of the user's own with as many blocks as its argument says."""
+    """A user-defined network with the number of blocks given by its argument."""
 
     def __init__(self, im_dim, n_classes, n_hidden=(8,), blocks=0, rows=0, *, rng):
         super().__init__(im_dim, n_classes, n_hidden, rng=rng)
@@ -140,7 +140,7 @@ def test_a_model_whose_configuration_lacks_what_is_needed_is_refused(trained, tm
 
 
 def test_any_argument_may_be_missing_from_a_model_or_be_none(trained, tmp_path):
-    """Models written before there was an argument have none of it; whatever else comes of it is one error."""
+    """Models of earlier versions lack later arguments. Any other effect of a missing argument is a single error."""
     state, config = models.load(trained)
     for key in config['options']:
         for options in ({k: v for k, v in config['options'].items() if k != key}, {**config['options'], key: None}):
@@ -215,7 +215,7 @@ def test_a_model_that_another_run_has_written_meanwhile_is_not_overwritten(train
         return original(*args)
 
     monkeypatch.setattr(launch.CONTEXT, 'open_data', open_data)
-    with pytest.raises(BlockingIOError, match='was written by another run just now'):
+    with pytest.raises(BlockingIOError, match="another run has just written '.*m.h5': resume it again"):
         launch.test(resume=path, n_epochs=2, verbose=0)
 
 

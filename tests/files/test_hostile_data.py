@@ -1,4 +1,4 @@
-"""Draws that are bounded, checksums, damaged sets, links in folders."""
+"""Bounded draws, checksums, damaged sets, links in folders."""
 
 import os
 from pathlib import Path

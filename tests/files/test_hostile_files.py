@@ -1,4 +1,4 @@
-"""Model files from anybody: none runs code, and all bad ones end in one error."""
+"""Model files of unknown origin: none runs code, and every bad one raises one error."""
 
 import io
 import pickle
@@ -61,7 +61,7 @@ def model(request, tmp_path):
 def test_what_was_changed_after_writing_is_named(model, name, value):
     change(model, name, value)
     with pytest.raises(
-        ModelError, match=f"{model.name}' cannot be loaded: its checksums do not fit '{name}': it was damaged"
+        ModelError, match=f"{model.name}' cannot be loaded: the checksums of '{name}' do not match: it was damaged"
     ):
         models.load(model)
 
@@ -106,36 +106,39 @@ def virtual(group):
     [
         (
             replaced(lambda g: g.__setitem__('fc.W', h5py.ExternalLink('/etc/passwd', '/x'))),
-            'is a link to somewhere else',
+            'is a link, not stored in this file',
         ),
-        (replaced(lambda g: g.__setitem__('fc.W', h5py.SoftLink('/counter'))), 'is a link to somewhere else'),
-        (replaced(lambda g: g.__setitem__('fc.W', h5py.SoftLink('/parameters/fc.W'))), 'is a link to somewhere else'),
-        (replaced(lambda g: g.__setitem__('fc.W', g)), 'is there under another name too'),
-        (replaced(lambda g: g.__setitem__('fc.W', g.file)), 'is there under another name too'),
-        (replaced(lambda g: g.__setitem__('fc.W', g.file['counter'])), 'is there under another name too'),
+        (replaced(lambda g: g.__setitem__('fc.W', h5py.SoftLink('/counter'))), 'is a link, not stored in this file'),
+        (
+            replaced(lambda g: g.__setitem__('fc.W', h5py.SoftLink('/parameters/fc.W'))),
+            'is a link, not stored in this file',
+        ),
+        (replaced(lambda g: g.__setitem__('fc.W', g)), 'also exists under another name'),
+        (replaced(lambda g: g.__setitem__('fc.W', g.file)), 'also exists under another name'),
+        (replaced(lambda g: g.__setitem__('fc.W', g.file['counter'])), 'also exists under another name'),
         (
             replaced(lambda g: g.create_dataset('fc.W', (2, 3), 'f4', external=[('/etc/passwd', 0, 24)])),
-            'not stored in one piece',
+            'not stored contiguously',
         ),
-        (replaced(virtual), 'not stored in one piece'),
+        (replaced(virtual), 'not stored contiguously'),
         (
             replaced(lambda g: g.create_dataset('fc.W', (1 << 24,), 'f4', chunks=(1 << 20,), compression='gzip')),
-            'not stored in one',
+            'not stored contiguously within',
         ),
         (replaced(lambda g: g.create_dataset('fc.W', (1 << 24, 1 << 24), 'f4')), 'the file has no room for it'),
-        (replaced(lambda g: g.create_dataset('fc.W', data=np.zeros(3, 'c8'))), 'has type complex64, numbers expected'),
+        (replaced(lambda g: g.create_dataset('fc.W', data=np.zeros(3, 'c8'))), 'has type complex64, expected numbers'),
         (
             replaced(lambda g: g.create_dataset('fc.W', data=np.array(['a', 'b'], 'S1'))),
-            r'has type \|S1, numbers expected',
+            r'has type \|S1, expected numbers',
         ),
         (
             replaced(lambda g: g.create_dataset('fc.W', data=['a' * 99] * 2, dtype=h5py.string_dtype())),
-            'numbers expected',
+            'expected numbers',
         ),
         (replaced(lambda g: g.__setitem__('fc.W', np.dtype('f4'))), 'neither a group nor a data set'),
         (lambda f: f.attrs.__setitem__('format', np.bytes_('x' * 1000)), "attribute 'format' is neither a short text"),
-        (lambda f: f.attrs.__setitem__('version', 3), 'it is of version 3'),
-        (lambda f: f.attrs.__setitem__('version', 1), 'it is of version 1, this symfer reads version 2'),
+        (lambda f: f.attrs.__setitem__('version', 3), 'it has version 3'),
+        (lambda f: f.attrs.__setitem__('version', 1), 'it has version 1, but this symfer reads version 2'),
         (lambda f: f.attrs.__setitem__('format', 'symfer model'), "attribute 'format' is neither a short text"),
         (lambda f: f.attrs.__setitem__('version', np.arange(2)), "attribute 'version' is neither"),
         (lambda f: f.__delitem__('config'), 'not a symfer model'),
@@ -181,7 +184,7 @@ def test_pickles_of_other_things_are_refused(tmp_path, value):
 
 
 def test_an_object_array_given_as_bytes_is_refused(tmp_path):
-    """NumPy's own unpickling would take these bytes for addresses."""
+    """NumPy's unpickling would interpret these bytes as addresses."""
     content = pickle.dumps({'format': models.FORMAT, 'version': 2, 'x': np.arange(3, dtype='f8')}, 4)
     (tmp_path / 'm.pkl').write_bytes(content.replace(b'\x8c\x02f8', b'\x8c\x02O8'))
     with pytest.raises(ModelError, match="an array of type 'O8'"):

@@ -1,4 +1,4 @@
-"""Model files: what goes in comes out, nothing is half-written, nothing in a file can run."""
+"""Model files: contents survive saving and loading, files are never partial, and no code in a file can run."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_a_cut_file_is_refused(model, keep):
 
 
 def with_checksums(flat):
-    """What a pickle of a model holds, whose entries are these."""
+    """Return the contents of a model's pickle with these entries, and their checksums."""
     return {'format': models.FORMAT, 'version': 2, **flat, 'checksums': json.dumps(checksums(flat))}
 
 
@@ -132,7 +132,7 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
     'content, message',
     [
         ({'format': 'another'}, 'not a symfer model'),
-        ({'format': models.FORMAT, 'version': 99}, 'of version 99, this symfer reads version 2'),
+        ({'format': models.FORMAT, 'version': 99}, 'has version 99, but this symfer reads version 2'),
         (
             with_checksums(
                 {'config': '{}', 'progress': '{"stage": "train", "epoch": 0, "history": []}', 'parameters/x': 'text'}
@@ -140,7 +140,7 @@ def test_a_pickle_may_name_arrays_only(tmp_path, module, name):
             "'parameters/x' is not an array of numbers",
         ),
         (with_checksums({'config': 'no json'}), 'damaged'),
-        ({'format': models.FORMAT, 'version': 1, 'config': '{}'}, 'of version 1, this symfer reads version 2'),
+        ({'format': models.FORMAT, 'version': 1, 'config': '{}'}, 'has version 1, but this symfer reads version 2'),
     ],
 )
 def test_other_pickles_are_refused(tmp_path, content, message):

@@ -1,4 +1,4 @@
-"""What a terminal and a spreadsheet would obey is written out."""
+"""Text that a terminal or a spreadsheet would obey is escaped."""
 
 import csv
 import subprocess

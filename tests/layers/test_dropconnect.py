@@ -1,4 +1,4 @@
-"""DropConnect: masks of weights in training, mean or moments outside it; against NumPy, and through an experiment."""
+"""DropConnect: masks of weights in training, mean or moments at inference; against NumPy, and in an experiment."""
 
 import numpy as np
 import pytensor
@@ -64,7 +64,7 @@ def test_the_moments_are_those_of_normal_outputs(rng, batch_norm):
             getattr(layer.norm, name).set_value(rng.uniform(low, high, 8).astype('float32'))
     W = layer.W.get_value().astype(float)
     mean, sd = 0.6 * x @ W, np.sqrt(0.24 * (x.astype(float) ** 2) @ W**2)
-    draws = mean + sd * rng.normal(size=(200_000, 1, 1))  # what Wan et al. do, with many draws
+    draws = mean + sd * rng.normal(size=(200_000, 1, 1))  # the method of Wan et al., with many draws
     if batch_norm:
         n = {k: getattr(layer.norm, k).get_value() for k in ('gamma', 'beta', 'mean', 'var')}
         draws = (draws - n['mean']) * n['gamma'] / np.sqrt(n['var'] + layer.norm.eps) + n['beta']
@@ -74,7 +74,7 @@ def test_the_moments_are_those_of_normal_outputs(rng, batch_norm):
     plain.W.set_value(layer.W.get_value())
     exact = mean * norm.cdf(mean / sd) + sd * norm.pdf(mean / sd)
     assert abs(run(plain, x, Phase())(x) - exact).max() < 0.02 * sd.max()
-    assert abs(np.maximum(mean, 0) - exact).max() > 0.25 * sd.max()  # the mean alone is another thing
+    assert abs(np.maximum(mean, 0) - exact).max() > 0.25 * sd.max()  # using only the mean gives something else
 
 
 def test_convolutions_and_residual_blocks(rng):

@@ -17,7 +17,7 @@ from utils.training import losses
 
 
 def check(layer, x, expected, rng, phase=None, tolerance=1e-5):
-    """Compare output and gradients of a layer with a float64 function of (values, x) and its differences.
+    """Compare the output and the gradients of a layer with a float64 function of (values, x) and its differences.
 
     The gradient is that of sum(output * g); differences of the reference are taken in random directions.
     """
@@ -55,7 +55,7 @@ def relu(a):
 
 
 class TestForwardAndGradientAgreeWithNumpyInFloat64:
-    """To 1e-5 relative, as float32 on JAX."""
+    """Relative differences are at most 1e-5, with float32 on JAX."""
 
     @pytest.mark.parametrize(
         'name, function',

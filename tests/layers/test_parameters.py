@@ -1,4 +1,4 @@
-"""What a layer is: names, parameters, sizes, wrong arguments."""
+"""Layers: names, parameters, sizes, wrong arguments."""
 
 import numpy as np
 import pytensor
@@ -88,7 +88,7 @@ class TestLayer:
             def __init__(self):
                 self.part, self.part0 = [Bias(2)], Bias(3)
 
-        with pytest.raises(ValueError, match="'part0' names two things of layer Twice: rename"):
+        with pytest.raises(ValueError, match="'part0' is the name of two parts of layer Twice: rename"):
             parameters(Twice())
 
     @pytest.mark.parametrize('key', ['a/b', 'a\nb', '\0'])
@@ -106,7 +106,9 @@ class TestLayer:
                 self.part = Bias(2)
                 self.part.scales = [pytensor.shared(np.float32(1))]
 
-        with pytest.raises(ValueError, match=r'layer Plain must be made by utils.layer.parameter.*as part.scales0$'):
+        with pytest.raises(
+            ValueError, match=r'layer Plain must be made by utils.layer.parameter.*but these are not: part.scales0$'
+        ):
             parameters(Plain())
 
     def test_the_output_shape_is_read_from_the_graph(self, rng):

@@ -1,4 +1,4 @@
-"""FER2013 itself, where it is: the counts, the twins, and the sets of the thesis.
+"""FER2013 itself, if it is available: the counts, the duplicates, and the sets of the thesis.
 
 Set SYMFER_FER2013 to the path of fer2013-images.zip or fer2013.csv.
 """
@@ -48,7 +48,7 @@ def test_set_2(data, tmp_path):
 
 @pytest.mark.slow
 def test_near_twins(data):
-    """Of these, one public image is black and has black twins: no correlation is defined."""
+    """One public image is black and has black duplicates, for which no correlation is defined."""
     f = figures(data, audit(data))
     assert f['near'] == {0.98: (301, 325), 0.95: (373, 392), 0.90: (485, 512)}
     assert f['mirrored'][0.90] == (5, 19)

@@ -1,4 +1,4 @@
-"""An array as it stands in memory: itself, in every mode, with the gradient of the identity."""
+"""The barrier: the identity in every mode, with the gradient of the identity."""
 
 import numpy as np
 import pytensor

@@ -12,7 +12,7 @@ REFERENCE = 'FAST_COMPILE'  # runs `perform`
 
 
 def run(outputs, values, mode=backend.MODE):
-    """Values of expressions of the constants that `values` are: [(variable, array), ...]."""
+    """Evaluate expressions of the variables in `values`, [(variable, array), ...]."""
     f = pytensor.function([v for v, _ in values], outputs, mode=mode)
     return [np.asarray(v) for v in f(*(a for _, a in values))]
 
@@ -144,7 +144,10 @@ def test_first_and_second_gradient_agree_with_differences_in_float64(rng, make):
     'call, message',
     [
         (lambda x: ops.conv2d(x, np.zeros((2, 2, 3, 4), 'float32')), 'odd sides, got 2x2'),
-        (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4), 'float32')), '2 input channels applied to images of 3'),
+        (
+            lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4), 'float32')),
+            '2 input channels cannot be applied to images of 3 channels',
+        ),
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4), 'float32'), 'full'), "'same' or 'valid', got 'full'"),
         (lambda x: ops.conv2d(x, np.zeros((9, 9, 3, 4), 'float32'), 'valid'), '9x9 filters do not fit'),
         (lambda x: ops.max_pool(x, 7), '5x6 pixels are too small for 7x7 pooling'),

@@ -13,7 +13,7 @@ REFERENCE = 'FAST_COMPILE'  # runs `perform`
 
 
 def by_loops(x, W, pad, stride, groups, g):
-    """The convolution and, for the sum of it times `g`, its gradients: one output and filter pixel at a time."""
+    """The convolution, and the gradients of the sum of it times `g`, one output and filter pixel at a time."""
     (ph, pw), (sh, sw), (kh, kw, c, n_out) = pad, stride, W.shape
     xp = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0))).astype(float)
     high, wide = (xp.shape[1] - kh) // sh + 1, (xp.shape[2] - kw) // sw + 1
@@ -105,8 +105,11 @@ def test_shapes_that_are_not_known_are_inferred(rng):
     [
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4)), 'same', 0), 'stride must be an integer >= 1'),
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 4)), groups=0), 'groups must be a whole number'),
-        (lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4)), groups=2), 'in 2 groups applied to images of 4'),
-        (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 5)), groups=2), '5 filters cannot be cut into 2 groups'),
+        (
+            lambda x: ops.conv2d(x, np.zeros((3, 3, 3, 4)), groups=2),
+            'in 2 groups cannot be applied to images of 4 channels',
+        ),
+        (lambda x: ops.conv2d(x, np.zeros((3, 3, 2, 5)), groups=2), '5 filters cannot be divided into 2 groups'),
         (lambda x: ops.conv2d(x, np.zeros((3, 3, 4, 4)), -1), 'pad must be an integer >= 0'),
         (lambda x: ops.local_response_norm(x, 4), 'must be odd'),
         (lambda x: ops.local_response_norm(pt.tensor4('x')), 'known shape'),

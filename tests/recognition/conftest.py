@@ -49,7 +49,7 @@ def shipped():
 
 @pytest.fixture
 def bright():
-    """A detector: a picture has a face where it is bright, none where it is dark."""
+    """Detect a face where the picture is bright, and none if it is dark."""
 
     def detect(picture):
         rows, columns = np.nonzero(picture.mean(axis=2) > 40)

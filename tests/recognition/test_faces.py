@@ -51,7 +51,7 @@ def test_the_detector_that_is_missing_says_how_to_have_it(monkeypatch):
     with pytest.raises(ValueError, match='is not YuNet 2023mar'):
         detector_of('yunet')
     monkeypatch.setenv('SYMFER_FACE_MODEL', 'nowhere.onnx')
-    with pytest.raises(ValueError, match="got 'nowhere.onnx', which is not there"):
+    with pytest.raises(ValueError, match="got 'nowhere.onnx', which does not exist"):
         detector_of('yunet')
     with pytest.raises(ValueError, match="detector must be 'yunet', 'none' or a function"):
         detector_of('haar')

@@ -1,4 +1,4 @@
-"""Pictures of every kind come to one form; what is no picture ends in one error before memory is taken."""
+"""Pictures of every kind are decoded to one form. Other files raise one error before memory is allocated."""
 
 import io
 import struct
@@ -69,7 +69,7 @@ def test_the_orientation_that_a_camera_wrote_down_is_respected(colours, orientat
 
 
 def header_only(width, height):
-    """A PNG that promises an enormous picture."""
+    """A PNG that declares an enormous picture."""
 
     def chunk(kind, content):
         return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
@@ -83,11 +83,11 @@ def header_only(width, height):
 @pytest.mark.parametrize(
     'make, message',
     [
-        (lambda: b'', 'is no JPEG, PNG'),
-        (lambda: b'not a picture at all', 'is no JPEG, PNG'),
-        (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', 'is no JPEG, PNG'),
-        (lambda: b'%PDF-1.7 ...', 'is no JPEG, PNG'),
-        (lambda: encoded(Image.new('RGB', (300, 300)), 'JPEG')[:600], 'damaged or cut off'),
+        (lambda: b'', 'is not a JPEG, PNG'),
+        (lambda: b'not a picture at all', 'is not a JPEG, PNG'),
+        (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', 'is not a JPEG, PNG'),
+        (lambda: b'%PDF-1.7 ...', 'is not a JPEG, PNG'),
+        (lambda: encoded(Image.new('RGB', (300, 300)), 'JPEG')[:600], 'damaged or truncated'),
         (
             lambda: encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)))[:2000],
             'damaged',
@@ -120,7 +120,7 @@ def test_mutated_pictures_end_in_a_picture_or_in_the_error(rng, colours):
 
 def test_files_are_named(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no')
-    with pytest.raises(PictureError, match=r"a.png' is no JPEG"):
+    with pytest.raises(PictureError, match=r"a.png' is not a JPEG"):
         read(tmp_path / 'a.png')
 
 

@@ -1,4 +1,4 @@
-"""From sources to results: pictures, folders, videos, arrays; what goes wrong on the way."""
+"""From sources to results: pictures, folders, videos, arrays, and errors."""
 
 import csv
 import json
@@ -129,12 +129,12 @@ def test_a_broken_file_in_a_folder_is_told_at_the_end_and_the_rest_is_done(tmp_p
 @pytest.mark.parametrize(
     'source, error, message',
     [
-        ('nowhere.png', SourceError, "there is no 'nowhere.png'"),
-        ('text.txt', PictureError, 'is no JPEG'),
-        ('empty', SourceError, "folder 'empty' has no pictures"),
-        ('no.mp4', SourceError, 'is no video that can be read'),
-        (99, SourceError, 'there is no camera 99'),
-        (None, SourceError, 'a source is a file'),
+        ('nowhere.png', SourceError, "'nowhere.png' does not exist"),
+        ('text.txt', PictureError, 'is not a JPEG'),
+        ('empty', SourceError, "folder 'empty' contains no pictures"),
+        ('no.mp4', SourceError, 'is not a video that can be read'),
+        (99, SourceError, 'camera 99 does not exist'),
+        (None, SourceError, 'a source must be a file'),
         (np.zeros((3, 3)), PictureError, 'must be uint8'),
     ],
 )
@@ -175,7 +175,7 @@ def test_tables_pictures_video_and_timeline_are_written(shipped, clip, bright, c
     assert cv2.imread('o/t.png').std() > 10
     out = capsys.readouterr().out
     assert 'person 1, 30 frames: mean' in out and '40 frames, 30 faces, 10 without a face' in out
-    with pytest.raises(FileExistsError, match='t.csv. is there already: give another name, or --overwrite'):
+    with pytest.raises(FileExistsError, match='t.csv. already exists: choose another name, or use --overwrite'):
         session.predict(shipped, [str(clip)], detector=bright, csv='o/t.csv')
 
 
@@ -230,7 +230,7 @@ def test_the_command_without_a_face_ends_well_and_says_so(tmp_path, capsys):
     assert launch.main(['predict']) == 2
     assert 'needs a picture, a folder, a video or --camera 0' in capsys.readouterr().err
     assert launch.main(['predict', 'nowhere.jpg', '--detector', 'none']) == 2
-    assert capsys.readouterr().err == "error: there is no 'nowhere.jpg'\n"
+    assert capsys.readouterr().err == "error: 'nowhere.jpg' does not exist\n"
 
 
 def test_the_command_on_a_photograph(yunet, hopper_file, capsys):

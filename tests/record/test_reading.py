@@ -1,4 +1,4 @@
-"""Run folders, tables and configurations, read back."""
+"""Reading of run folders, tables and configurations."""
 
 import json
 import multiprocessing
@@ -77,7 +77,7 @@ def test_columns_that_a_person_added_to_the_table_stay():
     rows = table.read_table('models/experiments.csv')
     assert [(row['status'], row['note']) for row in rows] == [('finished', 'mine'), ('finished', '')]
     Path('models/experiments.csv').write_text('a,b\n1,2\n')
-    with pytest.raises(predictions.RunError, match='is not a table of runs, it has no column run, status'):
+    with pytest.raises(predictions.RunError, match='is not a table of runs: it has no column run, status'):
         writing.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data)
 
 
@@ -93,7 +93,7 @@ def test_what_is_wrong_with_a_run_folder_is_said(tiny_set):
         reading.read_run(folder, need=['logits.npz'])
     run = json.loads((folder / 'run.json').read_text())
     (folder / 'run.json').write_text(json.dumps({**run, 'version': 7}))
-    with pytest.raises(predictions.RunError, match='is of version 7, this symfer reads version 1'):
+    with pytest.raises(predictions.RunError, match='has version 7, but this symfer reads version 1'):
         reading.read_run(folder)
     (folder / 'run.json').write_text('{')
     with pytest.raises(predictions.RunError, match="run.json' cannot be read"):
@@ -102,12 +102,12 @@ def test_what_is_wrong_with_a_run_folder_is_said(tiny_set):
 
 def test_wrong_configurations_get_one_line(capsys):
     for text, message in (
-        ('just text', 'is no configuration'),
+        ('just text', 'is not a configuration'),
         ('a: [', 'cannot be read'),
         ('learning_rat: 1', "no argument 'learning_rat'; did you mean 'learning_rate'"),
         ('learning_rate: -1', 'learning_rate must be'),
-        ('seed: 1\nn_epochs: 2\nseed: 3', "'seed' stands there twice, in lines 1 and 3"),
-        ('augment: {crop: 8, crop: 9}', "'crop' stands there twice"),
+        ('seed: 1\nn_epochs: 2\nseed: 3', "'seed' occurs twice, in lines 1 and 3"),
+        ('augment: {crop: 8, crop: 9}', "'crop' occurs twice"),
         ('[' * 5000, 'cannot be read'),
     ):
         Path('c.yaml').write_text(text)
@@ -152,18 +152,18 @@ def test_a_finished_model_that_goes_on_under_another_name_is_in_its_record(tiny_
 @pytest.mark.parametrize(
     'name, change, message',
     [
-        ('config.yaml', lambda text: '[1]', "config.yaml' is damaged: it has no proper seed"),
+        ('config.yaml', lambda text: '[1]', "config.yaml' is damaged: it has no valid seed"),
         ('config.yaml', lambda text: '', "config.yaml' is damaged"),
         ('config.yaml', lambda text: f'{text}x: &x [1]\ny: [*x, *x]', "config.yaml' cannot be read: .x in line"),
         (
             'run.json',
             lambda text: text.replace('"fingerprint"', '"finger"'),
-            "run.json' is damaged: .* proper fingerprint",
+            "run.json' is damaged: .* valid fingerprint",
         ),
         (
             'run.json',
             lambda text: text.replace('"name": "', '"name": 5, "n": "'),
-            "run.json' is damaged: .* proper name",
+            "run.json' is damaged: .* valid name",
         ),
         ('result.json', lambda text: '{"status": "finished"}', "result.json' is damaged: .* evaluation, test_error"),
         ('history.csv', lambda text: text.replace('train,1', 'train,one'), "history.csv' cannot be read: .*'one'"),

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder."""
+"""The files that a run writes to its folder."""
 
 import csv
 import json
@@ -91,7 +91,7 @@ def test_a_network_of_a_script_is_kept_without_what_the_script_does(tiny_set):
 
 
 def typed_in():
-    """A class that stands in no file, as one of an interpreter."""
+    """Make a class that is not in a file, as in an interpreter."""
     names = {'mlp': mlp, '__name__': '__main__'}
     exec('class Typed(mlp.MLP):\n    pass', names)
     return names['Typed']

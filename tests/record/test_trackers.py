@@ -1,4 +1,4 @@
-"""Optional trackers: what reaches them, and that none is needed."""
+"""Optional trackers: the values that they get, and runs without their libraries."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ SMALL = dict(
 def test_what_is_not_there_is_said():
     with pytest.raises(ValueError, match=r'no_such_library is not installed: pip install -e ".\[search\]"'):
         trackers.needed('no_such_library', 'search')
-    with pytest.raises(ValueError, match="track must be of 'tensorboard', 'mlflow', got 'wandb'"):
+    with pytest.raises(ValueError, match="track must be one or more of 'tensorboard', 'mlflow', got 'wandb'"):
         launch.test(**SMALL, track=['wandb'])
 
 
@@ -39,7 +39,7 @@ def test_a_tracker_that_fails_does_not_end_the_run(tiny_set, monkeypatch):
     monkeypatch.setitem(trackers.TRACKERS, 'broken', Broken)
     monkeypatch.setitem(trackers.LIBRARIES, 'broken', 'json')
     result = launch.test(**SMALL, dataset=tiny_set, track='broken')
-    assert 'tracker Broken is left: server is gone' in (result.folder / 'log.txt').read_text()
+    assert 'tracker Broken failed and is no longer used: server is gone' in (result.folder / 'log.txt').read_text()
     assert reading.status_of(result.folder) == 'finished'
 
 

@@ -1,4 +1,4 @@
-"""Single activations projected down to pixels: against NumPy in float64; which way for which network; the figure."""
+"""Single activations projected down to pixels: against NumPy in float64; the method for each network; the figure."""
 
 import numpy as np
 import pytensor.tensor as pt
@@ -23,7 +23,7 @@ class Two(Layer):
     def __init__(self, im_dim, n_classes, *, rng):
         self.conv1 = Conv(1, 4, pool=MaxPool(2), batch_norm=True, rng=rng)
         self.lrn = LocalResponseNorm(alpha=0.5)
-        # The rectifier of the second the other way round, as a network of one's own may have it.
+        # The second rectifier has its arguments exchanged, as in a user's own network.
         self.conv2 = Conv(4, 5, border='valid', activation=lambda a: pt.maximum(0, a), p_drop=0.25, rng=rng)
         for p in (self.conv1.norm.mean, self.conv1.norm.beta, self.conv2.norm.b):
             p.set_value(rng.normal(0, 0.3, p.type.shape).astype('f'))
@@ -68,7 +68,7 @@ def by_hand(net, image, layer, unit=None, place=None, guided=False):
     if unit is None:
         return maps
     i, j = np.unravel_index(place, maps.shape[:2])
-    if layer == 'conv2':  # the dropout's factor, the transposed filters, what the maps were divided by
+    if layer == 'conv2':  # factor of dropout, transposed filters, divisor of the maps
         signal = np.zeros_like(given)
         signal[i : i + 3, j : j + 3] = 0.75 * maps[i, j, unit] * W2[..., unit]
         signal /= divisor
@@ -102,7 +102,7 @@ def test_projections_are_those_of_numpy(rng, monkeypatch, guided):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5)
             other = [by_hand(net, image, layer, unit, at, not guided) for image, at in zip(images, places[:, unit])]
             differ += not np.allclose(expected, other, atol=1e-3)
-    assert differ  # the two ways are told apart
+    assert differ  # the two methods differ
 
 
 def test_the_images_that_excite_a_map_most(rng, monkeypatch):
@@ -116,7 +116,7 @@ def test_the_images_that_excite_a_map_most(rng, monkeypatch):
         for unit, shown, parts, projections in zip(found.units, found.images, *found.patches):
             np.testing.assert_array_equal(shown, images[np.argsort(-values[:, unit], kind='stable')[:9]])
             assert parts.shape == projections.shape
-        side = {'conv1': 3, 'conv2': 8}[found.layer]  # what an activation sees
+        side = {'conv1': 3, 'conv2': 8}[found.layer]  # receptive field of an activation
         assert max(found.patches[0].shape[2:]) <= side < 10
         assert found.patches[1].max() == found.projections.max()
 
@@ -187,5 +187,6 @@ def test_the_figure_is_drawn_or_says_why_not(rng):
     tanh.conv2.activation = rna.tanh()
     assert network.excitation(subject(tanh)) is None
     assert said == [
-        'no figure of what excites the feature maps: it is defined for rectifiers, and the network has Tanh'
+        'no figure of what excites the feature maps: the projection is only defined for rectifiers, '
+        'and the network has Tanh'
     ]

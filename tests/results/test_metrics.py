@@ -1,4 +1,4 @@
-"""Figures of merit against NumPy by hand."""
+"""Metrics against NumPy by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ CLASSES = ('a', 'b', 'c')
 
 
 class Images:
-    """As much of a subset as an evaluation reads."""
+    """The part of a subset that an evaluation reads."""
 
     def __init__(self, y, usage, twin):
         self.y, self.usage, self.twin = np.asarray(y, np.uint8), np.asarray(usage), np.asarray(twin, bool)
@@ -107,7 +107,7 @@ def test_the_temperature_is_that_of_least_cross_entropy(rng):
     y = rng.integers(0, 7, 3000)
     logits = rng.normal(0, 1, (3000, 7))
     logits[np.arange(3000), y] += 1.5
-    true = logits / 1  # drawn so that these are about right after a scaling
+    true = logits / 1  # drawn so that they are about calibrated after scaling
     found = fit_temperature(3.0 * true, y)
     grid = np.exp(np.linspace(-2, 3, 2001))
     costs = [metrics.cross_entropy(metrics.probabilities(3.0 * true / t), y) for t in grid]

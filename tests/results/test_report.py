@@ -66,7 +66,7 @@ def _padded(tiny_set, folder):
 
 
 class Page(HTMLParser):
-    """What an HTML file refers to, and its text."""
+    """The links and the text of an HTML file."""
 
     def __init__(self, text):
         super().__init__()
@@ -86,18 +86,20 @@ def test_every_figure_is_drawn_and_the_report_holds_them_all(run):
         assert imread(run.folder / 'figures' / f'{name}.png').std() > 0
     page = Page((run.folder / 'report.html').read_text())
     assert page.tags.count('img') == len(FIGURES)
-    assert all(link.startswith('data:image/png;base64,') for link in page.links)  # it opens offline
+    assert all(link.startswith('data:image/png;base64,') for link in page.links)  # it works offline
     assert '<b>&' in page.text and 'b' not in page.tags
     assert f'{run.special_test_error:.2f}' in page.text and 'learning_rate: 0.002' in page.text
-    assert 'no figure of what excites the feature maps: it is defined for rectifiers' in page.text  # LeNet-5 has tanh
+    assert (
+        'no figure of what excites the feature maps: the projection is only defined for rectifiers' in page.text
+    )  # LeNet-5 has tanh
     assert 'fingerprint' in page.text and 'entropy point: epoch' in page.text
 
 
 @pytest.mark.parametrize(
     'rule, caption',
     [
-        ('entropy', 'that of the smallest validation cross-entropy.'),
-        ('error', 'that of the smallest validation error.'),
+        ('entropy', 'the one with the smallest validation cross-entropy.'),
+        ('error', 'the one with the smallest validation error.'),
     ],
 )
 def test_the_caption_of_the_curves_says_by_what_the_epoch_was_kept(run, rule, caption, tmp_path):
@@ -121,7 +123,7 @@ def test_evaluate_gives_the_figures_of_the_run(run, tmp_path):
     )
     again, second = launch.evaluate(run.folder, run.config['options']['dataset'], say=lambda line: None)
     assert again == scores and second == run.folder / 'evaluation-001' and (second / 'report.html').is_file()
-    with pytest.raises(ValueError, match='is not empty: nothing is overwritten'):
+    with pytest.raises(ValueError, match='is not empty: choose a new or empty folder'):
         launch.evaluate(run.folder, run.config['options']['dataset'], folder=second)
 
 
@@ -131,7 +133,11 @@ def test_what_cannot_be_evaluated_gets_one_line(run, tiny_set, tmp_path, capsys,
     for model, data, message in (
         ('absent.h5', tiny_set, "there is no model file 'absent.h5'"),
         ('empty', tiny_set, "'empty' is a folder without a model"),
-        (run.savename, tiny_set, r'was trained on images of \[16, 16\], and those of .* are of \[12, 12\]'),
+        (
+            run.savename,
+            tiny_set,
+            r'was trained on images of size \[16, 16\], but the images of .* have size \[12, 12\]',
+        ),
         (run.savename, 'absent.h5', 'absent.h5: no such file'),
     ):
         assert launch.main(['evaluate', str(model), str(data)]) == 2

@@ -1,4 +1,4 @@
-"""What a network consists of, counted by hand; its drawing."""
+"""The layers of a network, counted by hand; their drawing."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ IM_DIM, N_CLASSES = (12, 16), 3
 
 
 class Small(Layer):
-    """A convolution of two groups, a residual block, a parameter of its own and an auxiliary classifier."""
+    """A convolution with two groups, a residual block, a parameter of the network, an auxiliary classifier."""
 
     def __init__(self, im_dim, n_classes, filters=4, *, rng):
         self.conv = Conv(1, filters, size=5, pool=MaxPool(2), batch_norm=True, rng=rng)
@@ -151,7 +151,7 @@ def test_the_model_that_ships_on_the_command_line(capsys):
     [
         (['Q'], 'network must be one of A, B, '),
         (['nowhere.h5'], "there is no model 'nowhere.h5'"),
-        (['README.md'], "'README.md' is no model file and no network"),
+        (['README.md'], "'README.md' is neither a model file nor a network"),
         (['A', '--size', '4x4'], 'images of 4x4 pixels are too small for network A'),
         (['A', '--size', 'large'], '--size must be HEIGHTxWIDTH'),
         (['A', '--drawing', 'a.gif'], 'drawing must end in .svg, .png, .pdf, .dot, .mmd'),

@@ -1,4 +1,4 @@
-"""A service without a network under it."""
+"""A service with a test client and without a neural network."""
 
 from types import SimpleNamespace
 

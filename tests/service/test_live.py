@@ -14,7 +14,7 @@ def test_frames_are_answered_in_turn_with_numbers_of_persons(service):
             (face,) = socket.receive_json()['faces']
             assert face['answer'] == answer and face['person'] == 1
         socket.send_bytes(b'no picture')
-        assert 'is no JPEG' in socket.receive_json()['error']
+        assert 'is not a JPEG' in socket.receive_json()['error']
         socket.send_text('hello')
         assert 'bytes of a picture' in socket.receive_json()['error']
         socket.send_bytes(png())

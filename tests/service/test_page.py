@@ -1,6 +1,6 @@
-"""The page in a browser, on a service as a user starts it: pictures, camera, phone, keyboard. Run by hand, `-m slow`.
+"""The page in a browser, with a service started as by a user: pictures, camera, phone, keyboard. Run with `-m slow`.
 
-SYMFER_SCREENSHOTS names a folder for pictures of the page.
+SYMFER_SCREENSHOTS names a folder for screenshots of the page.
 """
 
 import os

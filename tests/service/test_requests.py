@@ -1,4 +1,4 @@
-"""Requests: pictures in, JSON out, and a sentence with a status where something is wrong."""
+"""Requests: pictures in, JSON out, and a status with a message if something is wrong."""
 
 import io
 import threading
@@ -30,11 +30,11 @@ def test_several_pictures_are_answered_in_their_order_the_bad_ones_too(service):
     answer = service.client.post('/recognise', files=files)
     first, second, third = answer.json()['results']
     assert first['faces'][0]['answer'] == 'bright' and third['faces'][0]['answer'] == 'dark'
-    assert 'is no JPEG' in second['error']
+    assert 'is not a JPEG' in second['error']
 
 
 def bomb():
-    """A PNG of a few kilobytes that would be 100,000 x 100,000 pixels."""
+    """A PNG of a few kilobytes that declares 100,000 x 100,000 pixels."""
     data = bytearray(png())
     data[16:24] = (100_000).to_bytes(4, 'big') * 2
     data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, 'big')
@@ -45,9 +45,9 @@ def bomb():
     'data, status, text',
     [
         (b'', 400, 'empty'),
-        (b'GIF89a', 400, 'is no JPEG'),
-        (b'<svg/>', 400, 'is no JPEG'),
-        (png(side=64, mode='RGB')[:-40], 400, 'damaged or cut off'),
+        (b'GIF89a', 400, 'is not a JPEG'),
+        (b'<svg/>', 400, 'is not a JPEG'),
+        (png(side=64, mode='RGB')[:-40], 400, 'damaged or truncated'),
         (bomb(), 400, 'pixels'),
         (png(side=1100), 400, 'at most'),
         (bytes(LIMITS.body + 1), 413, 'at most 200000 bytes'),

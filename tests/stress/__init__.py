@@ -1,1 +1,1 @@
-"""Fault injection and fuzzing: their short forms are tests, the long ones are run by hand."""
+"""Fault injection and fuzzing. Short runs are part of the test suite; long ones are started by hand."""

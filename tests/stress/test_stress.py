@@ -1,4 +1,4 @@
-"""Short forms of fault injection and fuzzing; the long ones are marked slow."""
+"""Short runs of fault injection and fuzzing; the long ones are marked slow."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every test has a folder of its own to write in."""
+"""Every test has its own working folder."""
 
 import pytest
 

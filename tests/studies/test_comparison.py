@@ -1,4 +1,4 @@
-"""Comparisons of runs: means, McNemar's test, tables; what cannot be compared."""
+"""Comparisons of runs: means, McNemar's test, tables, and runs that cannot be compared."""
 
 import csv
 import json
@@ -53,7 +53,7 @@ def test_runs_are_put_together_over_seeds(tiny_runs, tmp_path):
     assert groups[0].chosen['result']['validation_cross_entropy'] == min(
         run['result']['validation_cross_entropy'] for run in groups[0].runs
     )
-    with pytest.raises(comparison.ComparisonError, match='is not empty: nothing is overwritten'):
+    with pytest.raises(comparison.ComparisonError, match='is not empty: choose a new or empty folder'):
         comparison.compare(tiny_runs, tmp_path / 'c', say=said.append)
 
 
@@ -86,7 +86,7 @@ def test_the_comparison_says_by_what_a_run_was_chosen(tiny_runs, tmp_path):
         (copies[-1] / 'config.yaml').write_text(text.replace('rule: entropy', 'rule: error'))
     said = []
     comparison.compare(copies, say=said.append)
-    assert 'of each network the run of smallest validation error' in '\n'.join(said)
+    assert 'of each network, the run with the smallest validation error' in '\n'.join(said)
 
 
 def test_two_seeds_are_tested_against_each_other(tiny_runs):
@@ -115,9 +115,9 @@ def test_what_cannot_be_compared_gets_one_line(tiny_runs, tmp_path, capsys):
     run = json.loads((other / 'run.json').read_text())
     (other / 'run.json').write_text(json.dumps({**run, 'fingerprint': 'another', 'data': 'other.h5'}))
     for runs, message in (
-        ([tiny_runs[0], other], "of different data sets, '"),
-        ([tiny_runs[0]], 'two different runs at least, got 1'),
-        ([tiny_runs[0], tiny_runs[0]], 'two different runs at least, got 1'),
+        ([tiny_runs[0], other], "used different data sets, '"),
+        ([tiny_runs[0]], 'at least two different runs, got 1'),
+        ([tiny_runs[0], tiny_runs[0]], 'at least two different runs, got 1'),
         ([tiny_runs[0], tmp_path / 'absent'], 'there is no run folder'),
     ):
         assert launch.main(['compare', *map(str, runs)]) == 2

@@ -56,7 +56,7 @@ def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
     p = np.mean([softmax(a['special'].astype(float)) for a in arrays], axis=0)
     wrong = p.argmax(axis=1) != arrays[0]['y']
     assert scores['special']['whole']['error'] == pytest.approx(100 * wrong.mean())
-    # a model's scores but for those by its temperature, which an ensemble has not
+    # the scores of a model except those computed with its temperature, which an ensemble does not have
     of_model = reading.read_run(tiny_runs[0])['result']['evaluation']['special']['public']
     assert scores['special']['public'].keys() == of_model.keys() - {'scaled'}
     assert sorted(path.name for path in (tmp_path / 'e').iterdir()) == [
@@ -75,16 +75,16 @@ def test_the_validation_outputs_are_of_the_parameters_that_never_saw_the_images(
     run, arrays = reading.read_run(tiny_runs[0]), predictions.read_logits(tiny_runs[0])
     assert len(arrays['validation_source']) == 30
     p = metrics.probabilities(arrays['validation'])
-    # Each image's two views are averaged here, and counted singly in the history: near, not equal.
+    # The two views of an image are averaged here, but counted separately in the history: close, not equal.
     entropy = -np.log(p[np.arange(30), arrays['validation_y']]).mean()
     assert entropy == pytest.approx(run['result']['validation_cross_entropy'], rel=0.15)
 
 
 def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
     assert launch.main(['ensemble', str(tiny_runs[0])]) == 2
-    assert capsys.readouterr().err == 'error: an ensemble needs two different runs at least, got 1\n'
+    assert capsys.readouterr().err == 'error: an ensemble needs at least two different runs, got 1\n'
     assert launch.main(['ensemble', str(tiny_runs[0]), str(tiny_runs[0])]) == 2
-    assert 'two different runs at least, got 1' in capsys.readouterr().err
+    assert 'at least two different runs, got 1' in capsys.readouterr().err
     import shutil
 
     other = tmp_path / 'm/run-001'

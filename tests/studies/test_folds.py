@@ -1,4 +1,4 @@
-"""Cross-validation: every fold run once, gone on with, and pooled."""
+"""Cross-validation: every fold is run once, resumed after an interruption, and pooled."""
 
 import csv
 import functools
@@ -25,7 +25,7 @@ class Stop(Exception):
 
 @pytest.fixture(scope='module')
 def whole(people_set, tmp_path_factory):  # noqa: F811
-    """Scores and folder of a cross-validation that was never broken off."""
+    """Scores and folder of an uninterrupted cross-validation."""
     folder = tmp_path_factory.mktemp('whole')
     return launch.cross_validate(
         3, savename=folder / 'm.h5', dataset=str(people_set), verbose=0, **{**SMALL, 'report': True}
@@ -115,7 +115,7 @@ def test_it_goes_on_where_it_was_broken_off_and_does_nothing_twice(whole, people
     again, folder = launch.cross_validate(3, **options)
     assert again == scores and folder == Path('m/folds-002')
     assert {str(path.relative_to('.')) for path in Path('.').rglob('run-*')} == runs
-    with pytest.raises(ValueError, match='not empty: nothing is overwritten'):
+    with pytest.raises(ValueError, match='not empty: choose a new or empty folder'):
         launch.cross_validate(3, folder='m/folds-001', **options)
 
 
@@ -125,7 +125,7 @@ def test_a_fold_that_was_run_alone_is_done_and_the_command_says_so(people_set, c
     assert launch.main(['train', '--fold', '2/2', *words]) == 0
     assert launch.main(['train', '--folds', '2', *words]) == 0
     out = capsys.readouterr().out
-    assert 'point 1 of 2: finished' in out and 'point 2 of 2: done already' in out
+    assert 'trial 1 of 2: finished' in out and 'trial 2 of 2: done already' in out
     assert 'of all 190 images' in out and 'over 2 folds by person, 8 people' in out
     assert Path('trained_models/MLP_set2/folds-001/result.json').is_file()
 
@@ -142,8 +142,8 @@ def test_a_set_without_people_is_divided_by_image(tiny_set):
 def test_wrong_arguments_are_refused_before_anything_runs(people_set, capsys):  # noqa: F811
     for words, message in (
         (['--folds', '1'], 'must be a whole number >= 2'),
-        (['--folds', '9'], '9 folds need as many people, and there are 8'),
-        (['--folds', '3', '--fold', '1/3'], 'cross_validate runs all folds, got fold=[1, 3]: leave it out'),
+        (['--folds', '9'], '9 folds need as many people, but there are 8'),
+        (['--folds', '3', '--fold', '1/3'], 'cross_validate runs all folds, got fold=[1, 3]: leave out fold'),
         (['--folds', '3', '--resume', 'm.h5'], 'resume is for one run'),
         (['--folds', '3', '--learning_rate', '-1'], 'must be a number > 0'),
     ):
@@ -160,6 +160,6 @@ def test_a_fold_that_fails_is_named_when_the_others_are_done(people_set):  # noq
     with loaders.load(people_set) as data:
         sizes = [len(loaders.Fold(data, i, 8).training) for i in range(1, 9)]
     options['batch_size'] = max(sizes)  # beyond the training images of all folds but one
-    with pytest.raises(ValueError, match=r"folds failed; the first, 'm_fold=\d-8.h5': batch_size must lie between"):
+    with pytest.raises(ValueError, match=r"folds failed, first 'm_fold=\d-8.h5': batch_size must lie between"):
         launch.cross_validate(8, **options)
     assert len(list(Path('.').glob('m_fold=*-8.h5'))) == sizes.count(max(sizes))

@@ -1,4 +1,4 @@
-"""The cross-data matrix: figures computed by hand, classes by name, other sizes, what cannot be tested."""
+"""The cross-data matrix: independently computed figures, classes by name, other sizes, and what cannot be tested."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from utils.studies.matrix import cross_evaluate
 
 @pytest.fixture(scope='module')
 def other_set(tmp_path_factory):
-    """Path of a set of 24x24 images of classes in another order; it has no class b, and one of its own, d."""
+    """Path of a set of 24x24 images with classes in another order, without class b and with an additional class d."""
     images, labels = pattern_images(140, np.random.default_rng(21), side=24)
     names = {0: 'a', 1: 'd', 2: 'c'}
     classes = ('d', 'c', 'a')
@@ -40,7 +40,7 @@ def trained(tiny_set, other_set, tmp_path_factory):
 
 
 def logits_by_hand(model, images):
-    """The perceptron of a model file in NumPy, float64, with the dropped half of its units as their mean."""
+    """Compute the perceptron of a model file in NumPy, float64, with hidden units times the probability of keeping."""
     arrays = {name: np.asarray(value, float) for name, value in models.load(model)[0]['arrays'].items()}
     hidden, norm = (
         images.reshape(len(images), -1) / 255 @ arrays['parameters/fc.hidden0.W'],
@@ -102,7 +102,7 @@ def test_the_figures_are_those_computed_by_hand(trained, tiny_set, other_set, tm
     text = '\n'.join(said)
     assert 'images of 24x24 resized to 12x12' in text and 'images of 12x12 resized to 24x24' in text
     assert f"images of classes that '{first}' does not know are left out: 20 of d" in text
-    assert f"has no b: no answer of '{first}' there" in text
+    assert f"has no b: '{first}' does not predict these classes there" in text
 
 
 def test_its_files_hold_it(trained, tiny_set, other_set, tmp_path):
@@ -159,7 +159,7 @@ def test_what_makes_no_matrix_gets_one_line(trained, tiny_set, other_set, tmp_pa
     Path('text.h5').write_text('no set')
     model = str(trained[0])
     for words, message in (
-        ([model, str(trained[1]), str(trained[0])], 'needs a model and a set at least, got 3 models and 0 sets'),
+        ([model, str(trained[1]), str(trained[0])], 'needs at least a model and a set, got 3 models and 0 sets'),
         ([str(tiny_set), str(other_set), model], 'cannot be loaded: it is an HDF5 file, but not a symfer model'),
         ([model, str(tiny_set), 'absent.h5'], 'absent.h5: no such file'),
         ([model, str(tiny_set), 'text.h5'], 'dataset must be an HDF5 set: text.h5: not an HDF5 file'),

@@ -1,4 +1,4 @@
-"""The search of arguments and the learning-rate range test."""
+"""The hyper-parameter search and the learning-rate range test."""
 
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
     done, saved = [], {}
 
     def work(point, on_epoch):
-        """Stands for `launch.run_point`: the cost is the distance of the rate from 0.1, hopeless above 0.5."""
+        """Replace `launch.run_point`: the cost is the distance of the rate from 0.1, and rates above 0.5 are bad."""
         if len(done) == 3 and not saved:
             saved.update(point)
             raise KeyboardInterrupt
@@ -93,7 +93,7 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
         search.run_study(space, 12, 'models/s', work, lambda text: None)
     assert len(done) == 3
     study = search.run_study(space, 12, 'models/s', work, lambda text: None)
-    assert done[3] == saved and len(done) == 12  # the broken trial first, nothing twice
+    assert done[3] == saved and len(done) == 12  # the interrupted trial comes first, and nothing runs twice
     states = [trial.state.name for trial in study.trials]
     assert states.count('PRUNED') >= 1 and states.count('COMPLETE') + states.count('PRUNED') == 12
     assert 0.01 < study.best_params['learning_rate'] < 0.9
@@ -109,10 +109,10 @@ def test_search_goes_by_the_rule(tiny_set):
     values = [reading.read_run(folder)['result']['validation_error'] for folder in Path('models').glob('e_*/')]
     assert study.best_value == min(values) > 10  # in %
     with pytest.raises(
-        ValueError, match="goes by the validation error, not by the validation cross-entropy: leave rule='error'"
+        ValueError, match="minimises the validation error, not the validation cross-entropy: keep rule='error'"
     ):
         launch.search({'n_hidden': [[4], [8]]}, 3, **options)
-    with pytest.raises(ValueError, match='goes by one rule'):
+    with pytest.raises(ValueError, match='the figure of one rule'):
         launch.search({'rule': ['error', 'entropy']}, 3, **options)
     with pytest.raises(ValueError, match='val must be True'):
         launch.search({'val': [True, False]}, 3, **options)

@@ -1,4 +1,4 @@
-"""Many runs: grids, going on with what was interrupted, workers, search, the learning-rate range test."""
+"""Sweeps: grids, trials, resuming after an interruption, workers."""
 
 import functools
 import json
@@ -62,9 +62,9 @@ def test_points_are_all_combinations_and_have_names_of_their_own():
         'seed': 1,
         'savename': 'models/s_learning_rate=0.05_n_hidden=8-4_seed=1.h5',
     }
-    with pytest.raises(ValueError, match='cannot be over seed: use seeds'):
+    with pytest.raises(ValueError, match='cannot vary seed: use seeds'):
         grid.points({'seed': [1]}, [0], 's')
-    with pytest.raises(ValueError, match='two points of the sweep are the same'):
+    with pytest.raises(ValueError, match='two trials of the sweep are the same'):
         grid.points({'n_epochs': [1, 1]}, [0], 's')
 
 
@@ -98,7 +98,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
     def cut(*args, **kwargs):
         def stop(row):
             epochs.append((row['stage'], row['epoch']))
-            if epochs.count(('train', 1)) == 2:  # of the second point
+            if epochs.count(('train', 1)) == 2:  # of the second trial
                 raise Stop
 
         return whole(*args, **{**kwargs, 'on_epoch': stop})
@@ -113,7 +113,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
     assert set(done) == {Path(f'{first}.h5'), Path(f'{second}.h5')}
     assert len(list(Path(first).glob('run-*'))) == 1 and before == 2
     assert json.loads(Path(f'{second}/run-002/run.json').read_text())['resumed'] == f'{second}.h5'
-    for mine, folder in ((first, tiny_runs[0]), (second, tiny_runs[2])):  # the same points, never interrupted
+    for mine, folder in ((first, tiny_runs[0]), (second, tiny_runs[2])):  # the same trials, never interrupted
         a, b = (
             models.load(f'{mine}.h5')[0]['arrays'],
             models.load(folder.parent.with_name(folder.parent.name + '.h5'))[0]['arrays'],
@@ -125,7 +125,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tiny_set, tiny_runs, monk
 
 
 def runs_of_a_sweep(options, **changes):
-    """How many runs there are after a sweep of one point."""
+    """Run a sweep of one trial and count the runs."""
     launch.sweep({'learning_rate': [0.1]}, [1], **{**options, **changes})
     return len(list(Path('models').rglob('run-0*')))
 
@@ -198,7 +198,7 @@ def test_a_point_that_another_process_is_at_is_left_to_it(tiny_set):
 
 
 def test_a_point_that_fails_is_told_of_and_the_others_run(tiny_set):
-    with pytest.raises(ValueError, match='1 of 2 points failed; .*learning_rate=1e.30.*not finite'):
+    with pytest.raises(ValueError, match='1 of 2 trials failed, first .*learning_rate=1e.30.*not finite'):
         launch.sweep(
             {'learning_rate': [1e30, 0.1]},
             [0],
@@ -212,7 +212,7 @@ def test_a_point_that_fails_is_told_of_and_the_others_run(tiny_set):
 
 
 def test_processes_share_the_points_and_one_that_is_killed_is_replaced(tmp_path):
-    """With a stand-in for the work, which dies by a signal the first time."""
+    """A substitute for the work dies by a signal the first time."""
     code = (
         'import json, os, pathlib, signal, sys; o = json.load(sys.stdin); p = pathlib.Path(o["savename"]);'
         'n = int(p.read_text()) if p.exists() else 0; p.write_text(str(n + 1));'

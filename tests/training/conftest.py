@@ -1,4 +1,4 @@
-"""The tiny set, open."""
+"""Opens the tiny set."""
 
 import pytest
 

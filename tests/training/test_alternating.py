@@ -1,4 +1,4 @@
-"""Alternating flip: which images are mirrored in which epoch, against NumPy; the same resumed and streamed."""
+"""Alternating flip: the images mirrored in each epoch, against NumPy; resumed and streamed runs agree."""
 
 import numpy as np
 import pytensor
@@ -75,7 +75,7 @@ def test_warped_images_alternate_too(rng):
 
 
 def counted(t, train, anneal, retrain=True):
-    """The numbers of the epochs in the graph, one for each epoch of all stages."""
+    """The epoch numbers in the graph, one for each epoch of all stages."""
     seen = []
     t.reporter.epoch_ends = lambda row: seen.append(int(t.functions.epoch.get_value()))
     t.train(train), t.retrain(retrain), t.anneal(anneal, retrained=retrain)
@@ -123,7 +123,7 @@ def test_an_experiment_is_resumed_and_streamed_to_the_last_bit(tiny_set, tmp_pat
     drawn = small(tiny_set, savename='d.h5', **{**options, 'augment': {**options['augment'], 'alternate': False}})
     assert lines_without_times(drawn.history) != lines_without_times(whole.history)
     assert models.load('m.h5')[1]['options']['augment']['alternate'] is True
-    assert 'alternate' not in models.load('d.h5')[1]['options']['augment']  # as models of before have it
+    assert 'alternate' not in models.load('d.h5')[1]['options']['augment']  # as in older models
     assert parameters_of('d.h5').keys() == parameters_of('m.h5').keys()
 
 

@@ -88,7 +88,7 @@ def stream(n, columns, number, seed=3, counter=0):
 
 
 def drawn(n):
-    """The uniform draws of the first stream, by what they are for."""
+    """The uniform draws of the first stream, by purpose."""
     return dict(zip(_COLUMNS, stream(n, len(_COLUMNS), 1).T))
 
 
@@ -246,8 +246,8 @@ def test_cutmix_pastes_rectangles_of_neighbours_and_weighs_by_what_is_left(rng, 
         for line in (rows, columns):
             assert not line.any() or line[np.argmax(line) : len(line) - np.argmax(line[::-1])].all()
     done = weight < 1
-    assert abs(done.mean() - probability * 0.98) < 0.04  # the smallest rectangles have no pixel
-    # Of Yun et al.: sides sqrt(1 - lambda), lambda uniform, the middle anywhere, cut at the edges.
+    assert abs(done.mean() - probability * 0.98) < 0.04  # the smallest rectangles contain no pixel
+    # Yun et al.: sides sqrt(1 - lambda), lambda uniform, the centre anywhere, cut at the edges.
     draws = np.random.default_rng(0).random((200_000, 3))
     half = np.sqrt(draws[:, 0]) / 2
     area = np.prod([np.minimum(m + half, 1) - np.maximum(m - half, 0) for m in draws[:, 1:].T], axis=0)
@@ -268,5 +268,5 @@ def test_cutmix_in_a_resumed_run_and_beside_older_models(tiny_set, tmp_path, mon
     assert whole.history[0]['train_cost'] > 0
     small(tiny_set, savename='old.h5', augment={'mirror': 0.5, 'rotation': 5.0}, n_epochs=1)
     _, config = models.load('old.h5')
-    assert 'cutmix' not in config['options']['augment']  # as models of before have it
+    assert 'cutmix' not in config['options']['augment']  # as in older models
     launch.test(resume='old.h5', n_epochs=2, augment={'mirror': 0.5, 'rotation': 5.0}, verbose=0, report=False)

@@ -122,7 +122,7 @@ def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
     edges[:, 1:-1, 1:-1] = 0
     np.testing.assert_allclose(
         launch.predict('whole.h5', images - edges, network=OneConvolution), p, rtol=1e-5
-    )  # the edge is not seen
+    )  # the edge is outside the crop
     scores, folder = launch.evaluate(
         'whole.h5', tiny_set, network=OneConvolution, folder='again', say=lambda line: None
     )

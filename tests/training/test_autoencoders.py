@@ -1,4 +1,4 @@
-"""Denoising autoencoders of a network's layers: steps against NumPy in float64."""
+"""Denoising autoencoders made of a network's layers: steps against NumPy in float64."""
 
 import math
 
@@ -20,7 +20,7 @@ from utils.training.pretraining import STREAM
 
 
 def drawn(draw, shape, counter):
-    """A draw of our generator by its NumPy form."""
+    """A draw of our generator, computed by NumPy."""
     seed, number = np.uint32(4), np.uint32(counter)
     out = [[None]]
     with np.errstate(over='ignore'):
@@ -35,7 +35,7 @@ def cross_entropy(a, t):
 
 
 def conv_back(code, W):
-    """The transpose of a 3x3 convolution that keeps the size: one with the filters mirrored."""
+    """The transpose of a 3x3 convolution that keeps the size: a convolution with mirrored filters."""
     return reference.conv2d(code, W[::-1, ::-1].transpose(0, 1, 3, 2), (1, 1))
 
 
@@ -149,7 +149,7 @@ def test_the_decoder_is_the_transpose_of_the_encoder(rng, options):
 
 
 def faces(rng, n):
-    """Smooth images of a few dimensions."""
+    """Smooth images with few degrees of freedom."""
     rows, columns = np.linspace(-1, 1, 6)[:, None], np.linspace(-1, 1, 6)
     parts = np.array([rows + 0 * columns, columns + 0 * rows, rows * columns, rows**2 - columns**2])
     return (127 * (1 + np.tanh(np.tensordot(rng.normal(size=(n, 4)), parts, 1)))).astype(np.uint8)

@@ -16,7 +16,7 @@ def probabilities(logits):
 
 
 class Tapped(Layer):
-    """A linear hidden layer with a classifier on it, and one behind it."""
+    """A linear hidden layer with an auxiliary classifier, and the main one after it."""
 
     def __init__(self, rng):
         self.V, self.A, self.W = (

@@ -61,7 +61,9 @@ def test_a_weighted_step_is_that_of_numpy_in_float64(rng, smoothing):
 
 
 def test_mixed_images_have_the_weights_of_both_their_labels(rng):
-    x = np.repeat(rng.integers(0, 256, (1, 4, 4), dtype=np.uint8), 6, axis=0)  # alike: mixing changes the labels alone
+    x = np.repeat(
+        rng.integers(0, 256, (1, 4, 4), dtype=np.uint8), 6, axis=0
+    )  # equal images: mixing only changes the labels
     y, factors = np.array([0, 1, 2, 0, 1, 2], np.uint8), np.array([1.0, 3.0, 0.5], np.float32)
     net, ones = Linear(rng), np.ones(6, np.float32)
     augment = Augment(mirror=0.0, shift=0.0, rotation=0.0, zoom=0.0, mixup=0.4)

@@ -1,4 +1,4 @@
-"""Which layers of a network are pre-trained, and settings that are refused."""
+"""The layers of a network that are pre-trained, and settings that are refused."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_the_layers_of_a_plain_chain_from_the_images_on(rng, make, wanted):
 
 
 class Own(Layer):
-    """Two hidden layers, with something before, between or beside them."""
+    """Two hidden layers, with something before, between or parallel to them."""
 
     def __init__(self, rng, before=lambda net, x: x, between=lambda net, x: x, beside=False):
         self.one, self.two = Hidden(36, 8, rng=rng), Hidden(8, 8, rng=rng)
@@ -64,7 +64,7 @@ class Own(Layer):
         ({}, ['one', 'two']),
         ({'between': lambda net, y: y * net.scale}, ['one']),
         ({'between': lambda net, y: 2 * net.fixed(y, Phase())}, ['one', 'two']),
-        ({'between': lambda net, y: net.two(y, Phase())}, ['one', 'two']),  # once, where it is applied first
+        ({'between': lambda net, y: net.two(y, Phase())}, ['one', 'two']),  # once, at its first application
         ({'beside': True}, ['one']),
     ],
 )
@@ -112,7 +112,11 @@ def test_the_classes_of_layers_are_their_own_again_after_an_error(rng):
 @pytest.mark.parametrize(
     'settings, message',
     [
-        ({'layers': 3}, r'layers of pretrain_args must be at most 2, .*network Small on \(conv, fc.hidden0\), got 3'),
+        (
+            {'layers': 3},
+            r'layers of pretrain_args must be at most 2, .*network Small in a plain chain from the images on '
+            r'\(conv, fc.hidden0\), got 3',
+        ),
         ({'learning_rate': [1, 1, 1]}, r'one for each of the 2 layers \(conv, fc.hidden0\), got 3'),
         ({'learning_rate': [1, 1], 'layers': 1}, r'one for each of the 1 layers \(conv\), got 2'),
     ],
@@ -123,9 +127,11 @@ def test_settings_that_do_not_fit_the_network_are_refused(rng, settings, message
 
 
 def test_networks_that_cannot_be_pretrained_are_refused(rng):
-    with pytest.raises(ValueError, match='network MLP has no layer that can be pre-trained: convolutional or hidden'):
+    with pytest.raises(
+        ValueError, match='network MLP has no layer that can be pre-trained, that is, no convolutional or hidden'
+    ):
         pretraining(MLP(SIDE, 3, n_hidden=[], rng=rng))
-    with pytest.raises(ValueError, match='layer conv cannot be pre-trained: the weights of rna.maxout'):
+    with pytest.raises(ValueError, match='layer conv cannot be pre-trained: with rna.maxout'):
         pretraining(Small(rng, activation=rna.maxout(2)))
 
 

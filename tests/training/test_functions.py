@@ -1,4 +1,4 @@
-"""What networks are refused when their graph is built, and networks of nested parts in training."""
+"""Networks that are refused when their graph is built, and training of networks with nested parts."""
 
 import functools
 

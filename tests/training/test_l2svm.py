@@ -1,4 +1,4 @@
-"""The L2-SVM in place of the softmax: its loss against NumPy, and all that comes behind it."""
+"""The L2-SVM instead of the softmax: its loss against NumPy, and its effects on later steps."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_a_step_and_the_validation_figure_are_those_of_numpy_in_float64(rng):
 
 @pytest.fixture(scope='module')
 def runs(tiny_set, tmp_path_factory):
-    """Model files of both losses."""
+    """Model files with both losses."""
     folder = tmp_path_factory.mktemp('l2svm')
     for loss in ('nll', 'l2svm'):
         small(tiny_set, savename=folder / f'{loss}.h5', loss=loss, learning_rate=0.02, n_epochs=4, report=True)
@@ -111,7 +111,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(tiny_set, tmp_path, monkeypatc
 
 
 def test_what_does_not_go_together_is_refused(tiny_set):
-    with pytest.raises(ValueError, match="label_smoothing is of loss 'nll'"):
+    with pytest.raises(ValueError, match="label_smoothing needs loss 'nll'"):
         small(tiny_set, loss='l2svm', label_smoothing=0.1)
     with pytest.raises(ValueError, match='loss must be one of nll, l2svm'):
         small(tiny_set, loss='hinge')

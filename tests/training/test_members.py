@@ -1,4 +1,4 @@
-"""Several networks trained side by side: each is what a run of its own gives, and they are used as one."""
+"""Several networks trained side by side: each equals that of a separate run, and they are combined."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def small_cnn(rng):
 
 
 def apart(state, member):
-    """Parameters and optimiser state of one member, under the names that they have in a run of its own."""
+    """Parameters and optimiser state of one member, under their names in a separate run."""
     found = {}
     for path, value in state['arrays'].items():
         group, _, name = path.partition('/')
@@ -54,7 +54,7 @@ def test_each_member_is_what_a_run_of_its_own_gives(data, options, platform, mon
         got, wanted = apart(together.state(), m), alone.state()['arrays']
         assert set(got) == set(wanted) - {'counter'}
         for name in got:
-            if not name.endswith(('norm.mean', 'norm.var')):  # which one sample of images gives for all
+            if not name.endswith(('norm.mean', 'norm.var')):  # measured for all on the same sample of images
                 np.testing.assert_allclose(got[name], wanted[name], rtol=2e-5, atol=2e-6, err_msg=name)
     assert together.history[0]['images'] == 2 * len(data.reduced_training)
 

@@ -64,7 +64,7 @@ def test_optimisers_agree_with_pytorch_step_by_step(rule, decay, clip):
         'adam': (torch.optim.Adam, {}),
         'adamw': (torch.optim.AdamW, {}),
     }[rule]
-    rates = [0.05] * N if rule in ('momentum', 'nesterov') else RATES  # PyTorch's velocity has no rate in it
+    rates = [0.05] * N if rule in ('momentum', 'nesterov') else RATES  # PyTorch's velocity does not include the rate
     optimiser, expected = kind(groups, lr=1.0, **options), []
     for given, rate in zip(gradients, rates):
         for group in optimiser.param_groups:

@@ -1,4 +1,4 @@
-"""Stage pretrain: the layers in turn, what the other stages begin with, resuming; images from elsewhere."""
+"""Stage pretrain: the layers one after another, the start of the other stages, resuming, external images."""
 
 import hashlib
 import os
@@ -85,7 +85,7 @@ def test_training_and_retraining_begin_with_what_it_left_a_fresh_optimiser_and_t
     assert t.stage == 'train' and same(t.pretrained, parameters_of(t.last))
     for path, value in left.items():
         name = path.removeprefix('optimiser/trained.')
-        if name != path:  # what the average is of begins as the average
+        if name != path:  # the averaged parameters start as the average
             assert np.array_equal(value, t.pretrained[f'parameters/{name}'])
         elif not path.startswith('parameters/'):
             assert np.array_equal(value, fresh[path]), path
@@ -100,7 +100,7 @@ def test_training_and_retraining_begin_with_what_it_left_a_fresh_optimiser_and_t
 @pytest.mark.slow
 def test_resumed_runs_end_as_an_undisturbed_one_to_the_last_bit(data, every):
     whole = every[-1]
-    for after in (0, 2, 3, 4, 6):  # in the midst of each layer, at the end of the stage, later
+    for after in (0, 2, 3, 4, 6):  # within each layer, at the end of the stage, later
         with pretrained(data, ema_decay=0.9, optimiser=optimisers.momentum, learning_rate=0.02) as again:
             again.restore(every[after])
             assert again.stage == ('train' if after in (4, 6) else 'pretrain')
@@ -146,7 +146,7 @@ def test_a_rate_that_is_too_large_says_which(data):
         (lambda s: s['pretrained'].pop('decoder/fc.hidden0'), 'missing: decoder/fc.hidden0'),
         (lambda s: s['pretrained'].pop('parameters/fc.hidden0.W'), 'missing: parameters/fc.hidden0.W'),
         (lambda s: s.pop('pretrained'), 'missing'),
-        (lambda s: s['history'][0].update(layer='conv'), 'an epoch of its stage pretrain is of no layer of it'),
+        (lambda s: s['history'][0].update(layer='conv'), 'an epoch of stage pretrain names a layer that it lacks'),
     ],
 )
 def test_states_that_lack_something_are_refused(data, change, message):
@@ -167,7 +167,7 @@ def own_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path, tiny_originals):
-    """60 images without classes, of which two are test images and one is a validation image or none."""
+    """60 images without classes: two are test images, and one may be a validation image."""
     rng = np.random.default_rng(2)
     (tmp_path / 'faces' / 'more').mkdir(parents=True)
     for k in range(58):
@@ -223,7 +223,7 @@ def test_an_experiment_that_sigterm_ended_goes_on_exactly(tiny_set, own_folder, 
     whole = small(tiny_set, savename=f'whole{suffix}', **options)
     with pytest.raises(signals.Terminated):
         small(tiny_set, savename=f'cut{suffix}', on_epoch=stop_at(*where, by=sigterm), **options)
-    if where[0] == 'retrain':  # the images are needed no more
+    if where[0] == 'retrain':  # the images are no longer needed
         folder.rename('away')
     resumed = launch.test(resume=f'cut{suffix}', verbose=0)
     assert same_models(f'whole{suffix}', f'cut{suffix}')
@@ -236,7 +236,7 @@ def test_other_unlabelled_images_than_it_began_with_are_refused(tiny_set, own_fo
         small(tiny_set, on_epoch=stop_at('pretrain', 1, 'fc.hidden0'), **options)
     (folder / '00.png').unlink()
     before = Path('models/m.h5').read_bytes()
-    with pytest.raises(ValueError, match='pre-training began with other images than .* holds now'):
+    with pytest.raises(ValueError, match='pre-training started with other images than .* holds now'):
         launch.test(resume='models/m.h5', verbose=0)
     assert Path('models/m.h5').read_bytes() == before
     with pytest.raises(ValueError, match='trained with pretrain_epochs=2, not 3'):
@@ -245,7 +245,7 @@ def test_other_unlabelled_images_than_it_began_with_are_refused(tiny_set, own_fo
 
 def test_test_and_validation_images_among_the_unlabelled_are_left_out(tiny_set, own_folder, folder, capsys):
     result = small(tiny_set, verbose=1, **PRETRAINED, pretrain_args={'images': folder})
-    assert f"58 unlabelled images of '{folder}'; 2 are left out, which are validation or test images" in (
+    assert f"58 unlabelled images of '{folder}'; 2 left out, which are validation or test images" in (
         capsys.readouterr().out
     )
     assert {row['images'] for row in result.history if row['stage'] == 'pretrain'} == {58}
@@ -260,7 +260,7 @@ def test_views_of_validation_and_test_images_in_another_set_of_the_same_source_a
         result = small(tiny_set, val=val, **PRETRAINED, pretrain_args={'images': other, 'layers': 1})
         seen.append(result.history[0]['images'])
     with loaders.load(tiny_set) as data:
-        held = {*data.validation.source, 3, 8, 11}  # of these three there are exact copies among the test images
+        held = {*data.validation.source, 3, 8, 11}  # these three have exact copies among the test images
     assert seen == [130 - len(held), 127]
 
 
@@ -276,8 +276,8 @@ def test_views_of_validation_and_test_images_in_another_set_of_the_same_source_a
         ({'pretrain_epochs': -1}, 'pretrain_epochs must be a whole number >= 0, got -1'),
         ({'pretrain_epochs': 1, 'n_hidden': []}, 'network MLP has no layer that can be pre-trained'),
         ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'nowhere'}}, 'images of pretrain_args must be a folder'),
-        ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'empty'}}, 'empty: no image in it'),
-        ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'few'}}, 'at least, 50, got 1: give more images'),
+        ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'empty'}}, 'empty: contains no image'),
+        ({'pretrain_epochs': 1, 'pretrain_args': {'images': 'few'}}, 'in a minibatch, 50, got 1: give more images'),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(tiny_set, own_folder, options, message):
@@ -296,5 +296,5 @@ def test_a_sweep_and_the_range_test(tiny_set, own_folder):
     assert len(paths) == 2
     digests = {hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths}
     assert len(digests) == 2
-    with pytest.raises(ValueError, match='the range test trains a fresh network, got pretrain_epochs=1'):
+    with pytest.raises(ValueError, match='the range test trains a new network, got pretrain_epochs=1'):
         launch.rate_range(dataset=tiny_set, pretrain_epochs=1, verbose=0, **options)

@@ -39,7 +39,7 @@ def test_whole_ratios_are_those_of_opencv(rng, shape, size):
 
 
 def by_area(image, size):
-    """Mean over each new pixel's rectangle, by a loop over the old pixels, in float64."""
+    """Means over the rectangles of new pixels, by a loop over the old pixels, in float64."""
     out = np.zeros(size)
     down, across = (whole / part for whole, part in zip(image.shape, size))
     for i in range(size[0]):
@@ -83,7 +83,7 @@ def means(rng, im_dim=(12, 12)):
 @pytest.mark.parametrize('optimiser', [pytest.param('sgd', marks=pytest.mark.slow), 'adam'])
 def test_a_step_on_smaller_images_is_that_on_images_made_smaller_before(rng, optimiser):
     small = rng.integers(0, 256, (6, 6, 6), dtype=np.uint8)
-    images = np.kron(small, np.ones((1, 2, 2), np.uint8))  # whose means over 2x2 pixels are those of `small`
+    images = np.kron(small, np.ones((1, 2, 2), np.uint8))  # means over 2x2 pixels are the pixels of `small`
     y, there = np.array([0, 1, 2, 1, 0, 2], np.uint8), np.ones(6, np.float32)
     settings = dict(optimiser=OPTIMISERS[optimiser], learning_rate=0.05)
 
@@ -93,7 +93,7 @@ def test_a_step_on_smaller_images_is_that_on_images_made_smaller_before(rng, opt
 
     f = made(12, progressive_sizes=(6, 12))
     f.check()
-    for height, given in ((6, small), (None, images), (6, small)):  # the optimiser's state goes along
+    for height, given in ((6, small), (None, images), (6, small)):  # the optimiser's state is kept
         f.resize(height)
         assert f.size == (None if height is None else (6, 6))
         other = made(given.shape[1])
@@ -168,10 +168,10 @@ def test_other_sizes_in_epochs_that_are_done_are_refused(data):
     fixed = trainer(data, make=means, progressive_sizes=(10,))
     fixed.train(1), fixed.train(2)
     assert [row['size'] for row in fixed.history] == [10, 10]
-    with pytest.raises(ValueError, match='progressive_sizes has 3 sizes, for one epoch each at least'):
+    with pytest.raises(ValueError, match='progressive_sizes has 3 sizes, and each needs at least one epoch'):
         trainer(data, make=means, progressive_sizes=(6, 8, 12)).train(2)
     patient = trainer(data, make=means, progressive_sizes=(6, 12), learning_rate=1e-9)
-    patient.train(6, 1), patient.retrain(), patient.anneal(1)  # ended before all sizes had their turn
+    patient.train(6, 1), patient.retrain(), patient.anneal(1)  # ended before all sizes were used
     assert patient.history[-1]['size'] == 12 and len(patient.history) < 8
 
 
@@ -207,7 +207,7 @@ def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatc
         small(tiny_set, savename='m.h5', on_epoch=stop, **options)
     with pytest.raises(ValueError, match=r'was trained with progressive_sizes=\[6, 10\], not \[8, 10\]'):
         launch.test(resume='m.h5', network=Means, progressive_sizes=[8, 10], verbose=0)
-    with pytest.raises(ValueError, match='other sizes in the epochs that are done|one epoch each at least'):
+    with pytest.raises(ValueError, match='other sizes in the completed epochs|each needs at least one epoch'):
         launch.test(resume='m.h5', network=Means, n_epochs=1, verbose=0, report=False)
     resumed = launch.test(resume='m.h5', network=Means, verbose=0, report=False)
     assert lines_without_times(resumed.history) == lines_without_times(whole.history)
@@ -237,7 +237,8 @@ def test_it_goes_with_the_rest(tiny_set, tmp_path, monkeypatch, options):
     [
         (
             {},
-            r'MLP cannot be trained on images of 6x6 pixels.*fc.hidden0.W would be .* \(36, 8\) in place of \(144, 8\)',
+            r'MLP cannot be trained on images of 6x6 pixels.*'
+            r'fc.hidden0.W would have shape \(36, 8\) instead of \(144, 8\)',
         ),
         ({'network': cnn.C, 'network_args': {'width': 1 / 16}}, 'too small'),
         ({'network': Means, 'progressive_sizes': [13]}, 'at most the height of the images .*, 12, got 13'),
@@ -254,7 +255,7 @@ def test_what_does_not_go_is_refused_before_anything_is_trained(tiny_set, tmp_pa
 
 
 class Unread(Layer):
-    """A network whose parameters are made for any size, and whose graph is not."""
+    """A network whose parameters fit any image size, but whose graph does not."""
 
     def __init__(self, im_dim, n_classes, *, rng):
         self.softmax = Softmax(144, n_classes, rng=rng)
@@ -283,7 +284,7 @@ def test_a_cropped_network_takes_smaller_images_as_they_are(rng):
     f = Functions(net, (12, 12), Settings(4, augment=Augment(crop=10), progressive_sizes=(6,)), n_classes=3)
     f.check()
     f.resize(10)
-    assert f.size is None  # the network's own
+    assert f.size is None  # the network's full size
     f.resize(6)
     images = rng.integers(0, 256, (4, 12, 12), dtype=np.uint8)
     assert np.isfinite(float(f.train(images, np.zeros(4, np.uint8), np.ones(4, 'f'))[0]))

@@ -13,7 +13,7 @@ from utils.training.state import without_aliases
 
 
 class TestModelsWithAParameterUnderTwoNames:
-    """As they were saved when a layer that two attributes have was counted twice."""
+    """Models from the time when a layer in two attributes was saved twice."""
 
     def test_are_still_restored(self, data):
         def tied(self, rng):

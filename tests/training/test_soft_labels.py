@@ -1,4 +1,4 @@
-"""Costs that go by votes and by a teacher's outputs: against NumPy, on the device and streamed."""
+"""Costs from votes and from a teacher's outputs: against NumPy, on the device and streamed."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ TAUGHT = np.random.default_rng(2).normal(0, 5, (6, 3))
 
 
 def step(rng, settings, soft, weights=None):
-    """Cost, cross-entropy, and the change of W that one step of rate 1 makes; linear outputs and W before it."""
+    """Cost, cross-entropy and change of W in one step with rate 1; logits and W before it."""
     net = Linear(rng)
     W, b = (p.get_value().astype(float) for p in parameters(net).values())
     f = Functions(net, (4, 4), Settings(6, learning_rate=1.0, **settings), n_classes=3, class_weights=weights)
@@ -67,7 +67,7 @@ def test_a_distilled_step_is_that_of_numpy_in_float64(rng, settings, weight, tem
     w = THERE / THERE.sum()
     np.testing.assert_allclose(cost, (w * each).sum(), rtol=1e-5)
     np.testing.assert_allclose(entropy, -(w * np.log(p[np.arange(6), Y])).sum(), rtol=1e-5)
-    # The gradient by a linear output: T ** 2 of the cost against 1 / T of the softmax leaves T.
+    # The gradient with respect to a logit: T ** 2 of the cost times 1 / T of the softmax leaves T.
     gradient = (1 - weight) * (p - hard) + weight * temperature * (cool - q)
     np.testing.assert_allclose(change, X.reshape(6, 16).T / 255 @ (w[:, None] * gradient), rtol=1e-3, atol=1e-5)
 
@@ -96,7 +96,7 @@ def test_distributions_that_are_the_labels_make_the_step_of_the_labels(rng):
     'mixing, weights', [('mixup', np.ones(3, np.float32)), ('cutmix', None)], ids=['mixup', 'cutmix']
 )
 def test_mixed_images_have_mixed_targets(rng, mixing, weights):
-    """Of images that are alike mixing changes the targets alone; labels as distributions are mixed as labels are."""
+    """Mixing equal images only changes the targets; labels given as distributions are mixed like labels."""
     augment = Augment(mirror=0.0, shift=0.0, rotation=0.0, zoom=0.0, **{mixing: 0.7})
     x, eye = np.repeat(X[:1], 6, axis=0), np.eye(3, dtype=np.float32)[Y]
     costs = {}
@@ -138,7 +138,7 @@ def test_a_teacher_in_the_graph_sees_what_augmentation_made_of_the_images(rng, k
     np.testing.assert_allclose(cost, (w * each).sum(), rtol=1e-5)
     gradient = 0.3 * (p - np.eye(3)[Y]) + 0.7 * 3 * (cool - q)
     np.testing.assert_allclose(W - net.softmax.W.get_value(), seen.T @ (w[:, None] * gradient), rtol=1e-3, atol=1e-5)
-    for one, values in zip(taught, draws):  # which nothing trains
+    for one, values in zip(taught, draws):  # these are not trained
         np.testing.assert_array_equal(one.softmax.W.get_value(), values[kept]['softmax.W'])
 
 
@@ -160,7 +160,7 @@ def voted(tiny_originals, tmp_path_factory):
 
 
 def teach(subset, kept):
-    """Linear outputs that follow from the images, others for the kept epoch."""
+    """Logits that depend on the images, and differ for the kept epoch."""
     means = subset.images().reshape(len(subset), 3, -1).mean(axis=2)
     return (means - means.mean(axis=1, keepdims=True)) / (5 if kept else 10)
 
@@ -222,19 +222,19 @@ def test_a_distribution_that_is_not_there_ends_the_run(voted):
     with loaders.load(voted) as data:
         t = trainer(data, soft_labels=True)
         t.targets.put(t.functions, data.reduced_training)
-        t.targets.subset = data.training  # as if these were its
+        t.targets.subset = data.training  # pretend that it has these targets
         t.stage = 'retrain'
         with pytest.raises(FloatingPointError, match='not finite'):
             t._epoch(data.training, 0.1, 1)
 
 
 def test_what_is_no_training_by_soft_targets_is_refused(data):
-    with pytest.raises(ValueError, match='soft_labels=True needs the votes of annotators, and .* has none'):
+    with pytest.raises(ValueError, match='soft_labels=True needs the votes of annotators, but .* has none'):
         trainer(data, soft_labels=True)
     with pytest.raises(ValueError, match='distillation needs a teacher'):
         trainer(data, distillation=Distillation())
     for settings in (dict(soft_labels=True), dict(distillation=Distillation())):
-        with pytest.raises(ValueError, match=f"{next(iter(settings))} is of loss 'nll', got 'l2svm'"):
+        with pytest.raises(ValueError, match=f"{next(iter(settings))} needs loss 'nll', got 'l2svm'"):
             Settings(loss='l2svm', **settings)
     for wrong in (dict(weight=1.5), dict(weight=-0.1), dict(temperature=0.0), dict(temperature=np.nan)):
         with pytest.raises(ValueError, match=f'teacher_args: {next(iter(wrong))} must be a number'):

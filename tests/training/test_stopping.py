@@ -1,4 +1,4 @@
-"""Where training stops: patience, figures that are not finite, arguments that are refused."""
+"""When training stops: patience, figures that are not finite, arguments that are refused."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from utils.training import engine, inference
 
 
 def with_figures(monkeypatch, *entropies):
-    """Have each epoch of stage train get the next of these validation cross-entropies (its error is the negative)."""
+    """Give each epoch of stage train the next of these validation cross-entropies, and its negative as the error."""
     left = iter(entropies)
 
     def validate(functions, subset):
@@ -87,7 +87,7 @@ def test_wrong_arguments_are_refused(data, options, message):
 def test_a_set_without_validation_part_is_refused_with_val(tiny_originals, tmp_path):
     (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, log=lambda *line: None)
     with loaders.load(path) as data:
-        with pytest.raises(ValueError, match='has none: make the set with one .* or pass val=False'):
+        with pytest.raises(ValueError, match='has none: make the set with some .* or pass val=False'):
             trainer(data)
         t = trainer(data, val=False)
         t.train(1)

@@ -1,25 +1,25 @@
-"""How graphs reach the processor: the only package that imports JAX.
+"""Compiles graphs for CPU and GPU through JAX: the only package that imports JAX.
 
 =========================  ======================================================================================
-`compilation`              `function` in place of `pytensor.function`; modes, XLA's options
+`compilation`              `function` instead of `pytensor.function`; modes, XLA's options
 `executables`              compiled functions in files
-`loop`                     many steps in one call
+`loop`                     many steps per call
 `platform`                 the platform that graphs are made for; arrays on the device
-`devices`                  several devices, and where arrays lie on them
-`hosts`, `watching`        several hosts, and signs of their life
-`partition`                how a function is divided among them
-`precision`                of the operands of convolutions and products
-`rewrites`                 graph rewrites: which implementation computes what, by platform and shape
-`convolution`, `winograd`  translations of the Ops in the module of the same name of `utils.ops`, as the next two
-`pooling`, `random`        of pooling and of draws
-`barrier`                  of arrays as they stand in memory
-`reduction`, `neighbours`  of sums and of pixels with their neighbours
-`products`                 matrix products
+`devices`                  several devices, and the placement of arrays on them
+`hosts`, `watching`        several hosts, and detection of those that stop
+`partition`                division of a function among devices
+`precision`                precision of the operands of convolutions and products
+`rewrites`                 graph rewrites, which choose implementations by platform and shape
+`convolution`, `winograd`  translations of the Ops in the modules of `utils.ops` with the same names
+`pooling`, `random`        translations of pooling and of random draws
+`barrier`                  translation of the barrier, which keeps arrays in memory
+`reduction`, `neighbours`  translations of sums and of pixels with their neighbours
+`products`                 translation of matrix products
 `serialisation`            graphs as StableHLO
-`fusion`                   what XLA may fuse
+`fusion`                   limits to fusion by XLA
 =========================  ======================================================================================
 
-A translation computes what the NumPy `perform` of its Op computes; tests/backend compares the two.
+A translation computes the same as the NumPy `perform` of its Op; tests/backend compares the two.
 """
 
 from utils.backend import barrier, convolution, native, neighbours, pooling, products, random, reduction, rewrites, winograd

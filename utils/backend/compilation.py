@@ -1,9 +1,9 @@
-"""Compilation of graphs: `function` in place of `pytensor.function`.
+"""Compiles graphs, with `function` instead of `pytensor.function`.
 
 ==================  ===========================================================================
 `function`          compiles a graph for the device
-`mode`, `MODE`      PyTensor's mode for a precision; for float32
-`Linker`            PyTensor's JAX linker with XLA's options and updates in place
+`mode`, `MODE`      PyTensor's mode for a precision; the mode for float32
+`Linker`            PyTensor's JAX linker with XLA's options and in-place updates
 ==================  ===========================================================================
 """
 
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 @lru_cache
 def compiler_options() -> dict[str, str]:
-    """XLA's options for the first device, those of them that the installed XLA knows.
+    """XLA's options for the first device; none if the installed XLA does not know them.
 
-    On a CPU, XLA hands convolutions to YNNPACK unless asked to keep that library to single matrix
-    products; its own (Eigen's) convolutions are about twice as fast. And it takes the barriers of
-    `materialised` out before it fuses, unless asked not to.
+    On a CPU, XLA computes convolutions by YNNPACK unless that library is restricted to single matrix products; its own
+    (Eigen's) convolutions are about twice as fast. The second option keeps XLA from removing the barriers of
+    `materialised` before it fuses.
     """
     if platform() != 'cpu':
         return {}
@@ -51,31 +51,31 @@ def compiler_options() -> dict[str, str]:
     }
     try:
         jax.jit(lambda x: x + 1, compiler_options=options)(0.0)
-    except Exception:  # jaxlib's error for an unknown option has no class of its own
+    except Exception:  # jaxlib's error for an unknown option has no specific class
         return {}
     return options
 
 
 def _after_compiling(event, seconds, **kwargs):
     if event.endswith('backend_compile_duration'):
-        process.give_back()  # LLVM needs more memory than a training step does
+        process.give_back()  # LLVM needs more memory than a training step
 
 
 jax.monitoring.register_event_duration_secs_listener(_after_compiling)
 
 
 class Linker(JAXLinker):
-    """PyTensor's JAX linker with `compiler_options`; what a function updates is updated in its place.
+    """PyTensor's JAX linker with `compiler_options` and in-place updates.
 
-    The old value of an updated shared variable is given up to the call: an array got with ``get_value(borrow=True)``
-    from before it must not be used after it.
+    A call destroys the old values of the shared variables that it updates: an array from ``get_value(borrow=True)``
+    must not be used after the call.
 
     Parameters
     ----------
     precision : {'float32', 'tf32', 'bf16'}
-        Of convolutions and products, see `mode`.
+        Precision of convolutions and products, see `mode`.
     partition : Partition
-        How the work is divided among devices.
+        Division of the work among devices.
     """
 
     def __init__(self, precision: str = 'float32', partition: Partition = NONE, **kwargs: Any) -> None:
@@ -91,13 +91,13 @@ class Linker(JAXLinker):
 
         def converted():
             function = convert(fgraph, *args, **kwargs)
-            Path(function.__code__.co_filename).unlink(missing_ok=True)  # PyTensor leaves the source there
+            Path(function.__code__.co_filename).unlink(missing_ok=True)  # the source that PyTensor leaves
             return function
 
         if self.stored is None or self.stored.compiled is None:
             return converted()
 
-        def later():  # the graph as it was given is in a file, compiled; whoever asks for more gets it
+        def later():  # the executable is in a file; the graph is only rewritten if something needs it
             self.stored.rewriter.rewrite(fgraph)
             kwargs['order'] = fgraph.toposort()
             return converted()
@@ -132,30 +132,35 @@ class Linker(JAXLinker):
         return on_this_host
 
 
-# XLA fuses by itself. What PyTensor has fused takes longer to rewrite and to trace, and runs no faster.
+# XLA fuses by itself. Fusion by PyTensor takes longer to rewrite and to trace, and does not run faster.
 MODE = Mode(Linker(), RewriteDatabaseQuery(include=['fast_run', 'jax', rewrites.TAG])).excluding(
     'fusion', 'add_mul_fusion', *filter(None, os.environ.get('SYMFER_EXCLUDE', '').split(','))
 )
 
 
 def mode(precision: str = 'float32', partition: Partition = NONE) -> Any:
-    """How functions are compiled for a precision of convolutions and products.
+    """Return PyTensor's mode for a precision of convolutions and products.
 
     Parameters
     ----------
     precision : {'float32', 'tf32', 'bf16'}
-        'float32', or operands rounded to tf32 (where the device has it: GPUs since 2020) or to bfloat16, in all
-        three with sums in float32. Everything between them is float32.
+        Precision of the operands: float32, or rounded to tf32 (on devices that have it: GPUs since 2020) or bfloat16.
+        Sums are in float32 in all three, and so is everything else.
     partition : Partition
-        How the work is divided among devices.
+        Division of the work among devices.
+
+    Raises
+    ------
+    ValueError
+        If the precision is unknown.
     """
-    platform()  # a wrong SYMFER_PLATFORM is refused before anything is compiled
+    platform()  # refuses a wrong SYMFER_PLATFORM before anything is compiled
     if precision not in PRECISIONS:
         raise ValueError(f'precision must be one of {", ".join(map(repr, PRECISIONS))}, got {precision!r}')
     if precision == 'float32' and partition == NONE:
         return MODE
-    # A call of a kernel is not divided among devices. In bf16 the transforms would be rounded too, and they enlarge
-    # what is lost.
+    # Kernel calls cannot be divided among devices. In bf16 the transforms would be rounded too, and they amplify
+    # rounding errors.
     exclude = ['native_convolutions', *(['winograd_convolutions'] if precision == 'bf16' else [])]
     return Mode(Linker(precision, partition), MODE.provided_optimizer).excluding(*exclude)
 
@@ -168,18 +173,18 @@ def function(
     stored: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """`pytensor.function`, compiled for the device.
+    """Compile a graph for the device, like `pytensor.function`.
 
     Parameters
     ----------
     precision : {'float32', 'tf32', 'bf16'}
         See `mode`.
     devices : int
-        That compute it together: a minibatch, which is what the first input has a row for each image of, is divided
-        among them.
+        Number of devices that compute the function together. A minibatch is divided among them; its size is the
+        number of rows of the first input.
     stored : bool
-        Look for it compiled in a file, and keep it there, see `utils.backend.executables`. The graph of a function that
-        was found (`maker.fgraph`) is not rewritten.
+        Load the executable from a file, or write it to one, see `utils.backend.executables`. The graph of a loaded
+        function (`maker.fgraph`) is not rewritten.
     """
     partition = Partition(devices, inputs[0].type.shape[0]) if devices > 1 else NONE
     how = mode(precision, partition)

@@ -31,14 +31,14 @@ def correlate(x: Any, W: Any, op: ops.convolution.Convolution) -> Any:
 
 
 def direct_is_faster(channels: int, size: tuple[int, int]) -> bool:
-    """Whether a convolution is better written out: XLA's own is slow where it has little to sum over."""
+    """Whether to write out a convolution on a CPU: XLA's convolution is slow for sums of few terms."""
     return channels <= 3 and size[0] * size[1] <= 25 and platform() == 'cpu' and precision() != 'bf16'
 
 
 def patches(x: Any, op: ops.convolution.Convolution, size: tuple[int, int], stored: bool = False) -> list[Any]:
-    """The padded images, `stored` or as an expression, as each pixel of the filters sees them.
+    """Shift the padded images for each pixel of the filters: a list of (n, h', w', c), by rows of the filter.
 
-    A list, by rows, of (n, h', w', c).
+    With `stored`, the padded images are stored in memory, otherwise they are an expression.
     """
     (ph, pw), (sh, sw), (kh, kw) = op.pad, op.stride, size
     high, wide = op.output_size(x.shape[1], x.shape[2], kh, kw)
@@ -50,23 +50,23 @@ def patches(x: Any, op: ops.convolution.Convolution, size: tuple[int, int], stor
 
 
 def takes_pixels(op: ops.convolution.Convolution, size: tuple[int, int]) -> bool:
-    """Whether a convolution is a product of some pixels alone: XLA is slow at 1x1 filters with strides on a CPU."""
+    """Whether to compute a strided 1x1 convolution as a product of selected pixels: XLA is slow at it on a CPU."""
     return tuple(size) == (1, 1) and op.stride != (1, 1) and op.groups == 1 and platform() == 'cpu'
 
 
 def is_depthwise(op: ops.convolution.Convolution, channels: int, n_out: int) -> bool:
-    """Whether each channel has one filter, of which XLA computes nothing fast on a CPU."""
+    """Whether each channel has one filter, for which XLA has no fast implementation on a CPU."""
     return op.groups == channels == n_out > 1 and platform() == 'cpu' and precision() != 'bf16'
 
 
 def depthwise(x: Any, W: Any, op: ops.convolution.Convolution) -> Any:
-    """Cross-correlation of images (n, h, w, c) with filters (kh, kw, 1, c): a product a pixel of the filter."""
+    """Cross-correlation of images (n, h, w, c) with filters (kh, kw, 1, c), by one product per filter pixel."""
     views = patches(x, op, W.shape[:2], stored=True)
     return sum(view * w for view, w in zip(views, W.reshape(-1, W.shape[3])))
 
 
 def depthwise_filter_grad(x: Any, g: Any, op: ops.convolution.Conv2dFilterGrad) -> Any:
-    """Gradient (kh, kw, 1, c): minibatches of products with parts of the images, added in one pass, then their sum."""
+    """Filter gradient (kh, kw, 1, c): products of shifted images and gradients, added over parts of the minibatch."""
     n = len(x)
     step = n // max(k for k in range(1, MOST_ROWS + 1) if n % k == 0)
     sums = []
@@ -78,11 +78,11 @@ def depthwise_filter_grad(x: Any, g: Any, op: ops.convolution.Conv2dFilterGrad) 
 
 
 def one_a_network(convolution: Any) -> Any:
-    """A function of two arrays that, where `jax.vmap` hands it those of several networks, computes them one by one.
+    """Make `jax.vmap` over several networks compute a function of two arrays network by network.
 
-    As one convolution they would be groups, which XLA's GPU compiler takes for no gradient of cuDNN's and for which it
-    moves the networks' axis behind the channels and back. On a CPU networks are computed in turn, see
-    `utils.backend.loop`.
+    A single convolution would treat the networks as groups. XLA's GPU compiler does not recognise the gradients of
+    grouped convolutions for cuDNN, and it moves the axis of the networks behind the channels and back. On a CPU, the
+    networks are computed one after another anyway, see `utils.backend.loop`.
     """
     if platform() == 'cpu':
         return convolution
@@ -98,9 +98,10 @@ def one_a_network(convolution: Any) -> Any:
 
 
 def of_own_images(op: ops.convolution.Convolution, convolution: Any, summed: bool = False) -> Any:
-    """A function of images and filters or, `summed`, of two that have a row an image; each device computes of its own.
+    """Make each device compute a grouped convolution of its own images.
 
-    Left to itself XLA divides the groups among the devices, where there are groups, and sends each all images.
+    `convolution` is a function of images and filters or, with `summed`, of two arrays with a row for each image.
+    Otherwise XLA would divide the groups among the devices and send all images to each device.
     """
 
     def divided(a, b):
@@ -131,7 +132,7 @@ def _(op, **kwargs):
             return depthwise(x, W, op)
         if op.groups > 1 or not direct_is_faster(channels, (kh, kw)):
             return correlate(*operands(x, W), op).astype(jnp.result_type(x, W))
-        # One multiplication and addition per pixel of the filter, fused with what follows.
+        # One multiplication and addition per pixel of the filter, fused with the following operations.
         filters = W.reshape(kh * kw, channels, n_out)
         return sum(
             view[..., c : c + 1] * filters[k, c]
@@ -174,7 +175,7 @@ def _(op, **kwargs):
             a, b = operands(x, g)
             W = jax.ShapeDtypeStruct((*op.size, channels, n_out), a.dtype)
             return jax.linear_transpose(lambda W: correlate(a, W, op), W)(b)[0].astype(x.dtype)
-        # (pixels of the filter, all places) @ (all places, filters)
+        # (pixels of the filter, all positions) @ (all positions, filters)
         views = jnp.stack([view[..., c] for view in patches(x, op, op.size) for c in range(channels)])
         return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
 

@@ -1,14 +1,14 @@
-"""Several devices that compute one minibatch together: how many, and where arrays lie on them.
+"""Several devices that compute one minibatch together: their number, and the placement of arrays on them.
 
 ==================  ===========================================================================
-`n_devices`         how many devices are used for minibatches of a size
-`device_names`      them, in words
+`n_devices`         number of devices for minibatches of a given size
+`device_names`      description of these devices
 `mesh`              the devices, in a row
-`assign`            says on how many devices a shared variable lies, before it is put there
-`put`               an array as a function on several devices takes it
+`assign`            sets the placement of shared variables on the devices
+`put`               transfers an array to several devices
 ==================  ===========================================================================
 
-A minibatch is cut into as many parts as there are devices, in order; parameters lie whole on each of them.
+A minibatch is divided into as many consecutive parts as there are devices; each device has all parameters.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ if TYPE_CHECKING:
 
 
 AXIS = 'images'
-MOST_BYTES = 1 << 31  # of images that lie whole on every device; more are cut into parts
+MOST_BYTES = 1 << 31  # largest set of images that every device holds completely; larger ones are divided
 
 
 def n_devices(wanted: int | None, batch_size: int) -> int:
-    """How many devices compute a minibatch together.
+    """Determine the number of devices that compute a minibatch together.
 
     Parameters
     ----------
     wanted : int or None
-        None: all of several hosts; one on a CPU, else as many of those that are there as divide the minibatch.
+        Requested number. None: all devices of several hosts; otherwise one on a CPU, and on GPUs the largest number
+        that divides the minibatch.
     batch_size : int
-        Images of a minibatch, on all devices together.
+        Number of images in a minibatch, on all devices together.
 
     Raises
     ------
     ValueError
-        There are fewer devices, or they do not divide the minibatch.
+        If there are fewer devices, or they do not divide the minibatch.
     """
     there = jax.device_count()
     if wanted is None:
@@ -58,11 +59,11 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
     if wanted > there:
         kind = 'CPU' if jax.default_backend() == 'cpu' else 'GPU'
         hint = (
-            f' (a CPU counts as one; XLA_FLAGS=--xla_force_host_platform_device_count={wanted} divides it)'
+            f' (a CPU counts as one device; XLA_FLAGS=--xla_force_host_platform_device_count={wanted} divides it)'
             if kind == 'CPU'
             else ''
         )
-        raise ValueError(f'devices must be at most the number of those that are there, {there}, got {wanted}{hint}')
+        raise ValueError(f'devices must be at most the number of available ones, {there}, got {wanted}{hint}')
     if batch_size % wanted:
         below, above = batch_size // wanted * wanted, -(-batch_size // wanted) * wanted
         sizes = f'{below} or {above}' if below else f'{above}'
@@ -73,13 +74,13 @@ def n_devices(wanted: int | None, batch_size: int) -> int:
 
 
 def device_names(wanted: int | None, batch_size: int) -> str:
-    """The devices of `n_devices`, in words: 'cpu', '4 x NVIDIA H100', '5 of 8 x NVIDIA H100'."""
+    """Describe the devices of `n_devices`: 'cpu', '4 x NVIDIA H100', '5 of 8 x NVIDIA H100'."""
     n, there = n_devices(wanted, batch_size), jax.device_count()
     name = device_name() + (f' on {n_hosts()} hosts' if n_hosts() > 1 else '')
     if n == 1 and (there == 1 or wanted == 1 or name == 'cpu'):
         return name
     return (
-        f'{n} of {there} x {name}, as batch_size={batch_size} is divided'
+        f'{n} of {there} x {name}, which divide batch_size={batch_size}'
         if wanted is None and n < there
         else (f'{n} x {name}')
     )
@@ -92,26 +93,26 @@ def mesh(n: int) -> Mesh:
 
 
 def sharding(n: int, axis: int | None = None) -> NamedSharding:
-    """How an array lies on n devices: whole on each, or cut along an axis."""
+    """Placement of an array on n devices: whole on each, or divided along an axis."""
     return NamedSharding(mesh(n), PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS))
 
 
 def assign(shared: Iterable[Shared], n: int, cut: bool = False) -> None:
-    """Let shared variables lie on n devices: whole on each or, `cut`, a part of their rows on each.
+    """Set the placement of shared variables on n devices: whole on each or, with `cut`, a part of the rows on each.
 
-    `utils.backend.to_device` goes by it.
+    `utils.backend.to_device` follows it.
     """
     for v in shared:
         v.tag.sharding = sharding(n, 0 if cut else None) if n > 1 else None
 
 
 def sharding_of(shared: Any) -> NamedSharding | None:
-    """What `assign` said of a shared variable; None where nothing."""
+    """The placement that `assign` set for a shared variable; None without one."""
     return getattr(shared.tag, 'sharding', None)
 
 
 def put(value: Any, where: NamedSharding) -> Any:
-    """An array as it is to lie on several devices; one that lies so already is returned as it is."""
+    """Transfer an array to its placement on several devices; an array that is there already is returned unchanged."""
     if isinstance(value, jax.Array) and value.sharding == where:
         return value
     return jax.device_put(value, where) if n_hosts() == 1 else spread(value, where)

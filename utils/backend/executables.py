@@ -1,15 +1,15 @@
-"""Compiled functions in files: what was compiled once is neither rewritten nor traced again.
+"""A cache of compiled functions in files: a function that was compiled once is neither rewritten nor traced again.
 
 ==================  ===========================================================================
-`Storing`           a rewriter that passes over graphs whose executable is there
-`Executable`        a function of the device that is read from a file, or compiled and written
-`key_of`            what a graph computes, as a name
+`Storing`           a rewriter that skips graphs whose executable is in a file
+`Executable`        a function that is read from a file, or compiled and written
+`key_of`            the file name, derived from what a graph computes
 ==================  ===========================================================================
 
-JAX's own cache spares compiling alone: to ask it, a graph has to be rewritten and traced, which takes most of the time
-then. Here the name is made from the graph as it was given, with everything else that decides what is computed: sources
-of Ops, rewrites and translations, versions, options, processor. The files lie beside JAX's; reading one runs machine
-code that this user's processes have written, as JAX's cache does.
+JAX's own cache only saves compilation: the graph must be rewritten and traced first, which then takes most of the time.
+Here the name is derived from the graph before rewriting and from everything else that decides what is computed: the
+sources of Ops, rewrites and translations, versions, options, processor. The files are beside those of JAX. As with
+JAX's cache, reading a file runs machine code that a process of this user has written.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 
 NAME = 'stored_step'  # of jitted functions
 FOLDER = 'functions'  # in JAX's cache folder
-MOST_BYTES = 2 << 30  # of all files; the ones that were not used for longest go first
+MOST_BYTES = 2 << 30  # of all files; the least recently used ones are deleted first
 
 
 class Unknown(Exception):
-    """A part of a graph of which cannot be told what it computes."""
+    """Raised for a part of a graph that cannot be identified."""
 
 
 def folder() -> Path | None:
-    """Where the files lie; None where JAX keeps nothing either."""
+    """Folder of the files; None if JAX's cache is off."""
     where = jax.config.jax_compilation_cache_dir
     return Path(where) / FOLDER if where and jax.config.jax_enable_compilation_cache else None
 
@@ -59,7 +59,7 @@ def folder() -> Path | None:
 
 
 def _token(value: Any) -> Any:
-    """A value as something of which `repr` says all."""
+    """Convert a value to an object whose `repr` identifies it."""
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         return value
     if isinstance(value, (np.ndarray, np.generic)):
@@ -101,7 +101,7 @@ def _token_of_object(value):
 
 
 def _of_graph(fgraph: FunctionGraph) -> Iterable[Any]:
-    """All that decides what a graph computes, piece by piece."""
+    """Yield everything that decides what a graph computes, piece by piece."""
     places = {variable: ('input', k) for k, variable in enumerate(fgraph.inputs)}
     for variable in fgraph.inputs:
         if not isinstance(variable.type, TensorType) or None in variable.type.shape:
@@ -121,7 +121,7 @@ def _of_graph(fgraph: FunctionGraph) -> Iterable[Any]:
 
 @lru_cache
 def _surroundings() -> str:
-    """Digest of what is the same for every function of this process."""
+    """Digest of the sources and versions, which are the same for every function of this process."""
     digest, here = hashlib.sha256(), Path(__file__).parent
     for path in sorted([*here.glob('*.py'), *(here.parent / 'ops').glob('*.py')]):
         digest.update(path.read_bytes())
@@ -133,7 +133,7 @@ def _surroundings() -> str:
 
 
 def key_of(fgraph: FunctionGraph, options: Any) -> str | None:
-    """The name of what a graph computes, with some options; None where that cannot be told."""
+    """Name that identifies what a graph computes with these options; None if the graph cannot be identified."""
     digest = hashlib.sha256(_surroundings().encode())
     flags = [os.environ.get(name, '') for name in ('XLA_FLAGS', 'SYMFER_EXCLUDE')]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
@@ -153,7 +153,7 @@ def key_of(fgraph: FunctionGraph, options: Any) -> str | None:
 
 
 def _read(path: Path) -> Any:
-    """The executable of a file; None where there is none, or none that is whole."""
+    """Read the executable in a file; None if there is no file or it is damaged."""
     try:
         content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() != content[:32]:
@@ -165,14 +165,14 @@ def _read(path: Path) -> Any:
         return compiled
     except FileNotFoundError:
         return None
-    except Exception:  # of another JAX, damaged, not readable: compiled anew
+    except Exception:  # damaged, unreadable, or from another JAX: it is compiled again
         with suppress(OSError):
             path.unlink()
         return None
 
 
 def _write(path: Path, compiled: Any) -> None:
-    """Keep an executable; a file is whole or not there, and a disk that is full keeps nothing."""
+    """Write an executable to a file atomically; on a full disk nothing is written."""
     content = pickle.dumps(serialize_executable.serialize(compiled))
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,9 +189,9 @@ def _write(path: Path, compiled: Any) -> None:
 
 
 def _compiled(jitted: Any, args: Any) -> Any:
-    """Compile without JAX's own cache: what came out of it cannot be written again (JAX 0.10), it misses functions.
+    """Compile without writing to JAX's cache: an executable read from there lacks functions when written (JAX 0.10).
 
-    It asks by the name of the function among others, see `NAME`, and keeps what took long enough.
+    JAX's key includes the name of the function, see `NAME`; it stores what took longer than a minimum to compile.
     """
     least = jax.config.jax_persistent_cache_min_compile_time_secs
     jax.config.update('jax_persistent_cache_min_compile_time_secs', float('inf'))
@@ -202,7 +202,7 @@ def _compiled(jitted: Any, args: Any) -> Any:
 
 
 class Stored(NamedTuple):
-    """Where the executable of a graph lies or will lie, what is there, and how the graph is rewritten."""
+    """Path of the executable of a graph, the executable if the file exists, and the rewriter of the graph."""
 
     path: Path
     compiled: Any
@@ -210,13 +210,13 @@ class Stored(NamedTuple):
 
 
 class Executable:
-    """What stands in the place of a jitted function.
+    """Replacement of a jitted function.
 
     Parameters
     ----------
     stored : Stored
     jitted : callable
-        Gives the jitted function; called where there is no file, or where it is asked for (`lower`, `__wrapped__`).
+        Makes the jitted function; called if there is no file, or for `lower` and `__wrapped__`.
     """
 
     def __init__(self, stored: Stored, jitted: Callable[[], Any]) -> None:
@@ -225,7 +225,7 @@ class Executable:
 
     @property
     def jitted(self) -> Any:
-        """The jitted function, of the rewritten graph."""
+        """The jitted function of the rewritten graph."""
         if self._jitted is None:
             self._jitted = self._make()
         return self._jitted
@@ -238,7 +238,7 @@ class Executable:
 
     @property
     def lower(self) -> Any:
-        """Of the jitted function."""
+        """`lower` of the jitted function."""
         return self.jitted.lower
 
     @property
@@ -247,23 +247,23 @@ class Executable:
 
 
 class Storing(GraphRewriter):
-    """A rewriter that leaves a graph as it is where its executable is in a file.
+    """A rewriter that does not change a graph whose executable is in a file.
 
-    The graph gets an attribute `stored`: `Stored`, or None where it cannot be told what it computes.
+    The graph gets an attribute `stored`: a `Stored`, or None if it cannot be identified.
 
     Parameters
     ----------
     rewriter : GraphRewriter
-        Used where it is not.
+        Rewriter for graphs without a file.
     options : any
-        Of the compilation; part of the name.
+        Options of the compilation; part of the name.
     """
 
     def __init__(self, rewriter: GraphRewriter, options: Any) -> None:
         self.rewriter, self.options = rewriter, options
 
     def apply(self, fgraph: FunctionGraph, *args: Any, **kwargs: Any) -> Any:
-        """Rewrite a graph, or do not."""
+        """Rewrite a graph, unless its executable is in a file."""
         where, stored = folder(), None
         key = key_of(fgraph, self.options) if where else None
         if where and key:

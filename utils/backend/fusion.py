@@ -1,4 +1,4 @@
-"""What XLA may fuse."""
+"""Limits to fusion by XLA."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from utils.backend.platform import platform
 
 
 def materialised(x: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Arrays as they stand in memory.
+    """Make XLA store arrays in memory on a CPU.
 
-    On a CPU, XLA would fuse their expressions into each consumer, and compute them in each; on a GPU that is cheaper
-    than memory.
+    Otherwise it would fuse their expressions into each consumer, and compute them in each. On a GPU nothing is done:
+    computing them again is cheaper there than memory traffic.
     """
     return lax.optimization_barrier(x) if platform() == 'cpu' else x

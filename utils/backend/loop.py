@@ -1,4 +1,4 @@
-"""Many steps of a compiled function in one call of the device, also of several networks side by side."""
+"""Many steps of a compiled function per call, also for several networks side by side."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 class StepsPerExecution:
-    """A compiled function of `utils.backend`, run many times in one call: on a GPU a loop on the device.
+    """Runs a compiled function of `utils.backend` many times per call: on a GPU by a loop on the device.
 
-    ``many(a, b)`` with stacked arrays does what ``[function(*v) for v in zip(a, b)]`` does, updates included, and
+    ``many(a, b)`` with stacked arrays has the effect of ``[function(*v) for v in zip(a, b)]``, including updates, and
     returns its outputs stacked. One compilation serves any number of runs up to `most`.
 
-    With `members` each run is one of k networks: given arrays and outputs have a second axis (k,). A GPU computes
-    them as one batch, so that small networks fill it. A CPU, which one network fills, computes them in turn, by calls
-    of the function: in a loop XLA computes a step of a convolutional network there fifteen times as slowly. Where the
-    function is one of several devices, the networks are divided among them if their number allows, else each
-    minibatch.
+    With `members`, each run trains k networks, and inputs and outputs have a second axis (k,). A GPU computes the
+    networks as one batch, so that small networks use all of it. A CPU, which one network can keep busy, computes them
+    one after another, by calls of the function: in a loop, XLA takes fifteen times as long there for a step of a
+    convolutional network. With several devices, the networks are divided among the devices if k allows it, otherwise
+    each minibatch is.
 
     Parameters
     ----------
     function : compiled function
-        Of `function`, with inputs and outputs of fixed shapes.
+        Result of `function`, with inputs and outputs of static shapes.
     most : int
-        Runs in one call.
+        Largest number of runs per call.
     members : dict of shared variable to list of shared variables, optional
-        For each shared variable of the function that every network has for itself, those of the k networks.
+        For each shared variable of the function that is not common to the networks, those of the k networks.
     """
 
     def __init__(self, function: Any, most: int, members: Mapping[Shared, Sequence[Shared]] | None = None) -> None:
@@ -48,7 +48,7 @@ class StepsPerExecution:
         self.outputs, self.changed = dict(changed), list(changed.values())
         self.results = results = [k for k in range(len(fgraph.outputs)) if k not in changed]
         self.n_members = n = len(next(iter(members.values()))) if members else 0
-        # The places of the values of each shared input: of one, or of every network.
+        # The storage of each shared input: one for all networks, or one for each.
         self.places = {
             k: [v.container.storage for v in members[i.variable]] if i.variable in members else [place]
             for k, (i, place) in enumerate(zip(function.maker.inputs, function.vm.inputs))
@@ -69,14 +69,14 @@ class StepsPerExecution:
             return [outputs[k] for k in changed], [outputs[k] for k in results]
 
         def of_all(given, shared):
-            """`one` for every network; what they share is changed alike by all."""
+            """`one` for every network; all update their common variables in the same way."""
             apart, common = ({k: v for k, v in shared.items() if (k in own) is which} for which in (True, False))
             mapped = lax.map if platform() == 'cpu' else lambda f, xs: jax.vmap(f)(xs)
             state, found = mapped(lambda xs: one(xs[0], {**xs[1], **common}), (given, apart))
             return [v if k in own else v[0] for k, v in zip(self.changed, state)], found
 
         def divided(given, shared):
-            """`of_all`, in which each device computes some of the networks."""
+            """`of_all` with the networks divided among the devices."""
             parted, whole = PartitionSpec(AXIS), PartitionSpec()
             return jax.shard_map(
                 of_all,
@@ -115,7 +115,7 @@ class StepsPerExecution:
         self.loop = jax.jit(loop, **options)
 
     def values(self) -> tuple[list[Any], dict[int, Any]]:
-        """What `loop` is given of shared variables: those that it changes, and the others."""
+        """The values of shared variables for `loop`: those that it updates, and the others."""
         shared = {k: [self._lying(place[0], k) for place in places] for k, places in self.places.items()}
         return [shared.pop(k) for k in self.changed], shared
 
@@ -136,13 +136,13 @@ class StepsPerExecution:
         return [v[:count] for v in collected]
 
     def _run(self, given):
-        """One run by calls of the function, of each network one."""
+        """One run, with a call of the function for each network."""
         n, found, common = self.n_members or 1, [], {}
         for m in range(n):
             values = []
             for k, places in sorted(self.places.items()):
                 value = places[m % len(places)][0]
-                # What the networks share is changed alike by all, and each is given what it was.
+                # All networks update a common variable in the same way; each gets a copy of its old value.
                 copied = n > 1 and len(places) == 1 and k in self.changed
                 values.append(jnp.array(value, copy=True) if copied else value)
             outputs = self.step(*([v[m] for v in given] if self.n_members else given), *values)
@@ -157,5 +157,5 @@ class StepsPerExecution:
         return [np.stack(list(map(np.asarray, each))) for each in zip(*found)] if self.n_members else found[0]
 
     def _lying(self, value, k):
-        """The value of input k where it is computed with."""
+        """The value of input k, placed for the computation."""
         return put(value, self.where[k]) if self.where else jnp.asarray(value)

@@ -26,7 +26,7 @@ def _(op, **kwargs):
         n = parts(len(x))
         if n == 1:
             return of_images(x, place)
-        rows = PartitionSpec(AXIS)  # else each device would be sent the images of all
+        rows = PartitionSpec(AXIS)  # otherwise each device would receive all images
         return jax.shard_map(of_images, mesh=mesh(n), in_specs=rows, out_specs=rows, check_vma=False)(x, place)
 
     return neighbours

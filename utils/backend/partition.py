@@ -1,16 +1,16 @@
-"""How a function is computed by several devices: the images of a minibatch are divided among them.
+"""Divides the images of a minibatch among several devices that compute a function together.
 
 ==================  ===========================================================================
-`Partition`         of one function: how many devices, and how many images are divided
-`dividing`          what is translated inside is for a partition
-`parts`             into how many parts an array of so many rows is divided
-`divided`           an array, divided along its first axis where that is the images
+`Partition`         number of devices and of images to divide, for one function
+`dividing`          block in which translations are for a partition
+`parts`             number of parts that an array with a number of rows is divided into
+`divided`           divides an array along its first axis if that is the axis of images
 ==================  ===========================================================================
 
-The graph stays that of the whole minibatch, and so do batch norm's statistics and random draws, which are by the number
-of an element: XLA divides the work by where the inputs lie and adds up what is summed over images. Without a word it
-would do so in the wrong place where it sees no connection with the images, as with random draws, or where rows are
-folded, as in `reduction.column_sum`; there the translations say it.
+The graph remains that of the whole minibatch, and so do batch norm's statistics and random draws, which depend on the
+number of an element. XLA divides the work according to the placement of the inputs, and adds up sums over images. It
+would divide some arrays wrongly: those without a visible connection with the images, such as random draws, and those
+whose rows are folded, as in `reduction.column_sum`. For these, the translations state the division.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from utils.backend.devices import put, sharding, sharding_of
 
 @dataclass(frozen=True)
 class Partition:
-    """How a function is divided.
+    """Division of a function among devices.
 
     Attributes
     ----------
     devices : int
+        Number of devices.
     rows : int
-        Images of a minibatch; arrays with as many rows have one for each.
+        Number of images in a minibatch; an array with this many rows has one for each image.
     """
 
     devices: int = 1
     rows: int = 0
 
     def inputs(self, variables: Sequence[Any], axis: int = 0) -> list[Any]:
-        """How the inputs of a function lie: those given are divided, shared ones lie where they are assigned.
+        """Placement of the inputs of a function: explicit inputs are divided, shared variables are where `assign` says.
 
         Parameters
         ----------
         variables : sequence of variables
         axis : int
-            Along which those given are divided.
+            Axis along which explicit inputs are divided.
         """
         whole = sharding(self.devices)
         return [
@@ -61,7 +62,7 @@ class Partition:
         ]
 
     def jit(self, function: Any, variables: Sequence[Any], **options: Any) -> Any:
-        """`jax.jit` of a function of these inputs; what it returns lies whole on each device."""
+        """Apply `jax.jit` to a function of these inputs; each device holds its whole outputs."""
         where = self.inputs(variables)
         compiled = jax.jit(function, in_shardings=tuple(where), out_shardings=sharding(self.devices), **options)
 
@@ -78,7 +79,7 @@ _partition = ContextVar('partition', default=NONE)
 
 @contextmanager
 def dividing(partition: Partition) -> Iterator[None]:
-    """What is translated inside is for this partition."""
+    """Block in which Ops are translated for this partition."""
     token = _partition.set(partition)
     try:
         yield
@@ -87,19 +88,19 @@ def dividing(partition: Partition) -> Iterator[None]:
 
 
 def parts(rows: int) -> int:
-    """Into how many parts an array of so many rows is divided: as many as there are devices, or 1."""
+    """Number of parts that an array with `rows` rows is divided into: the number of devices, or 1."""
     partition = NONE if jax.sharding.get_abstract_mesh().manual_axes else _partition.get()
     return partition.devices if rows == partition.rows else 1
 
 
 def divided(x: Any, rows: int | None = None) -> Any:
-    """An array as it is, divided along its first axis where it has a row for each image of the minibatch.
+    """Divide an array along its first axis if it has a row for each image of the minibatch; its values stay the same.
 
     Parameters
     ----------
     x : array
     rows : int, optional
-        By which number that is decided; by default that of its rows.
+        Number of rows that decides; by default that of the array.
     """
     n = parts(len(x) if rows is None else rows) if x.ndim else 1
     return x if n == 1 else jax.lax.with_sharding_constraint(x, sharding(n, 0))

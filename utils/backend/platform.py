@@ -1,9 +1,9 @@
-"""Which platform graphs are made for, and what lies on its device.
+"""The platform that graphs are made for, and arrays on its device.
 
 ======================  ===================================================================
-`platform`              'cpu' or 'gpu': every choice between two forms of a graph asks this
-`device_name`           the device that computes, in words
-`to_device`, `release`  the array of a shared variable, put on the device and let go
+`platform`              'cpu' or 'gpu'; decides between two forms of a graph
+`device_name`           name of the device that computes
+`to_device`, `release`  put the array of a shared variable on the device; release it
 ======================  ===================================================================
 """
 
@@ -26,8 +26,8 @@ PLATFORMS = ('cpu', 'gpu')
 def platform() -> str:
     """The platform that graphs are made for.
 
-    The environment variable ``SYMFER_PLATFORM`` answers it where it is set, so that the form for a GPU can be traced,
-    tested and compiled on a machine without one. Else it is the platform of JAX's first device.
+    It is the platform of JAX's first device unless the environment variable ``SYMFER_PLATFORM`` is set. With the
+    variable, the form of a graph for a GPU can be traced, tested and compiled on a machine without one.
 
     Returns
     -------
@@ -36,27 +36,27 @@ def platform() -> str:
     Raises
     ------
     ValueError
-        ``SYMFER_PLATFORM`` is something else.
+        If ``SYMFER_PLATFORM`` is something else.
     """
     wanted = os.environ.get('SYMFER_PLATFORM')
     if wanted:
         if wanted not in PLATFORMS:
-            raise ValueError(f"SYMFER_PLATFORM must be 'cpu' or 'gpu', or not be set, got {wanted!r}")
+            raise ValueError(f"SYMFER_PLATFORM must be 'cpu' or 'gpu' or unset, got {wanted!r}")
         return wanted
     return 'cpu' if jax.default_backend() == 'cpu' else 'gpu'
 
 
 def device_name() -> str:
-    """The device that computes, in words: 'cpu' or the GPU's name."""
+    """The name of the device that computes: 'cpu' or the GPU's name."""
     device = jax.devices()[0]
     return device.device_kind if device.platform != 'cpu' else 'cpu'
 
 
 def to_device(shared: Shared, value: Any) -> None:
-    """Put `value` on the device, or on those it is assigned to, and into a shared variable; the host keeps no copy.
+    """Put `value` on the device(s) of a shared variable and store it there; the host keeps no copy.
 
-    `shared.set_value` would bring a device array back to the host (TensorType.filter knows NumPy
-    arrays only), and the whole array would then travel at every call.
+    `shared.set_value` would convert a device array to NumPy (TensorType.filter only accepts NumPy arrays), and every
+    call would then transfer the whole array.
     """
     where = getattr(shared.tag, 'sharding', None)
     spread = where is not None and not where.is_fully_addressable
@@ -64,5 +64,5 @@ def to_device(shared: Shared, value: Any) -> None:
 
 
 def release(shared: Shared) -> None:
-    """Let go of the array of a shared variable, on the device too; the variable has no value afterwards."""
+    """Release the array of a shared variable, also on the device; the variable has no value afterwards."""
     shared.container.storage[0] = None

@@ -12,7 +12,7 @@ MOST_SLICES = 64
 
 
 def _fit(op, x, fill):
-    """Cut or pad a batch at its end so that the windows tile it exactly."""
+    """Cut or pad the images at their bottom and right edges so that the windows cover them exactly."""
     return lax.pad(
         x, jnp.asarray(fill, x.dtype), ((0, 0, 0), *((0, p, 0) for p in op.padding(*x.shape[1:3])), (0, 0, 0))
     )
@@ -23,7 +23,7 @@ def _tiles(op):
 
 
 def _pixels(op, x):
-    """The pixels of all windows of a fitted batch: a list, by position in the window, of (n, h', w', c)."""
+    """The pixels of all windows of fitted images: a list of (n, h', w', c), by position in the window."""
     (kh, kw), (sh, sw) = op.window, op.stride
     n, height, width, c = x.shape
     if _tiles(op):
@@ -34,7 +34,7 @@ def _pixels(op, x):
 
 
 def _overlay(op, parts, image):
-    """Adjoint of `_pixels` and `_fit`: add the parts (n, h', w', c) at their places of the image."""
+    """Adjoint of `_pixels` and `_fit`: add the parts (n, h', w', c) at their positions in the image."""
     (kh, kw), (sh, sw) = op.window, op.stride
     n, oh, ow, c = parts[0].shape
     if _tiles(op):
@@ -77,7 +77,7 @@ def _(op, **kwargs):
         if not _tiles(op):
             parts = [jnp.where(index == k, g, 0) for k in range(kh * kw)]
             return _overlay(op, parts, op.image)
-        # One comparison with the pixel's own number, written where the pixel is.
+        # A single comparison with each pixel's number in its window.
         n, oh, ow, c = g.shape
         number = jnp.arange(kh * kw, dtype=op.index_dtype).reshape(1, 1, kh, 1, kw, 1)
         spread = jnp.where(index[:, :, None, :, None] == number, g[:, :, None, :, None], 0)

@@ -15,10 +15,10 @@ _precision = ContextVar('precision', default='float32')
 
 @contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """What is translated inside is for convolutions and products of this precision, one of `PRECISIONS`."""
+    """Block in which Ops are translated for this precision of convolutions and products, one of `PRECISIONS`."""
     token = _precision.set(precision)
     try:
-        # A GPU takes float32 operands as tf32 unless it is asked not to.
+        # By default, a GPU rounds float32 operands to tf32.
         with jax.default_matmul_precision('tensorfloat32' if precision == 'tf32' else 'float32'):
             yield
     finally:
@@ -26,10 +26,10 @@ def computing_in(precision: str) -> Iterator[None]:
 
 
 def precision() -> str:
-    """The precision of what is being translated, one of `PRECISIONS`."""
+    """The precision of the current translation, one of `PRECISIONS`."""
     return _precision.get()
 
 
 def operands(*arrays: Any) -> list[Any]:
-    """The arrays as a convolution or product is to take them: bfloat16 or as they are."""
+    """Convert the operands of a convolution or product to bfloat16 if the precision is 'bf16'."""
     return [v.astype('bfloat16') if precision() == 'bf16' and v.dtype == 'float32' else v for v in arrays]

@@ -1,4 +1,4 @@
-"""Matrix products, and constants."""
+"""Translation of matrix products and constants."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from utils.backend.reduction import column_sum
 
 @jax_typify.register(np.ndarray)
 def _(data, dtype=None, **kwargs):
-    """Constants are put on the device; PyTensor's own `jnp.array` compiles something for each new shape, 10 ms."""
+    """Put constants on the device; PyTensor's `jnp.array` compiles a program for each new shape, which takes 10 ms."""
     return data.item() if data.ndim == 0 else jax.device_put(np.asarray(data, dtype))
 
 
@@ -21,7 +21,7 @@ def _(data, dtype=None, **kwargs):
 def _(op, **kwargs):
     def dot(x, y):
         if x.ndim == y.ndim == 2 and len(x) == 1 and platform() == 'cpu' and x.dtype == y.dtype:
-            return column_sum(x.T, y)[None]  # XLA reads the matrix with one core, a column at a time
+            return column_sum(x.T, y)[None]  # XLA would read the matrix on one core, column by column
         a, b = operands(x, y)
         return jnp.dot(a, b, preferred_element_type=jnp.result_type(x, y))
 

@@ -15,7 +15,7 @@ from utils.backend.partition import divided
 def _(op, **kwargs):
     def draw(seed, counter):
         index = divided(lax.iota('uint32', prod(op.shape)).reshape(op.shape))
-        # Stored: recomputed wherever its consumers are, it would cost more than they do.
+        # Stored in memory: computed again in each consumer, it would cost more than the consumers.
         return materialised(op.values(*op.words(jnp.uint32(seed), jnp.uint32(counter), index, jnp), jnp))
 
     return draw

@@ -14,14 +14,14 @@ from utils import ops
 from utils.backend.partition import divided, parts
 from utils.backend.platform import platform
 
-# Rows that are added in one pass; what is left is summed by a product with ones.
+# Rows added in one pass; the partial sums are added by a product with ones.
 MOST_ROWS = 32
 
 
 def column_sum(*factors: Any) -> Any:
-    """Sum over all axes but the last of the product of arrays, which broadcast along the last."""
+    """Sum the product of arrays over all axes but the last; they broadcast along the last axis."""
     images = len(factors[0])
-    n = parts(images)  # each device adds up its own
+    n = parts(images)  # each device adds up its own images
     rows = prod(factors[0].shape[:-1]) // n
     several = max(k for k in range(1, MOST_ROWS + 1) if rows % k == 0)
 
@@ -35,7 +35,7 @@ def column_sum(*factors: Any) -> Any:
 
 
 def split_sum(x: Any) -> Any:
-    """Sum over all axes but the last by two kernels: about as many sums of rows as rows in each, then their sum."""
+    """Sum over all axes but the last by two kernels: about sqrt(rows) partial sums, then their sum."""
     n = parts(len(x))
     rows = prod(x.shape[:-1]) // n
     several = max(k for k in range(1, isqrt(rows) + 1) if rows % k == 0)

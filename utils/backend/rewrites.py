@@ -1,16 +1,16 @@
-"""Graph rewrites: which implementation computes what the layers ask for, by device, shape and neighbourhood.
+"""Graph rewrites, which choose the implementation of an expression by device, shape and context.
 
 =======================  ===========================================================================
-`grouped_convolutions`   groups as convolutions of their own, or as one
-`mirrored_filters`       gradients by images on a GPU, so that XLA finds cuDNN's own
+`grouped_convolutions`   grouped convolutions as separate convolutions, or as one
+`mirrored_filters`       image gradients on a GPU, in a form that XLA recognises for cuDNN
 `winograd_convolutions`  3x3 'same' convolutions and their gradients by `utils.ops.winograd`
-`centred_sums`           batch norm: no sum of what has mean zero
-`small_factors`          batch norm: factors of one number per channel are combined first
-`column_sums`            sums over all but the last axis in vectors
-`dropout_masks`          draws that are only compared with a probability, kept as one byte each
+`centred_sums`           batch norm: sums of centred values are zero
+`small_factors`          batch norm: factors with one number per channel are combined first
+`column_sums`            vectorised sums over all axes but the last
+`dropout_masks`          draws that are only compared with a probability, stored as one byte each
 =======================  ===========================================================================
 
-They live in `DATABASE`, which `utils.backend.MODE` uses. Each can be turned off by its name:
+They are registered in `DATABASE`, which `utils.backend.MODE` uses. Each can be turned off by its name:
 ``SYMFER_EXCLUDE=winograd_convolutions,column_sums`` in the environment for a whole process,
 ``MODE.excluding('column_sums')`` for one function.
 """
@@ -63,13 +63,13 @@ def _register(*tracks):
 
 # ------------------------------------------------------------------------------- convolution
 
-# Fewest channels, in and out, shortest side and fewest pixels of a minibatch from which the transforms pay. Where
-# there are no gradients to share them with, more pixels are needed.
+# Smallest number of channels (in and out), side, and number of pixels in a minibatch for which the transforms pay. If
+# no gradients share them, more pixels are needed.
 LEAST_CHANNELS, LEAST_SIDE, LEAST_PIXELS, LEAST_PIXELS_ALONE = 32, 5, 1024, 8192
 
 
 def tile_of(height: int, width: int) -> tuple[int, ...]:
-    """The tile with the fewest products for images of this size: rows and columns, 3 to 5 pixels."""
+    """Choose the tile, 3 to 5 pixels high and wide, with the fewest products for images of this size."""
     return tuple(min((4, 3, 5), key=lambda m: (m + 2) * winograd.tiles(length, m)) for length in (height, width))
 
 
@@ -87,13 +87,13 @@ def _suits_winograd(images, n_in, n_out, size, pad, least_pixels):
 
 
 def _has_gradients(fgraph, x):
-    """Whether the filter gradient of a convolution of `x` is computed too, rewritten already or not."""
+    """Whether the graph also has the filter gradient of a convolution of `x`, rewritten or not."""
     kinds = ops.Conv2dFilterGrad | winograd.TileTransform
     return any(isinstance(getattr(node, 'op', None), kinds) and node.inputs[0] is x for node, _ in fgraph.clients[x])
 
 
 def unflipped(W):
-    """The filters W' whose mirror images with channels exchanged are `W`; None if it is not of that form."""
+    """The filters whose mirror image with exchanged channels is `W`; None if `W` does not have this form."""
     if not (W.owner and isinstance(W.owner.op, DimShuffle) and W.owner.op.new_order == (0, 1, 3, 2)):
         return None
     mirror = W.owner.inputs[0]
@@ -108,9 +108,9 @@ def unflipped(W):
 
 @_register(ops.Conv2d)
 def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """Convolutions with mirrored filters as `ops.Conv2dInputGrad`, which converts the filters before it mirrors them.
+    """Replace convolutions with mirrored filters by `ops.Conv2dInputGrad`, which converts the filters before mirroring.
 
-    XLA takes a convolution with mirrored filters for cuDNN's input gradient, but does not look through a conversion.
+    XLA recognises a convolution with mirrored filters as cuDNN's input gradient, but not through a type conversion.
     """
     g, mirrored = node.inputs
     W = unflipped(mirrored) if platform() == 'gpu' and node.op.plain else None
@@ -121,14 +121,15 @@ def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     return [ops.Conv2d(pad).adjoint(image)(g, W)] if min(pad) >= 0 else None
 
 
-LEAST_OF_A_GROUP = 16  # channels and filters of a convolution, fewer of which XLA computes no faster
+LEAST_OF_A_GROUP = 16  # XLA does not compute convolutions of fewer channels or filters any faster
 
 
 @_register(ops.Conv2d, ops.Conv2dFilterGrad, ops.Conv2dInputGrad)
 def grouped_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """Groups, for which XLA has nothing fast on a CPU: convolutions of some groups each, with zeros between these.
+    """Replace a grouped convolution on a CPU by convolutions of several groups each, with zeros between the groups.
 
-    Groups of one channel and one filter stay, see `utils.backend.convolution`.
+    XLA has no fast grouped convolution there. Groups of one channel and one filter stay, see
+    `utils.backend.convolution`.
     """
     op, (a, b) = node.op, node.inputs
     if op.groups == 1 or platform() != 'cpu' or None in (a.type.shape[3], b.type.shape[3]):
@@ -140,7 +141,7 @@ def grouped_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | N
         return None
     enough = min(-(-LEAST_OF_A_GROUP // min(channels, n_second)), op.groups)
     together = next(k for k in range(enough, op.groups + 1) if op.groups % k == 0)
-    mask = np.kron(np.eye(together), np.ones((channels, n_second))).astype(b.dtype)  # (channels, filters) of one
+    mask = np.kron(np.eye(together), np.ones((channels, n_second))).astype(b.dtype)  # (channels, filters)
     parts = []
     for k in range(0, op.groups, together):
         first = a[..., k * n_first : (k + together) * n_first]
@@ -164,7 +165,7 @@ def _of_one_group(op, a, b):
 
 @_register(ops.Conv2d, ops.Conv2dFilterGrad)
 def winograd_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """Convolutions of 3x3 'same' filters, input gradients (mirrored filters) and filter gradients."""
+    """Compute 3x3 'same' convolutions, input gradients (mirrored filters) and filter gradients by Winograd's method."""
     x, other = node.inputs
     if not node.op.plain:
         return None
@@ -182,15 +183,15 @@ def winograd_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | 
 
 # ------------------------------------------------------------------------ batch normalization
 #
-# What automatic differentiation leaves of the gradient of `utils.layers.BatchNorm` becomes its closed form (Ioffe and
-# Szegedy 2015, section 3): two sums forward, two backward, one pass over the images for the gradient.
+# The gradient of `utils.layers.BatchNorm` from automatic differentiation becomes its closed form (Ioffe and Szegedy
+# 2015, section 3): two sums forward, two backward, one pass over the images for the gradient.
 
-# Below this many numbers nothing of it pays.
+# For fewer numbers, these rewrites do not pay.
 LEAST_SUMMED = 1 << 16
 
 
 def _factor_and_sum(mean):
-    """(c, sum) where `mean` is a constant times a broadcast sum; (None, None) where it is not."""
+    """(c, sum) if `mean` is a constant c times a broadcast sum, otherwise (None, None)."""
     if not (mean.owner and mean.owner.op == pt.mul and len(mean.owner.inputs) == 2):
         return None, None
     c, total = sorted(mean.owner.inputs, key=lambda v: not isinstance(v, TensorConstant))
@@ -201,7 +202,7 @@ def _factor_and_sum(mean):
 
 @_register(Sum)
 def centred_sums(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """``sum(x - mean(x))`` is zero; rounding errors would be summed, in a pass over all of `x`."""
+    """Replace ``sum(x - mean(x))`` by zero; computing it takes a pass over `x` and yields rounding errors only."""
     (centred,) = node.inputs
     if not (centred.owner and centred.owner.op == pt.sub and None not in centred.type.shape):
         return None
@@ -222,12 +223,12 @@ def centred_sums(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
 
 
 def _size(v):
-    """Numbers in `v`; 0 where the graph does not say."""
+    """Number of elements of `v`; 0 if its shape is not static."""
     return 0 if None in v.type.shape else int(np.prod(v.type.shape))
 
 
 def _factors(v, size, alone):
-    """Numerators and denominators of an expression of `size` numbers; of its parts, those that only it uses."""
+    """Numerators and denominators of an expression of `size` elements; parts with other uses are not split."""
     op = v.owner.op if v.owner and _size(v) == size and alone(v) else None
     if op not in (pt.mul, pt.true_div):
         return [v], []
@@ -239,7 +240,7 @@ def _factors(v, size, alone):
 
 @_register(pt.mul, pt.true_div)
 def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
-    """Factors with fewer numbers than the product are multiplied, and divided, among themselves first."""
+    """Multiply and divide factors that are smaller than the product with each other first."""
     (out,) = node.outputs
     size = _size(out)
     if size < LEAST_SUMMED or out.dtype != 'float32':
@@ -258,16 +259,16 @@ def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
 # ------------------------------------------------------------------------------- column sums
 
 
-# Rows of which a GPU's sums are split. XLA splits those of more by itself; of fewer there is little to split.
+# Numbers of rows for which sums are split on a GPU. XLA splits longer sums by itself; shorter ones gain little.
 SPLIT_ON_GPU = range(512, 4097)
 
 
 @_register(Sum)
 def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
-    """Sums over all axes but the last as `ops.ColumnSum`.
+    """Replace sums over all axes but the last by `ops.ColumnSum`.
 
-    XLA's own reduction on a CPU does not use its vectors; on a GPU it gives 32 columns, whatever their length, to one
-    multiprocessor and leaves the others idle.
+    XLA's reduction is not vectorised on a CPU. On a GPU it assigns 32 columns of any length to one multiprocessor and
+    leaves the others idle.
     """
     (x,) = node.inputs
     axes = node.op.axis
@@ -288,9 +289,9 @@ def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
 
 @_register(pt.ge)
 def dropout_masks(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """``uniform >= p`` as `ops.DropoutMask`: the same truth values, without the numbers."""
+    """Replace ``uniform >= p`` by `ops.DropoutMask`, which has the same truth values without storing the numbers."""
     draw, p = node.inputs
-    p = getattr(p, 'unique_value', None)  # of a constant whose elements are equal
+    p = getattr(p, 'unique_value', None)  # set for a constant with equal elements
     if p is None or not (draw.owner and type(draw.owner.op) is ops.Uniform):
         return None
     return [ops.DropoutMask(draw.owner.op.shape, draw.owner.op.stream, p)(*draw.owner.inputs)]

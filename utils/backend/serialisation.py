@@ -1,4 +1,4 @@
-"""A graph as StableHLO: the portable form in which JAX hands programs on."""
+"""Exports a graph as StableHLO, JAX's portable format of programs."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ PLATFORMS = ('cpu', 'cuda')
 
 
 def stablehlo(image: Tensor, output: Tensor) -> bytes:
-    """A program for a CPU and a CUDA GPU, serialised by `jax.export`; shared variables become constants.
+    """Serialise a program for CPU and CUDA GPU by `jax.export`; shared variables become constants.
 
-    JAX promises that later versions read it for half a year.
+    JAX promises that later versions can read it for half a year.
 
     Parameters
     ----------
     image : tensor (1, ...)
-        The input, for one image.
+        Input of the program, for one image.
     output : tensor (1, ...)
-        What is computed of it.
+        Output of the program, for one image.
 
     Returns
     -------
     bytes
-        Of a program from n images to n outputs; n is free.
+        A program from n images to n outputs, for any n.
     """
     shared = [v for v in graph_inputs([output]) if isinstance(v, SharedVariable)]
     (output,) = clone_replace([output], {v: pt.constant(v.get_value()) for v in shared})
     graph = FunctionGraph([image], [output], clone=True)
-    # What is for this CPU alone stays out.
+    # These two pay on this CPU, not elsewhere.
     MODE.excluding('native_convolutions', 'winograd_convolutions').optimizer.rewrite(graph)
     function = jax_funcify(graph)
 

@@ -1,13 +1,13 @@
-"""Signs of life of several hosts, and what they say to one another.
+"""Heartbeats of several hosts, and messages between them.
 
 ==================  ===========================================================================
 `HostEnded`         another host has ended this run, or has stopped
-`Watch`             notices it; asks all hosts a question
-`hold_aborts`       keeps JAX from ending a process before it has said why
+`Watch`             detects this; exchanges answers to a question among all hosts
+`hold_aborts`       keeps JAX from aborting a process before it has said why
 ==================  ===========================================================================
 
-Hosts write into the key-value store that JAX keeps on host 0. A host that is silent there for `SILENT` seconds is
-taken for dead; where host 0 itself does not answer, host 0 is.
+Hosts write to the key-value store that JAX runs on host 0. A host that writes no heartbeat for `SILENT` seconds counts
+as dead; if the store does not answer, host 0 does.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-BEAT = 0.5  # seconds between signs of life
-SILENT = 20.0  # seconds without one after which a host is taken for dead
-AFTER_ERROR = 3.0  # the same where a computation has failed already
+BEAT = 0.5  # seconds between heartbeats
+SILENT = 20.0  # seconds without heartbeat after which a host counts as dead
+AFTER_ERROR = 3.0  # the same after a computation has failed
 GRACE = 5.0  # seconds that the program has to end by itself
-HOLD = 60.0  # seconds for which an abort is held up
+HOLD = 60.0  # seconds for which an abort is delayed
 
 
 class HostEnded(ConnectionError):
-    """Another host has ended the run, or has stopped.
+    """Raised when another host has ended the run or has stopped.
 
     Attributes
     ----------
     kind : str
-        'dead', or the name of the exception that ended it.
+        'dead', or the name of the exception that ended the run on that host.
     on_host : str
-        Which host, and what became of it.
+        Name of the host, and what happened there.
     """
 
     def __init__(self, kind: str, text: str) -> None:
         self.kind, self.on_host = kind, text
-        hint = ': resume the model on the hosts that are left, or on as many as before' if kind == 'dead' else ''
+        hint = ': resume the model on the remaining hosts, or on as many as before' if kind == 'dead' else ''
         super().__init__(text + hint)
 
 
 class Watch:
-    """The hosts of this program, watched by two threads: one talks to host 0, which may not answer, one judges.
+    """Watches the hosts of this program by two threads: one talks to host 0, which may not answer, the other judges.
 
     Parameters
     ----------
     client : jaxlib DistributedRuntimeClient
     number, n : int
-        Of this host, from 0, and how many there are.
+        Number of this host, from 0, and number of all hosts.
     name : str
-        Of this host, in words.
+        Name of this host in messages.
 
     Attributes
     ----------
     names : list of str
-        Of all hosts.
+        Names of all hosts.
     on_stuck : callable or None
-        Called with the `HostEnded`, in a thread, where the program has not ended some seconds after another host has:
-        it waits for that one.
+        Called with the `HostEnded`, in a thread, if the program has not ended some seconds after another host has,
+        because it waits for that one.
     """
 
     def __init__(self, client: Any, number: int, n: int, name: str) -> None:
         self.client, self.number, self.n = client, number, n
         self.run, self.questions = 0, 0
-        self.ended: dict[int, tuple[float, HostEnded]] = {}  # when it was noticed
+        self.ended: dict[int, tuple[float, HostEnded]] = {}  # with the time of detection
         self.on_stuck: Callable[[HostEnded], Any] | None = None
-        self._answered = time.monotonic()  # by host 0
+        self._answered = time.monotonic()  # last answer of host 0
         self._heard = dict.fromkeys(range(n), self._answered)
         self._beats: dict[int, str] = {}
         self.names = [f'host {k}' for k in range(n)]
@@ -83,36 +83,36 @@ class Watch:
         self.names = self.ask('name', name)
 
     def close(self) -> None:
-        """End the threads: one that came back from JAX while Python ends would abort the process."""
+        """End the threads: a thread that returned from JAX during Python's shutdown would abort the process."""
         self._closed.set()
         for thread in self._threads:
             thread.join(10)
 
     def begin(self) -> None:
-        """Another run begins: what ended the one before is forgotten, unless a host has stopped."""
+        """Start another run: forget what ended the previous one, unless a host has stopped."""
         self.run, self.questions = self.run + 1, 0
         self.ended = {k: v for k, v in self.ended.items() if v[1].kind == 'dead'}
 
     def end(self, kind: str, text: str) -> None:
-        """Say what ends the run on this host, see `HostEnded`."""
+        """Tell the other hosts what ends the run on this host, see `HostEnded`."""
 
         def say():
-            with suppress(Exception):  # host 0 is gone: nobody can be told
+            with suppress(Exception):  # without host 0, no message can be sent
                 self.client.key_value_set(f'symfer/{self.run}/ended/{self.number}', note, allow_overwrite=True)
 
         note = json.dumps([kind, text])
-        thread = threading.Thread(target=say, daemon=True)  # that may wait for host 0 for ever
+        thread = threading.Thread(target=say, daemon=True)  # it may wait for host 0 forever
         thread.start()
         thread.join(2)
 
     def check(self, age: float = GRACE) -> None:
-        """Raise `HostEnded` where another host has ended the run, so many seconds ago at least."""
+        """Raise `HostEnded` if another host ended the run at least `age` seconds ago."""
         for noticed, error in list(self.ended.values()):
             if time.monotonic() - noticed >= age:
                 raise error
 
     def why(self) -> HostEnded | None:
-        """What became of another host, after a computation of all has failed; None where all are alive."""
+        """After a joint computation has failed, find the host that ended; None if all are alive."""
         start = time.monotonic()
         while time.monotonic() - start < 2 * AFTER_ERROR:
             self._find_silent(AFTER_ERROR)
@@ -122,12 +122,14 @@ class Watch:
         return None
 
     def ask(self, question: str, answer: str) -> list[str]:
-        """What every host answers to a question, by their numbers. Each has to ask it, in the same order.
+        """Collect the answers of all hosts to a question, by host number.
+
+        All hosts must ask the same questions in the same order.
 
         Raises
         ------
         HostEnded
-            A host that will not answer any more.
+            If a host has ended before it answered.
         """
         self.questions += 1
         place = f'symfer/{self.run}/asked/{self.questions} {question}'
@@ -141,7 +143,7 @@ class Watch:
         while True:
             try:
                 return call()
-            except Exception:  # no answer yet, or never
+            except Exception:  # no answer yet
                 self.check(0)
                 time.sleep(0.05)
 
@@ -190,16 +192,16 @@ _handlers: list[Any] = []
 
 
 def hold_aborts(unmet: str) -> Callable[[], None]:
-    """Hold up an abort in a thread of JAX's for a minute.
+    """Delay an abort in a thread of JAX by a minute.
 
-    Where host 0 has gone, JAX aborts the process from such a thread at once (its callback for that cannot be used from
-    Python: jaxlib 0.10 cannot hand it the status). Meanwhile the program says which host has stopped, and ends. It also
-    aborts where the hosts do not meet; that ends the process with the line `unmet`.
+    When host 0 is lost, JAX aborts the process at once from one of its threads (its callback for this cannot be used
+    from Python: jaxlib 0.10 cannot pass the status). The delay lets the program say which host has stopped, and end.
+    JAX also aborts if the hosts do not connect; the process then ends with the line `unmet`.
 
     Returns
     -------
     callable
-        Says that the hosts have met.
+        To be called when the hosts have connected.
     """
     if os.name != 'posix':
         return lambda: None

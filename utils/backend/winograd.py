@@ -9,9 +9,9 @@ from utils.ops import winograd
 
 
 def _combine(matrix, parts):
-    """``sum over k of matrix[i, k] * parts[k]`` for each row i; zeros are left out, equal factors shared.
+    """Compute ``sum over k of matrix[i, k] * parts[k]`` for each row i; skip zeros and share equal factors.
 
-    In `lax`: thousands of these are traced for one network, and `jnp` takes several times as long for each.
+    It uses `lax`, because thousands of these are traced for one network, and `jnp` takes several times as long.
     """
     out = []
     for row in matrix:
@@ -21,7 +21,7 @@ def _combine(matrix, parts):
                 by_factor.setdefault(abs(factor), []).append((factor > 0, part))
         total = None
         for factor, signed in sorted(by_factor.items(), key=lambda item: item[0]):
-            # The sign of the group is that of its first part, so that most of it is additions.
+            # The group takes the sign of its first part, so that most operations are additions.
             signed.sort(key=lambda item: not item[0])
             plus = signed[0][0]
             group = signed[0][1]
@@ -37,7 +37,7 @@ def _combine(matrix, parts):
 
 
 def _combine_2d(matrices, parts):
-    """`_combine` along both axes of parts[i][j]; a list of lists."""
+    """Apply `_combine` along both axes of parts[i][j]; returns a list of lists."""
     rows, columns = matrices
     half = [_combine(columns, row) for row in parts]
     whole = [_combine(rows, list(column)) for column in zip(*half)]
@@ -51,7 +51,7 @@ def _(op, **kwargs):
 
     def to_tiles(x):
         if op.kind == 'output':
-            x = materialised(x)  # a gradient, all of whose rules would be computed in each transform
+            x = materialised(x)  # a gradient, whose expression would be computed again in each transform
         n, height, width, channels = x.shape
         (th, tw), zero = op.counts(height, width), jnp.zeros((), x.dtype)
         if op.kind == 'input':
@@ -93,7 +93,7 @@ def _(op, **kwargs):
             return y[:, :height, :width]
         rows = []
         for row in places:
-            # Column b of a tile is column mw * t + b of the padded image: the last two lie in the next tile.
+            # Column b of tile t is column mw * t + b of the padded image: the last two lie in the next tile.
             S = _combine(BT[1].T, row)
             shift = [
                 lax.pad(v, jnp.zeros((), v.dtype), ((0, 0, 0), (0, 0, 0), (k >= mw, k < mw, 0), (0, 0, 0)))
@@ -101,7 +101,7 @@ def _(op, **kwargs):
             ]
             columns = [lax.add(shift[k], shift[mw + k]) if k < 2 else shift[k] for k in range(mw)]
             rows.append(jnp.stack(columns, axis=3).reshape(n, th, mw * (tw + 1), channels)[:, :, 1 : 1 + width])
-        # Rows by a product with a constant matrix, as fast as additions and much less to compile.
+        # Rows by a product with a constant matrix: as fast as additions, and much faster to compile.
         rows = jnp.stack(rows, axis=1).reshape(n, (mh + 2) * th, width * channels)
         K = jnp.asarray(winograd.axis_map('input', mh, height).reshape(-1, height), rows.dtype)
         x = lax.dot_general(jnp.broadcast_to(K.T, (n, *K.T.shape)), rows, (((2,), (1,)), ((0,), (0,))))

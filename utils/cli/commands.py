@@ -1,7 +1,7 @@
-"""The sub-commands: one function each. Its signature is its command line, its docstring its help.
+"""The sub-commands, one function each. The signature defines the command line, the docstring the help.
 
-A parameter's annotation is the kind of its values; ``**options`` are arguments of `launch.test`, those that the
-annotation names. A function is given only what the user gave. What does the work is imported here, when it is needed.
+The annotation of a parameter is the kind of its values; that of ``**options`` names arguments of `launch.test`. A
+function only gets the options that the user gave. The modules that do the work are imported inside the functions.
 """
 
 from utils.cli.registry import command
@@ -45,8 +45,8 @@ def train(*, folds: Whole(2) = None, **options: EVERY) -> None:
     Parameters
     ----------
     folds : int, optional
-        Cross-validation: run it for every fold of so many, by person where the set knows people, and pool the answers
-        to all images. The same command again goes on.
+        Number of folds of a cross-validation: run the experiment for each, and pool the predictions for all images. The
+        folds are by person if the set identifies people. The same command again resumes.
     """
     import launch
 
@@ -59,7 +59,7 @@ def train(*, folds: Whole(2) = None, **options: EVERY) -> None:
 
 @command('resume')
 def resume(model: MODEL, **options: ON_RESUMING) -> None:
-    """Go on with an interrupted experiment, or with more epochs.
+    """Resume an interrupted experiment, or train more epochs.
 
     Parameters
     ----------
@@ -89,16 +89,16 @@ def evaluate(
     model : path
         A model file, or the folder of a run.
     datasets : list of path
-        HDF5 set with the images' size and the classes of the model. Several give the matrix of errors: models may
-        stand among them, and the sets may have other classes and sizes.
+        HDF5 set with the image size and the classes of the model. Several sets give a matrix of errors; further models
+        may be among them, and these sets may have other classes and image sizes.
     network : class, optional
-        ``script.py:Class``, where the network is one of your own.
+        The network's class, if it is your own: script.py:Class.
     folder : path, optional
-        Where to write; by default the next evaluation-001, or matrix-001, beside the record of the model's runs.
+        Output folder; by default the next evaluation-001, or matrix-001, beside the record of the model's runs.
     batch_size : int
-        Images per call of the device.
+        Number of images per call of the device.
     special_test : bool
-        Also on all views of each image.
+        Also test on all views of each image.
     report : bool
         Draw the figures and write the HTML report.
     """
@@ -128,23 +128,23 @@ def export(
     kept: Flag() = False,
     overwrite: Flag() = False,
 ) -> None:
-    """Write a saved model in a format for use.
+    """Export a saved model for inference.
 
     Parameters
     ----------
     model : path
         A model file.
     format : str, optional
-        h5: a model file without what only training needs; safetensors: the same; onnx: images to probabilities, for
-        other programs; stablehlo: likewise for JAX. By default that of the ending of the file.
+        h5: a model file without the training state; safetensors: the same; onnx: images to probabilities, for other
+        programs; stablehlo: the same for JAX. By default the format given by the ending of the file.
     out : path, optional
-        The file to write; by default beside the model, with the ending of the format.
+        Output file; by default beside the model, with the ending of the format.
     network : class, optional
-        The network's class, where it is one of your own: script.py:Class.
+        The network's class, if it is your own: script.py:Class.
     kept : bool
-        The parameters of the kept epoch, which never saw the validation images, in place of the last ones.
+        Export the parameters of the kept epoch, which never saw the validation images, instead of the last ones.
     overwrite : bool
-        Write over a file that is there already.
+        Overwrite an existing file.
     """
     import launch
 
@@ -168,11 +168,11 @@ def sweep(
     values : list
         Values of arguments of train: ``learning_rate=0.05,0.1 n_hidden=[8],[8,8]``.
     seeds : list of int
-        Run each combination with each of these; by default with --seed alone.
+        Seeds for each combination; by default only --seed.
     workers : int or str
-        Processes of this machine; ray, or ray:N for N workers of a cluster that is started here.
+        Number of processes on this machine; or ray; or ray:N for N workers of a cluster that is started here.
     address : str, optional
-        Of a Ray cluster.
+        Address of a Ray cluster.
     """
     import launch
     from utils.studies.grid import parse_grid
@@ -192,7 +192,7 @@ def search(ranges: Several(RANGE, 'ranges'), *, trials: Whole(1) = 20, **options
     ranges : list
         Ranges ``p_drop=0.2..0.7`` or ``learning_rate=log:0.01..0.3``, or choices ``n_hidden=[8],[8,8]``.
     trials : int
-        Trials in all.
+        Total number of trials.
     """
     import launch
     from utils.studies.search import parse_space
@@ -210,16 +210,16 @@ def lr_find(
     figure: FILE = 'rates.png',
     **options: IN_A_STUDY,
 ) -> None:
-    """Find a learning rate: where the cost falls fastest as it grows.
+    """Find a learning rate by a range test: where the cost falls fastest.
 
     Parameters
     ----------
     lowest, highest : float
-        Rates to begin and to end with.
+        First and last learning rate.
     steps : int
-        Minibatches.
+        Number of minibatches.
     figure : path
-        Where to draw it.
+        File of the figure.
     """
     import launch
 
@@ -237,7 +237,7 @@ def compare(runs: Several(RUN, 'runs'), *, folder: FOLDER = None) -> None:
     runs : list of path
         Folders of runs, or models.
     folder : path, optional
-        Where to write; by default the next comparison-001 beside the models.
+        Output folder; by default the next comparison-001 beside the models.
     """
     from utils.record.reading import beside
     from utils.studies.comparison import compare
@@ -253,18 +253,18 @@ def ensemble(
     all: Flag() = False,
     folder: FOLDER = None,
 ) -> None:
-    """Combine finished runs and evaluate what comes out.
+    """Combine finished runs into an ensemble and evaluate it.
 
     Parameters
     ----------
     runs : list of path
         Folders of runs, or models.
     average : str
-        What is averaged.
+        Outputs that are averaged: probabilities, or logits (linear).
     all : bool
-        Take all members; by default they are chosen on the validation images.
+        Use all members; by default they are chosen on the validation images.
     folder : path, optional
-        Where to write; by default the next ensemble-001 beside the models.
+        Output folder; by default the next ensemble-001 beside the models.
     """
     from utils.record.reading import beside
     from utils.studies.ensembles import ensemble

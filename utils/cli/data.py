@@ -1,4 +1,4 @@
-"""The sub-commands of ``symfer data``, as those of commands.py; ``python -m loaders`` is the same."""
+"""The sub-commands of ``symfer data``, defined as in commands.py; ``python -m loaders`` is the same."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from utils.experiment.kinds import Choice, Flag, Kind, Location, Number, Several
 from utils.experiment.values import is_number
 
 SET, SOURCE, FOLDER, FILE = (Location(metavar) for metavar in ('SET', 'SOURCE', 'FOLDER', 'FILE'))
-FACE = (48, 48)  # height and width of a face where --faces is given no size
+FACE = (48, 48)  # height and width of a face for --faces without a size
 
 
 class Size(Kind):
@@ -61,28 +61,29 @@ def data(
     seed: Whole() = 0,
     skip_bad: Flag() = False,
 ) -> None:
-    """Make data sets; data audit, data show, data check look at them.
+    """Make data sets; data audit, data show, data check inspect them.
 
     Parameters
     ----------
     source : path
         fer2013.csv, .csv.gz, .tar.gz, icml_face_data.csv, train.csv, a folder or zip archive with any of these or with
-        [train|test/]<class>/<image>, or a set 1 or 2 made before; a folder or archive of RAF-DB, AffectNet, CK+, JAFFE,
-        KDEF, ExpW, SFEW or FER+. One called audit is given as ./audit.
+        [train|test/]<class>/<image>, or an existing set 1 or 2; a folder or archive of RAF-DB, AffectNet, CK+, JAFFE,
+        KDEF, ExpW, SFEW or FER+. A source called audit must be given as ./audit.
     sets : list of int
-        Sets of thesis 5.2: 1 as they are, 2 and mirrored, 3 five crops of 44x44, 4 shifted, rotated, scaled at 42x42.
+        Sets of thesis 5.2. 1: original images; 2: with mirror images; 3: five crops of 44x44; 4: shifted, rotated and
+        scaled, 42x42.
     out : path
-        Folder to write to.
+        Output folder.
     prefix : str
-        Put before the names of the files.
+        Prefix of the file names.
     validation : number, optional
         Number or fraction of the original training images held out for validation; by default as in the thesis.
     stratify : bool
-        Hold out equal parts of each class; always for published sets other than FER2013.
+        Hold out the same fraction of each class; always done for published sets other than FER2013.
     no_duplicates : bool
-        Hold out only images of which no exact copy stays in training.
+        Hold out only images that have no exact duplicate in the training set.
     test : number, optional
-        Number or fraction of the images held out for testing where the source has no test images.
+        Number or fraction of the images held out for testing if the source has no test images.
     size : HxW, optional
         Height and width of the images.
     classes : list of str, optional
@@ -90,15 +91,15 @@ def data(
     votes : path, optional
         fer2013new.csv of FER+: labels by majority of votes, and the votes as soft labels.
     contempt : bool
-        Keep contempt as an eighth class where the source has it; it is left out otherwise.
+        Keep contempt as an eighth class if the source has it; otherwise it is left out.
     faces : bool
-        Cut the largest face out of each picture, as FER2013's were cut; pictures without one are left out. [faces]
+        Crop the largest face of each picture, as FER2013's were; pictures without a face are left out. [faces]
     angles : str
-        Faces from all sides or from the front alone; for KDEF.
+        Faces from all angles or only frontal ones; for KDEF.
     seed : int
-        Seed of all choices.
+        Seed of all random choices.
     skip_bad : bool
-        Leave bad rows and images out, and list them.
+        Leave out invalid rows and images, and list them.
     """
     arguments = dict(locals())
     from loaders import build
@@ -111,12 +112,14 @@ def data(
 
 
 def face_crop(size: tuple[int, int]) -> Callable[[Any], Any]:
-    """A function that gives the largest face of a picture, grey, (height, width), cut as FER2013's; None without one.
+    """Return a function that crops the largest face of a picture, grey, (height, width), as in FER2013.
+
+    The function returns None for a picture without a face.
 
     Raises
     ------
     MissingExtra
-        The face detector is not installed.
+        If the face detector is not installed.
     """
     from utils.files.extras import MissingExtra
     from utils.recognition.crops import crop
@@ -127,7 +130,7 @@ def face_crop(size: tuple[int, int]) -> Callable[[Any], Any]:
     except MissingExtra:
         raise MissingExtra(
             '--faces needs the face detector, which is not installed: pip install -e ".[faces]" in symfer\'s folder, '
-            f'or name the file {FILE} in SYMFER_FACE_MODEL; or leave --faces out'
+            f'or set SYMFER_FACE_MODEL to the path of {FILE}; or leave --faces out'
         ) from None
 
     def face_of(picture):
@@ -148,13 +151,13 @@ def data_audit(
     set : path
         Set 1 or 2, or any source.
     near : float
-        Correlation from which images are near duplicates.
+        Smallest correlation of near duplicates.
     exact : bool
-        Exact duplicates only: much faster.
+        Find exact duplicates only, which is much faster.
     list : path, optional
         Write all findings as a CSV table.
     overwrite : bool
-        Write over a table that is there already.
+        Overwrite an existing table.
     """
     from loaders import fer2013, read
     from loaders.audit.findings import audit, report, write_list
@@ -183,22 +186,22 @@ def data_show(
     seed: Whole() = 0,
     overwrite: Flag() = False,
 ) -> None:
-    """Draw contact sheets: one of each class, one with all views of an image.
+    """Draw contact sheets: one for each class, one with all views of an image.
 
     Parameters
     ----------
     set : path
         An HDF5 set.
     out : path
-        Folder to write to.
+        Output folder.
     per_class : int
-        Images of each class.
+        Number of images of each class.
     image : int, optional
-        Number in the source of the image of which all views are shown.
+        Number, in the source, of an image whose views are all shown.
     seed : int
-        Seed of the choice.
+        Seed of the choice of images.
     overwrite : bool
-        Write over files that are there already.
+        Overwrite existing files.
     """
     from loaders import load
     from loaders.audit.show import show
@@ -209,7 +212,7 @@ def data_show(
 
 @command('data check')
 def data_check(sets: Several(SET, 'data sets')) -> None:
-    """Read whole data sets and compare them with their checksums.
+    """Check data sets against their checksums.
 
     Parameters
     ----------
@@ -221,12 +224,12 @@ def data_check(sets: Several(SET, 'data sets')) -> None:
     for path in sets:
         with load(path) as data:
             whole = data.verify()
-        print(f'{path}: ' + ('whole' if whole else 'made before there were checksums; it does not contradict itself'))
+        print(f'{path}: ' + ('intact' if whole else 'made before there were checksums, but consistent'))
 
 
 @contextmanager
 def tidily() -> Iterator[None]:
-    """SIGTERM ends the work by an exception, so that no file is left half-written; decoders of images are silent.
+    """Block in which SIGTERM raises an exception, so that no file is left half-written, and image decoders are silent.
 
     What libpng and libjpeg write to standard error names no file; the errors of loaders do.
     """
@@ -243,7 +246,7 @@ def tidily() -> Iterator[None]:
         raise
     except MemoryError:
         raise MemoryError(
-            'the memory is used up: make fewer --sets in one command, or smaller images with --size'
+            'the memory is used up: make fewer --sets per command, or smaller images with --size'
         ) from None
     finally:
         os.dup2(kept, 2)

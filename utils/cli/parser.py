@@ -1,6 +1,6 @@
-"""A parser for a command, made from its function: argparse with one-line errors and options by group.
+"""Makes the argparse parser of a command from its function, with one-line errors and grouped options.
 
-What a parser gives back holds the options that were given and no others; defaults are the functions' own.
+The result of a parser only has the options that were given; defaults are those of the functions.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 LAUNCH = Path(__file__).parents[2] / 'launch.py'
 FORMER = {**schema.FORMER, 'no_twins': 'no_duplicates'}  # options of the last release
 SHORT = {'out': '-o'}
-CONFIG_HELP = 'YAML file of options, as the config.yaml of a run; options given beside it replace its own'
+CONFIG_HELP = 'YAML file of options, such as the config.yaml of a run; options on the command line override it'
 
 
 class Formatter(argparse.HelpFormatter):
-    """A flag is ``--[no-]val``, and options start far enough to the left."""
+    """Help formatter that shows flags as ``--[no-]val`` and starts the help texts further to the left."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
@@ -44,7 +44,7 @@ class Formatter(argparse.HelpFormatter):
 
 
 class Single(argparse.Action):
-    """One value of a list is the value itself."""
+    """Action that stores a single value itself, and several values as a list."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
@@ -53,7 +53,7 @@ class Single(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """Knows ``--n_epochs`` as ``--n-epochs`` too, no abbreviations; a wrong word is a ValueError of one line."""
+    """Parser that also accepts ``--n-epochs`` for ``--n_epochs``, without abbreviations; errors are ValueErrors."""
 
     def __init__(self, prog: str, description: str, **kwargs: Any) -> None:
         super().__init__(
@@ -84,30 +84,30 @@ class Parser(argparse.ArgumentParser):
             message = (
                 f'{self.prog} has no option {first}' + did_you_mean(first, self._option_string_actions)
                 if first.startswith('-')
-                else f'{self.prog} takes no {first!r} there'
+                else f'{self.prog} does not accept {first!r} here'
             )
         elif word == 'the following arguments are required':
             message = f'{self.prog} needs {rest}'
         elif word.startswith('argument '):
             message = f'{word.removeprefix("argument ")} {rest}'
-        raise ValueError(f'{message} ({self.prog} --help tells of all)')
+        raise ValueError(f'{message} (see {self.prog} --help)')
 
 
 def describe(function: Callable[..., Any]) -> Any:
-    """Signature and docstring of a command."""
+    """Read the signature and docstring of a command."""
     source = Path(sys.modules[function.__module__].__file__)
     return described(source.read_text(encoding='utf-8'), function.__name__)
 
 
 def parser_of(name: str) -> Parser:
-    """The parser of a command."""
+    """Make the parser of a command."""
     parser = Parser(f'symfer {name}', '')
     add_arguments(parser, COMMANDS[name])
     return parser
 
 
 def add_arguments(parser: Parser, function: Callable[..., Any]) -> None:
-    """The arguments of a command as options; its ``**options`` are those of `launch.test`, by group."""
+    """Add the arguments of a command as options; its ``**options`` are arguments of `launch.test`, by group."""
     about = describe(function)
     parser.description = about.summary
     for name, parameter in about.parameters.items():
@@ -119,7 +119,7 @@ def add_arguments(parser: Parser, function: Callable[..., Any]) -> None:
 
 
 def _add_experiment(parser, names):
-    """Arguments of `launch.test`, those `names` alone, in the groups of the schema."""
+    """Add the arguments `names` of `launch.test`, in the groups of the schema."""
     experiment = described(LAUNCH.read_text(encoding='utf-8'), 'test').parameters
     groups = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""The sub-command ``symfer predict``: a model on photographs, folders, videos and cameras."""
+"""The sub-command ``symfer predict``: applies a model to photographs, folders, videos and cameras."""
 
 import sys
 from typing import Any
@@ -28,7 +28,7 @@ def predict(
     network: NETWORK = None,
     overwrite: Flag() = False,
 ) -> None:
-    """Find the faces of photographs and video, and their emotions.
+    """Find faces in photographs and video, and recognise their emotions.
 
     Parameters
     ----------
@@ -37,31 +37,32 @@ def predict(
     model : path, optional
         A model file; by default the one that ships with symfer.
     camera : int, optional
-        Number of a camera, 0 for the first, in place of files; Ctrl-C ends it.
+        Number of a camera, 0 for the first, instead of files; Ctrl-C ends it.
     csv : path, optional
         Write a table with a row for each face.
     json : path, optional
-        Write the results as JSON in the shape of Microsoft's Emotion API; - is standard output.
+        Write the results as JSON in the format of Microsoft's Emotion API; - is standard output.
     annotate : path, optional
         Write pictures or video with boxes, labels and bars: a file, or a folder for several.
     timeline : path, optional
         Write a figure of the classes over the time of a video.
     detector : str
-        yunet, or none: the picture is a face.
+        yunet; or none if each picture is a single face.
     level : bool
-        Turn each face so that its eyes are level.
+        Rotate each face so that its eyes are level.
     views : str
-        mirror: the mean over a face and its mirror image; shifts: over these in five frames; none: the face alone.
+        Test-time augmentation. mirror: mean over a face and its mirror image; shifts: mean over both in five positions
+        each; none: the face alone.
     min_probability : float
-        The answer is "unsure" below it.
+        Smallest probability of an answer; below it the answer is "unsure".
     raw : bool
-        Leave out the temperature that the model holds.
+        Do not apply the model's temperature.
     every : int
-        Only every such frame of a video.
+        Use every N-th frame of a video.
     network : class, optional
-        The network's class, where it is one of your own: script.py:Class.
+        The network's class, if it is your own: script.py:Class.
     overwrite : bool
-        Write over files that are there already.
+        Overwrite existing files.
     """
     import launch
     from utils.recognition import session
@@ -90,7 +91,7 @@ def predict(
 
 
 class display:  # noqa: N801  (used as a function)
-    """A bar with frames a second and the time left, on a terminal alone and for more than one picture."""
+    """Progress bar with frames per second and the time left; only on a terminal and for more than one picture."""
 
     def __init__(self, given: Any) -> None:
         from utils.recognition.sources import length_of
@@ -113,7 +114,7 @@ class display:  # noqa: N801  (used as a function)
         return self.update
 
     def update(self, n: int) -> None:
-        """Show that so many frames are done."""
+        """Show that `n` frames are done."""
         speed = self.bar.tasks[0].speed
         self.bar.update(self.task, completed=n, speed=f'{speed:.1f}' if speed else '')
 

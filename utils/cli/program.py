@@ -1,4 +1,4 @@
-"""From the words of a command line to a command; errors in one line."""
+"""Runs the command that a command line names; prints errors in one line."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from utils.files.terminal import visible
 USAGE = """\
 usage: symfer [COMMAND] [OPTIONS]
 
-Symbolic networks that recognise emotions in faces. Without anything: a short
+Symbolic networks that recognise emotions in faces. Without arguments, a short
 run on drawn faces.
 
 commands:
 {commands}
 
-symfer COMMAND --help tells of each; a line of options alone is one of train:
+symfer COMMAND --help describes a command; options alone are those of train:
 symfer --dataset datasets/set2.h5 --network A --n_epochs 100"""
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command line.
+    """Run the command line.
 
-    Returns the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C, 141 where nobody reads the output.
+    Returns the exit status: 0; 2 after a user error; 130 after Ctrl-C; 141 if nobody reads the output.
     """
     words = list(sys.argv[1:] if words is None else words)
     if sys.stdout is not None and hasattr(sys.stdout, 'reconfigure'):
-        sys.stdout.reconfigure(errors='backslashreplace')  # an encoding without our letters stops nothing
+        sys.stdout.reconfigure(errors='backslashreplace')  # so that no encoding makes printing fail
     try:
         _check_encoding(words)
         if words[:1] == ['help']:
@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
             if name not in LIGHT:
                 _import_launch()
             COMMANDS[name](**arguments)
-    except BrokenPipeError:  # the reader of the output, head for one, has gone: as a program that SIGPIPE ends
+    except BrokenPipeError:  # the reader of the output, such as head, has ended: exit like a program killed by SIGPIPE
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError, FloatingPointError, MemoryError, MissingExtra) as error:
@@ -69,7 +69,7 @@ FORMER_OPTIONS = {'--sweep': 'sweep', '--seeds': 'sweep', '--search': 'search'}
 
 
 def found(words: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """The name of the command, of one word or two, and the words that follow it."""
+    """Find the command, of one or two words; return its name and the words that follow it."""
     if words and words[0] in FORMER:
         words = [_renamed(words[0], FORMER[words[0]]), *words[1:]]
     for option, name in FORMER_OPTIONS.items():
@@ -87,17 +87,17 @@ def found(words: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def _check_encoding(words):
-    """Raise ValueError for words that the locale's encoding cannot tell."""
+    """Raise ValueError for words that the locale's encoding cannot represent."""
     strange = [word for word in words if any('\ud800' <= c <= '\udfff' for c in word)]
     if strange:
         raise ValueError(
-            f'the encoding of the locale, {sys.getfilesystemencoding()}, has no letters for '
+            f'the encoding of the locale, {sys.getfilesystemencoding()}, cannot represent '
             f'{strange[0]!r}: set LC_ALL=C.UTF-8 or PYTHONUTF8=1 in the environment'
         )
 
 
 def _import_launch():
-    """Import the launcher, which takes a second; Ctrl-C waits for its end, for a callback of JAX's would swallow it."""
+    """Import the launcher, which takes a second; Ctrl-C is deferred, because a callback of JAX would swallow it."""
     asked = []
     before = signal.getsignal(signal.SIGINT)
     ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
@@ -118,7 +118,7 @@ def _renamed(former, name):
 
 
 def top_help() -> str:
-    """The help of `symfer` itself."""
+    """Format the help of `symfer` itself."""
     return USAGE.format(
         commands='\n'.join(
             f'  {name:10} {describe(function).summary}' for name, function in COMMANDS.items() if ' ' not in name

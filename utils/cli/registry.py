@@ -1,4 +1,4 @@
-"""Which commands there are: name -> function, in the order of the help."""
+"""The registry of commands: name -> function, in the order of the help."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COMMANDS = {}
 
 
 def command(name: str) -> Callable[..., Any]:
-    """Decorator: a function is the command `name`, of one word or two."""
+    """Decorator that registers a function as the command `name`, of one or two words."""
 
     def enter(function):
         COMMANDS[name] = function

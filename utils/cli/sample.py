@@ -1,4 +1,4 @@
-"""The main job: a short run on drawn faces, where no data set is named."""
+"""The main job: a short run on drawn faces, if no data set is given."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from utils.files.terminal import write_line
 
-# What `python launch.py` takes when it is given no data set: a short run on the sample faces.
+# The arguments of `python launch.py` without a data set: a short run on the sample faces.
 SAMPLE_RUN = {
     'network_args': {'width': 0.25},
     'p_dropConv': [0.0, 0.1, 0.1, 0.2],
@@ -20,22 +20,23 @@ SAMPLE_RUN = {
 
 
 def with_sample(options: dict[str, Any], chosen: Collection[str] = ()) -> dict[str, Any]:
-    """Defaults for the sample data set, where none is named: its faces are few, and small work.
+    """Add the defaults for the sample data set if no data set is given; they suit its small number of faces.
 
     Parameters
     ----------
     options : dict
+        Arguments of `launch.test`.
     chosen : collection of str
-        Further arguments that a sweep or a search gives.
+        Further arguments that a sweep or a search sets.
     """
     if {'dataset', 'resume'} & set(options):
         return options
     sample = dict(SAMPLE_RUN)
-    if 'network' in options or 'network' in chosen:  # these two are about network A
+    if 'network' in options or 'network' in chosen:  # these two defaults are for network A
         del sample['network_args'], sample['p_dropConv']
     write_line(
         'A short run on drawn faces, with '
         + ', '.join(f'{k}={v}' for k, v in sample.items() if k not in options)
-        + '. For a whole experiment name a data set: --dataset.'
+        + '. For a full experiment, give a data set: --dataset.'
     )
     return {**sample, **options}

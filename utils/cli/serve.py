@@ -1,4 +1,4 @@
-"""The sub-command ``symfer serve``: a model behind HTTP, with a page."""
+"""The sub-command ``symfer serve``: serves a model over HTTP, with a page."""
 
 from utils.cli.registry import command
 from utils.experiment.kinds import Choice, Flag, Location, Number, Own, Several, Text, Whole
@@ -28,25 +28,26 @@ def serve(
     model : path, optional
         A model file; by default the one that ships with symfer.
     host : str
-        The address to listen on. 127.0.0.1 is reached from this machine alone; 0.0.0.0 from everywhere.
+        Address to listen on. 127.0.0.1 is only reachable from this machine, 0.0.0.0 from everywhere.
     port : int
-        0 takes one that is free.
+        Port; 0 takes a free one.
     name : list of str
-        Names under which it is reached, where these are others than its address.
+        Host names of the server, if it is not addressed by its IP address.
     origin : list of str
-        Pages of other origins that may use it, as https://example.org; none by default.
+        Origins of other pages that may use the server, such as https://example.org; by default none.
     detector : str
-        yunet, or none: a picture is a face.
+        yunet; or none if each picture is a single face.
     level : bool
-        Turn each face so that its eyes are level.
+        Rotate each face so that its eyes are level.
     views : str
-        mirror: the mean over a face and its mirror image; shifts: over these in five frames; none: the face alone.
+        Test-time augmentation. mirror: mean over a face and its mirror image; shifts: mean over both in five positions
+        each; none: the face alone.
     min_probability : float
-        The answer is "unsure" below it.
+        Smallest probability of an answer; below it the answer is "unsure".
     raw : bool
-        Leave out the temperature that the model holds.
+        Do not apply the model's temperature.
     network : class, optional
-        The network's class, where it is one of your own: script.py:Class.
+        The network's class, if it is your own: script.py:Class.
     """
     import launch
     from utils.recognition.classifier import Classifier

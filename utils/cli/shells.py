@@ -1,4 +1,4 @@
-"""``symfer completion bash``: a script by which a shell completes commands, options and their choices."""
+"""``symfer completion bash``: prints a script that makes a shell complete commands, options and their choices."""
 
 from utils.cli.registry import COMMANDS, command
 from utils.experiment.kinds import Choice
@@ -28,7 +28,7 @@ def completion(shell: Choice('bash', 'zsh')) -> None:
     Parameters
     ----------
     shell : {'bash', 'zsh'}
-        For which.
+        Shell that runs the script.
     """
     from utils.cli.parser import parser_of
 

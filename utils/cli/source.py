@@ -1,7 +1,7 @@
-"""Signature and docstring of a function, read from its source without importing it.
+"""Reads the signature and docstring of a function from its source, without importing it.
 
-So the command line need not import PyTensor and JAX to tell what there is, and its help is there under ``python -OO``,
-which throws docstrings away.
+So the command line can print its help without importing PyTensor and JAX, and under ``python -OO``, which removes
+docstrings.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 Described = namedtuple('Described', 'summary parameters')
 Described.__doc__ = """First line of a docstring, and name -> `Parameter` in the order of the signature."""
 Parameter = namedtuple('Parameter', 'default text required positional several')
-Parameter.__doc__ = """Default as the help shows it (None: there is none to show), help, whether it has to be given,
-whether it is given by its place, whether it stands for ``**options``."""
+Parameter.__doc__ = """Default as shown in the help (None: not shown), help text, whether it is required, whether it is
+positional, whether it stands for ``**options``."""
 
 
 def described(source: Any, name: str) -> Any:
-    """The function `name` of the text of a module."""
+    """Describe the function `name` in the source text of a module."""
     node = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
     doc = ast.get_docstring(node) or ''
     texts = help_texts(doc)
@@ -30,7 +30,7 @@ def described(source: Any, name: str) -> Any:
 
 
 def _signature(arguments):
-    """Name, default and the rest of a `Parameter` of each."""
+    """Yield the name of each parameter and the values of its `Parameter`, without the text."""
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults
     for argument, default in zip(plain, defaults, strict=True):
@@ -42,7 +42,7 @@ def _signature(arguments):
 
 
 def _shown(default):
-    """A default as the help shows it: ``.1`` as 0.1, ``cnn.A`` as A; None where nothing is to be shown."""
+    """Format a default for the help: ``.1`` as 0.1, ``cnn.A`` as A; None if nothing is shown."""
     if default is None:
         return None
     try:
@@ -55,7 +55,7 @@ def _shown(default):
 
 
 def help_texts(doc: Any) -> dict[str, Any]:
-    """Help of each parameter out of a numpydoc docstring; several may share one, ``L1_reg, L2_reg : float``."""
+    """Help text of each parameter in a numpydoc docstring; several may share one, ``L1_reg, L2_reg : float``."""
     _, _, section = doc.partition('Parameters\n----------\n')
     section = re.split(r'\n\n\w+\n-+\n', section)[0]
     return {

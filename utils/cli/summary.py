@@ -1,4 +1,4 @@
-"""The sub-command ``symfer summary``: what a network consists of."""
+"""The sub-command ``symfer summary``: shows the layers of a network."""
 
 from utils.cli.data import Size
 from utils.cli.registry import command
@@ -20,11 +20,11 @@ def summary(
     network : str
         A network's name, ``script.py:Class``, a model file or the folder of a run.
     size : (int, int), optional
-        Height and width of the images; by default those of the model, else 48x48.
+        Height and width of the images; by default those of the model, otherwise 48x48.
     classes : int, optional
-        Number of classes; by default that of the model, else 7.
+        Number of classes; by default that of the model, otherwise 7.
     drawing : path, optional
-        Draw the layers into a file, too: .svg, .png or .pdf (by Graphviz), .mmd (text for Mermaid) or .dot.
+        File for a drawing of the layers: .svg, .png or .pdf (by Graphviz), .mmd (text for Mermaid) or .dot.
     """
     import launch
 

@@ -1,11 +1,11 @@
-"""The arguments of `launch.test`, checked by the schema, and what they name.
+"""Validates the arguments of `launch.test` by the schema, and resolves the names in them.
 
 ========================  =====================================================================
 `validate_arguments`      all arguments in their plain form, each in its range
-`as_json`                 as JSON knows them, for model files and tables
-`explicit`                decorator: which arguments the caller gave; unknown ones are refused
-`named`                   a class or function by its name, or out of a script
-`did_you_mean`            the name that was meant
+`as_json`                 the arguments in their JSON form, for model files and tables
+`explicit`                decorator: records the explicit arguments, refuses unknown ones
+`named`                   a class or function by its name or from a script
+`did_you_mean`            suggestion of the intended name
 ========================  =====================================================================
 """
 
@@ -37,7 +37,7 @@ NETWORK_OPTIONS = names(part='network')  # None stands for the default of the ne
 
 
 def explicit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Pass `function` the names of the arguments that its caller gave, as `given`; refuse unknown names."""
+    """Decorator that passes `function` the names of the explicit arguments as `given`, and refuses unknown names."""
     full = inspect.signature(function)
     public = full.replace(parameters=[p for name, p in full.parameters.items() if name != 'given'])
 
@@ -59,12 +59,12 @@ def explicit(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def validate_arguments(options: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
-    """The options in their plain form, each in its range; `networks` are the classes known by name.
+    """Validate all options and return them in their plain form; `networks` are the classes known by name.
 
     Raises
     ------
     ValueError
-        An argument is not what the schema says, or does not go with another; names it, and says what it must be.
+        If an argument does not fit the schema or contradicts another. The message says what it must be.
     """
     options = {name: ARGUMENTS[name].check(name, value) for name, value in options.items()}
     if options['activation'] is not None:
@@ -84,49 +84,49 @@ def validate_arguments(options: dict[str, Any], networks: Mapping[str, Any]) -> 
 
 
 def _check_together(options):
-    """Raise ValueError for arguments that do not go with one another."""
+    """Raise ValueError for arguments that contradict each other."""
     if options['optimiser'] is not optimisers.sgd and (options['momentum'] or options['nesterov']):
         raise ValueError(
-            f"momentum and nesterov are of optimiser 'sgd', got {class_name(options['optimiser'])!r}: leave them out"
+            f"momentum and nesterov need optimiser 'sgd', got {class_name(options['optimiser'])!r}: leave them out"
         )
     if options['nesterov'] and not options['momentum']:
         raise ValueError(
-            f'nesterov=True is a form of the momentum, got momentum={options["momentum"]!r}: give a '
+            f'nesterov=True needs a momentum, got momentum={options["momentum"]!r}: give a '
             'momentum, for example 0.9, or leave nesterov out'
         )
     if options['members'] > 1 and options['pretrain_epochs']:
-        raise ValueError('pretrain_epochs is of one network: leave it out, or members')
+        raise ValueError('pretrain_epochs works with a single network: leave out pretrain_epochs or members')
     if options['members'] == 1 and (options['portion'] != 1 or options['replacement']):
-        raise ValueError('portion and replacement are of several networks: give members=2 or more, or leave them out')
+        raise ValueError('portion and replacement need several networks: give members=2 or more, or leave them out')
     for name in ('label_smoothing', 'soft_labels', 'teacher'):
         if options['loss'] != 'nll' and options[name]:
-            raise ValueError(f"{name} is of loss 'nll', got {options['loss']!r}: leave it out")
+            raise ValueError(f"{name} needs loss 'nll', got {options['loss']!r}: leave it out")
     if options['teacher_args'] and not options['teacher']:
         raise ValueError(
-            f'teacher_args are of a teacher, got {shortened(options["teacher_args"])}: give teacher, or leave them out'
+            f'teacher_args need a teacher, got {shortened(options["teacher_args"])}: give teacher, or leave them out'
         )
     if options['schedule'] is schedules.plateau and not options['val']:
-        raise ValueError("schedule 'plateau' goes by the validation images: val must be True, got False")
+        raise ValueError("schedule 'plateau' needs the validation images: val must be True, got False")
     if options['resume'] is None:
         resizing.check_epochs(options['progressive_sizes'], options['n_epochs'])
     hosts.check(options)
     if options['patience'] and not options['val']:
-        raise ValueError('patience goes by the validation images: val must be True, got False')
+        raise ValueError('patience needs the validation images: val must be True, got False')
 
 
 def demand(good: bool, name: str, wanted: Any, value: Any) -> None:
-    """Raise ValueError unless an argument is good."""
+    """Raise ValueError unless `good`: ``name must be wanted, got value``."""
     if not good:
         raise ValueError(f'{name} must be {wanted}, got {shortened(value)}')
 
 
 def network_option(name: str, value: Any) -> Any:
-    """One of `NETWORK_OPTIONS` in its plain form.
+    """Validate one of `NETWORK_OPTIONS` and return it in its plain form.
 
     Raises
     ------
     ValueError
-        It is not what `test` takes.
+        If `test` does not accept the value.
     """
     return _activation(value) if name == 'activation' else ARGUMENTS[name].check(name, value)
 
@@ -142,7 +142,7 @@ def _activation(value):
         return rna.ACTIVATIONS[value]()
     if any(value is make for make in rna.ACTIVATIONS.values()):
         raise ValueError(
-            f'activation must be {wanted}, got rna.{value.__name__} without its brackets: write rna.{value.__name__}()'
+            f'activation must be {wanted}, got rna.{value.__name__} without parentheses: write rna.{value.__name__}()'
         )
     demand(
         callable(value) and not isinstance(value, type) and _takes(value, None, unknown=True),
@@ -154,7 +154,7 @@ def _activation(value):
 
 
 def _takes(function, *arguments, unknown=False, **keywords):
-    """Whether a function can be called so, further arguments not counted; `unknown` where it does not tell."""
+    """Whether a function accepts these arguments, perhaps with others; `unknown` if it has no signature."""
     try:
         inspect.signature(function).bind_partial(*arguments, **keywords)
     except TypeError:
@@ -165,7 +165,7 @@ def _takes(function, *arguments, unknown=False, **keywords):
 
 
 def _check_further(options, name):
-    """Check ``<name>_args``, further arguments of a function: those after the first three."""
+    """Check ``<name>_args``, the arguments of a function after the first three."""
     key = f'{name}_args'
     accepted = list(inspect.signature(options[name]).parameters.values())
     further = [p for p in accepted[3:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
@@ -183,9 +183,9 @@ def _check_further(options, name):
 
 
 def named(value: Any, known: Mapping[str, Any], what: str, kind: Any) -> Callable[..., Any] | type:
-    """A class or function as it is, or by its name: one of `known`, or in a script, ``script.py:name``.
+    """Resolve a class or function: itself, the name of one of `known`, or one in a script, ``script.py:name``.
 
-    A name may bear that of its package: ``cnn.A``.
+    A name may include its package: ``cnn.A``.
     """
     if not isinstance(value, str):
         if not callable(value):
@@ -199,7 +199,7 @@ def named(value: Any, known: Mapping[str, Any], what: str, kind: Any) -> Callabl
         near = did_you_mean(last, known).replace("'", '')
         raise ValueError(f'{what} must be one of {", ".join(known)} or script.py:{kind}, got {shortened(value)}{near}')
     spec = importlib.util.spec_from_file_location(f'{Path(file).stem} of {Path(file).resolve()}', file)
-    # Where `inspect` looks for the source of a class.
+    # `inspect` looks for the source of a class in sys.modules.
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, cls):
@@ -208,18 +208,18 @@ def named(value: Any, known: Mapping[str, Any], what: str, kind: Any) -> Callabl
 
 
 def _fit_for(what, value):
-    """A class or function of the user's own, if it can be called as `what` is."""
+    """Return the user's own class or function; ValueError if it cannot be called as a `what`."""
     if what == 'network':
         if isinstance(value, Layer):
             name = class_name(value)
             raise ValueError(
-                f'network must be a class, got a network that is made already, of class {name}: give '
+                f'network must be a class, got an instance of class {name}: give '
                 f'{name} itself, and its arguments as arguments of test() or in network_args'
             )
         if not _takes(value, None, None, rng=None):
             raise ValueError(
-                'network must be a class of which networks are made by network(im_dim, n_classes, ..., '
-                f'rng=...), got {shortened(value)}'
+                'network must be a class that is called as network(im_dim, n_classes, ..., rng=...), '
+                f'got {shortened(value)}'
             )
     else:
         arguments = {'optimiser': 'gradients, parameters, rate', 'schedule': 'epoch, n_epochs, figures'}[what]
@@ -229,7 +229,7 @@ def _fit_for(what, value):
 
 
 def as_json(options: dict[str, Any]) -> dict[str, Any]:
-    """The options as JSON knows them."""
+    """Convert the options to their JSON form."""
     saved = names(saved=True)
     out = {key: value for key, value in options.items() if key in saved}
     for key in ('network', 'optimiser', 'schedule'):
@@ -251,5 +251,5 @@ def as_json(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def class_name(network: Callable[..., Any] | type) -> str:
-    """Name of a class, or of that of a partial one."""
+    """The name of a class or function, or the type name of an object without a name."""
     return getattr(network, '__name__', type(network).__name__)

@@ -1,4 +1,4 @@
-"""The parts of an experiment, made from its arguments: network, optimiser, schedule."""
+"""Builds the parts of an experiment from its arguments: network, optimiser, schedule."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from utils.training.augmentation import Augment
 
 
-SHARED = tuple(LayerOptions.__annotations__)  # of `test`, for a network that hands on LayerOptions
-# Their values where a class demands an option and the caller gives none. Older configurations hold them for every
-# network, also for one that does not take them.
+SHARED = tuple(LayerOptions.__annotations__)  # arguments of `test` for a network that passes LayerOptions on
+# Values of options that a class requires and the caller does not give. Older configurations contain them for every
+# network, even one that does not accept them.
 FALLBACK = {
     'n_hidden': [1024],
     'activation': rna.relu(),
@@ -56,17 +56,26 @@ def make_network(
     saved: tuple[StrPath, dict[str, Any]] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """A network for images of `im_dim`, of which augmentation may show it a part only.
+    """Make a network for images of `im_dim`, or for the crops that augmentation makes of them.
 
     Parameters
     ----------
+    network : class
+    im_dim : (int, int)
+        Height and width of the images, in pixels.
+    classes : list of str
+    augment : Augment or None
+    rng : numpy.random.Generator
+        Generator of the initial parameters.
     saved : (path, dict), optional
-        A model file and its state, of which the arguments come: a network much larger than the file is refused.
+        Model file and state that the arguments come from: a network much larger than the file is refused.
+    **kwargs
+        Further arguments of the class.
 
     Raises
     ------
     ModelError
-        The arguments of the file do not fit the class.
+        If the arguments of the file do not fit the class.
     """
     seen = augment.seen(im_dim) if augment else tuple(im_dim)
     if saved is None:
@@ -86,15 +95,17 @@ def make_network(
 
 
 def network_maker(options: dict[str, Any], data: Dataset, state: dict[str, Any] | None = None) -> Callable[..., Any]:
-    """A function that makes the network from a generator; one from a model file cannot be larger than what it holds.
+    """Return a function that makes the network from a generator.
+
+    A resumed network cannot be larger than its model file.
 
     Parameters
     ----------
     options : dict
-        Arguments of an experiment that `with_class_defaults` has gone over.
+        Arguments of an experiment, completed by `with_class_defaults`.
     data : loaders.Dataset
     state : dict, optional
-        Of the model to resume.
+        State of the model to resume.
     """
     kwargs = arguments_of_file(options['resume'], options) if state else network_arguments(options)
     saved = (options['resume'], state) if state else None
@@ -107,7 +118,7 @@ def network_maker(options: dict[str, Any], data: Dataset, state: dict[str, Any] 
 
 
 def of_members(options: dict[str, Any], make: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that makes the network of an experiment: that of `make`, or as many as it has members."""
+    """Return a function that makes the network of an experiment, or all its members; `make` makes one."""
     k, seed = options['members'], options['seed']
     if k == 1:
         return make
@@ -115,7 +126,7 @@ def of_members(options: dict[str, Any], make: Callable[..., Any]) -> Callable[..
 
 
 def _accepted(network):
-    """Arguments of a network's class beside images, classes and generator, by name; whether it takes any other."""
+    """Arguments of a network's class except images, classes and generator, by name; whether it accepts any name."""
     accepted = inspect.signature(network).parameters.values()
     named_ones = {p.name: p for p in accepted if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     first = [p.name for p in named_ones.values() if p.kind is not p.KEYWORD_ONLY][:2]
@@ -131,14 +142,14 @@ def _accepted(network):
 
 
 def _hands_on_layer_options(p):
-    """Whether ``**options`` is annotated as ``Unpack[LayerOptions]``, in a text too."""
+    """Whether ``**options`` is annotated as ``Unpack[LayerOptions]``, possibly as a string."""
     if isinstance(p.annotation, str):
         return re.fullmatch(r'(\w+\.)*Unpack\[(\w+\.)*LayerOptions\]', p.annotation) is not None
     return typing.get_args(p.annotation) == (LayerOptions,)
 
 
 def _own_default(name, p):
-    """The default of a class for one of `NETWORK_OPTIONS`, in its plain form; None where it has another form."""
+    """The default of a class for one of `NETWORK_OPTIONS`, in its plain form; None if it has no such form."""
     if p.default is p.empty:
         return FALLBACK[name]
     if p.default is None or isinstance(p.default, str):
@@ -151,15 +162,15 @@ def _own_default(name, p):
 
 
 def with_class_defaults(options: dict[str, Any], given: Any = ()) -> dict[str, Any]:
-    """The options with those of the network as they are used: given, or what its class has by default.
+    """Complete the options of the network by the defaults of its class.
 
-    What the class does not take becomes None; None is also what a class with arguments of another form, or with
-    ``**kwargs``, is left to decide.
+    Options that the class does not accept become None. None also leaves the decision to a class whose defaults have
+    another form or that has ``**kwargs``.
 
     Raises
     ------
     ValueError
-        An argument that was `given` is not taken by the class.
+        If the class does not accept an argument that was `given`.
     """
     network = options['network']
     accepted, takes_all = _accepted(network)
@@ -178,17 +189,17 @@ def with_class_defaults(options: dict[str, Any], given: Any = ()) -> dict[str, A
 
 
 def without_idle(options: dict[str, Any], networks: Mapping[str, Any], keys: Collection[str] = NETWORK_OPTIONS) -> Any:
-    """Arguments out of a configuration file, without those of `keys` that the network does not take.
+    """Remove from the arguments of a configuration file those of `keys` that the network does not accept.
 
-    Older files hold all options of networks, whether the class takes them or not; only a value that `test` had by
-    default then is left out.
+    Older files contain all network options, whether the class accepts them or not. Only values that were the default
+    of `test` at the time are removed.
     """
     network = options.get('network')
     if network is None:
         return options
     try:
         accepted, takes_all = _accepted(named(network, networks, 'network', 'Class'))
-    except ValueError:  # the caller gives the class itself, or `test` says what is wrong
+    except ValueError:  # the caller gives the class itself, or `test` raises the error
         return options
     former = FALLBACK | {'activation': 'relu'}
     idle = [
@@ -200,9 +211,9 @@ def without_idle(options: dict[str, Any], networks: Mapping[str, Any], keys: Col
 
 
 def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments for the network's class, out of options that `with_class_defaults` has gone over.
+    """Keyword arguments for the network's class, from options completed by `with_class_defaults`.
 
-    What equals the default of the class is left to it.
+    Arguments that equal the default of the class are left out.
     """
     network, further = options['network'], options['network_args']
     accepted, takes_all = _accepted(network)
@@ -240,7 +251,7 @@ def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def arguments_used(options: dict[str, Any]) -> dict[str, Any]:
-    """Every argument with which the network is made, those that its class has by default among them."""
+    """All arguments that the network is made with, including the defaults of its class."""
     used = {name: p.default for name, p in _accepted(options['network'])[0].items() if p.default is not p.empty}
     return json.loads(
         json.dumps(used | network_arguments(options), default=lambda value: getattr(value, 'name', None) or repr(value))
@@ -248,7 +259,7 @@ def arguments_used(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def arguments_of_file(path: StrPath, options: dict[str, Any]) -> dict[str, Any]:
-    """`network_arguments` of options that a model file holds; what does not fit the class is the file's fault."""
+    """`network_arguments` of options from a model file; `ModelError` if they do not fit the class."""
     try:
         return network_arguments(options)
     except ValueError as error:
@@ -256,7 +267,7 @@ def arguments_of_file(path: StrPath, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_optimiser(options: dict[str, Any]) -> Any:
-    """The optimiser of an experiment with its arguments bound: momentum, decay and clipping included."""
+    """The optimiser of an experiment with its arguments bound, including momentum, decay and clipping."""
     further, decay = options['optimiser_args'], options['weight_decay']
     optimiser = options['optimiser']
     if options['momentum']:
@@ -275,7 +286,7 @@ def make_schedule(options: dict[str, Any]) -> Any:
 
 
 def training_settings(options: dict[str, Any]) -> Settings:
-    """What training takes of the arguments of an experiment."""
+    """Make the `Settings` of training from the arguments of an experiment."""
     return Settings(
         optimiser=make_optimiser(options),
         schedule=make_schedule(options),

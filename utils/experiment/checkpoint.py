@@ -1,4 +1,4 @@
-"""Writes the model file as training goes on, and when something ends it."""
+"""Writes the model file during training, and when something ends it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,25 @@ if TYPE_CHECKING:
 
 
 class Checkpoint:
-    """Writes the model file as the trainer goes on, and once more if something ends it."""
+    """Writes the model file every `save_every` epochs, and once more if something ends training.
+
+    Parameters
+    ----------
+    path : Path
+        Model file.
+    config : dict
+        Configuration saved with the parameters.
+    save_every : int
+        Number of epochs between writes.
+    signals : SignalHandler
+        Defers signals during a write.
+    replaces : str or None
+        The resumed model. If it is another file than `path`, an existing file at `path` is renamed first.
+    say : callable
+        Function that prints a line.
+    recorded : callable
+        Function of the trainer that writes the record of an epoch.
+    """
 
     def __init__(
         self,
@@ -43,14 +61,14 @@ class Checkpoint:
         if not self.replaces:
             other = atomic.rotate(self.path)
             if other:
-                self.say(f"'{self.path}' was there already; it is now '{other}'")
+                self.say(f"'{self.path}' already existed; it was renamed to '{other}'")
             self.replaces = True
         models.save(self.path, state, self.config)
         self.written = state
 
     @contextmanager
     def guard(self, trainer: Trainer) -> Iterator[None]:
-        """A block that trains; whatever ends it, the last epoch that was over is in the model file."""
+        """Block that trains; whatever ends it, the model file holds the last completed epoch."""
         try:
             yield
         except BaseException as error:
@@ -58,11 +76,11 @@ class Checkpoint:
             trainer.reporter.close()
             self._save_last(trainer, error)
             raise
-        if self.written is None and not self.replaces:  # a finished one, under a new name
+        if self.written is None and not self.replaces:  # a finished model under a new name
             self.write(trainer.last)
 
     def _save_last(self, trainer, error):
-        on_host = getattr(error, 'on_host', None)  # another of several
+        on_host = getattr(error, 'on_host', None)  # caused by another host
         what = (
             f'{on_host}: ended'
             if on_host
@@ -73,7 +91,7 @@ class Checkpoint:
             else f'ended by {type(error).__name__}'
         )
         if not trainer.history:
-            self.say(f'{what} before the first epoch was over; no model was written')
+            self.say(f'{what} before the end of the first epoch; no model was written')
             return
         try:
             if self.written is not trainer.last:
@@ -83,10 +101,10 @@ class Checkpoint:
             return
         diverged = isinstance(error, FloatingPointError)
         self.say(
-            f'{what} in stage {trainer.stage} after {trainer.epoch} epochs of it; '
+            f'{what} after {trainer.epoch} epochs of stage {trainer.stage}; '
             + (
                 f"the last good epoch is in '{self.path}'"
                 if diverged
-                else f"go on with test(resume='{self.path}') or: python launch.py --resume {self.path}"
+                else f"resume with test(resume='{self.path}') or: python launch.py --resume {self.path}"
             )
         )

@@ -1,4 +1,4 @@
-"""What a person sees of an experiment: lines and a progress bar."""
+"""The output of an experiment: lines and a progress bar."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """Tells of a running experiment on the terminal.
+    """Reports a running experiment on the terminal.
 
     Parameters
     ----------
     verbose : {0, 1, 2}
-        0 nothing; 1 a line per epoch and, on a terminal, a display of where it is; 2 also what happens between epochs.
+        0 prints nothing; 1 prints a line per epoch and, on a terminal, shows a progress bar; 2 also prints what happens
+        between epochs.
     on_epoch : callable, optional
-        Called with the entry of each epoch when it is over and saved.
+        Function called with the entry of each epoch after it has ended and was saved.
     """
 
     def __init__(self, verbose: int = 1, on_epoch: Callable[..., Any] | None = None) -> None:
@@ -36,16 +37,16 @@ class Console:
         self.best, self.lines, self.cost = None, [], ''
         self.log: Path | None = None
         self.rule, self.cost_name = RULES['entropy'], 'cross-entropy'
-        self.n_epochs = None  # of the stage
+        self.n_epochs = None  # of the current stage
         self.check = lambda: None  # called at every minibatch
 
     def write_to(self, path: Path) -> None:
-        """Write what was said, and what will be, into a file as well."""
+        """Write all lines to a log file too, past and future ones."""
         self.log = Path(path)
         self.log.write_text(''.join(self.lines), encoding='utf-8')
 
     def follow(self, rule: str, history: Sequence[Row], cost: str = 'cross-entropy') -> None:
-        """Take the best epoch by a rule, beginning with the epochs that a resumed run has had."""
+        """Track the best epoch by a rule, starting from the history of a resumed run."""
         self.rule, self.cost_name = RULES[rule], cost
         self.best = self.rule.best(row for row in history if row['stage'] == 'train')
 
@@ -54,14 +55,14 @@ class Console:
             self._write(text)
         if self.verbose < level:
             return
-        if self.progress:  # above the display, as it is: no markup, colours or folding
+        if self.progress:  # above the progress bar, without markup, colours or line wrapping
             self.progress.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
         elif not write_line(text):
             self.verbose = 0
-            self._write('standard output is closed: what follows stands in this log alone')
+            self._write('standard output is closed: further output goes to this log only')
 
     def note(self, text: str) -> None:
-        """Say something that stands in the log in any case, and on the terminal with `verbose` 2 only."""
+        """Write a line to the log, and with `verbose` 2 also to the terminal."""
         self._write(text)
         self.say(text, level=2)
 
@@ -98,14 +99,14 @@ class Console:
         if self.task is None or self.stage != stage:
             if self.task is not None:
                 self.progress.remove_task(self.task)
-            # One bar over the stage, so that the time left is the stage's.
+            # One bar for the whole stage, so that the time left is that of the stage.
             self.task = self.progress.add_task('', total=(n_epochs - epoch + 1) * n_images, speed='', note='')
             self.stage, self.seen = stage, 0
         self.began, self.before = time.monotonic(), self.seen
         self.progress.update(self.task, description=f'{stage} {epoch}/{n_epochs}')
 
     def compiling(self, what: str) -> None:
-        """Say why nothing moves at first."""
+        """Say what is being compiled, which delays the first minibatch."""
         self.say(f'compiling the {what}')
 
     def warn(self, text: str) -> None:
@@ -118,7 +119,7 @@ class Console:
         self.seen += count
         self.progress.advance(self.task, count)
         now = time.monotonic()
-        if now - self.shown > 1:  # reading a cost waits for the device
+        if now - self.shown > 1:  # rarely, because reading a cost waits for the device
             self.shown, self.cost = now, f'cost {float(cost):.3f}'
             speed = (self.seen - self.before) / max(now - self.began, 1e-9)
             self.progress.update(self.task, speed=f'{speed:.0f} images/s', note=self._note())
@@ -131,19 +132,19 @@ class Console:
         self.best = self.rule.best([self.best, row] if self.best else [row])
         self.say(epoch_line(row, self.n_epochs, self.cost_name))
         if self.on_epoch:
-            self.on_epoch(dict(row))  # which may change it, and the history stays
+            self.on_epoch(dict(row))  # a copy: the callback cannot change the history
 
     def close(self) -> None:
-        """Take the display away."""
+        """Remove the progress bar."""
         if self.progress:
             self.progress.stop()
             self.progress = None
 
 
 def epoch_line(row: dict[str, Any], n_epochs: int, cost: str = 'cross-entropy') -> str:
-    """The line of thesis 5.3 for an epoch of a stage of `n_epochs`.
+    """Format the line of an epoch, as in thesis 5.3; `n_epochs` is the length of its stage.
 
-    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``, and of stage pretrain
+    ``train epoch 3/10, validation error 41.20 %, test error 42.03 % (...)``, or in stage pretrain
     ``pretrain conv2 3/5, reconstruction cost 0.5123 (...)``
     """
     speed = f'{row["images"] / row["seconds"]:.0f} images/s'

@@ -1,4 +1,4 @@
-"""What lies above utils and is handed down to it: `launch.test`, the networks known by name, the data sets."""
+"""Passes down what is defined above utils: `launch.test`, the networks known by name, the data sets."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Context:
-    """What functions of utils need and may not import, made once by launch.py.
+    """Objects that functions of utils need but may not import, made once by launch.py.
 
     Attributes
     ----------
     test : callable
-        `launch.test`: its signature has the defaults of all arguments.
+        `launch.test`; its signature has the defaults of all arguments.
     networks : dict of str to class
         The networks known by name.
     loaders : module
         The package `loaders`.
     sample_set : callable
-        ``sample_set(say=...) -> Path``: the set of drawn faces, made if it is not there.
+        Function ``sample_set(say=...) -> Path`` that returns the set of drawn faces and makes it if it is missing.
     """
 
     test: Callable
@@ -42,25 +42,25 @@ class Context:
     sample_set: Callable
 
     def load(self, path: StrPath, fold: Sequence[int] | None = None, val: bool = False) -> Dataset:
-        """A data set, or a fold of it, opened; ValueError for a file that is none, OSError where there is none."""
+        """Open a data set or a fold of it; ValueError if the file is no data set, OSError if it does not exist."""
         try:
             data = self.loaders.load(path)
         except self.loaders.DataError as error:
             if not Path(path).is_file():
                 raise
             raise ValueError(
-                f'dataset must be an HDF5 set: {error}. One is made of FER2013 in any layout by: '
+                f'dataset must be an HDF5 set: {error}. To make one from FER2013 in any layout, run: '
                 f"python -m loaders '{path}'"
             ) from None
         return self.fold_of(data, fold, val) if fold else data
 
     def fold_of(self, data: Dataset, fold: Sequence[int], val: bool = False) -> Dataset:
-        """Fold (i, k) of an open set; ValueError where it has none, or, with `val`, no person to hold out."""
+        """Fold (i, k) of an open set; ValueError if there is none or, with `val`, no person is left to hold out."""
         try:
             made = self.loaders.Fold(data, *fold)
             if val and data.validation is not None and made.validation is None:
                 raise ValueError(
-                    f"fold {fold[0]} of {fold[1]} of '{data.path}' leaves one person to train on, and none to hold out "
+                    f"fold {fold[0]} of {fold[1]} of '{data.path}' leaves one person to train on and none to hold out "
                     'for validation: pass val=False, or choose more folds'
                 )
             return made
@@ -70,7 +70,7 @@ class Context:
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
-        """Every argument of `test` with its default."""
+        """The defaults of all arguments of `test`."""
         return {name: p.default for name, p in inspect.signature(self.test).parameters.items()}
 
     def bundled(self, network: Any) -> bool:
@@ -78,7 +78,7 @@ class Context:
         return network in self.networks.values()
 
     def bind(self, function: Callable) -> Callable:
-        """The function without its first parameter, which becomes this context."""
+        """Bind this context as the first argument of a function, and remove it from the signature."""
 
         @functools.wraps(function)
         def bound(*args, **kwargs):
@@ -89,12 +89,12 @@ class Context:
         return bound
 
     def validate(self, options: dict) -> dict:
-        """All arguments, those not given at their defaults, in their plain form and with those of the network's class.
+        """Complete arguments by the defaults of `test` and of the network's class, in their plain form.
 
         Raises
         ------
         ValueError
-            One that `test` does not take, or not with this value; or `resume`, which is for one run.
+            If `test` does not accept an argument or its value; or for `resume` and `hosts`, which are for one run.
         """
         options = schema.renamed(options)
         for name in options:
@@ -103,12 +103,12 @@ class Context:
         if options.get('resume') is not None:
             raise ValueError(
                 f'resume is for one run, got {str(options["resume"])!r}: leave it out here; a sweep or '
-                'search goes on by itself when it is called again'
+                'search resumes by itself when it is called again'
             )
         if options.get('hosts') is not None:
             raise ValueError(
-                f'hosts are for one run, got {options["hosts"]!r}: leave them out here; the workers of a sweep may be '
-                "those of a Ray cluster, workers='ray'"
+                f'hosts are for one run, got {options["hosts"]!r}: leave them out here; the workers of a sweep may run '
+                "on a Ray cluster, workers='ray'"
             )
         given = {name for name, value in options.items() if value is not None}
         options = with_class_defaults(validate_arguments({**self.defaults, **options}, self.networks), given)
@@ -116,16 +116,16 @@ class Context:
         return options
 
     def saved_form(self, options: dict) -> dict:
-        """`validate`, in the form in which a run saves its arguments."""
+        """Validate arguments like `validate`, and return them in the form in which a run saves them."""
         return as_json(self.validate(options))
 
     def open_data(self, options: dict, say: Callable) -> Dataset:
-        """The data set of an experiment, open and checked; the sample set where none is named.
+        """Open and verify the data set of an experiment; the sample set by default.
 
         Raises
         ------
         ValueError, OSError
-            No set, or one with images of another size than `im_dim`.
+            If there is no such set, or its images are not of size `im_dim`.
         """
         if options['dataset'] is None:
             options['dataset'] = self.sample_set(say=say)

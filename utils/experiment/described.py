@@ -1,9 +1,9 @@
-"""Arguments of `test` that are dicts, as the objects that they describe.
+"""Objects made from those arguments of `test` that are dicts.
 
 ==================  ===========================================================================
 `make_augment`      an `Augment` from `augment`
 `distillation`      a `Distillation` from `teacher_args`
-`pretraining`       `pretrain_args`, checked
+`pretraining`       validated `pretrain_args`
 ==================  ===========================================================================
 """
 
@@ -21,7 +21,7 @@ from utils.training.targets import Distillation
 
 
 def make_augment(settings: dict[str, Any] | None) -> Augment | None:
-    """An `Augment`, or None, from what `test` takes."""
+    """Return the `Augment` that the argument `augment` of `test` describes, or None."""
     if settings is None or settings is False or isinstance(settings, Augment):
         return settings or None
     if settings is True:
@@ -37,7 +37,7 @@ def make_augment(settings: dict[str, Any] | None) -> Augment | None:
 
 
 def distillation(settings: dict[str, Any]) -> Distillation:
-    """A `Distillation` of `teacher_args`."""
+    """Return the `Distillation` that `teacher_args` describes."""
     names = Distillation.__dataclass_fields__
     unknown = [name for name in settings if name not in names]
     if unknown:
@@ -49,7 +49,7 @@ def distillation(settings: dict[str, Any]) -> Distillation:
 
 
 def pretraining(options: dict[str, Any]) -> dict[str, Any]:
-    """The settings of stage pretrain, paths as texts."""
+    """Return the settings of stage pretrain, with paths as strings."""
     settings, known = dict(options['pretrain_args']), list(inspect.signature(Denoising).parameters)
     for name in settings:
         if name not in known:
@@ -58,7 +58,7 @@ def pretraining(options: dict[str, Any]) -> dict[str, Any]:
             )
     if settings and not options['pretrain_epochs']:
         raise ValueError(
-            f'pretrain_args are of pre-training, got pretrain_epochs={options["pretrain_epochs"]}: give the epochs of '
+            f'pretrain_args need pre-training, got pretrain_epochs={options["pretrain_epochs"]}: give the epochs of '
             'each layer, for example 5, or leave pretrain_args out'
         )
     if isinstance(settings.get('images'), os.PathLike):

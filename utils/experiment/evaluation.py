@@ -1,4 +1,4 @@
-"""A saved model on the test images of any set."""
+"""Tests a saved model on the test images of any set."""
 
 from __future__ import annotations
 
@@ -49,32 +49,33 @@ def evaluate(
     model : path
         A model file, or the folder of a run.
     dataset : path
-        HDF5 set with the images' size and the classes of the model.
+        HDF5 set with the image size and the classes of the model.
     network : class, optional
-        The network's class, where it is one of your own.
+        The network's class, if it is your own.
     folder : path, optional
-        Where to write; by default the next ``evaluation-001`` beside the record of the model's runs.
+        Output folder; by default the next ``evaluation-001`` beside the record of the model's runs.
     batch_size : int
+        Number of images per call of the device.
     special_test : bool
-        Also on all views of each image.
+        Also test on all views of each image.
     report : bool
         Draw the figures and write the HTML report.
     say : callable
-        Is given what is to be printed.
+        Function that prints a line.
 
     Returns
     -------
     scores : dict
         See `utils.results.metrics.evaluate`.
     folder : Path
-        Holds evaluation.json, predictions.csv, confusion.csv, logits.npz, report.html and figures.
+        Folder with evaluation.json, predictions.csv, confusion.csv, logits.npz, report.html and figures.
 
     Raises
     ------
     ValueError, OSError
-        No model, no data set, images of another size, other classes.
+        If a file is no model or no data set, or its image size or classes differ from the model's.
     MemoryError
-        Also that of the device; asks for a smaller `batch_size`.
+        If the memory of the machine or the device is used up. The message asks for a smaller `batch_size`.
     """
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
     model = model_file(model)
@@ -117,14 +118,14 @@ def evaluate(
 
 
 def functions_to_test(net: Layer, config: dict[str, Any], batch_size: int) -> Any:
-    """The compiled functions of a saved model, for testing it."""
+    """Compile the functions that test a saved model."""
     options = config['options']
     settings = Settings(batch_size, precision=options['precision'], augment=make_augment(options['augment']))
     return functions_of(net, tuple(config['im_dim']), n_classes=len(config['classes']), settings=settings)
 
 
 def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say: Callable[..., Any]) -> Dataset:
-    """A set, open, to test a model on: of the set of a model that was trained on a fold, that fold."""
+    """Open a set to test a model on; if the model was trained on a fold of this set, that fold of it."""
     data = context.load(dataset)
     fold = config['options'].get('fold')
     if fold and data.fingerprint == config['fingerprint']:
@@ -134,31 +135,32 @@ def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say:
 
 
 def check_fit(model: StrPath, config: dict[str, Any], data: Dataset) -> None:
-    """Refuse a data set with images of another size or other classes than a model's.
+    """Refuse a data set whose image size or classes differ from a model's.
 
     Raises
     ------
     ValueError
+        If they differ.
     """
     if list(data.shape) != list(config['im_dim']):
         raise ValueError(
-            f"'{model}' was trained on images of {config['im_dim']}, and those of '{data.path}' are "
-            f'of {list(data.shape)}'
+            f"'{model}' was trained on images of size {config['im_dim']}, but the images of '{data.path}' have size "
+            f'{list(data.shape)}'
         )
     if list(data.classes) != list(config['classes']):
         raise ValueError(
-            f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
+            f"'{model}' knows the classes {', '.join(config['classes'])}, but '{data.path}' has "
             f'{", ".join(data.classes)}'
         )
 
 
 def model_file(path: StrPath) -> Path:
-    """A model file, also from the folder of a run.
+    """The path of a model file, given itself or as the folder of its run.
 
     Raises
     ------
     ValueError
-        A folder without one.
+        If a folder has no model file.
     """
     path = Path(path)
     if not path.is_dir():
@@ -170,14 +172,14 @@ def model_file(path: StrPath) -> Path:
 
 
 def evaluation_folder(folder: StrPath | None, model: Path, word: str = 'evaluation') -> Path:
-    """A new or empty folder; where none is named the next ``evaluation-001`` beside the record of a model's runs."""
+    """Make an output folder, new or empty; by default the next ``evaluation-001`` beside the record of the runs."""
     if folder is None:
         return numbered_folder(model.parent if model.stem == 'model' else model.with_suffix(''), word)
     return new_folder(folder)
 
 
 def _write_evaluation(folder, title, scores, outputs, data, say, about, members):
-    """Tables of an evaluation into files and onto the terminal."""
+    """Write the tables of an evaluation to files and to the terminal."""
     kind = metrics.final_kind(scores)
     singly = {'members': members} if members else {}
     write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores, **singly})

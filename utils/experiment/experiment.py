@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Experiment(ExitStack):
-    """What surrounds the methodology: arguments, data set, trainer, model file, record, signals.
+    """Everything around the methodology: arguments, data set, trainer, model file, record, signals.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Experiment(ExitStack):
     arguments : dict
         All arguments of `launch.test`.
     given : set of str
-        The names of those that its caller gave.
+        Names of the arguments that the caller gave.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Experiment(ExitStack):
     Raises
     ------
     ValueError
-        An argument that is wrong, or that does not go with the model to resume.
+        If an argument is wrong or contradicts the model to resume.
     """
 
     def __init__(self, context: Context, arguments: dict[str, Any], given: Any) -> None:
@@ -67,13 +67,13 @@ class Experiment(ExitStack):
         self.enter_context(hosts.together())
 
     def load(self) -> Dataset:
-        """The data set, open until the end of the experiment; that of the model to resume must be the same."""
+        """Open the data set until the end of the experiment; a model to resume must have been trained on it."""
         options, given = self.options, self._given
         given -= {key for key in NETWORK_OPTIONS if options[key] is None}
         self._begun = self.resume and os.path.exists(self.resume) and os.stat(self.resume)
         options, self._state, self._saved = with_resumed(self.context, options, given)
         self.options = with_class_defaults(options, given)
-        if backend.host():  # host 0 speaks, draws and writes for all
+        if backend.host():  # host 0 prints, draws and writes for all
             self.console.verbose, self.console.on_epoch = 0, None
             self.options |= {'track': [], 'report': False, 'save_every': 10**9}
         self.data = self.enter_context(self.context.open_data(self.options, self.console.say))
@@ -82,7 +82,7 @@ class Experiment(ExitStack):
         return self.data
 
     def build(self) -> Trainer:
-        """The trainer of a new network, or as it was saved; from here on the model file is locked."""
+        """Make the trainer of a new network or restore the saved one; lock the model file from here on."""
         network = network_maker(self.options, self.data, self._state)
         if not self._state:
             check_sizes(self.options, self.data)
@@ -151,17 +151,17 @@ class Experiment(ExitStack):
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """A block that trains: whatever ends it, the last epoch that was over is in the model file and the record."""
+        """Block that trains: whatever ends it, model file and record hold the last completed epoch."""
         with self.signals, self.record.running(), self.checkpoint.guard(self.trainer), self._explain_out_of_memory():
             with hosts.training(self._save_at_once):
                 yield
 
     def say_kept(self) -> None:
-        """Say which epoch is kept, and what follows."""
+        """Print which epoch is kept and what follows."""
         self.console.say(kept_line(self.trainer, self.options))
 
     def finish(self, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
-        """The `Result`; tables, figures and the report are written then."""
+        """Write tables, figures and report, and return the `Result`."""
         return finish(self, errors)
 
     def _check(self):
@@ -170,7 +170,7 @@ class Experiment(ExitStack):
             backend.watch().check()
 
     def _save_at_once(self, error):
-        while self.signals.depth:  # something is being saved
+        while self.signals.depth:  # a save is in progress
             time.sleep(0.05)
         with suppress(BaseException), self.record.running(), self.checkpoint.guard(self.trainer):
             raise error
@@ -186,7 +186,7 @@ class Experiment(ExitStack):
 
     def _restore(self, path):
         if not os.path.samestat(self._begun, os.stat(self.resume)):
-            raise BlockingIOError(f"'{self.resume}' was written by another run just now: resume it again")
+            raise BlockingIOError(f"another run has just written '{self.resume}': resume it again")
         self.trainer.restore(self._state)
         self.trainer.check_epochs(*(self.options[key] for key in ('n_epochs', 'anneal_epochs', 'patience')))
         resuming.check_network(
@@ -206,13 +206,13 @@ class Experiment(ExitStack):
             path = Path(self.enter_context(TemporaryDirectory(prefix='symfer-host-'))) / 'model.h5'
         path = models.check_target(path)
         if path.exists() and path.samefile(self.data.path):
-            raise ValueError(f"savename is the data set itself, '{path}': choose another")
+            raise ValueError(f"savename is the data set itself, '{path}': choose another name")
         if self.teacher and path.resolve() in [one.resolve() for one in self.teacher.paths]:
-            raise ValueError(f"savename is the teacher itself, '{path}': choose another")
+            raise ValueError(f"savename is the teacher itself, '{path}': choose another name")
         return path
 
     def _configuration(self, path):
-        """What is saved with the parameters: every argument, and where the data come from."""
+        """The configuration saved with the parameters: every argument, and the origin of the data."""
         options, data = self.options, self.data
         saved, bundled = as_json(options), self.context.bundled(options['network'])
         return {

@@ -1,4 +1,4 @@
-"""The test images of a set as a model takes them that was trained on another: other classes, another size."""
+"""Fits the test images of one set to a model trained on another set, with other classes or another image size."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Part:
-    """Some images of a subset, in another size, their classes numbered anew.
+    """Images of some classes of a subset, resized and relabelled.
 
     Parameters
     ----------
     subset : loaders.Subset
     numbers : int array (n_classes,)
-        The new number of each class; -1 leaves its images out.
+        New label of each class; -1 leaves the images of the class out.
     size : (int, int)
-        Height and width.
+        Height and width, in pixels.
     """
 
     def __init__(self, subset: Subset, numbers: np.ndarray, size: Sequence[int]) -> None:
@@ -35,7 +35,7 @@ class Part:
         return len(self.rows)
 
     def images(self, rows: Any = None) -> np.ndarray:
-        """Images, uint8 (n, height, width), of these rows; all by default."""
+        """Return the images of these rows, uint8 (n, height, width); all by default."""
         images = self.subset.images(self.rows if rows is None else self.rows[rows])
         if images.shape[1:] == self.x_shape:
             return images
@@ -45,18 +45,18 @@ class Part:
 
 @dataclass
 class Fitted:
-    """What of a set's test images goes to a model.
+    """The test images of a set that a model can classify.
 
     Attributes
     ----------
     test : Part
     special_test : Part or None
     classes : tuple of str
-        Those common to model and set, in the model's order.
+        Classes common to model and set, in the model's order.
     outputs : int array
-        Their places among the outputs of the model.
+        Indices of these classes among the outputs of the model.
     left_out : dict of str to int
-        Images of each class that the model does not know; they are in no part.
+        Number of images of each class that the model does not know; they are left out.
     resized : bool
         Whether the images had another size.
     """
@@ -70,24 +70,26 @@ class Fitted:
 
 
 def fit(model: Any, config: dict[str, Any], data: Dataset) -> Fitted:
-    """The test images of a set whose classes a model knows, by the names of the classes, in the model's size.
+    """Select the test images whose classes a model knows, and resize them to the model's image size.
+
+    Classes are matched by name.
 
     Parameters
     ----------
     model : path
     config : dict
-        The model's.
+        Configuration of the model.
     data : loaders.Dataset
 
     Raises
     ------
     ValueError
-        Fewer than two classes in common, or none of their images among the test images.
+        If model and set have fewer than two classes in common, or no test image belongs to one of them.
     """
     common = tuple(name for name in config['classes'] if name in data.classes)
     if len(common) < 2:
         raise ValueError(
-            f"'{model}' knows the classes {', '.join(config['classes'])}, and '{data.path}' has "
+            f"'{model}' knows the classes {', '.join(config['classes'])}, but '{data.path}' has "
             f'{", ".join(data.classes)}: a test needs two in common'
         )
     numbers = np.array([common.index(name) if name in common else -1 for name in data.classes])

@@ -1,14 +1,14 @@
-"""An experiment that several hosts run together: they meet, compare what they were given, and notice who stops.
+"""An experiment that several hosts run together: they connect, compare their inputs, and notice when one stops.
 
 ==================  ===========================================================================
-`check`             the arguments that name hosts
-`join`              meets them
+`check`             validates the arguments that name hosts
+`join`              connects the hosts
 `together`          the block in which they run an experiment
-`check_same`        refuses hosts that would not run the same
-`training`          the block in which they train: an error that comes of another host names it
+`check_same`        refuses hosts that would run different experiments
+`training`          the block in which they train: an error caused by another host names it
 ==================  ===========================================================================
 
-Each runs the whole experiment; host 0 writes model and record, the others into a folder that goes with them.
+Each host runs the whole experiment. Host 0 writes model and record; the others write to a temporary folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 ROOT = Path(__file__).parents[2]
-# Arguments in which hosts may differ: where files lie, and what is said and drawn.
+# Arguments in which hosts may differ: paths of files, and what is printed and drawn.
 OWN = ('dataset', 'savename', 'teacher', 'track', 'report', 'name', 'save_every')
 
 
@@ -43,39 +43,41 @@ def check(options: dict[str, Any]) -> None:
     Raises
     ------
     ValueError
-        They do not go together.
+        If they contradict each other.
     """
     hosts, index, number = (options[key] for key in ('hosts', 'host_index', 'n_hosts'))
     if hosts is None:
         if index is not None or number is not None:
-            raise ValueError('host_index and n_hosts are of several hosts: give hosts, the address of host 0, too')
+            raise ValueError('host_index and n_hosts need several hosts: also give hosts, the address of host 0')
         return
     if hosts == 'auto':
         if index is not None or number is not None:
-            raise ValueError("with hosts='auto' host_index and n_hosts are found out: leave them out")
+            raise ValueError("hosts='auto' finds host_index and n_hosts by itself: leave them out")
     else:
         _check_address(hosts, index, number)
     if options['members'] > 1:
-        raise ValueError('members are of one host: leave hosts out, or members')
+        raise ValueError('members are trained on one host: leave hosts out, or members')
 
 
 def _check_address(hosts, index, number):
     if index is None or number is None:
-        raise ValueError(f'hosts={hosts!r} needs host_index and n_hosts: the number of this host and how many')
+        raise ValueError(
+            f'hosts={hosts!r} needs host_index, the number of this host, and n_hosts, the number of all hosts'
+        )
     if index >= number:
         raise ValueError(f'host_index must lie between 0 and n_hosts - 1 = {number - 1}, got {index}')
     name, _, port = hosts.rpartition(':')
     if not name or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f'hosts must be host:port of host 0, as 10.0.0.1:4321, or auto, got {hosts!r}')
+        raise ValueError(f'hosts must be host:port of host 0, such as 10.0.0.1:4321, or auto, got {hosts!r}')
 
 
 def join(options: dict[str, Any], say: Callable[..., Any]) -> None:
-    """Meet the other hosts, where the arguments name any.
+    """Connect to the other hosts, if the arguments name any.
 
     Raises
     ------
     ConnectionError
-        They did not all meet.
+        If the hosts did not all connect.
     """
     if options['hosts'] is None:
         return
@@ -86,17 +88,17 @@ def join(options: dict[str, Any], say: Callable[..., Any]) -> None:
     if first and backend.n_hosts() > 1:
         others = ', '.join(backend.watch().names)
         say(f'hosts: {others}' if backend.host() == 0 else f'this is {backend.watch().names[backend.host()]}; host 0 '
-            'says how it goes, and writes model and record')  # fmt: skip
+            'prints the progress and writes model and record')  # fmt: skip
 
 
 @contextmanager
 def together() -> Iterator[None]:
-    """A block in which all hosts run an experiment: none leaves before the others have ended too.
+    """Block in which all hosts run an experiment: no host leaves it before the others have ended too.
 
     Raises
     ------
     ConnectionError
-        Another host has ended it, or has stopped.
+        If another host has ended the experiment or has stopped.
     """
     watch = backend.watch()
     if not watch:
@@ -115,13 +117,13 @@ def together() -> Iterator[None]:
 
 @contextmanager
 def training(stuck: Callable[[BaseException], None]) -> Iterator[None]:
-    """A block in which an error that comes of another host names it: `ConnectionError`, or what ended that one.
+    """Block in which an error caused by another host names it: `ConnectionError`, or the exception that ended that one.
 
     Parameters
     ----------
     stuck : callable
-        Saves what there is, with that exception, where the program waits for the other host and will not end by itself.
-        The process ends then.
+        Function of that exception which saves the model. It is called when the program waits for the other host and
+        will not end by itself; the process is ended afterwards.
     """
     watch = backend.watch()
     if not watch:
@@ -145,7 +147,7 @@ def training(stuck: Callable[[BaseException], None]) -> Iterator[None]:
         other = error if isinstance(error, backend.HostEnded) else watch.why() if _of_devices(error) else None
         ended = _as_raised(other) if other else error
         _tell(ended)
-        # Who waits for this host in a computation is to notice.
+        # Hosts that wait for this one in a computation must notice.
         backend.abandon(_status(type(ended).__name__))
         if other:
             raise ended from error
@@ -163,17 +165,17 @@ def _of_devices(error):
 
 
 def _as_raised(other):
-    """What this host raises where another has ended so."""
+    """The exception that this host raises when another has ended with `other`."""
     error = {'KeyboardInterrupt': KeyboardInterrupt(), 'Terminated': Terminated(143)}.get(other.kind, other)
     error.on_host = other.on_host
     return error
 
 
 def _tell(error):
-    """Tell the others what ends the run: this host, or another that it has learned of."""
+    """Tell the other hosts what ends the run: this host, or another one that it has heard from."""
     watch = backend.watch()
     kind = error.kind if isinstance(error, backend.HostEnded) else type(error).__name__
-    what = {'KeyboardInterrupt': 'was interrupted', 'Terminated': 'was asked to end'}.get(kind)
+    what = {'KeyboardInterrupt': 'was interrupted', 'Terminated': 'was terminated'}.get(kind)
     what = what or f'ended by {kind}: {str(error)[:500]}'
     watch.end(kind, getattr(error, 'on_host', None) or f'{watch.names[watch.number]} {what}')
 
@@ -181,24 +183,24 @@ def _tell(error):
 def check_same(
     options: dict[str, Any], data: Dataset, network: str | None, state: Any, digests: dict[str, str | None]
 ) -> None:
-    """Refuse hosts that would not run the same experiment.
+    """Refuse hosts that would run different experiments.
 
     Parameters
     ----------
     options : dict
-        Arguments as JSON knows them.
+        Arguments in their JSON form.
     data : loaders.Dataset
     network : str or None
         Source of the network's class.
     state : dict or None
-        Of the model to resume.
+        State of the model to resume.
     digests : dict of str to str or None
-        Of the teacher, and of other images.
+        Digests of the teacher and of the unlabelled images.
 
     Raises
     ------
     ValueError
-        They differ; says in what. Every host raises it.
+        If the hosts differ; the message says how. Every host raises it.
     """
     packages = {name: version(name) for name in ('jax', 'jaxlib', 'numpy', 'pytensor', 'h5py')}
     settings = {name: os.environ.get(name) for name in ('SYMFER_PLATFORM', 'SYMFER_EXCLUDE', 'SYMFER_NATIVE')}
@@ -237,7 +239,7 @@ def _of_arrays(state):
 
 
 def source_digest() -> str:
-    """Of all code of symfer's that an experiment may use."""
+    """Digest of all of symfer's code that an experiment may use."""
     digest = hashlib.sha256()
     for folder in ('launch.py', 'cnn', 'loaders', 'mlp', 'utils'):
         found = ROOT / folder

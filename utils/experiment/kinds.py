@@ -1,19 +1,19 @@
-"""What values arguments take: read from words of a command line, and checked and brought into their plain form.
+"""Kinds of argument values: how each is parsed from the command line, validated and brought into its plain form.
 
 ==================  ===========================================================================
 `Number`, `Whole`   numbers in a range
 `Flag`              True or False
-`Choice`            one of a few
+`Choice`            one of a few values
 `Text`              a text of one line
 `Location`          a path
 `Several`           a list of values of one kind
 `Fold`              fold i of k
 `Table`             a dict
-`Function`          something that can be called
-`Own`               a name of symfer's, or a class or function of the user's own
+`Function`          a callable
+`Own`               a name that symfer knows, or the user's own class or function
 ==================  ===========================================================================
 
-A kind is a light object: nothing here imports PyTensor, JAX or NumPy, so that the command line answers at once.
+Nothing here imports PyTensor, JAX or NumPy, so the command line starts fast.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from utils.experiment.values import Unfit, is_number, plain
 
 
 class Kind:
-    """A kind of values.
+    """Base class of the kinds of values.
 
     Attributes
     ----------
     wanted : str
-        What a value is to be, as a message says it: "must be ...".
+        Description of a valid value in messages: "must be ...".
     metavar : str
-        As the help of the command line shows a value.
+        Placeholder of a value in the help of the command line.
     choices : tuple of str
-        All there are, where they are few.
+        All valid values, if they are few.
     count : None, '*', '+' or int
-        Words of a list on the command line; None for one word.
+        Number of words of a list on the command line; None for one word.
     """
 
     wanted, metavar, choices, count = 'a value', 'VALUE', (), None
 
     def check(self, value: Any) -> Any:
-        """The value in its plain form.
+        """Validate a value and return it in its plain form.
 
         Raises
         ------
         Unfit
-            It is not of this kind.
+            If it is not of this kind.
         """
         value = plain(value)
         if not self.fits(value):
@@ -63,12 +63,12 @@ class Kind:
         return value
 
     def read(self, word: str) -> Any:
-        """The value of one word of a command line; ValueError where it is none."""
+        """Parse one word of the command line; ValueError if it is invalid."""
         return word
 
 
 class Number(Kind):
-    """A finite number: above `above`, at least `least`, below `below`, at most `most`."""
+    """A finite number: > `above`, >= `least`, < `below`, <= `most`."""
 
     metavar = 'NUMBER'
 
@@ -104,7 +104,7 @@ class Number(Kind):
 
 
 class Whole(Kind):
-    """A whole number from `least` on, below `below`; a float without a fraction will do."""
+    """A whole number >= `least` and < `below`; a float without a fraction is accepted."""
 
     metavar = 'N'
 
@@ -129,7 +129,7 @@ class Whole(Kind):
 
 
 class Flag(Kind):
-    """True or False; 1 and 0 will do."""
+    """True or False; 1 and 0 are accepted."""
 
     wanted, metavar = 'True or False', None
 
@@ -188,12 +188,14 @@ class Several(Kind):
     Parameters
     ----------
     kind : Kind
+        Kind of each value.
     wanted : str
     count : '*', '+' or int
-        How many; '+' is one at least.
+        Number of values; '*' is any, '+' at least one.
     single : {'no', 'list', 'stays'}
-        Whether one value will do, and what becomes of it: a list of one, or itself.
+        Whether a single value is refused, becomes a list of one, or stays as it is.
     most : int
+        Largest length.
     """
 
     def __init__(self, kind: Any, wanted: Any, count: int | str = '*', single: str = 'no', most: int = 1000) -> None:
@@ -221,7 +223,7 @@ class Several(Kind):
 
 
 class Fold(Kind):
-    """Fold i of k, (i, k) or a text ``i/k``; its plain form is a list."""
+    """Fold i of k, as (i, k) or a text ``i/k``; its plain form is a list."""
 
     wanted, metavar = 'a fold i of k with 1 <= i <= k and k >= 2, as 3/10 or (3, 10)', 'I/K'
 
@@ -236,7 +238,7 @@ class Fold(Kind):
 
 
 class Table(Kind):
-    """A dict by names, made of numbers, texts, booleans and lists of them."""
+    """A dict with string keys, made of numbers, texts, booleans and lists of them."""
 
     wanted, metavar = 'a dict', 'JSON'
 
@@ -244,13 +246,13 @@ class Table(Kind):
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
     def read(self, word: str) -> Any:
-        """What a JSON text holds; a wrong one is quoted where it is wrong."""
+        """Parse a JSON text; the error quotes the text at the position of the mistake."""
 
         def table(pairs):
             keys = [key for key, _ in pairs]
             twice = [key for key in keys if keys.count(key) > 1]
             if twice:
-                raise ValueError(f'{twice[0]!r} stands twice in it')
+                raise ValueError(f'it has {twice[0]!r} twice')
             return dict(pairs)
 
         try:
@@ -263,7 +265,7 @@ class Table(Kind):
 
 
 class Function(Kind):
-    """Something that can be called; there is no word for it."""
+    """A callable; the command line cannot give one."""
 
     wanted = 'a function'
 
@@ -274,17 +276,17 @@ class Function(Kind):
 
 
 class Own(Kind):
-    """A name of symfer's, or what it stands for, or a class or function of the user's own.
+    """A name that symfer knows, the object it names, or the user's own class or function.
 
     Parameters
     ----------
     wanted : str
     form : str
-        'Class' or 'function': how one in a script is named, ``script.py:Class``; '' where that is not possible.
+        'Class' or 'function' if the user's own is named as ``script.py:Class``; '' if it cannot be named.
     choices : tuple of str
-        The names.
+        The known names.
     table : bool
-        A dict, or True, is taken too.
+        Also accept a dict or True.
     """
 
     def __init__(self, wanted: Any, form: str = '', choices: Sequence[str] = (), table: bool = False) -> None:
@@ -292,7 +294,7 @@ class Own(Kind):
         self.metavar = 'JSON' if table else f'NAME|FILE:{form.upper()}' if form else '{' + ','.join(choices) + '}'
 
     def check(self, value: Any) -> Any:
-        return value  # `utils.experiment.arguments` resolves it, which knows the names
+        return value  # resolved by `utils.experiment.arguments`, which knows the names
 
     def read(self, word: str) -> Any:
         return Table().read(word) if self.table else word

@@ -1,4 +1,4 @@
-"""Memory that is used up, the device's or the machine's, explained with what to do about it."""
+"""Explains out-of-memory errors of the device and the machine, and says what to do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ WORDS = ('RESOURCE_EXHAUSTED', 'Out of memory', 'out of memory', 'failed to allo
 
 
 class OutOfMemory(MemoryError):
-    """Memory is used up; says what to do."""
+    """Raised when memory is used up; the message says what to do."""
 
 
 def out_of_memory(error: Any) -> bool:
-    """Whether an error says that memory, the device's or the machine's, is used up."""
+    """Whether an error says that the memory of the device or of the machine is used up."""
     return isinstance(error, MemoryError) or (
         type(error).__name__ in ('JaxRuntimeError', 'XlaRuntimeError') and any(word in str(error) for word in WORDS)
     )
@@ -22,9 +22,15 @@ def out_of_memory(error: Any) -> bool:
 
 @contextmanager
 def explain_out_of_memory(device: str, batch_size: int, trainShared: bool | None = None) -> Iterator[None]:
-    """A block in which an out-of-memory error becomes a `MemoryError` that says what to do.
+    """Block in which an out-of-memory error becomes a `MemoryError` that says what to do.
 
-    `trainShared` is None where a saved model is used and nothing is trained.
+    Parameters
+    ----------
+    device : str
+        Name of the device.
+    batch_size : int
+    trainShared : bool, optional
+        Whether the training images are on the device; None if nothing is trained.
     """
     try:
         yield

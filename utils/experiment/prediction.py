@@ -1,4 +1,4 @@
-"""A saved model on images of the size that it was trained on."""
+"""Applies a saved model to images of the size that it was trained on."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 def predict(
     context: Context, model: str, images: np.ndarray, *, network: Any = None, batch_size: int = 100, raw: bool = False
 ) -> np.ndarray:
-    """Probabilities of the classes for images, from a saved model.
+    """Predict the probabilities of the classes for images with a saved model.
 
     Parameters
     ----------
     model : path
-        Written by `test`.
+        Model file, written by `test`.
     images : array (n, height, width) uint8
         Grey images of the size that the model was trained on.
     network : class, optional
-        The network's class, where it is one of your own.
+        The network's class, if it is your own.
     batch_size : int
-        Images per call of the device.
+        Number of images per call of the device.
     raw : bool
-        Leave out the temperature that the model holds, see `utils.results.temperature`.
+        Do not apply the model's temperature, see `utils.results.temperature`.
 
     Returns
     -------
     float64 array (n, n_classes)
-        Rows sum to 1.
+        Probabilities; each row sums to 1.
 
     Raises
     ------
     ValueError
-        A file that is no model, images of another size or type, a network class that does not fit.
+        If the file is no model, the images have another size or type, or the network class does not fit.
     MemoryError
-        Also that of the device; asks for a smaller `batch_size`.
+        If the memory of the machine or the device is used up. The message asks for a smaller `batch_size`.
     """
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
     net, config = open_model(context, model, network)
@@ -70,5 +70,5 @@ def predict(
 
 
 def temperature_of(config: dict[str, Any]) -> float:
-    """The temperature of a saved model by its configuration; 1 where it has none."""
+    """The temperature of a saved model, from its configuration; 1 if it has none."""
     return config.get('temperature') or 1.0

@@ -1,4 +1,4 @@
-"""What comes out of an experiment: the `Result`, its tables, figures and report."""
+"""The `Result` of an experiment, its tables, figures and report."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ if TYPE_CHECKING:
 
 @dataclass
 class Result:
-    """What came out of an experiment. Errors are in %.
+    """The result of an experiment. Errors are in %.
 
     Attributes
     ----------
     name : str
-        Under which it stands in the table of the competition.
+        Name in the competition's table.
     epoch : int or None
-        The kept epoch (entropy point); None without validation.
+        The kept epoch (entropy point), counted from 1; None without validation.
     validation_error, validation_cross_entropy : float or None
-        At that epoch.
+        Error in % and cross-entropy on the validation images at that epoch.
     test_error, special_test_error : float or None
-        On the whole test set, from the images as they are and from all views of each (None if the set has none).
+        Error on the whole test set, from the images as they are and from all views of each (None if the set has none).
     errors : dict
-        'plain' and 'special': by half, with and without exact duplicates of training images, see
+        Errors 'plain' and 'special', for each half, with and without exact duplicates of training images; see
         `utils.training.inference.test_errors`.
     rank : int
-        Place in the 2013 competition of the better founded of the two errors: special if there is one.
+        Place in the 2013 competition, by the special test if there is one, otherwise by the plain test.
     history : list of dict
         One entry per epoch, see `utils.training.trainer.Trainer`.
     n_parameters : int
-        Trained parameters of the network.
+        Number of trained parameters of the network.
     seconds : float
-        Time of this call.
+        Duration of this call, in seconds.
     savename, figure : Path or None
-        Model file and curves.
+        Model file and figure of the curves.
     config : dict
         All arguments, as saved in the model.
     folder : Path
-        The run's folder, see `utils.record`.
+        Folder of the run, see `utils.record`.
     evaluation : dict
-        Intervals, figures of each class, confusion, calibration, ... see `utils.results.metrics.evaluate`.
+        Intervals, metrics of each class, confusion matrix, calibration, ... see `utils.results.metrics.evaluate`.
     members : list of dict
-        `errors` of each of several networks alone; empty for one.
+        `errors` of each of several members; empty for a single network.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Result:
 
 
 def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
-    """Say the errors, write the tables, figures and the report, complete the record; make the `Result`."""
+    """Print the errors, write tables, figures and report, complete the record and return the `Result`."""
     console, options, data, trainer, record = (
         experiment.console,
         experiment.options,
@@ -90,7 +90,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     )
     folder, best, label = record.folder, trainer.best, label_of(experiment.options, experiment.data)
     console.close()
-    record.epoch(trainer)  # a model resumed for nothing had no epoch of its own
+    record.epoch(trainer)  # a model that was already complete had no epoch in this run
     kept = trainer.kept_outputs()
     temperature = _fitted_temperature(experiment, kept)
     scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes, temperature)
@@ -161,9 +161,9 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
 
 
 def _fitted_temperature(experiment, kept):
-    """The temperature of the kept epoch's answers to the validation images, from here on in the model file.
+    """Fit the temperature to the kept epoch's outputs for the validation images, and save it in the model file.
 
-    The test images have no part in it. A model trained without validation images has none.
+    The test images do not influence it. A model trained without validation images has no temperature.
     """
     if kept is None:
         return None
@@ -176,7 +176,7 @@ def _fitted_temperature(experiment, kept):
 
 
 def _final(errors):
-    """Those of the special test, or of the images as they are where there is none."""
+    """The errors of the special test; those of the plain test if there is none."""
     return errors['special'] or errors['plain']
 
 
@@ -200,7 +200,7 @@ def _say_errors(console, errors, members, scores, label, data):
         private = _final(errors)['private']['error']
         place, known = competition.rank(private, 'private'), len(competition.COMPETITION)
         console.say(
-            f'on the private half alone, which decided the competition: {private:.2f} %, '
+            f'on the private half, which decided the competition: {private:.2f} %, '
             + (f'place {place}' if place <= known else f'below place {known}')
             + f' of {competition.TEAMS}'
         )

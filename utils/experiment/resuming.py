@@ -1,9 +1,9 @@
-"""Whether an experiment goes on with the data set and the network that it began with.
+"""Checks that an experiment is resumed with the data set and the network it started with.
 
 ==================  ===========================================================================
 `check_data`        refuses another data set
-`network_source`    what a network's class consists of, saved in the model
-`network_change`    how a class differs from a model's
+`network_source`    normalised source of a network's class, saved in the model
+`network_change`    how a class differs from that of a model
 `check_network`     refuses a class that was edited
 ==================  ===========================================================================
 """
@@ -27,24 +27,25 @@ if TYPE_CHECKING:
     from utils.annotations import Dataset, Row
 
 
-MOST_LINES = 40  # of a difference that are shown
+MOST_LINES = 40  # of a difference in a message
 
 
 def check_data(model: Any, config: dict[str, Any], history: Sequence[Row], data: Dataset) -> None:
-    """Refuse to go on with another data set than the model's.
+    """Refuse to resume a model with another data set.
 
     Parameters
     ----------
     model : path
     config : dict
-        The model's. Those of early versions have no 'content_digest'; then the source, the name of the set and the
-        numbers and the size of its images are compared.
+        Configuration of the model. In early versions it has no 'content_digest'; then the source, the name, the number
+        of images and the image size of the set are compared.
     history : list of dict
     data : loaders.Dataset
 
     Raises
     ------
     ValueError
+        If the data set is another one.
     """
     differences = []
     if config['fingerprint'] != data.fingerprint:
@@ -62,15 +63,15 @@ def check_data(model: Any, config: dict[str, Any], history: Sequence[Row], data:
     if differences:
         raise ValueError(
             f"'{model}' was trained on another data set than '{data.path}' ({'; '.join(differences)}): "
-            "give the model's own set, dataset=, or start a new experiment"
+            "give the model's data set, dataset=, or start a new experiment"
         )
 
 
 def network_source(network: Any, options: dict[str, Any], bundled: bool) -> str | None:
-    """A network's class without comments, layout, docstrings and type hints of its functions.
+    """Source of a network's class without comments, layout, docstrings and type hints of its functions.
 
-    With a class of a script come the definitions, constants and imports of its file that it uses, directly or through
-    each other. Defaults of arguments that the experiment gives are left out: they do not count.
+    For a class from a script, the source includes the definitions, constants and imports of the file that it uses,
+    directly or indirectly. Defaults of arguments that the experiment gives have no effect, so they are left out.
 
     Parameters
     ----------
@@ -78,12 +79,12 @@ def network_source(network: Any, options: dict[str, Any], bundled: bool) -> str 
     options : dict
         Arguments of the experiment.
     bundled : bool
-        Whether it is one of symfer's: its class alone.
+        Whether the class is one of symfer's. Its source is then that of the class and its bases only.
 
     Returns
     -------
     str or None
-        None where there is no source, as of a class typed into an interpreter.
+        None if there is no source, for example for a class typed into an interpreter.
     """
     while isinstance(network, functools.partial):
         network = network.func
@@ -99,7 +100,7 @@ def network_source(network: Any, options: dict[str, Any], bundled: bool) -> str 
 
 
 def source_in(text: str, name: str, options: dict[str, Any], bundled: bool) -> str | None:
-    """`network_source` of the class of this name in the text of a file."""
+    """`network_source` of the class called `name` in the text of a file."""
     try:
         nodes = [one for node in ast.parse(text or '').body for one in _split(node)]
     except (SyntaxError, ValueError):
@@ -127,7 +128,7 @@ def source_in(text: str, name: str, options: dict[str, Any], bundled: bool) -> s
 
 
 def _split(node):
-    """A statement; an import of several names as several."""
+    """Split an import of several names into several imports; other statements stay as they are."""
     if not isinstance(node, (ast.Import, ast.ImportFrom)):
         return [node]
     return [
@@ -164,13 +165,13 @@ def _strip_hints(tree):
 
 
 def _strip_defaults(cls, settled):
-    """Take away the defaults of those arguments of a class that are always given."""
+    """Remove the defaults of the arguments `settled` of a class, which are always given."""
     for method in cls.body:
         if isinstance(method, ast.FunctionDef) and method.name == '__init__':
             arguments = method.args
             positional = [*arguments.posonlyargs, *arguments.args]
             defaults = dict(zip([one.arg for one in positional[::-1]], arguments.defaults[::-1]))
-            # What comes after an argument with a default has one too, so they become keyword arguments.
+            # Without its default, an argument could not follow one that has a default: all become keyword arguments.
             keyword = dict(zip([one.arg for one in arguments.kwonlyargs], arguments.kw_defaults))
             arguments.kwonlyargs = [*[one for one in positional if one.arg in defaults], *arguments.kwonlyargs]
             every = {**defaults, **keyword}
@@ -180,7 +181,7 @@ def _strip_defaults(cls, settled):
 
 
 def changed_lines(saved: str, now: str) -> list[str]:
-    """Lines of the difference of two sources, '-' before those of the saved one; none where they are the same."""
+    """Lines of the difference between two sources, with '-' before lines of the saved one; empty if they are equal."""
     if saved == now:
         return []
     lines = [*difflib.unified_diff(saved.splitlines()[:2000], now.splitlines()[:2000], lineterm='', n=1)][2:]
@@ -189,10 +190,10 @@ def changed_lines(saved: str, now: str) -> list[str]:
 
 
 def saved_source(model: Path, config: dict[str, Any]) -> str | None:
-    """`network_source` of a model's network as it was; None where it is not known.
+    """`network_source` of a model's network when it was trained; None if it is not known.
 
-    Models of early versions do not have it. It is then taken from the last run folder; not so of symfer's own networks,
-    which a later version may have changed without changing what they compute.
+    Models of early versions do not have it; it is then read from the last run folder. This is not done for symfer's
+    own networks, whose source a later version may have changed without changing what they compute.
     """
     source, bundled = config.get('network_source'), config['bundled_network']
     if source is not None:  # may have been saved with hints
@@ -216,44 +217,45 @@ def folder_source(folder: Path, options: dict[str, Any], bundled: bool) -> str |
 
 
 def class_named(options: dict[str, Any]) -> Any:
-    """The name of the class in a saved network option: 'B', or of 'module:Name' the latter part."""
+    """The name of the class in a saved network option: 'B' of 'B', 'Name' of 'module:Name'."""
     return str(options['network']).rpartition(':')[2]
 
 
 def network_change(model: Path, config: dict[str, Any], network: type, bundled: bool) -> Any:
-    """A text on how a network's class differs from what it was when a model was trained; None where it does not.
+    """Describe how a network's class has changed since a model was trained; None if it has not.
 
     Parameters
     ----------
     model : Path
     config : dict
-        The model's.
+        Configuration of the model.
     network : class
     bundled : bool
-        Whether it is one of symfer's.
+        Whether the class is one of symfer's.
     """
     saved, now = saved_source(model, config), network_source(network, config['options'], bundled)
     if saved is None or saved == now:
         return None
     name = class_name(network)
     if now is None:
-        return f"network {name} has no source file: whether it changed since '{model}' was trained is not known"
-    return f"network {name} is not as it was when '{model}' was trained:\n" + '\n'.join(changed_lines(saved, now))
+        return f"network {name} has no source file: whether it has changed since '{model}' was trained is not known"
+    return f"network {name} has changed since '{model}' was trained:\n" + '\n'.join(changed_lines(saved, now))
 
 
 def check_network(
     model: Any, config: dict[str, Any], network: Any, bundled: bool, accept: Any, say: Callable[..., Any]
 ) -> None:
-    """Refuse to go on with a network's class that is not what it was; with `accept`, or without a source, say it only.
+    """Refuse to resume with a changed network class; with `accept`, or without a source, only print the change.
 
     Raises
     ------
     ValueError
+        If the class has changed and `accept` is False.
     """
     change = network_change(model, config, network, bundled)
     if change and '\n' in change and not accept:
         raise ValueError(
-            f'{change}\nUndo the change, start a new experiment, or go on with the changed class: '
+            f'{change}\nUndo the change, start a new experiment, or resume with the changed class: '
             'accept_changed_network=True (--accept-changed-network)'
         )
     if change:

@@ -1,4 +1,4 @@
-"""The data set of an experiment that names none: drawn faces."""
+"""The default data set of an experiment: drawn faces."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 def sample_set(loaders: ModuleType, folder: StrPath = 'datasets', say: Callable[[str], Any] = write_line) -> Path:
-    """The path of the sample set: drawn faces with mirror images; made if it is not there yet.
+    """Return the path of the sample set, drawn faces with their mirror images; make the set if it is missing.
 
     FER2013 may not be redistributed. These faces are drawn from the facial action units of each emotion, see
-    `loaders.synthetic.sample`; figures on them say nothing about photographs.
+    `loaders.synthetic.sample`. Results on them say nothing about photographs.
 
     Parameters
     ----------
     loaders : module
         The package `loaders`, which utils may not import.
     folder : path
-        Where the set is, or is made.
+        Folder of the set.
     say : callable
-        Is given a line before the faces are drawn.
+        Function that prints a line; called before the faces are drawn.
     """
     path = Path(folder) / 'sample_set2.h5'
     if not path.exists():
-        say('Drawing sample faces; README.md tells how to get FER2013 in.')
+        say('Drawing sample faces; README.md says how to import FER2013.')
         path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(path):  # another process may be at it
+        with lock(path):  # another process may be making it
             if not path.exists():
                 csv = loaders.write_csv(path.with_name('sample.csv'))
                 loaders.build(csv, sets=(2,), out=folder, prefix='sample_', log=lambda *line: None)

@@ -1,11 +1,11 @@
-"""Models in files: checked when they are read, opened with their network, gone on with.
+"""Model files: validated when they are read, opened with their network, resumed.
 
 ====================  =========================================================================
-`load_model`          state and configuration, checked
+`load_model`          state and configuration, validated
 `open_model`          the network with its parameters
-`network_of`          the same, of a model that was read
+`network_of`          the network of a model that is already loaded
 `with_resumed`        arguments completed by those of the model to resume
-`read_config`         arguments out of a config.yaml
+`read_config`         arguments from a config.yaml
 ====================  =========================================================================
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def load_model(context: Context, path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
-    """State and configuration of a saved model, which may come from anybody."""
+    """Read and validate the state and the configuration of a saved model, which may come from an untrusted source."""
     state, config = models.load(path)
     kinds = {'options': dict, 'fingerprint': str, 'bundled_network': bool, 'classes': list, 'im_dim': list, 'data': str}
     wrong = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
@@ -62,7 +62,9 @@ def load_model(context: Context, path: StrPath) -> tuple[dict[str, Any], dict[st
             + (f', it has no proper {", ".join(wrong)}' if wrong else '')
         )
     if not {state['stage'], *(row['stage'] for row in state['history'])} <= {*STAGES, DONE}:
-        raise models.ModelError(f"'{path}' cannot be loaded: its history has a stage that this symfer does not know")
+        raise models.ModelError(
+            f"'{path}' cannot be loaded: its history has a stage that this version of symfer does not know"
+        )
     config['options'] = schema.renamed(config['options'])
     _check_arguments(context, path, config['options'], sum(name.startswith('parameters/') for name in state['arrays']))
     models.check_values(path, state)
@@ -70,9 +72,9 @@ def load_model(context: Context, path: StrPath) -> tuple[dict[str, Any], dict[st
 
 
 def _check_arguments(context, path, saved, n_arrays):
-    """Check the arguments in a model file with so many arrays of parameters like those of a caller.
+    """Validate the arguments in a model file like those of a caller, and bring them into their plain form.
 
-    They are brought into their plain form. Nothing that they name is imported or opened.
+    Nothing that they name is imported or opened. `n_arrays` is the number of parameter arrays in the file.
     """
     defaults, known_names = context.defaults, schema.names(saved=True)
     neutral = {
@@ -98,7 +100,7 @@ def _check_arguments(context, path, saved, n_arrays):
                     f'{key} has {len(saved[key])} values, more than the file has arrays of parameters ({n_arrays})'
                 )
         for key, known in FUNCTIONS.items():
-            if saved.get(key) not in known:  # a script's
+            if saved.get(key) not in known:  # defined in a script
                 neutral |= {key: defaults[key], f'{key}_args': None}
         if not saved.get('momentum'):  # older models may have nesterov=True, which did nothing then
             neutral['nesterov'] = False
@@ -111,40 +113,42 @@ def _check_arguments(context, path, saved, n_arrays):
 
 
 def class_of(context: Context, model: StrPath, config: dict[str, Any]) -> type:
-    """The class of a saved model's network, where it is one of symfer's; ValueError where it is not."""
+    """Return the class of a saved model's network; ValueError if it is not one of symfer's."""
     name = config['options']['network']
     if not config['bundled_network']:
-        raise ValueError(f"'{model}' was trained with a network class of a script, {name}: pass it as network=")
+        raise ValueError(f"'{model}' was trained with a network class from a script, {name}: pass it as network=")
     if name not in context.networks:
-        raise models.ModelError(f"'{model}' has a network {shortened(name)}, which this symfer does not know")
+        raise models.ModelError(
+            f"'{model}' has a network {shortened(name)}, which this version of symfer does not know"
+        )
     return context.networks[name]
 
 
 def _activation(model, name):
-    """The activation of a saved model, where it is one of symfer's."""
+    """Return the activation of a saved model; ValueError if it is not one of symfer's."""
     if name not in rna.ACTIVATIONS:
-        raise ValueError(f"'{model}' was trained with an activation of a script, {name}: pass it as activation=")
+        raise ValueError(f"'{model}' was trained with an activation from a script, {name}: pass it as activation=")
     return rna.ACTIVATIONS[name]()
 
 
 def _function(model, what, name, known):
-    """A saved model's optimiser or schedule, where it is one of symfer's."""
+    """Return a saved model's optimiser or schedule; ValueError if it is not one of symfer's."""
     if name not in known:
-        raise ValueError(f"'{model}' was trained with a function of a script as {what}, {name}: pass it as {what}=")
+        raise ValueError(f"'{model}' was trained with a function from a script as {what}, {name}: pass it as {what}=")
     return known[name]
 
 
 def with_resumed(
     context: Context, options: dict[str, Any], given: Any
 ) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
-    """Options completed by those of the experiment to resume, its state and its configuration."""
+    """Return the options completed by those of the experiment to resume, its state and its configuration."""
     if options['resume'] is None:
         return options, None, None
     state, config = load_model(context, options['resume'])
     if 'exported' in config:
         raise ValueError(
-            f"'{options['resume']}' was exported for use: it holds parameters, and not what training needs. `evaluate` "
-            'and `predict` take it; to train on, resume the model that it was exported from'
+            f"'{options['resume']}' was exported for inference: it has parameters, but no training state. `evaluate` "
+            'and `predict` accept it; to continue training, resume the model that it was exported from'
         )
     saved, now = config['options'], as_json(options)
     changed = [
@@ -155,13 +159,13 @@ def with_resumed(
     if changed:
         raise ValueError(
             f"'{options['resume']}' was trained with {'; '.join(changed)}: leave these arguments out "
-            'to go on with it, or start a new experiment'
+            'to resume it, or start a new experiment'
         )
     for key in saved:
         if key not in given and key in options:
             options[key] = saved[key]
     for key, stage in (('n_epochs', 'train'), ('anneal_epochs', 'anneal')):
-        if key not in given:  # models of early versions may have had more epochs than they say
+        if key not in given:  # models of early versions may have trained longer than their options say
             options[key] = max(options[key], sum(row['stage'] == stage for row in state['history']))
     if 'network' not in given:
         options['network'] = class_of(context, options['resume'], config)
@@ -177,25 +181,25 @@ def with_resumed(
 
 
 def open_model(context: Context, model: StrPath, network: Any = None) -> Sequence[Any]:
-    """The network of a saved model, with its parameters.
+    """Open the network of a saved model, with its parameters.
 
     Parameters
     ----------
     model : path
-        Written by `test`.
+        Model file, written by `test`.
     network : class, optional
-        The network's class, where it is one of your own.
+        The network's class, if it is your own.
 
     Returns
     -------
     network : Layer
     config : dict
-        What was saved with it: 'options', 'classes', 'im_dim', ...
+        The saved configuration: 'options', 'classes', 'im_dim', ...
 
     Raises
     ------
     ValueError
-        A file that is no model, a network class that does not fit.
+        If the file is no model or does not fit the network class.
     """
     state, config = load_model(context, model)
     network = (
@@ -211,22 +215,23 @@ def open_model(context: Context, model: StrPath, network: Any = None) -> Sequenc
 def network_of(
     context: Context, model: StrPath, state: dict[str, Any], config: dict[str, Any], network: Any, group: str = 'arrays'
 ) -> tuple[Any, dict[str, Any]]:
-    """The network of a model that was read, with its parameters, and its complete arguments.
+    """Return the network of a loaded model, with its parameters, and its complete arguments.
 
     Parameters
     ----------
     model : path
-        The file, as messages name it.
+        Name of the file in messages.
     state, config : dict
-        From `load_model`.
+        What `load_model` returns.
     network : class
+        The network's class.
     group : {'arrays', 'kept'}
-        The parameters as they were last, or at the kept epoch.
+        Parameters of the last epoch or of the kept epoch.
 
     Raises
     ------
     ValueError
-        They do not fit the class.
+        If the parameters do not fit the class.
     """
     options = context.defaults | config['options']
     options['network_args'] = options['network_args'] or {}
@@ -258,28 +263,30 @@ def network_of(
 
 
 def read_config(context: Context, path: str) -> Any:
-    """Arguments of `test` from the config.yaml of a run or one written by hand: ``test(**read_config(path))``.
+    """Read arguments of `test` from the config.yaml of a run or a handwritten one: ``test(**read_config(path))``.
 
     Parameters
     ----------
     path : path
-        YAML, a line ``argument: value`` for each argument. A network ``file.py:Class`` is looked for beside it and
-        run: options that its class does not take are left out where an older run wrote down their defaults.
+        YAML file with a line ``argument: value`` for each argument. For a network ``file.py:Class``, the file is looked
+        for beside it and run. Older runs saved every network option: those at their defaults that the class does not
+        take are left out.
 
     Returns
     -------
     dict
+        Arguments by name.
 
     Raises
     ------
     ValueError
-        The file is missing, is no table of arguments, or has one that `test` does not take.
+        If the file is missing, is no table of arguments, or has an argument that `test` does not take.
     """
     return configured(context, {'config': path})
 
 
 def configured(context: Context, options: dict[str, Any]) -> dict[str, Any]:
-    """Options of the command line, completed by those of the file that --config names."""
+    """Return the options of the command line, completed by those of the file given as --config."""
     path = options.pop('config', None)
     if path is None:
         return options

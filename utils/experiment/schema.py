@@ -1,16 +1,16 @@
-"""The schema of the arguments of `launch.test`: one row each, from which everything is made that lists arguments.
+"""The schema of the arguments of `launch.test`, with one row for each argument. All lists of arguments come from it.
 
 ==================  ===========================================================================
 `ARGUMENTS`         the rows, by name
-`names`             the names of the rows for which something holds
-`select`            those options whose rows are so
-`renamed`           options under the names of today
+`names`             the names of the rows with given attributes
+`select`            the options whose rows have given attributes
+`renamed`           options under their current names
 ==================  ===========================================================================
 
-Validation, the form in which runs save arguments, what a resumed run keeps, what sweeps and comparisons go by, what is
-handed to the network and to the trainer, and the command line come from here. Defaults and descriptions are not
-repeated: they are those of the signature and the docstring of `launch.test`. A new argument is written in three places:
-there, in the docstring, and in a row of this table.
+The schema decides how arguments are validated and saved, which of them a resumed run keeps, which of them sweeps and
+comparisons use, which are passed to the network and to the trainer, and what the command line offers. Defaults and
+descriptions are not repeated here: they come from the signature and the docstring of `launch.test`. A new argument is
+added in three places: the signature, the docstring and a row of this table.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ class Argument:
     Attributes
     ----------
     kind : Kind
-        What values it takes.
+        Kind of its values.
     group : str
-        Under which the help of the command line lists it, one of `GROUPS`.
+        Heading in the help of the command line, one of `GROUPS`.
     part : {'network', 'trainer', 'run'}
-        What it is handed to: the network's class where that takes it, the trainer as it is, or neither.
+        Where it is passed: to the network's class if that takes it, to the trainer unchanged, or to neither.
     decides : {'result', 'length', 'nothing'}
-        Of the result: it is kept when a run is resumed; it decides how long the run is, or where its data lie, and may
-        be changed then; nothing.
+        What it decides. 'result': it cannot be changed when a run is resumed. 'length': it decides how long the run is
+        or where its data are, and may be changed then. 'nothing': it has no influence on the result.
     saved : bool
-        Whether a run saves it; else it is of one call alone.
+        Whether a run saves it; otherwise it belongs to a single call.
     absent : object
-        What None becomes; `REQUIRED` where None is no value.
+        Value that None stands for; `REQUIRED` if None is not allowed.
     """
 
     kind: Kind
@@ -70,19 +70,21 @@ class Argument:
     absent: object = None
 
     def check(self, name: str, value: Any) -> Any:
-        """The value in its plain form.
+        """Validate a value and return it in its plain form.
 
         Raises
         ------
         ValueError
-            It is not one that the argument takes; says what is.
+            If the argument does not accept the value; the message says what it accepts.
         """
         if value is None and self.absent is not REQUIRED:
             return self.absent() if callable(self.absent) else self.absent
         try:
             return self.kind.check(value)
         except RecursionError:
-            raise ValueError(f'{name} holds itself: it must hold numbers, texts, booleans and lists of them') from None
+            raise ValueError(
+                f'{name} contains itself: it must contain numbers, texts, booleans and lists of them'
+            ) from None
         except Unfit as error:
             raise ValueError(
                 f'{name} must be {error if str(error) else self.kind.wanted}, got {shortened(value)}'
@@ -90,7 +92,7 @@ class Argument:
 
 
 REQUIRED = object()
-# Names of `utils.rna.ACTIVATIONS`, which imports PyTensor; a test compares them.
+# The names of `utils.rna.ACTIVATIONS`, repeated because that imports PyTensor; a test compares them.
 ACTIVATIONS = ('relu', 'sigmoid', 'tanh', 'leaky_relu', 'elu', 'gelu', 'swish', *(f'maxout{k}' for k in (2, 3, 4, 5)))
 
 
@@ -175,20 +177,20 @@ ARGUMENTS = {
 
 
 def names(**wanted: Any) -> tuple:
-    """The names of the rows whose attributes are as wanted: ``names(part='network')``."""
+    """Return the names of the rows with these attributes: ``names(part='network')``."""
     return tuple(
         name for name, row in ARGUMENTS.items() if all(getattr(row, key) == value for key, value in wanted.items())
     )
 
 
-FORMER = {'average': 'ema_decay'}  # names of the last release, still taken
+FORMER = {'average': 'ema_decay'}  # names of the last release, still accepted
 
 
 def renamed(options: dict[str, Any]) -> dict:
-    """The options under the names of today: runs and models of before hold the former ones."""
+    """Return the options under their current names: older runs and models use former names."""
     return {FORMER.get(name, name): value for name, value in options.items()}
 
 
 def select(options: dict[str, Any], **wanted: Any) -> dict:
-    """Those of the options whose rows are as wanted."""
+    """Return the options whose rows have these attributes."""
     return {name: options[name] for name in names(**wanted) if name in options}

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP as exceptions, deferred while something is saved.
 
 ==================  ===========================================================================
-`SignalHandler`     the block in which they are
-`Terminated`        what SIGTERM and SIGHUP raise: the process ends with status 143 or 129
+`SignalHandler`     the block in which signals become exceptions
+`Terminated`        raised for SIGTERM and SIGHUP: the process ends with status 143 or 129
 ==================  ===========================================================================
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AT_ONCE = 1.0  # seconds in which a second signal means the same as the first
+AT_ONCE = 1.0  # seconds within which a second signal counts as the first
 
 
 class Terminated(SystemExit):
@@ -25,11 +25,11 @@ class Terminated(SystemExit):
 
 
 class SignalHandler:
-    """A block in which Ctrl-C, SIGTERM and SIGHUP are exceptions, `KeyboardInterrupt` and `Terminated`.
+    """Block in which Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt` and `Terminated`.
 
-    A signal that comes while something is being saved waits until that is done. Signals that are ignored or have a
-    handler of the user's stay as they are, and so do all of them outside the main thread. The third signal that comes
-    while a run is being ended does end it at once.
+    A signal that arrives during a save takes effect after it. Signals that are ignored or have the user's own handler
+    are left alone; outside the main thread all signals are. While a run is being ended, the third signal ends it at
+    once.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class SignalHandler:
         self.requested, self.raised, self.hook = None, -AT_ONCE, None
 
     def _unraisable(self, unraisable):
-        """Python has lost an exception; ours are raised again by `check`, and nobody need read of it."""
+        """Silence our exceptions where Python drops them: `check` raises them again."""
         if not isinstance(unraisable.exc_value, (KeyboardInterrupt, Terminated)):
             self.hook(unraisable)
 
@@ -71,7 +71,7 @@ class SignalHandler:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """A block that no signal breaks off; one that came raises its exception at the end."""
+        """Block that no signal interrupts; a signal that arrived meanwhile raises its exception at the end."""
         self.depth += 1
         try:
             yield
@@ -81,14 +81,13 @@ class SignalHandler:
             self.check()
 
     def check(self) -> None:
-        """Raise what a signal has requested, also where Python has lost it.
+        """Raise the exception of a signal that arrived, even if Python dropped it.
 
-        An exception that a handler raises while a callback of the garbage collector or a destructor runs goes no
-        further than these.
+        Python drops an exception that a handler raises during a destructor or a callback of the garbage collector.
         """
         if not self.ending and (self.waiting or self.requested):
             self._stop(self.waiting[0] if self.waiting else self.requested)
 
     def end(self) -> None:
-        """From here on the run is being ended: further signals change nothing."""
+        """Mark the run as being ended: further signals change nothing."""
         self.ending, self.waiting = True, []

@@ -1,4 +1,4 @@
-"""Whether a network can be trained on images of other sizes than the set's."""
+"""Checks whether a network can be trained on images of other sizes than those of the set."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def check_sizes(options: dict[str, Any], data: Dataset) -> None:
     Parameters
     ----------
     options : dict
-        Arguments of an experiment that `with_class_defaults` has gone over.
+        Arguments of an experiment, completed by `with_class_defaults`.
     data : loaders.Dataset
 
     Raises
     ------
     ValueError
-        Names the first such parameter, or says that the class makes no network for images of that size.
+        If a parameter depends on the size (the message names the first), or the class makes no network for that size.
     """
     network, augment, heights = options['network'], options['augment'], options['progressive_sizes']
     full = augment.seen(data.shape) if augment else tuple(data.shape)
@@ -46,5 +46,5 @@ def check_sizes(options: dict[str, Any], data: Dataset) -> None:
             raise ValueError(resizing.unfit(f'network {class_name(network)}', size, str(error))) from None
         for name in {**wanted, **found}:
             if wanted.get(name) != found.get(name):
-                why = f'{name} would be of shape {found.get(name)} in place of {wanted.get(name)}'
+                why = f'{name} would have shape {found.get(name)} instead of {wanted.get(name)}'
                 raise ValueError(resizing.unfit(f'network {class_name(network)}', size, why))

@@ -1,11 +1,11 @@
-"""The name that was meant, in messages about a wrong one."""
+"""Suggestions of the intended name in messages about an unknown one."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-# What other libraries call our arguments.
+# Names of our arguments in other libraries.
 ALIASES = {
     'lr': 'learning_rate',
     'rate': 'learning_rate',
@@ -77,16 +77,16 @@ ALIASES = {
 
 
 def did_you_mean(name: str, known: Any) -> str:
-    """'; did you mean ...?', where a known name is near or the field has another word for it."""
+    """Return '; did you mean ...?' if a known name is similar or a synonym, otherwise ''."""
 
     def plain(text):
         return re.sub('[^a-z0-9]', '', str(text)[:100].lower())
 
-    import difflib  # takes some milliseconds, and few names are wrong
+    import difflib  # slow to import and rarely needed
 
     def likeness(other):
         ours, theirs = plain(other), plain(name)
-        if sorted(ours) == sorted(theirs):  # letters exchanged
+        if sorted(ours) == sorted(theirs):  # transposed letters
             return 1
         return difflib.SequenceMatcher(None, theirs, ours).ratio() + 0.02 * (theirs[:1] == ours[:1])
 

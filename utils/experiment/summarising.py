@@ -1,4 +1,4 @@
-"""What a network consists of, of whatever it is named by: its class, a model file, a network that is made."""
+"""Summarises a network, given as a class, a model file or an instance."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ def summary(
     drawing: StrPath | None = None,
     **options: Any,
 ) -> Structure:
-    """Layers, shapes, parameters, operations and memory of a network; nothing is trained or compiled.
+    """Summarise the layers, shapes, parameters, operations and memory of a network, without training or compiling it.
 
     Parameters
     ----------
     network : class, str, path or Layer
-        One of symfer's networks or its name, a class of your own or ``script.py:Class``, a model file or the folder of
-        a run, or a network that is made already.
+        One of symfer's networks or its name, your own class or ``script.py:Class``, a model file or the folder of a
+        run, or an instance of a network.
     im_dim : (int, int), optional
-        Height and width of the images; by default those of the model, else 48 and 48.
+        Height and width of the images, in pixels; by default those of the model, otherwise 48 and 48.
     n_classes : int, optional
-        By default those of the model, else 7.
+        Number of classes; by default that of the model, otherwise 7.
     drawing : path, optional
-        Draw the layers, too: .svg, .png or .pdf by Graphviz, .mmd (Mermaid) or .dot as text.
+        File for a drawing of the layers: .svg, .png or .pdf by Graphviz, .mmd (Mermaid) or .dot as text.
     **options
-        Arguments of `launch.test` for the network, such as `n_hidden` and `network_args`; of a model they are known.
+        Arguments of `launch.test` for the network, such as `n_hidden` and `network_args`. A model has its own.
 
     Returns
     -------
     utils.results.structure.Structure
-        ``print`` shows it as a table.
+        The summary; ``print`` shows it as a table.
 
     Raises
     ------
     ValueError
-        No network, one that does not take these images or options, no format of a drawing.
+        If `network` is no network or does not accept these images or options, or the drawing's format is unknown.
     """
     if drawing is not None:
         check_drawing(drawing)
@@ -67,7 +67,7 @@ def summary(
 
 
 def _network(context, network, im_dim, n_classes, options):
-    """The network that is meant, and the size of its images."""
+    """The network that `network` names, and the size of its images."""
     if isinstance(network, Layer):
         return network, im_dim or (48, 48)
     if isinstance(network, (str, Path)) and _is_model(network, context):
@@ -78,7 +78,7 @@ def _network(context, network, im_dim, n_classes, options):
         return made, im_dim or tuple(config['im_dim'])
     if not isinstance(network, (str, type)):
         raise ValueError(
-            'network must be a class, the name of one, script.py:Class, a model file or a network that is made, got '
+            'network must be a class or its name, script.py:Class, a model file or an instance of a network, got '
             + shortened(network)
         )
     network = named(str(network) if isinstance(network, str) else network, context.networks, 'network', 'Class')
@@ -100,5 +100,5 @@ def _is_model(path, context):
     if ':' in text and not Path(text).exists() or text.rpartition('.')[2] in context.networks:
         return False
     if Path(text).is_file() and not is_model(text):
-        raise ValueError(f"'{text}' is no model file and no network: name a network, script.py:Class or a model")
+        raise ValueError(f"'{text}' is neither a model file nor a network: give a network, script.py:Class or a model")
     return Path(text).exists()

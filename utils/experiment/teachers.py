@@ -1,9 +1,9 @@
-"""Saved models that teach: whose linear outputs on the training images are targets of another network.
+"""Teachers: saved models whose logits for the training images are the targets of another network.
 
 ==================  ===========================================================================
 `open_teacher`      the `Teacher` of an experiment
-`Teacher`           one model or several, asked for their linear outputs
-`check_teacher`     refuses to go on with another teacher than a model's
+`Teacher`           one or several models that compute logits
+`check_teacher`     refuses to resume a model with a different teacher
 ==================  ===========================================================================
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Member(NamedTuple):
-    """A model that teaches: file, parameters now and at the kept epoch, configuration, network's class, digest."""
+    """One model of a teacher: file, last and kept parameters, configuration, network class, digest."""
 
     path: Path
     state: dict[str, Any]
@@ -44,41 +44,41 @@ class Member(NamedTuple):
 
 
 def open_teacher(context: Context, options: dict[str, Any], data: Dataset, say: Callable[..., Any]) -> Teacher | None:
-    """The teacher of an experiment, read and checked; None where it has none.
+    """Read and check the teacher of an experiment; None if it has none.
 
     Raises
     ------
     ValueError, OSError
-        A file that is missing or no model; a model of other classes, another image size, a class that is not known.
+        If a file is missing or no model, or a model has other classes, another image size or an unknown network class.
     """
     return Teacher(context, options, data, say) if options['teacher'] else None
 
 
 class Teacher:
-    """Models whose linear outputs are averaged. Their files are read once; they are on the device while they are asked.
+    """Models whose logits are averaged. Their files are read once; they are on the device only while they compute.
 
     Parameters
     ----------
     context : Context
     options : dict
-        Arguments of the experiment. A teacher of a class of a script must be of the experiment's own.
+        Arguments of the experiment. A teacher whose class comes from a script must have the experiment's own class.
     data : loaders.Dataset
-        The training images that it will be asked about.
+        Data set of the experiment, whose training images the teacher will classify.
     say : callable
-        Is given what is to be printed: a warning where a teacher may have seen the validation images.
+        Function that prints a line, among others a warning if a teacher may have seen the validation images.
 
     Attributes
     ----------
     digest : str
-        Of the parameters of all members.
+        Digest of the parameters of all members.
     paths : list of Path
-        Their files.
+        Files of the members.
     """
 
     def __init__(self, context: Context, options: dict[str, Any], data: Dataset, say: Callable[..., Any]) -> None:
         self.context, self.say, self.batch_size = context, say, options['batch_size']
         read = [_member(context, path, options['network'], data) for path in _files(options['teacher'])]
-        # In an order of their own: it is no matter in which they are named.
+        # Sorted by digest, so that the order in which they are named does not matter.
         self.members = sorted({one.digest: one for one in read}.values(), key=lambda one: one.digest)
         self.digest = hashlib.sha256(' '.join(one.digest for one in self.members).encode()).hexdigest()
         self.paths = [one.path for one in read]
@@ -89,22 +89,22 @@ class Teacher:
                 say(f'teacher: {change}')
             if doubt:
                 say(
-                    f"warning: teacher '{one.path}' {doubt}: it may have learned images that are held out here, and "
-                    'the validation figures of stage train may be too good'
+                    f"warning: teacher '{one.path}' {doubt}: it may have been trained on images that are held out "
+                    'here, so the validation figures of stage train may be too good'
                 )
 
     def __call__(self, subset: Subset, kept: bool) -> np.ndarray:
-        """Linear outputs for the images of a subset as they are, the mean over the members, float64 (n, n_classes).
+        """Logits for the unaugmented images of a subset, averaged over the members, float64 (n, n_classes).
 
-        Scores of a member with ``loss='l2svm'`` are divided by its temperature first, where it has one.
+        The scores of a member with ``loss='l2svm'`` are first divided by its temperature, if it has one.
 
         Parameters
         ----------
         subset : loaders.Subset
         kept : bool
-            With the parameters of a member's kept epoch, which never saw its validation images, where it has them.
+            Use the parameters of a member's kept epoch, if it has them. They never saw its validation images.
         """
-        self.say(f'teacher: linear outputs for {len(subset)} images of the {subset.name} set')
+        self.say(f'teacher: computing logits for {len(subset)} images of the {subset.name} set')
         total: Any = 0.0
         for one in self.members:
             net, options = self._network(one, kept)
@@ -117,12 +117,12 @@ class Teacher:
         return total / len(self.members)
 
     def onlooker(self, im_dim: tuple[int, int]) -> Onlooker:
-        """The teacher in a graph that shows it images of `im_dim`, height and width.
+        """The teacher inside a training graph, whose images have height and width `im_dim`.
 
         Raises
         ------
         ValueError
-            A member that takes images of another size.
+            If a member takes images of another size.
         """
         members = []
         for one in self.members:
@@ -135,43 +135,44 @@ class Teacher:
             )
             if not fits:
                 raise ValueError(
-                    f"teacher_args: augmented=True shows the teacher crops of {list(im_dim)}, and '{one.path}' takes "
-                    f'images of {list(takes)}: leave augmented out, or the crop'
+                    f"teacher_args: augmented=True gives the teacher crops of {list(im_dim)}, but '{one.path}' takes "
+                    f'images of {list(takes)}: leave out augmented or the crop'
                 )
             values = ({name: p.get_value() for name, p in parameters(of).items()} for of in (net, kept))
             members.append((net, *values, _scale(one)))
         return Onlooker(members)
 
     def _network(self, member, kept):
-        """The network of a member, and its arguments."""
+        """The network of a member and its arguments."""
         group = 'kept' if kept and member.state['kept'] else 'arrays'
         return network_of(self.context, member.path, member.state, member.config, member.network, group)
 
 
 def check_teacher(model: StrPath, config: dict[str, Any], teacher: Teacher | None) -> None:
-    """Refuse to go on with a model that had another teacher, or none.
+    """Refuse to resume a model that had another teacher or none.
 
     Raises
     ------
     ValueError
+        If its teacher was a different one.
     """
     saved, now = config.get('teacher_digest'), teacher and teacher.digest
     if saved == now:
         return
     if saved is None:
-        raise ValueError(f"'{model}' was trained without a teacher: leave it out to go on, or start a new experiment")
+        raise ValueError(f"'{model}' was trained without a teacher: leave it out to resume, or start a new experiment")
     names = ', '.join(f"'{path}'" for path in config['options'].get('teacher') or ())
     if teacher is None:
-        raise ValueError(f"'{model}' was trained with the teacher {names}: leave teacher= out to go on with it")
+        raise ValueError(f"'{model}' was trained with the teacher {names}: leave teacher= out to resume it")
     raise ValueError(
         f"'{model}' was trained with another teacher, {names} as it was then: the parameters of "
         + ', '.join(f"'{path}'" for path in teacher.paths)
-        + ' are not the same. Give that teacher, teacher=PATH, or start a new experiment'
+        + ' differ. Give that teacher, teacher=PATH, or start a new experiment'
     )
 
 
 def _files(names: Sequence[StrPath]) -> list[Path]:
-    """Model files: those named, those of run folders, those of the members of ensembles."""
+    """Resolve names of models, run folders and ensembles to model files."""
     out = []
     for name in map(Path, names):
         saved = name / 'evaluation.json' if name.is_dir() else name
@@ -183,15 +184,15 @@ def _files(names: Sequence[StrPath]) -> list[Path]:
             members = [Path(member) for member in members]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(
-                f"teacher: '{saved}' is not that of an ensemble, it names no members: give a model, the folder of a "
-                'run, or one that `ensemble` has written'
+                f"teacher: '{saved}' names no members, so it is not from an ensemble: give a model, the folder of a "
+                'run, or a folder written by `ensemble`'
             ) from None
         out += [one if one.exists() else saved.parent / one for one in members]
     return out
 
 
 def _member(context, name, own_class, data):
-    """A model read from its file, checked to fit the data; `own_class` is that of the network which is taught."""
+    """Read a model and check that it fits the data; `own_class` is the class of the network to be trained."""
     try:
         path = model_file(name)
         state, config = load_model(context, path)
@@ -201,9 +202,9 @@ def _member(context, name, own_class, data):
             for group in ('arrays', 'kept')
         }
         network = _class(context, path, config, own_class)
-        network_of(context, path, arrays, config, network)  # whether they fit is known before anything is trained
+        network_of(context, path, arrays, config, network)  # fails before anything is trained if they do not fit
     except FileNotFoundError as error:
-        raise FileNotFoundError(f'teacher: {error}; where it lies elsewhere, say so: teacher=PATH') from None
+        raise FileNotFoundError(f'teacher: {error}; if it was moved, give its new path: teacher=PATH') from None
     except ValueError as error:
         raise (ModelError if isinstance(error, ModelError) else ValueError)(f'teacher: {error}') from None
     digest = checksums({f'{group}/{k}': v for group, values in arrays.items() for k, v in values.items()})
@@ -213,30 +214,32 @@ def _member(context, name, own_class, data):
 
 
 def _class(context, path, config, own_class):
-    """The class of a teacher's network: one of symfer's, or that of the network which is taught."""
+    """The class of a teacher's network: one of symfer's, or the class of the network to be trained."""
     options = config['options']
     if options.get('activation') not in (None, *rna.ACTIVATIONS):
-        raise ValueError(f"'{path}' has an activation of a script, {options['activation']}: such a model cannot teach")
+        raise ValueError(
+            f"'{path}' has an activation from a script, {options['activation']}: such a model cannot be a teacher"
+        )
     if config['bundled_network']:
         return class_of(context, path, config)
     if not context.bundled(own_class) and class_name(own_class) == class_named(options):
         return own_class
     raise ValueError(
-        f"'{path}' has a network class of a script, {options['network']}: such a model can teach its own class alone, "
-        f'and network is {class_name(own_class)}'
+        f"'{path}' has a network class from a script, {options['network']}: such a model can only teach a network of "
+        f'the same class, but network is {class_name(own_class)}'
     )
 
 
 def _scale(member):
-    """What the linear outputs of a teacher are divided by: scores of the L2-SVM by their temperature."""
+    """Divisor of a teacher's logits: the temperature for scores of the L2-SVM, otherwise 1."""
     svm = (member.config['options'].get('loss') or 'nll') != 'nll'
     return (member.config.get('temperature') or 1.0) if svm else 1.0
 
 
 def _doubt(member, data):
-    """Why a teacher may have seen the validation images, as the end of a sentence; None where it has not."""
+    """Why a teacher may have seen the validation images, as the end of a sentence; None if it cannot have."""
     if not member.state['kept']:
-        return 'has its final parameters alone, none of a kept epoch'
+        return 'has only its final parameters, none of a kept epoch'
     if member.config.get('content_digest') != data.content_digest:
-        return f'was trained on another set, {member.config["data"]}, with validation images of its own'
+        return f'was trained on another set, {member.config["data"]}, with other validation images'
     return None

@@ -1,4 +1,4 @@
-"""The unlabelled images of pre-training: a folder or zip archive of images, or the training images of a HDF5 set."""
+"""Unlabelled images for pre-training: a folder or zip archive of images, or the training images of an HDF5 set."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from utils.experiment.context import Context
 
 
-PART = 4096  # images that are compared at a time
+PART = 4096  # images compared at a time
 
 
 class Unlabelled:
-    """Some of the images of a source; of a `Subset` it has what minibatches need.
+    """Some images of a source, with those parts of a `Subset` that minibatches need.
 
     Attributes
     ----------
-    name, digest : str
-        The digest, hexadecimal, is the same for the same images in the same order.
+    name : str
+    digest : str
+        Hexadecimal digest, the same for the same images in the same order.
     y : uint8 array (n,)
-        Zeros: nobody knows the classes.
+        Zeros, because the classes are unknown.
     """
 
     name = 'unlabelled'
@@ -41,7 +42,7 @@ class Unlabelled:
         return len(self._rows)
 
     def images(self, rows: Any = None) -> np.ndarray:
-        """Images as a new uint8 array (len(rows), height, width); all by default."""
+        """Return the images of these rows as a new uint8 array (len(rows), height, width); all by default."""
         return self._images(self._rows if rows is None else self._rows[rows])
 
 
@@ -49,25 +50,27 @@ class Unlabelled:
 def open_unlabelled(
     context: Context, path: StrPath, data: Dataset, val: bool, say: Callable[..., Any]
 ) -> Iterator[Unlabelled]:
-    """The images of a folder, zip archive or HDF5 set (its training images), open while the block runs.
+    """Block with the images of a folder, of a zip archive or of the training images of an HDF5 set.
 
-    Test images of the data set and, with `val`, validation images are left out: exact copies of them and, of a set
-    that is made of the same source, all their views.
+    The test images of the data set are left out, and with `val` also the validation images: exact copies of them, and
+    all their views if the HDF5 set was made from the same source.
 
     Parameters
     ----------
     context : Context
     path : path
+        Folder, zip archive or HDF5 set.
     data : loaders.Dataset
-        The experiment's.
+        Data set of the experiment.
     val : bool
+        Whether the experiment holds out validation images.
     say : callable
-        Is told how many images there are, and how many are left out.
+        Function that prints a line; called with the number of images used and left out.
 
     Raises
     ------
     ValueError
-        Neither of the three, images that cannot be read or of another size, none that may be used.
+        If `path` is none of the three, or its images cannot be read, have another size, or are all left out.
     """
     path, hidden = Path(path), [data.test, *([data.validation] if val and data.validation is not None else [])]
     with ExitStack() as stack:
@@ -79,8 +82,8 @@ def open_unlabelled(
                 other = stack.enter_context(context.loaders.load(path))
                 if tuple(other.shape) != tuple(data.shape):
                     raise context.loaders.DataError(
-                        f'{path}: images of {other.shape[0]}x{other.shape[1]} pixels, not of '
-                        f'{data.shape[0]}x{data.shape[1]} as the data set has'
+                        f'{path}: its images have {other.shape[0]}x{other.shape[1]} pixels, those of the data set '
+                        f'{data.shape[0]}x{data.shape[1]}'
                     )
                 other.verify()
                 get, content = other.training.images, other.content_digest.encode()
@@ -89,7 +92,7 @@ def open_unlabelled(
                     allowed = ~np.isin(other.training.source, np.concatenate([subset.source for subset in hidden]))
         except context.loaders.DataError as error:
             raise ValueError(
-                f'images of pretrain_args must be a folder or zip archive of images, or a HDF5 set: {error}'
+                f'images of pretrain_args must be a folder or zip archive of images, or an HDF5 set: {error}'
             ) from None
         rows = _without_copies(get, np.flatnonzero(allowed), hidden)
         left = len(allowed) - len(rows)
@@ -97,13 +100,13 @@ def open_unlabelled(
             raise ValueError(f"images of pretrain_args: all images of '{path}' are validation or test images")
         say(
             f"{len(rows)} unlabelled images of '{path}'"
-            + (f'; {left} are left out, which are validation or test images of the data set' if left else '')
+            + (f'; {left} left out, which are validation or test images of the data set' if left else '')
         )
         yield Unlabelled(get, rows, content)
 
 
 def _without_copies(get, rows, hidden):
-    """Those of the rows whose images are not exactly the same as any of some subsets'."""
+    """Return the rows whose images equal no image of the subsets `hidden`."""
     known = {image.tobytes() for subset in hidden for image in subset.images()}
     parts = [rows[k : k + PART] for k in range(0, len(rows), PART)]
     new = [image.tobytes() not in known for part in parts for image in get(part)]

@@ -1,4 +1,4 @@
-"""What an experiment says of itself: its name, what it begins with, which epoch is kept, what came out."""
+"""The sentences that an experiment prints: its name, its start, the kept epoch, its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def label(options: dict[str, Any], data: Dataset) -> str:
-    """'A BN-drop (set 2)', in the manner of the thesis's tables."""
+    """The name of an experiment in the style of the thesis's tables, for example 'A BN-drop (set 2)'."""
     dropped = [p for key in ('p_drop', 'p_dropConv') if options[key] is not None for p in np.ravel(options[key])]
     techniques = (('BN', options['batch_norm']), ('drop', any(dropped)))
     parts = '-'.join(word for word, there in techniques if there)
@@ -27,13 +27,13 @@ def label(options: dict[str, Any], data: Dataset) -> str:
 
 
 def default_model(options: dict[str, Any], dataset: StrPath) -> Path:
-    """trained_models/<network>_<set>.h5, of a fold trained_models/<network>_<set>_fold=3-10.h5."""
+    """Default model file: trained_models/<network>_<set>.h5; for a fold trained_models/<network>_<set>_fold=3-10.h5."""
     fold = '' if options['fold'] is None else '_fold={}-{}'.format(*options['fold'])
     return Path('trained_models') / f'{class_name(options["network"])}_{Path(dataset).stem}{fold}.h5'
 
 
 def announce(console: Console, options: dict[str, Any], data: Dataset, path: Path) -> None:
-    """Say what is trained, on what, and where the model goes."""
+    """Print the network, the device, the data set and the model file."""
     args = ''.join(f', {key}={value}' for key, value in options['network_args'].items())
     width = options['network_args'].get('width')
     narrowed = ' (narrowed)' if isinstance(width, (int, float)) and width < 1 else ''
@@ -59,18 +59,18 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
         f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes'
     )
     if options['soft_labels']:
-        console.say('targets: the distribution of the votes')
+        console.say("targets: the distribution of the annotators' votes")
     if options['teacher']:
         names = ', '.join(f"'{name}'" for name in options['teacher'])
         weight, temperature = (options['teacher_args'][key] for key in ('weight', 'temperature'))
-        console.say(f'teacher {names}: {weight:g} of the cost, temperature {temperature:g}')
+        console.say(f'teacher {names}: weight {weight:g} in the cost, temperature {temperature:g}')
     console.say(f"model goes to '{path}'")
     if options['resume']:
-        console.say(f"going on with '{options['resume']}'")
+        console.say(f"resuming '{options['resume']}'")
 
 
 def say_pretraining(console: Console, trainer: Trainer) -> None:
-    """Say which layers are pre-trained, where stage pretrain is still to come or going on."""
+    """Print which layers are pre-trained, unless stage pretrain is over."""
     if trainer.stage == 'pretrain':
         stacked = trainer.pretraining
         console.say(
@@ -80,14 +80,14 @@ def say_pretraining(console: Console, trainer: Trainer) -> None:
 
 
 def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
-    """Which epoch is kept, and what follows."""
+    """The line that says which epoch is kept and what follows."""
     best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
     then = (
         f'retraining with the validation images for {best["epoch"]} epochs'
         if options['retrain']
-        else 'going on with the parameters of that epoch'
+        else 'continuing with the parameters of that epoch'
     )
     if trainer.out_of_patience(options['patience']):
         then = f'no new minimum in {options["patience"]} epochs, {then}'
@@ -98,15 +98,15 @@ def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
 
 
 def data_note(data: Dataset) -> str:
-    """A caveat for images that are not FER2013."""
+    """The caveat for images other than those of FER2013; '' for FER2013."""
     if data.is_fer2013:
         return ''
     what = 'The images of a fold are not those of the competition' if data.fold else 'These images are not FER2013'
-    return f'{what}: the place in the table is for show.'
+    return f'{what}: the place in the table is only illustrative.'
 
 
 def lead(values: dict[str, Any], data: Dataset) -> str:
-    """The result in a sentence."""
+    """The result in one sentence."""
     kind = 'plain' if values['special_test_error'] is None else 'special'
     whole = values['evaluation'][kind]['whole']
     low, high = whole['interval']

@@ -1,12 +1,12 @@
-"""Trained models in files for use: without what training needs, or in other people's formats.
+"""Export trained models to files for inference, in symfer's own format or in others.
 
 ==================  ===========================================================================
-`exporting`         `export`: a saved model into a file of one of the formats
-`formats`           the formats by name; each is one decorated function
-`parameters`        .h5 and .safetensors: parameters under their names
-`onnx_`             ONNX, from the graph
+`exporting`         `export`: writes a saved model in one of the formats
+`formats`           the formats by name; each is a decorated function
+`parameters`        .h5 and .safetensors: the parameters by name
+`onnx_`             ONNX, converted from the graph
 `stablehlo`         a program for JAX
 ==================  ===========================================================================
 
-An exported model is used and tested, and cannot be gone on with.
+Training of an exported model cannot be continued.
 """

@@ -1,4 +1,4 @@
-"""`export`: a saved model into a file for use."""
+"""`export`: write a saved model to a file for inference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from utils import __version__
 from utils.experiment.saved import load_model, open_model
 from utils.experiment.schema import names
 from utils.export import (
-    parameters,  # noqa: F401  (its functions enter FORMATS)
+    parameters,  # noqa: F401  (registers its formats)
     stablehlo,  # noqa: F401
 )
 from utils.export.formats import Exported, format_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from utils.experiment.context import Context
 
 
-# What of a configuration is of training alone, or of this machine.
+# Arguments in a configuration that concern only training or this machine.
 OF_TRAINING = (
     *('dataset', 'savename', 'track', 'trainShared', 'save_every', 'show_test', 'report', 'name'),
     *('teacher', 'teacher_args'),
@@ -40,40 +40,41 @@ def export(
     kept: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Write a saved model in a format for use: it can be tested and asked, and not be gone on with.
+    """Write a saved model in a format for inference. Its training cannot be continued.
 
     Parameters
     ----------
     model : path
-        Written by `test`.
+        Model file written by `test`.
     out : path, optional
-        The file to write; by default beside the model, with the ending of the format.
+        File to write; by default beside the model, with the ending of the format.
     format : {'h5', 'safetensors', 'onnx', 'stablehlo'}, optional
-        By default that of the ending of `out`. 'h5' is a model file without what only training needs: the state of
-        the optimiser, the kept and the trained parameters, the history. 'onnx' takes grey images and gives
-        probabilities without symfer, see `utils.export.onnx_.model`; 'stablehlo' does so in JAX.
+        Format; by default that of the ending of `out`. 'h5' and 'safetensors' are model files without the optimiser
+        state, the parameters of the best epoch and of stage train, and the history, which only training needs. 'onnx'
+        maps grey images to probabilities without symfer, see `utils.export.onnx_.model`; 'stablehlo' does so in JAX.
     network : class, optional
-        The network's class, where it is one of your own.
+        Class of the network, if it is not one of symfer's.
     kept : bool
-        The parameters of the kept epoch, which never saw the validation images, in place of the last ones.
+        Whether to export the parameters of the best epoch, which was not trained on the validation images, instead of
+        the last ones.
     overwrite : bool
-        Write over a file that is there already.
+        Whether to overwrite an existing file.
 
     Returns
     -------
     Path
-        The file.
+        File that was written.
 
     Raises
     ------
     ValueError
-        No model, a network class that does not fit, no such format.
+        The file is not a model, the network class does not match it, or the format is unknown.
     FileExistsError
-        The file is there already.
+        The file exists and `overwrite` is False.
     ModuleNotFoundError
-        The format needs a library that is not installed; says how to install it.
+        The format needs a library that is not installed. The message says how to install it.
     OSError
-        The file cannot be written; nothing is left of it.
+        The file cannot be written. No part of it is left.
     """
     kind = format_of(format, out)
     net, config = open_model(context, model, network)
@@ -82,7 +83,7 @@ def export(
     if path.exists() and path.samefile(model):
         raise ValueError(f"'{path}' is the model itself: give another file, --out FILE")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"'{path}' is there already: give another name, or --overwrite")
+        raise FileExistsError(f"'{path}' already exists: choose another name, or use --overwrite")
     if path.is_dir():
         raise ValueError(f"'{path}' is a folder: give a file")
     wanted = set(names(saved=True)) - set(OF_TRAINING)
@@ -98,11 +99,11 @@ def export(
 
 
 def _put_back_kept(context, model, net):
-    """Give a network the parameters of the kept epoch, out of the model's file."""
+    """Set the parameters of a network to those of the best epoch, from the model's file."""
     state, _ = load_model(context, model)
     targets = parameters_of(net)
     if not state['kept']:
-        raise ValueError(f"'{model}' holds no kept epoch: it was trained without validation, or exported before")
+        raise ValueError(f"'{model}' has no best epoch: it was trained without validation, or is an exported model")
     saved = {name.removeprefix('parameters/'): value for name, value in state['kept'].items()}
     saved = without_aliases(saved, {name: p.type.shape for name, p in targets.items()}, net)
     for name, p in targets.items():

@@ -1,4 +1,4 @@
-"""The formats that models are exported in, by name: each is a function with the decorator `format`."""
+"""The export formats of models by name. Each is a function with the decorator `format`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Format:
     Attributes
     ----------
     name : str
-        On the command line.
+        Name on the command line.
     suffix : str
-        Of its files, with the dot.
+        Ending of the files, with the dot.
     encode : callable
-        ``encode(exported) -> bytes``: the contents of the file of an `Exported`.
+        Function ``encode(exported) -> bytes`` that returns the file contents of an `Exported`.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Format:
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A model that is to be written.
+    """A model to export.
 
     Attributes
     ----------
     network : Layer
-        With its parameters.
+        Network with its parameters.
     config : dict
-        As in a model file: 'options', 'classes', 'im_dim', 'temperature', ...
+        Configuration as in a model file: 'options', 'classes', 'im_dim', 'temperature', ...
     """
 
     network: Any
@@ -51,12 +51,12 @@ class Exported:
 
     @property
     def parameters(self) -> dict[str, Shared]:
-        """The shared variables of the network by name."""
+        """Shared variables of the network by name."""
         return parameters(self.network)
 
 
-def format(name: str, suffix: str) -> Callable[..., Any]:  # noqa: A001  (in this module it is the word)
-    """Decorator: the function makes the contents of files of this format."""
+def format(name: str, suffix: str) -> Callable[..., Any]:  # noqa: A001  (the natural name in this module)
+    """Register a function that returns the contents of files of this format; a decorator."""
 
     def register(encode):
         FORMATS[name] = Format(name, suffix, encode)
@@ -66,12 +66,12 @@ def format(name: str, suffix: str) -> Callable[..., Any]:  # noqa: A001  (in thi
 
 
 def format_of(name: str | None, out: StrPath | None) -> Format:
-    """The format of a name or, where none is given, of the ending of a file.
+    """Return the format with a name or, if the name is None, with the ending of a file.
 
     Raises
     ------
     ValueError
-        No format is so called, or none has that ending.
+        The name or the ending is unknown.
     """
     known = ', '.join(FORMATS)
     if name is not None:
@@ -79,8 +79,8 @@ def format_of(name: str | None, out: StrPath | None) -> Format:
             raise ValueError(f'format must be one of {known}, got {name!r}')
         return FORMATS[name]
     if out is None:
-        raise ValueError(f'export needs a format, one of {known}, or a file that ends as one of them')
+        raise ValueError(f'export needs a format, one of {known}, or a file with the ending of one of them')
     for one in FORMATS.values():
         if Path(out).suffix == one.suffix:
             return one
-    raise ValueError(f"no format ends as '{out}' does: give one of {known}")
+    raise ValueError(f"no format has the ending of '{out}': give one of {known}")

@@ -1,4 +1,4 @@
-"""The format 'stablehlo': a network as a program that JAX runs, without symfer."""
+"""The format 'stablehlo': a network as a program that JAX runs without symfer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @format('stablehlo', '.stablehlo')
 def stablehlo(exported: Exported) -> bytes:
-    """A program of `jax.export`: images (n, height, width) uint8 -> probabilities (n, n_classes) float32.
+    """Encode a program of `jax.export`: images (n, height, width) uint8 -> probabilities (n, n_classes) float32.
 
-    n is free; the temperature is inside. It runs on CPUs and CUDA GPUs. JAX promises that later versions read it for
-    half a year: a form for serving, not for keeping.
+    The number of images n is free, and the temperature is included. The program runs on CPUs and CUDA GPUs. JAX
+    guarantees only half a year of compatibility, so the format is meant for serving and not for archiving.
     """
     images = pt.tensor('images', dtype='uint8', shape=(1, *exported.config['im_dim']))
     logits = exported.network(pixels(images), Phase()) / np.float32(temperature_of(exported.config))

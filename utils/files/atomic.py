@@ -1,9 +1,9 @@
-"""Files that are written whole or not at all.
+"""Write files completely or not at all.
 
 ==================  ===========================================================================
-`atomic_write`      a temporary file that takes the place of another when it is complete
+`atomic_write`      a temporary file that replaces the target when it is complete
 `rotate`            renames an existing file, so that it is not lost
-`remove_partial`    removes what processes that were killed while they wrote have left
+`remove_partial`    removes the temporary files of processes that were killed while writing
 ==================  ===========================================================================
 """
 
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_write(path: StrPath) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place when the block ends well; else nothing changes.
+    """Open a temporary file beside `path` that replaces it if the block succeeds; otherwise `path` is unchanged.
+
+    A symbolic link is kept, and its target is replaced.
 
     Raises
     ------
     OSError
-        It cannot be written: the disk is full, the folder is read-only, ...
+        The file cannot be written: the disk is full, the folder is read-only, ...
     """
-    named, path, temporary = path, Path(os.path.realpath(path)), None  # of a link, what it leads to
+    named, path, temporary = path, Path(os.path.realpath(path)), None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.part')
         os.close(handle)
@@ -40,7 +42,7 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
             os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's own permission is the owner's alone
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files that only the owner can read
         os.replace(temporary, path)
         _sync(path.parent)
     except BaseException as error:
@@ -48,13 +50,13 @@ def atomic_write(path: StrPath) -> Iterator[Path]:
             Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.strerror:
             raise type(error)(
-                f"'{named}' cannot be written ({error.strerror}); what was there stays as it was"
+                f"'{named}' cannot be written ({error.strerror}); an existing file is unchanged"
             ) from error
         raise
 
 
 def _sync(folder):
-    """Have a folder's new names on the disk, where the file system can."""
+    """Flush a folder's new names to the disk, if the file system supports it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -66,7 +68,7 @@ def _sync(folder):
 
 
 def remove_partial(path: Path) -> None:
-    """Remove what runs of this model that were killed while they wrote it have left."""
+    """Remove the temporary files of runs that were killed while writing this model."""
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f'.{glob.escape(path.name)}.*.part'):
         part.unlink(missing_ok=True)
@@ -78,10 +80,10 @@ def rotate(path: StrPath) -> Path | None:
     Returns
     -------
     Path or None
-        Its new name, if there was one.
+        New path of the file; None if it did not exist.
     """
     if os.path.islink(path):
-        path = os.path.realpath(path)  # what it leads to; the link stays
+        path = os.path.realpath(path)  # rename the target and keep the link
     path = Path(path)
     if not path.exists():
         return None
@@ -93,6 +95,6 @@ def rotate(path: StrPath) -> Path | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all."""
+    """Write a value as JSON, completely or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')

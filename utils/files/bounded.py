@@ -11,17 +11,19 @@ from utils.files.checksums import ModelError
 
 
 class BoundedGenerator(np.random.Generator):
-    """A generator for a saved network's weights that refuses to draw many more numbers than were saved.
+    """A generator for the weights of a saved network that refuses to draw many more numbers than the file has.
 
-    So a configuration that asks for an absurdly large network is refused before it takes memory, and one that asks
-    for a great many layers before it takes time.
+    A configuration with an absurdly large network is thus refused before it takes memory, and one with very many
+    layers before it takes time.
 
     Parameters
     ----------
+    bit_generator : numpy.random.BitGenerator
+        Source of randomness.
     saved : int
-        Numbers that the file holds.
+        Number of values in the file.
     calls : int, optional
-        How often it may be asked for numbers.
+        Largest number of calls.
     """
 
     def __init__(self, bit_generator: Any, saved: int, calls: float = math.inf) -> None:

@@ -1,4 +1,4 @@
-"""Checksums of the entries of a model file, and the error that a bad file ends in."""
+"""Checksums of the entries of a model file, and the error for bad files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 
 class ModelError(ValueError):
-    """A model file that is not what it should be."""
+    """A model file is invalid or damaged."""
 
 
 def checksums(flat: dict[str, Any]) -> dict[str, str]:
-    """SHA-256 in hex of every entry, by name: of texts, and of type, shape and bytes of arrays."""
+    """Compute the SHA-256 of every entry, in hex by name: of text, or of the type, shape and bytes of an array."""
     out = {}
     for name, value in flat.items():
         if isinstance(value, str):

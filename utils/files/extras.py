@@ -1,4 +1,4 @@
-"""Libraries that come with an extra of symfer and may not be installed."""
+"""Optional libraries, which symfer's extras install."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class MissingExtra(ModuleNotFoundError):
-    """A library is not installed; says which command installs it."""
+    """A library is not installed. The message has the command that installs it."""
 
 
 def need(module: str, extra: str, purpose: str) -> Any:
@@ -16,15 +16,16 @@ def need(module: str, extra: str, purpose: str) -> Any:
     Parameters
     ----------
     module : str
-        Its name for `import`.
+        Name of the library for `import`.
     extra : str
-        The extra of symfer that brings it.
+        Extra of symfer that installs the library.
     purpose : str
-        What it is needed for, as the end of a sentence: 'to export to ONNX'.
+        Purpose of the library as the end of a sentence, such as 'to export to ONNX'.
 
     Raises
     ------
     MissingExtra
+        The library is not installed.
     """
     try:
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Folders in which nothing is overwritten: new ones and numbered ones."""
+"""New and numbered folders, in which no file is overwritten."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def new_folder(path: StrPath, error: type = ValueError) -> Path:
-    """The folder of this path, made if need be; one that holds anything is refused, for nothing is overwritten."""
+    """Create a folder if it does not exist and return its path; raise `error` if it is not empty."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     if any(path.iterdir()):
-        raise error(f"the folder '{path}' is not empty: nothing is overwritten")
+        raise error(f"the folder '{path}' is not empty: choose a new or empty folder")
     return path
 
 
 def numbered_folder(parent: Path, word: str = 'run', make: bool = True) -> Path:
-    """The next free folder ``parent/word-001``, ``word-002``, ...; no two callers that make it get the same."""
+    """Return the next free folder ``parent/word-001``, ``word-002``, ...; with `make`, no two callers get the same."""
     parent = Path(parent)
     parent.mkdir(parents=True, exist_ok=True)
     last = max(

@@ -1,8 +1,8 @@
 """Locks of files and of models, across processes.
 
 ==============================  =================================
-`lock`, `try_lock`              the lock of a file
-`model_lock`, `try_model_lock`  a model that nobody else works on
+`lock`, `try_lock`              locks of a file
+`model_lock`, `try_model_lock`  locks of a model
 ==============================  =================================
 """
 
@@ -23,7 +23,7 @@ from utils.files import atomic
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, across processes (and machines, where the file system can)."""
+    """Hold the lock of a file, across processes (and machines, if the file system supports it)."""
     path = Path(path)
     with open(path.with_name(f'.{path.name}.lock'), 'w') as file:
         try_lock(file)
@@ -31,9 +31,9 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def try_lock(file: Any, wait: bool = True) -> bool:
-    """Lock an open file until it is closed; False where another has it and is not waited for.
+    """Lock an open file until it is closed. Return False if it is locked already and `wait` is False.
 
-    Where the file system has no locks the answer is always True.
+    The result is always True if the file system has no locks.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,9 +50,9 @@ _THREAD = threading.local()
 
 @contextmanager
 def try_model_lock(model: Path) -> Iterator[Any]:
-    """Whether this thread may work on a model: nobody else does. The claim ends with the block, or the process.
+    """Try to lock a model for this thread, for the duration of the block, and yield whether it succeeded.
 
-    Where the file system has no locks the answer is always yes.
+    A thread can lock a model again that it has locked. The result is always True if the file system has no locks.
     """
     model = Path(model)
     key = model.resolve()
@@ -75,26 +75,26 @@ def try_model_lock(model: Path) -> Iterator[Any]:
 
 
 def _held_here():
-    """Models that this thread has claimed."""
+    """Return the models that this thread has locked."""
     if not hasattr(_THREAD, 'claims'):
         _THREAD.claims = set()
     return _THREAD.claims
 
 
 def lock_file(model: Path) -> Path:
-    """The file by which a model is locked: beside it or, of a link, beside what it leads to."""
+    """Return the lock file of a model: beside the model or, for a link, beside its target."""
     path = Path(os.path.realpath(model))
     return path.with_name(f'.{path.name}.claim')
 
 
 @contextmanager
 def model_lock(model: Path) -> Iterator[None]:
-    """A block in which nobody else works on a model.
+    """Lock a model for the duration of the block and remove its partial files.
 
     Raises
     ------
-    OSError
-        Somebody does.
+    BlockingIOError
+        Another run has locked the model.
     """
     with try_model_lock(model) as mine:
         if not mine:

@@ -1,10 +1,11 @@
-"""Model files: parameters by name with everything needed to go on.
+"""Model files: parameters by name, with everything needed to resume training.
 
-A model is a flat dict from path to array or text: ``parameters/conv1.W``, ``optimiser/velocity.conv1.W``,
-``counter``, ``kept/...`` (the arrays of the kept epoch), ``trained/...`` (those at the end of stage train),
-``pretrained/...`` (what stage pretrain left, and its decoders), ``config``, ``progress`` and ``checksums`` (JSON;
-SHA-256 of every other entry). It is written as HDF5 (``.h5``), or as a pickle of NumPy arrays and texts (``.pkl``).
-Reading never runs code from a file, see `utils.files.hdf5` and `utils.files.pickles`.
+A model is a flat dict from path to array or string: ``parameters/conv1.W``, ``optimiser/velocity.conv1.W``,
+``counter``, ``kept/...`` (the arrays of the best epoch), ``trained/...`` (those at the end of stage train),
+``pretrained/...`` (those at the end of stage pretrain, and its decoders), and ``config``, ``progress`` and
+``checksums`` in JSON (``checksums`` has the SHA-256 of every other entry). It is written as HDF5 (``.h5``) or as a
+pickle of NumPy arrays and strings (``.pkl``). Reading never runs code from a file, see `utils.files.hdf5` and
+`utils.files.pickles`.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ if TYPE_CHECKING:
 
 
 FORMAT, VERSION = 'symfer model', 2
-GROUPS = ('kept', 'trained', 'pretrained')  # of a state, beside the arrays of now
-CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8: the first with checksums of its own tables
+GROUPS = ('kept', 'trained', 'pretrained')  # groups of a state, besides the current arrays
+CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8, the first version with checksums of its metadata
 
 SUFFIXES = ('.h5', '.hdf5', '.pkl')
-LONGEST_NAME = 230  # bytes; file systems take 255, and names with more in them are written beside it
+LONGEST_NAME = 230  # bytes; file systems allow 255, and files with longer names are written beside it
 
 
 def check_target(path: StrPath) -> Path:
-    """Check, before any work is done, that a model can be written to `path`; makes its folder.
+    """Check, before any work is done, that a model can be written to `path`, and create its folder.
 
     Raises
     ------
     ValueError
-        Another ending than .h5, .hdf5 or .pkl, or `path` is a folder.
+        The name is not valid, see `check_name`, or `path` is a folder.
     OSError
-        The folder cannot be made or written.
+        The folder cannot be created or written.
     """
     path = check_name(path)
     if path.is_dir():
-        raise ValueError(f"savename must be a file, and '{path}' is a folder")
-    folder = Path(os.path.realpath(path)).parent  # of a link, where what it leads to lies
+        raise ValueError(f"savename must be a file, but '{path}' is a folder")
+    folder = Path(os.path.realpath(path)).parent  # for a link, the folder of its target
     for one in dict.fromkeys((path.parent, folder)):
         try:
             one.mkdir(parents=True, exist_ok=True)
@@ -66,13 +67,13 @@ def check_target(path: StrPath) -> Path:
 
 
 def check_name(path: StrPath) -> Path:
-    """The path of a model, if it is one that a model can have.
+    """Check the path of a model and return it.
 
     Raises
     ------
     ValueError
-        No name, a name too long for the files that are written beside it, another ending than .h5, .hdf5 or .pkl, or
-        characters that a terminal would obey.
+        The name is empty, too long for the files written beside the model, has an ending other than .h5, .hdf5 or
+        .pkl, or characters that are not printable.
     """
     path = Path(path)
     if not str(path).isprintable():
@@ -91,15 +92,16 @@ def check_name(path: StrPath) -> Path:
 
 
 def save(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
-    """Write a model file; an existing one is replaced at once or stays as it was.
+    """Write a model file; an existing one is replaced atomically.
 
     Parameters
     ----------
-    path : path ending in .h5, .hdf5 or .pkl
+    path : path
+        File to write, ending in .h5, .hdf5 or .pkl.
     state : dict
-        From `utils.training.trainer.Trainer.state`.
+        State, as returned by `utils.training.trainer.Trainer.state`.
     config : dict
-        Made of what JSON knows.
+        Configuration, which can be written as JSON.
     """
     content = encode(state, config, Path(path).suffix)
     with atomic_write(path) as temporary:
@@ -107,7 +109,7 @@ def save(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
 
 
 def encode(state: dict[str, Any], config: dict[str, Any], suffix: str = '.h5') -> memoryview | bytes:
-    """The contents of a model file: arguments as of `save`, and the ending of its name."""
+    """Return the contents of a model file, with the state and configuration of `save`, for the ending of its name."""
     flat = dict(state['arrays'])
     for group in GROUPS:
         if state.get(group) is not None:
@@ -121,43 +123,47 @@ def encode(state: dict[str, Any], config: dict[str, Any], suffix: str = '.h5') -
 
 
 def _hdf5(flat):
-    """The bytes of an HDF5 file. Made in memory: the library ends the process where the disk is full."""
+    """Return the bytes of an HDF5 file, made in memory because the library crashes the process if the disk is full."""
     file = io.BytesIO()
     with h5py.File(file, 'w', libver=CHECKSUMMED) as target:
         target.attrs['format'], target.attrs['version'] = np.bytes_(FORMAT), VERSION
         for name, value in flat.items():
-            if isinstance(value, str):  # of fixed length: others lie where HDF5 has no checksum
+            if isinstance(value, str):  # of fixed length: HDF5 has no checksum of strings of variable length
                 value = np.array(value.encode(), h5py.string_dtype('utf-8', len(value.encode())))
             target.create_dataset(name, data=value, track_times=False)
     return file.getbuffer()
 
 
 def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a model file; whatever is in it, nothing of it is run.
+    """Read a model file without running any code from it.
 
     Returns
     -------
     state, config : dict
-        As they were given to `save`.
+        State and configuration, as given to `save`.
 
     Raises
     ------
     ModelError
-        Not a model, damaged, of a later version, or with anything in it but arrays of numbers and texts.
+        The file is not a model, is damaged, has another version, or contains anything but strings and arrays of
+        numbers.
     FileNotFoundError
+        The file does not exist, or is a folder.
+    ValueError
+        `path` is not a path.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError(f'a model is named by the path of its file, got {path!r:.100}')
+        raise ValueError(f'a model must be given as the path of its file, got {path!r:.100}')
     path = Path(path)
     if path.is_dir():
-        raise FileNotFoundError(f"'{path}' is a folder: give the model file, beside it, which ends as .h5 or .pkl")
+        raise FileNotFoundError(f"'{path}' is a folder: give the model file beside it, which ends in .h5 or .pkl")
     if not path.is_file():
         raise FileNotFoundError(f"there is no model file '{path}'")
     try:
         flat = _entries(path)
         config, progress = json.loads(flat.pop('config')), json.loads(flat.pop('progress'))
         if not isinstance(config, dict):
-            raise ModelError('its configuration is no table of arguments')
+            raise ModelError('its configuration is not a table of arguments')
         state = {'arrays': {}, **{group: {} for group in GROUPS}, **_checked_progress(progress)}
         for name, value in flat.items():
             if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in 'fiu':
@@ -169,7 +175,7 @@ def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ModelError(f"'{path}' cannot be loaded: {error}") from None
     except (MemoryError, MissingExtra):
         raise
-    except Exception as error:  # h5py, pickletools and json each have their own words for a damaged file
+    except Exception as error:  # h5py, pickletools and json each raise different errors for a damaged file
         raise ModelError(
             f"'{path}' cannot be loaded: it is damaged or not a {FORMAT} ({type(error).__name__}: {error})"
         ) from error
@@ -179,7 +185,7 @@ def load(path: StrPath) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def is_model(path: StrPath) -> bool:
-    """Whether a path is a run folder or a model file, by its format; False for a set and for what cannot be read."""
+    """Return whether a path is a folder or a model file; False for a set and for a file that cannot be read."""
     path = Path(path)
     if path.is_dir() or path.suffix in ('.pkl', '.safetensors'):
         return True
@@ -190,14 +196,15 @@ def is_model(path: StrPath) -> bool:
 
 
 def check_values(path: StrPath, state: dict[str, Any]) -> None:
-    """Check that a network with the arrays of a model file gives numbers.
+    """Check that the arrays of a model file have valid values.
 
-    Training saves finite values alone, so others were put there, or damaged.
+    Training saves only finite values, so others are the result of damage or manipulation.
 
     Raises
     ------
     ModelError
-        Names an array with infinite or NaN values, or batch norm's variances (`var` beside `mean`) that are negative.
+        An array has infinite or NaN values, or a batch norm (`var` beside `mean`) has negative variances. The message
+        names the array.
     """
     for group in ('arrays', *GROUPS):
         arrays, prefix = state.get(group) or {}, '' if group == 'arrays' else f'{group}/'
@@ -210,7 +217,7 @@ def check_values(path: StrPath, state: dict[str, Any]) -> None:
 
 
 def _entries(path):
-    """Texts and arrays of a model file by name, checksums verified."""
+    """Read the strings and arrays of a model file by name, and verify their checksums."""
     if path.suffix in ('.pkl', '.safetensors'):
         flat = read_pickle(path) if path.suffix == '.pkl' else read_safetensors(path)
         if flat.pop('format', None) != FORMAT:
@@ -222,19 +229,19 @@ def _entries(path):
         if attributes.get('format') != FORMAT or 'config' not in flat:
             raise ModelError(f'it is an HDF5 file, but not a {FORMAT}')
     if version != VERSION:
-        raise ModelError(f'it is of version {version}, this symfer reads version {VERSION}')
+        raise ModelError(f'it has version {version}, but this symfer reads version {VERSION}')
     saved, found = json.loads(flat.pop('checksums')), checksums(flat)
     wrong = [name for name in {**saved, **found} if saved.get(name) != found.get(name)]
     if wrong:
         raise ModelError(
-            f'its checksums do not fit {", ".join(map(repr, wrong[:3]))}: it was damaged or changed '
-            'after it was written; take an earlier copy of it'
+            f'the checksums of {", ".join(map(repr, wrong[:3]))} do not match: it was damaged or changed '
+            'after it was written; use an earlier copy of it'
         )
     return flat
 
 
 def _checked_progress(progress):
-    """Stage, epoch and history, if they are what `save` writes."""
+    """Check stage, epoch and history, and return them."""
     stage, epoch, history = (progress[key] for key in ('stage', 'epoch', 'history'))
     whole = [epoch, *(row['epoch'] for row in history)]
     if not (
@@ -243,5 +250,5 @@ def _checked_progress(progress):
         and all(type(n) is int and 0 <= n < 2**31 for n in whole)
         and all(type(v) in (int, float, str, bool, type(None)) for row in history for v in row.values())
     ):
-        raise ModelError('its history is not one of epochs')
+        raise ModelError('its history is not a list of epochs')
     return {'stage': stage, 'epoch': epoch, 'history': history}

@@ -1,6 +1,6 @@
-"""Pickles of unknown origin: parsed opcode by opcode, nothing in them is called.
+"""Read pickles of unknown origin by parsing them opcode by opcode. Nothing in them is called.
 
-Reading takes no more memory than a small multiple of the file's size.
+Reading takes at most a small multiple of the file's size in memory.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 
 from utils.files.checksums import ModelError
 
-MOST_OPCODES = 5_000_000  # of a pickle; an array takes about thirty
+MOST_OPCODES = 5_000_000  # largest number of opcodes; an array takes about thirty
 
 
 class _Name(str):
-    """What a pickle names by module and name; never looked up."""
+    """The name of an object that a pickle refers to; it is never looked up."""
 
 
 class _Type:
-    """A NumPy type, by its text: 'f4'."""
+    """A NumPy type by its code, such as 'f4'."""
 
     def __init__(self, text):
         self.text = text
 
 
 class _Array:
-    """An array before its state is known, and then with it."""
+    """An array, whose value is None until its state is read."""
 
     value = None
 
@@ -59,17 +59,17 @@ _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_TUPLE': (
 
 
 def read_pickle(path: Path) -> Any:
-    """The dict that a pickle of a dict of texts, whole numbers and NumPy arrays holds.
+    """Read a pickle of a dict of strings, whole numbers and NumPy arrays.
 
-    The pickle is parsed opcode by opcode; arrays are made here from their shape, type and bytes, and nothing that it
-    names is looked up or called.
+    The pickle is parsed opcode by opcode. Arrays are made from their shape, type and bytes, and no name in the pickle
+    is looked up or called.
 
     Raises
     ------
     ModelError
-        Anything else in it.
+        The pickle contains anything else.
     Exception
-        From pickletools or NumPy: the file is damaged.
+        The file is damaged; raised by pickletools or NumPy.
     """
     content = Path(path).read_bytes()
     stack, outer, memo = [], [], {}
@@ -88,7 +88,7 @@ def read_pickle(path: Path) -> Any:
             stack = []
         elif name == 'EMPTY_DICT':
             if k > 2:
-                raise ModelError('it holds a dict within a dict')
+                raise ModelError('it contains a dict within a dict')
             stack.append({})
         elif name == 'MEMOIZE':
             memo[len(memo)] = stack[-1]
@@ -123,14 +123,14 @@ def read_pickle(path: Path) -> Any:
             return _arrays_and_texts(flat)
         else:
             raise ModelError(
-                f'it holds a pickle opcode {name}, which no array needs; it is not loaded, for '
+                f'it contains the pickle opcode {name}, which no array needs; it is not loaded, because '
                 'unpickling it could run code'
             )
-    raise ModelError('it ends too early')
+    raise ModelError('it is truncated')
 
 
 def _arrays_and_texts(flat):
-    """What a pickle gave, if it is a dict of texts, whole numbers and arrays."""
+    """Check that the parsed object is a dict of strings, whole numbers and arrays, and return it."""
     if not isinstance(flat, dict):
         raise ModelError('it is a pickle, but not of a dict')
     for key, value in flat.items():
@@ -144,41 +144,41 @@ def _arrays_and_texts(flat):
 def _named(name):
     if name not in ADMITTED:
         raise ModelError(
-            f"it holds an object '{name}', which is neither a NumPy array nor a built-in container; it is "
-            'not loaded, for unpickling it could run code'
+            f"it contains an object '{name}', which is neither a NumPy array nor a built-in container; it is "
+            'not loaded, because unpickling it could run code'
         )
     return _Name(name.rpartition('.')[2])
 
 
 def _made(what, arguments):
-    """What NumPy's own functions would give, without calling them."""
+    """Return what NumPy's functions would return, without calling them."""
     if not isinstance(what, _Name):
-        raise ModelError('it calls something that is no function of NumPy; it is not loaded, for it could run code')
+        raise ModelError('it calls something other than a NumPy function; it is not loaded, because it could run code')
     if what == 'dtype':
         return _Type(_numeric(arguments[0]))
     if what == '_reconstruct':
         return _Array()
     if what == 'scalar':
         return _array((), *arguments)[()]
-    raise ModelError(f'it calls {what}; it is not loaded, for unpickling it could run code')
+    raise ModelError(f'it calls {what}; it is not loaded, because unpickling it could run code')
 
 
 def _numeric(text):
     if not isinstance(text, str) or text not in NUMBERS:
         found = text if isinstance(text, str) else type(text).__name__
-        raise ModelError(f'it holds an array of type {found!r}, numbers expected; other types could run code')
+        raise ModelError(f'it contains an array of type {found!r}, expected numbers; other types could run code')
     return text
 
 
 def _set(target, state):
     if isinstance(target, _Type):
         if state[1] not in ('<', '|') or any(v is not None for v in state[2:5]):
-            raise ModelError('it holds an array of another type than numbers')
+            raise ModelError('it contains an array that is not of numbers')
     elif isinstance(target, _Array) and target.value is None:
         _, shape, kind, columns_first, data = state
         target.value = _array(shape, kind, data, 'F' if columns_first else 'C')
     else:
-        raise ModelError('it sets the state of something that is no array; it is not loaded, for it could run code')
+        raise ModelError('it sets the state of an object other than an array; it is not loaded, as it could run code')
 
 
 def _array(shape, kind, data, order='C'):
@@ -189,16 +189,16 @@ def _array(shape, kind, data, order='C'):
         and len(shape) <= 32
         and all(type(n) is int and n >= 0 for n in shape)
     ):
-        raise ModelError('it holds an array that is not of plain numbers')
+        raise ModelError('it contains an array that is not of plain numbers')
     dtype = np.dtype('<' + kind.text)
     if math.prod(shape) * dtype.itemsize != len(data):
-        raise ModelError(f'it holds an array of shape {shape} and type {dtype} with {len(data)} bytes of data')
+        raise ModelError(f'it contains an array of shape {shape} and type {dtype} with {len(data)} bytes of data')
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 
 
 def _put(target, items):
     if not isinstance(target, dict):
-        raise ModelError('it puts items into something that is no dict')
+        raise ModelError('it puts items into an object other than a dict')
     for key, value in zip(items[::2], items[1::2], strict=True):
         if not isinstance(key, str) or key in target:
             raise ModelError(f'it has the entry {key!r} twice' if isinstance(key, str) else 'an entry has no name')

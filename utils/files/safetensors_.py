@@ -1,4 +1,4 @@
-"""Models as safetensors: arrays under their names, texts in the metadata of the header. Nothing in them can run."""
+"""Models as safetensors: arrays by name, and strings in the metadata of the header. The format cannot contain code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 def write_safetensors(flat: dict[str, Any], name: str, version: int) -> bytes:
-    """The contents of a file.
+    """Return the contents of a safetensors file.
 
     Parameters
     ----------
     flat : dict of str to str or array
+        Strings and arrays by name.
     name, version : str, int
-        Of the format.
+        Name and version of the format.
     """
     library = need('safetensors.numpy', 'export', 'to write safetensors')
     texts = {key: value for key, value in flat.items() if isinstance(value, str)}
@@ -29,23 +30,23 @@ def write_safetensors(flat: dict[str, Any], name: str, version: int) -> bytes:
 
 
 def read_safetensors(path: Path) -> dict:
-    """Texts and arrays of a file by name, with 'format' and 'version'.
+    """Read the strings and arrays of a file by name, with 'format' and 'version'.
 
     Raises
     ------
     ModelError
-        The file is damaged, or an array lies outside it.
+        The file is damaged, or an array extends beyond it.
     """
     library = need('safetensors', 'export', 'to read safetensors')
     try:
         with library.safe_open(path, framework='numpy') as file:
             texts = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except library.SafetensorError as error:
-        raise ModelError(f'it is damaged or no safetensors file ({error})') from None
+        raise ModelError(f'it is damaged or not a safetensors file ({error})') from None
     twice = sorted(set(texts) & set(arrays))
     if twice:
-        raise ModelError(f'{twice[0]!r} is there twice')
+        raise ModelError(f'{twice[0]!r} occurs twice')
     version = texts.get('version', '')
     return {
         **texts,

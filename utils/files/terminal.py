@@ -1,9 +1,9 @@
-"""Texts for a terminal and for spreadsheets, which both obey what stands in them.
+"""Make text safe for terminals, which obey control characters, and for spreadsheets, which run formulas.
 
 ==================  ===========================================================================
-`visible`           a text without what a terminal would obey
-`write_line`        prints a line; standard output that is gone stops nothing
-`cell`, `uncell`    a text that no spreadsheet takes for a formula, and back
+`visible`           replaces control characters by escapes
+`write_line`        prints a line, even after standard output was closed
+`cell`, `uncell`    protects text that a spreadsheet would take for a formula, and reverts it
 ==================  ===========================================================================
 """
 
@@ -17,33 +17,33 @@ FORMULA = ('=', '+', '-', '@', '\t', '\r')
 
 
 def visible(text: object) -> str:
-    """A text in which what is not printable, line ends excepted, is written out: names in it may come from a file."""
+    """Return text with unprintable characters, except line ends, as escapes; names in it may come from a file."""
     return ''.join(c if c.isprintable() or c == '\n' else repr(c)[1:-1] for c in str(text))
 
 
 def write_line(text: str = '') -> bool:
-    """Print a line at once; what a terminal would obey is written out.
+    """Print a line immediately, with control characters as escapes.
 
-    Where the reader of standard output has gone away (``| head``), it is from then on thrown away.
+    If the reader of standard output has exited (``| head``), this and all further output is discarded.
 
     Returns
     -------
     bool
-        False where nobody reads it.
+        False if the reader has exited.
     """
     try:
         print(visible(text), flush=True)
         return True
     except BrokenPipeError:
-        # The interpreter would fail again when it ends, and say so.
+        # Otherwise the interpreter would fail again, with a message, when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
 
 
 def cell(value: Any) -> float | str:
-    """A cell of a table, guarded: a text that a spreadsheet would take for a formula gets an apostrophe [1]_.
+    """Protect a cell of a table by prefixing text that a spreadsheet would take for a formula by an apostrophe [1]_.
 
-    Numbers, and texts that are numbers, stay as they are.
+    Numbers, and text that is a number, are unchanged.
 
     References
     ----------
@@ -59,6 +59,6 @@ def cell(value: Any) -> float | str:
 
 
 def uncell(text: str) -> str:
-    """What `cell` was given."""
+    """Return the text that was given to `cell`."""
     guarded = isinstance(text, str) and text.startswith("'") and text[1:].startswith((*FORMULA, "'"))
     return text[1:] if guarded else text

@@ -1,4 +1,4 @@
-"""YAML as people write it: ``1e-3`` is a number, and no key stands twice."""
+"""YAML for configurations: ``1e-3`` is a number, and repeated keys are refused."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number, as in YAML 1.2, no key stands twice in one table, and nothing is repeated.
+    """A loader that reads ``1e-3`` as a number, as in YAML 1.2, and refuses repeated keys and references.
 
-    References (``*name``) are refused: a few lines of them are lists of billions.
+    A few lines of references (``*name``) can expand to lists of billions of elements.
     """
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise ValueError(
-                f'*{event.anchor} in line {event.start_mark.line + 1} refers to another place: write out '
-                'what stands there'
+                f'*{event.anchor} in line {event.start_mark.line + 1} is a reference, which is not allowed: write '
+                'its value out'
             )
         return super().compose_node(parent, index)
 
@@ -28,14 +28,14 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             name, line = key.value, key.start_mark.line + 1
             if isinstance(name, str) and name in lines:
-                raise ValueError(f'{name!r} stands there twice, in lines {lines[name]} and {line}: keep one of them')
+                raise ValueError(f'{name!r} occurs twice, in lines {lines[name]} and {line}: keep one of them')
             if isinstance(name, str):
                 lines[name] = line
         return super().construct_mapping(node, deep)
 
 
 class Dumper(yaml.SafeDumper):
-    """Puts quotes around the texts that `_Loader` would take for numbers, and writes no references."""
+    """A dumper that quotes strings that `_Loader` would take for numbers, and writes no references."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -48,11 +48,13 @@ for _class in (_Loader, Dumper):
 
 
 def load_yaml(text: str) -> float:
-    """What a YAML document holds.
+    """Load a YAML document.
 
     Raises
     ------
-    ValueError, yaml.YAMLError
-        A key that stands twice; no YAML.
+    ValueError
+        A key occurs twice, or there is a reference.
+    yaml.YAMLError
+        The text is not YAML.
     """
     return yaml.load(text, _Loader)

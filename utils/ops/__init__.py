@@ -1,19 +1,19 @@
-"""Operations that PyTensor lacks: convolution and pooling of image batches, counter-based draws.
+"""Operations that PyTensor lacks: convolution and pooling of image batches, counter-based random draws.
 
 ==================  ===========================================================================
-`barrier`           an array as it stands in memory
+`barrier`           an array stored in memory, not fused
 `convolution`       2-D convolution of a batch, with strides and groups
 `pooling`           maximum and mean over windows
 `neighbours`        pixels with their neighbours, for interpolation
 `normalisation`     local response normalisation
 `random`            draws as pure functions of (seed, stream, counter)
 `reduction`         sums over all axes but the last
-`winograd`          3x3 convolutions by minimal filtering, which rewrites put in place of `Conv2d`
+`winograd`          3x3 convolutions by minimal filtering, which rewrites substitute for `Conv2d`
 ==================  ===========================================================================
 
-Images are (n, height, width, channels), filters (height, width, n_in, n_out). Every Op declares the static shape of its
-outputs, gives its gradient as Ops of this package (so gradients can be differentiated again) and has a NumPy `perform`:
-the reference of its JAX translation in `utils.backend`, which has a module of the same name.
+Images are (n, height, width, channels), filters (height, width, n_in, n_out). Every Op declares the static shapes of
+its outputs, expresses its gradient by Ops of this package (so gradients can be differentiated again) and has a NumPy
+`perform`. This is the reference of the JAX translation in the module of the same name in `utils.backend`.
 """
 
 from utils.ops.barrier import Barrier

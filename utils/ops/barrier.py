@@ -1,4 +1,4 @@
-"""An array as it stands in memory."""
+"""A barrier to fusion."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Barrier(Op):
-    """``x`` itself. What is computed from it does not depend, to the last bit, on how it was computed.
+    """Return ``x`` unchanged, and keep the compiler from fusing its computation with its uses.
 
-    A compiler that fuses what makes an array with what uses it may round differently for two ways to make the same one,
-    such as images looked up on the device and images that are given.
+    With fusion, results may differ in the last bit between two ways to compute the same array, such as images looked up
+    on the device and images passed to the function.
     """
 
     __props__ = ()

@@ -1,8 +1,8 @@
 """2-D convolution of a batch of images, with strides and groups.
 
 =====================================  ========================================================
-`conv2d`                               convolution with checked arguments: what layers call
-`Conv2d`                               the Op
+`conv2d`                               convolution with checked arguments, which layers call
+`Conv2d`                               its Op
 `Conv2dInputGrad`, `Conv2dFilterGrad`  its gradients with respect to the images and the filters
 =====================================  ========================================================
 """
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Convolution(Op):
-    """What a convolution and its two gradients share: padding, stride, groups and the geometry that follows.
+    """Base class of a convolution and its two gradients: padding, stride, groups and the resulting sizes.
 
     Parameters
     ----------
     pad, stride : pair of int
-        Rows and columns of zeros added on each side; steps of the filter.
+        Rows and columns of zeros added on each side; vertical and horizontal step of the filter.
     groups : int
-        Parts into which the channels are cut, each with filters of its own.
+        Number of groups that the channels are divided into, each with separate filters.
     """
 
     __props__ = ('pad', 'stride', 'groups')
@@ -47,17 +47,17 @@ class Convolution(Op):
 
     @property
     def plain(self) -> bool:
-        """Whether the filter makes steps of one pixel over all channels."""
+        """Whether the stride is 1 and there is one group."""
         return self.stride == (1, 1) and self.groups == 1
 
     def output_size(self, height: Any, width: Any, kh: Any, kw: Any) -> tuple[Any, Any]:
-        """Height and width of what comes out, of numbers or expressions."""
+        """Height and width of the output, for numbers or expressions."""
         (ph, pw), (sh, sw) = self.pad, self.stride
         rows, columns = height + 2 * ph - kh, width + 2 * pw - kw
         return (rows if sh == 1 else rows // sh) + 1, (columns if sw == 1 else columns // sw) + 1
 
     def windows(self, x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """A NumPy batch, padded, as the filters see it: (n, h', w', groups, c / groups, kh, kw)."""
+        """Windows of a NumPy batch, padded: (n, h', w', groups, c / groups, kh, kw)."""
         (ph, pw), (sh, sw) = self.pad, self.stride
         view = windows_of(np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0))), size)[:, ::sh, ::sw]
         return view.reshape(*view.shape[:3], self.groups, -1, *size)
@@ -74,8 +74,8 @@ class Convolution(Op):
 class Conv2d(Convolution):
     """Cross-correlation of zero-padded images with filters.
 
-    ``y[n, i, j, o] = sum over a, b, c of x[n, i * sh + a - ph, j * sw + b - pw, c] * W[a, b, c, o]``, with groups over
-    the channels c of the group to which o belongs; W is (kh, kw, n_in / groups, n_out).
+    ``y[n, i, j, o] = sum over a, b, c of x[n, i * sh + a - ph, j * sw + b - pw, c] * W[a, b, c, o]``. With groups, c
+    runs over the channels in the group of o; W is (kh, kw, n_in / groups, n_out).
     """
 
     def make_node(self, x: Tensor, W: Tensor | Shared) -> Apply:
@@ -86,10 +86,10 @@ class Conv2d(Convolution):
             raise ValueError(
                 f'filters of {n_in} input channels'
                 + (f' in {self.groups} groups' if self.groups > 1 else '')
-                + f' applied to images of {channels}'
+                + f' cannot be applied to images of {channels} channels'
             )
         if n_out is not None and n_out % self.groups:
-            raise ValueError(f'{n_out} filters cannot be cut into {self.groups} groups')
+            raise ValueError(f'{n_out} filters cannot be divided into {self.groups} groups')
         known = [None not in sides for sides in ((height, kh), (width, kw))]
         sides = self.output_size(height or 0, width or 0, kh or 0, kw or 0)
         sides = [side if there else None for side, there in zip(sides, known)]
@@ -127,7 +127,7 @@ class Conv2d(Convolution):
 
 
 def input_grad(op: Convolution, g: Tensor, W: Tensor, size: tuple[int, int], image: tuple[int, int]) -> Tensor:
-    """The gradient with respect to images; of a plain convolution it is one too, with the filters mirrored."""
+    """Gradient with respect to images; for a plain convolution, it is a convolution with mirrored filters."""
     if op.plain:
         back = tuple(k - 1 - p for k, p in zip(size, op.pad))
         if min(back) >= 0:
@@ -234,21 +234,20 @@ class Conv2dFilterGrad(Convolution):
 def conv2d(x: Tensor, W: Shared, border: Any = 'same', stride: int | tuple[int, int] = 1, groups: int = 1) -> Tensor:
     """Convolve a batch of images with a bank of filters.
 
-    As in every current library the filters are not mirrored (cross-correlation).
+    As in other current libraries, the filters are not mirrored (cross-correlation).
 
     Parameters
     ----------
     x : tensor (n, height, width, n_in)
     W : tensor (kh, kw, n_in / groups, n_out)
-        Filters; with border 'same' their sides are odd.
+        Filters; with border 'same' their sides must be odd.
     border : {'same', 'valid'}, int or (int, int)
-        'same' pads with zeros so that images keep their size where the stride is 1; 'valid' keeps the positions at
-        which the filter lies within the image: (height - kh + 1, width - kw + 1). Numbers are rows and columns of
-        zeros on each side.
+        'same' pads with zeros so that images keep their size if the stride is 1. 'valid' pads nothing: with stride 1
+        the size becomes (height - kh + 1, width - kw + 1). Numbers are the rows and columns of zeros on each side.
     stride : int or (int, int)
-        Steps of the filter down and to the right.
+        Vertical and horizontal step of the filter, in pixels.
     groups : int
-        Parts of the channels, each with filters of its own [1]_.
+        Number of groups that the channels are divided into, each with separate filters [1]_.
 
     Returns
     -------
@@ -258,7 +257,8 @@ def conv2d(x: Tensor, W: Shared, border: Any = 'same', stride: int | tuple[int, 
     Raises
     ------
     ValueError
-        Another border, even filter sides, channels that do not fit, a filter larger than the image.
+        If the border is unknown, the filter sides are even with border 'same', the channels do not fit, or a filter is
+        larger than the padded image.
 
     References
     ----------

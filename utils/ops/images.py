@@ -1,4 +1,4 @@
-"""What the Ops on batches of images share: checks of their arguments, windows of a NumPy batch."""
+"""Helpers of the Ops on batches of images: checks of arguments, windows of a NumPy batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
-    """`value` or (value, value) as a pair of ints that are at least `least`."""
+    """Return `value`, or (value, value) for a single number, as a pair of ints >= `least`; ValueError otherwise."""
     pair = (value, value) if np.ndim(value) == 0 else tuple(value)
     if len(pair) != 2 or any(v != int(v) or v < least for v in pair):
         raise ValueError(f'{name} must be an integer >= {least} or a pair of them, got {value!r}')
@@ -20,7 +20,7 @@ def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
 
 
 def as_images(x: Shared | Tensor, name: str = 'images') -> Shared | Tensor:
-    """A tensor of 4 dimensions, (n, height, width, channels); ValueError for another."""
+    """Convert to a tensor of 4 dimensions, (n, height, width, channels); ValueError if there are more or fewer."""
     x = pt.as_tensor_variable(x)
     if x.ndim != 4:
         raise ValueError(f'{name} must have 4 dimensions (n, height, width, channels), got {x.ndim}')
@@ -28,5 +28,5 @@ def as_images(x: Shared | Tensor, name: str = 'images') -> Shared | Tensor:
 
 
 def windows_of(x: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-    """View of a padded batch (n, h, w, c) as its filter-sized windows (n, h', w', c, kh, kw)."""
+    """View a padded batch (n, h, w, c) as its filter-sized windows (n, h', w', c, kh, kw)."""
     return np.lib.stride_tricks.sliding_window_view(x, window, axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Pixels of images looked up with their neighbours, as bilinear interpolation needs them."""
+"""Looks up pixels of images with their neighbours, for bilinear interpolation."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def offsets(width: Any) -> tuple[Any, ...]:
-    """How many pixels behind a pixel itself, its neighbours right, below and below right are stored."""
+    """Offsets in a flattened image from a pixel to itself and its neighbours right, below and below right."""
     return 0, 1, width, width + 1
 
 
 class NeighbourPixels(Op):
-    """Pixels with their neighbours right, below and below right, of images (n, h, w) at places (n, h', w').
+    """Look up pixels and their neighbours right, below and below right: images (n, h, w), places (n, h', w').
 
-    The result is (n, h', w', 4). A place is the number of a pixel in its image, by rows, int32; it has neighbours on
-    both sides: it lies in neither the last row nor the last column.
+    The result is (n, h', w', 4). A place is the int32 index of a pixel in its image, counted by rows. It must not be in
+    the last row or the last column.
     """
 
     __props__ = ()

@@ -1,4 +1,4 @@
-"""Local response normalisation: an expression of PyTensor's own operations, which has its gradients from them."""
+"""Local response normalisation, an expression of PyTensor's own operations and their gradients."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ if TYPE_CHECKING:
 
 
 def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> Tensor:
-    """Divide each output by a power of the squares of its neighbours in other channels, at the same place [1]_.
+    """Normalise each output by the squares of neighbouring channels at the same position [1]_.
 
     ``y[..., c] = x[..., c] / (k + alpha * sum over c' of x[..., c'] ** 2) ** beta``, with c' from ``c - size // 2`` to
-    ``c + size // 2`` as far as there are channels.
+    ``c + size // 2``, limited to existing channels.
 
     Parameters
     ----------
     x : tensor (n, height, width, channels)
+        Images of static shape.
     size : int
-        Channels of a neighbourhood, odd. (PyTorch and Caffe divide alpha by it; the paper does not.)
+        Number of channels in a neighbourhood, odd. (PyTorch and Caffe divide alpha by it; the paper does not.)
     alpha, beta, k : float
+
+    Returns
+    -------
+    tensor (n, height, width, channels)
 
     Raises
     ------
     ValueError
-        A size that is even or below 1; channels that are not known.
+        If the size is even or below 1, or the shape of the images is not static.
 
     References
     ----------

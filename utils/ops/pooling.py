@@ -1,8 +1,8 @@
 """Pooling of a batch of images over windows of any size.
 
 ========================  =====================================================================
-`max_pool`, `avg_pool`    what layers call
-`MaxPool`                 maximum of each window, and which pixel it is
+`max_pool`, `avg_pool`    functions that layers call
+`MaxPool`                 maximum of each window, and its pixel
 `Unpool`, `PickPixel`     its gradient, and the gradient of that
 `AvgPool`, `AvgUnpool`    mean of each window, and its gradient
 ========================  =====================================================================
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class Pooling(Op):
-    """What all pooling Ops share: window, stride, rounding and the geometry that follows.
+    """Base class of the pooling Ops: window, stride, rounding and the resulting sizes.
 
     Parameters
     ----------
     window, stride : pair of int
-        Rows and columns.
+        Rows and columns, in pixels.
     ignore_border : bool
-        True drops the rows and columns of an incomplete last window, False pools over what is there.
+        True drops an incomplete last window, False pools over the pixels it has.
     """
 
     __props__ = ('window', 'stride', 'ignore_border')
@@ -46,11 +46,11 @@ class Pooling(Op):
         self.ignore_border = bool(ignore_border)
 
     def output_length(self, length: Any, axis: int) -> int:
-        """Outputs along one axis (0 rows, 1 columns) of `length` pixels."""
+        """Number of outputs along one axis (0 rows, 1 columns) of `length` pixels."""
         k, step = self.window[axis], self.stride[axis]
         if self.ignore_border:
             return (length - k) // step + 1
-        # The last window begins inside the image; one that would hold no pixel is not there.
+        # The last window starts inside the image; windows without any pixel do not exist.
         return 1 + max(0, -(-(length - k) // step)) if step < k else -(-length // step)
 
     def output_size(self, shape: Sequence[int]) -> list[int]:
@@ -64,14 +64,14 @@ class Pooling(Op):
         return out
 
     def padding(self, height: int, width: int) -> list[int]:
-        """Rows and columns missing (positive) or left over (negative) at the end of the image."""
+        """Numbers of rows and columns missing (positive) or left over (negative) at the end of the image."""
         return [
             (self.output_length(length, a) - 1) * self.stride[a] + self.window[a] - length
             for a, length in enumerate((height, width))
         ]
 
     def fit(self, x: np.ndarray, fill: float) -> np.ndarray:
-        """Cut or pad a NumPy batch so that windows tile it exactly."""
+        """Cut or pad a NumPy batch so that the windows cover it exactly."""
         x = x[
             :,
             : x.shape[1] + min(0, self.padding(*x.shape[1:3])[0]),
@@ -96,7 +96,7 @@ class Pooling(Op):
 
 
 class MaxPool(Pooling):
-    """Maximum of each window, and which of its pixels (counted by rows, the first of equals) it is."""
+    """Maximum of each window, and the index of its pixel (counted by rows, the first of equal ones)."""
 
     def make_node(self, x: Tensor) -> Apply:
         x = as_images(x)
@@ -182,10 +182,10 @@ class PickPixel(Pooling):
 
 
 class AvgPool(Pooling):
-    """Mean of the pixels of each window; an incomplete window divides by the pixels it has."""
+    """Mean of the pixels of each window; an incomplete window is averaged over the pixels it has."""
 
     def counts(self, height: int, width: float) -> np.ndarray:
-        """Pixels in each window, (h', w', 1)."""
+        """Number of pixels in each window, (h', w', 1)."""
         per_axis = []
         for a, length in enumerate((height, width)):
             first = np.arange(self.output_length(length, a)) * self.stride[a]
@@ -254,11 +254,11 @@ def max_pool(x: Tensor, window: int = 2, stride: int | None = None, ignore_borde
     Parameters
     ----------
     x : tensor (n, height, width, channels)
-        Height and width known when the graph is built.
+        Images of static height and width.
     window : int or pair of int
         Rows and columns of the window.
     stride : int or pair of int, optional
-        Distance between windows; by default the window's own size, so that they do not overlap.
+        Distance between windows; by default the size of the window, so that windows do not overlap.
     ignore_border : bool
         True drops an incomplete last window (sizes round down), False pools over the pixels it has
         (sizes round up).
@@ -271,7 +271,7 @@ def max_pool(x: Tensor, window: int = 2, stride: int | None = None, ignore_borde
     Raises
     ------
     ValueError
-        An image smaller than the window, with `ignore_border`.
+        If the images are smaller than the window, with `ignore_border`.
     """
     return MaxPool(window, window if stride is None else stride, ignore_border)(x)[0]
 

@@ -1,11 +1,11 @@
 """Counter-based random draws: pure functions of (seed, stream, counter).
 
 ========================  =====================================================================
-`uniform`, `normal`       what layers call
-`Uniform`, `Normal`       the Ops
-`DropoutMask`             ``uniform >= p`` without the numbers
-`RandomBits`              32 bits for each of given numbers, the same whenever they are asked for
-`threefry2x32`            the block function behind them
+`uniform`, `normal`       functions that layers call
+`Uniform`, `Normal`       their Ops
+`DropoutMask`             ``uniform >= p`` without storing the numbers
+`RandomBits`              32 reproducible bits for each of some given numbers
+`threefry2x32`            the block function of all draws
 ========================  =====================================================================
 """
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 def threefry2x32(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Threefry-2x32 block function with 20 rounds [1]_, for NumPy and JAX arrays alike.
+    """Compute the Threefry-2x32 block function with 20 rounds [1]_, for NumPy and JAX arrays.
 
     Parameters
     ----------
     key, counter : pair of uint32 arrays
-        Arrays of one shape, or that broadcast.
+        Arrays of the same shape, or that broadcast.
 
     Returns
     -------
@@ -59,21 +59,21 @@ def threefry2x32(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, A
 
 
 class Draw(Op):
-    """Random array: a pure function of (seed, stream, counter).
+    """Random array as a pure function of (seed, stream, counter).
 
-    Element i of draw number `counter` is made from the block ``threefry2x32((seed, stream), (counter, i))``: a block
-    an element, so that no array has to be joined of two.
+    Element i of draw number `counter` is made from the block ``threefry2x32((seed, stream), (counter, i))``. With one
+    block per element, no arrays need to be concatenated.
 
     Parameters
     ----------
     shape : tuple of int
     stream : int
-        Draws of different streams are independent. Each place of a network has its own.
+        Number of the random stream. Different streams are independent; each random layer of a network has its own.
 
     Raises
     ------
     ValueError
-        There are more elements than 32 bits number: the first would be drawn again.
+        If there are more than 2**32 elements: the draws would repeat.
     """
 
     __props__ = ('shape', 'stream')
@@ -104,7 +104,7 @@ class Draw(Op):
         return [[False], [False]]
 
     def words(self, seed: Any, counter: Any, index: Any, xp: Any) -> Any:
-        """The 32-bit words (two arrays) from which elements are made; `index` uint32, their numbers."""
+        """The 32-bit words (two arrays) that elements are made from; `index` uint32 has the numbers of the elements."""
         whole = xp.zeros_like(index)
         return threefry2x32((whole + seed, whole + np.uint32(self.stream)), (whole + counter, index))
 
@@ -115,14 +115,14 @@ class Draw(Op):
 
 
 class Uniform(Draw):
-    """Uniform in [0, 1), multiples of 2**-24."""
+    """Uniform draws in [0, 1), multiples of 2**-24."""
 
     def values(self, a: Any, b: Any, xp: Any) -> Any:
         return (a >> np.uint32(8)).astype('float32') * np.float32(2**-24)
 
 
 class DropoutMask(Draw):
-    """True where `Uniform` of the same draw is at least `p`: what `utils.backend.rewrites` makes of a dropout mask."""
+    """True where `Uniform` of the same draw is >= `p`; `utils.backend.rewrites` makes it from dropout masks."""
 
     __props__ = (*Draw.__props__, 'p')
     dtype = 'bool'
@@ -136,7 +136,7 @@ class DropoutMask(Draw):
 
 
 class Normal(Draw):
-    """Normal of mean 0 and variance 1, by the transform of Box and Muller (1958)."""
+    """Normal draws of mean 0 and variance 1, by the Box-Muller transform (1958)."""
 
     def values(self, a: Any, b: Any, xp: Any) -> Any:
         u = ((a >> np.uint32(8)) + np.uint32(1)).astype('float32') * np.float32(2**-24)  # (0, 1]
@@ -145,14 +145,14 @@ class Normal(Draw):
 
 
 class RandomBits(Op):
-    """32 random bits for each of some whole numbers: a pure function of (seed, stream, number).
+    """32 random bits for each of some whole numbers, as a pure function of (seed, stream, number).
 
     The bits of number i are the first word of the block ``threefry2x32((seed, stream), (0, i))``.
 
     Parameters
     ----------
     stream : int
-        Bits of different streams are independent.
+        Number of the random stream; different streams are independent.
     """
 
     __props__ = ('stream',)
@@ -178,7 +178,7 @@ class RandomBits(Op):
         return [[False], [False]]
 
     def words(self, seed: Any, numbers: Any, xp: Any) -> Any:
-        """The bits, for NumPy and JAX arrays alike; `numbers` uint32."""
+        """The bits, for NumPy and JAX arrays; `numbers` uint32."""
         whole = xp.zeros_like(numbers)
         return threefry2x32((whole + seed, whole + np.uint32(self.stream)), (whole, numbers))[0]
 
@@ -188,10 +188,10 @@ class RandomBits(Op):
 
 
 def uniform(shape: Sequence[int], seed: Tensor, counter: Tensor, stream: int = 0) -> Tensor:
-    """Uniform draws in [0, 1) of a given static shape; `seed` and `counter` are uint32 scalars."""
+    """Uniform draws in [0, 1), float32 of a static shape; `seed` and `counter` are uint32 scalars."""
     return Uniform(shape, stream)(seed, counter)
 
 
 def normal(shape: Sequence[int], seed: Tensor, counter: Tensor, stream: int = 0) -> Tensor:
-    """Normal draws of mean 0 and variance 1; arguments as in `uniform`."""
+    """Normal draws of mean 0 and variance 1, float32; arguments as in `uniform`."""
     return Normal(shape, stream)(seed, counter)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ColumnSum(Op):
-    """Sum over all axes but the last, (..., c) -> (c,)."""
+    """Sum an array over all axes but the last, (..., c) -> (c,)."""
 
     __props__ = ()
 

@@ -1,8 +1,8 @@
 """Winograd's minimal filtering [1]_: 3x3 convolutions with fewer multiplications, as Ops.
 
-A 'same' convolution is ``y = A^T [(G W G^T) * (B^T x B)] A`` on tiles of m x m pixels: the products in the middle
-are, for each of the (m + 2)^2 places of a tile, a matrix product (tiles, n_in) @ (n_in, n_out). The gradients use
-the same pieces transposed, so that forward and backward pass share ``V = B^T x B`` and ``U = G W G^T``, and both
+A 'same' convolution is ``y = A^T [(G W G^T) * (B^T x B)] A`` on tiles of m x m pixels. The products in the middle are
+a matrix product (tiles, n_in) @ (n_in, n_out) for each of the (m + 2)^2 positions in a transformed tile. The gradients
+use the same factors, transposed, so the forward and backward passes share ``V = B^T x B`` and ``U = G W G^T``, and both
 gradients share ``D = A g A^T``:
 
 =========================  ================================================================================
@@ -11,8 +11,8 @@ gradients share ``D = A g A^T``:
 ``dx = B [D @ U^T] B^T``   `InverseTileTransform`, `BatchedProducts`, `TileTransform`, `FilterTransform`
 =========================  ================================================================================
 
-These Ops are what `utils.backend.rewrites` makes of `utils.ops.Conv2d`; nobody else calls them. Their NumPy `perform`
-is the reference of the translation in `utils.backend.winograd`.
+Only `utils.backend.rewrites` uses these Ops, to replace `utils.ops.Conv2d`. Their NumPy `perform` is the reference of
+the translation in `utils.backend.winograd`.
 
 .. [1] Lavin and Gray (2016), Fast Algorithms for Convolutional Neural Networks, CVPR, section 4.
 """
@@ -34,28 +34,28 @@ if TYPE_CHECKING:
     from utils.annotations import Tensor
 
 
-# Points at which polynomials are multiplied, apart from infinity: small, so that float32 loses little.
+# Evaluation points of the polynomials, except infinity: small, for little rounding error in float32.
 POINTS = (0, 1, -1, 2, -2, Fraction(1, 2))
 
 
 @lru_cache
 def matrices(m: int) -> tuple[np.ndarray, ...]:
-    """B^T (m + 2, m + 2), G (m + 2, 3) and A^T (m, m + 2) of the filtering of m outputs with 3 coefficients.
+    """Matrices B^T (m + 2, m + 2), G (m + 2, 3) and A^T (m, m + 2) that filter m outputs with 3 coefficients.
 
-    By Toom and Cook: polynomials of degree m - 1 and 2 are evaluated at m + 1 points and infinity, multiplied
-    there, and interpolated; filtering is the transpose of that multiplication.
+    They come from Toom-Cook multiplication: polynomials of degree m - 1 and 2 are evaluated at m + 1 points and
+    infinity, multiplied there, and interpolated. Filtering is the transpose of this multiplication.
 
     Parameters
     ----------
     m : int
-        2 to 5.
+        Number of outputs, 2 to 5.
     """
 
     def powers(n):
         finite = [[Fraction(p) ** k for k in range(n)] for p in POINTS[: m + 1]]
         return [*finite, [Fraction(0)] * (n - 1) + [Fraction(1)]]
 
-    # The finite points' rows of G are divided by, those of B^T multiplied with, this: B^T is whole for whole points.
+    # Divisor of the rows of G at finite points, and factor of those of B^T: B^T is integer for integer points.
     scale = [prod(Fraction(p) - q for q in POINTS[: m + 1] if q != p) for p in POINTS[: m + 1]] + [Fraction(1)]
     inverse = _inverse(powers(m + 2))
     BT = [[scale[i] * inverse[k][i] for k in range(m + 2)] for i in range(m + 2)]
@@ -64,7 +64,7 @@ def matrices(m: int) -> tuple[np.ndarray, ...]:
 
 
 def _inverse(rows):
-    """Inverse of a matrix of fractions, by Gauss and Jordan; the pivots of a Vandermonde matrix are not zero."""
+    """Invert a matrix of fractions by Gauss-Jordan elimination; the pivots of a Vandermonde matrix are not zero."""
     n = len(rows)
     rows = [list(row) + [Fraction(int(i == k)) for k in range(n)] for i, row in enumerate(rows)]
     for i in range(n):
@@ -76,18 +76,22 @@ def _inverse(rows):
 
 
 def tiles(length: int, m: int) -> int:
-    """Tiles of `m` pixels that cover `length` pixels."""
+    """Number of tiles of `m` pixels that cover `length` pixels."""
     return -(-length // m)
 
 
 @lru_cache
 def axis_map(kind: Any, m: int, length: int) -> Any:
-    """One axis of a transform as an array (m + 2, tiles, length), zero padding included.
+    """One axis of a transform as an array (m + 2, tiles, length), including zero padding.
 
     Parameters
     ----------
     kind : {'input', 'output'}
-        B^T on the m + 2 pixels that each tile reads, or A on the m pixels that it writes.
+        B^T for the m + 2 pixels that each tile reads, or A for the m pixels that it writes.
+    m : int
+        Side of a tile, in pixels.
+    length : int
+        Side of the image, in pixels.
     """
     BT, _, AT = matrices(m)
     matrix, first = (BT, -1) if kind == 'input' else (AT.T, 0)
@@ -100,7 +104,7 @@ def axis_map(kind: Any, m: int, length: int) -> Any:
 
 
 class _Tiled(Op):
-    """What the transforms of images share.
+    """Base class of the transforms of images.
 
     Parameters
     ----------
@@ -127,7 +131,7 @@ class _Tiled(Op):
 
 
 class TileTransform(_Tiled):
-    """Images (n, h, w, c) -> for each place of a tile, by rows, a matrix (n * tiles, c)."""
+    """Transform images (n, h, w, c) to a matrix (n * tiles, c) for each position in a tile, by rows."""
 
     def make_node(self, x: Tensor) -> Any:
         n, height, width, channels = x.type.shape
@@ -143,12 +147,12 @@ class TileTransform(_Tiled):
 
 
 class InverseTileTransform(_Tiled):
-    """The transpose of `TileTransform`: a matrix for each place -> images (n, h, w, c), overlaps added.
+    """The transpose of `TileTransform`: a matrix for each position -> images (n, h, w, c), with overlaps added.
 
     Parameters
     ----------
     image : (int, int)
-        Height and width.
+        Height and width of the images.
     """
 
     __props__ = ('kind', 'tile', 'image')
@@ -184,7 +188,7 @@ class _Filters(Op):
 
 
 class FilterTransform(_Filters):
-    """Filters (3, 3, n_in, n_out) -> for each place of a tile, by rows, a matrix (n_in, n_out)."""
+    """Transform filters (3, 3, n_in, n_out) to a matrix (n_in, n_out) for each position in a tile, by rows."""
 
     def make_node(self, W: Any) -> Any:
         return Apply(self, [W], [pt.tensor(dtype=W.dtype, shape=W.type.shape[2:]) for _ in range(self.places)])
@@ -209,12 +213,12 @@ class InverseFilterTransform(_Filters):
 
 
 class BatchedProducts(Op):
-    """``a @ b`` for two lists of matrices, each given transposed or not: [a0, a1, ..., b0, b1, ...] -> [c0, c1, ...].
+    """Products ``a @ b`` of two lists of matrices: [a0, a1, ..., b0, b1, ...] -> [c0, c1, ...].
 
     Parameters
     ----------
     transposed : {'', 'a', 'b'}
-        Which factor is to be transposed.
+        Factor to transpose before the product, if any.
     """
 
     __props__ = ('transposed',)
@@ -250,6 +254,6 @@ def input_grad(g: Any, W: Any, tile: tuple[int, ...]) -> Any:
 
 
 def filter_grad(x: Tensor, g: Any, tile: tuple[int, ...]) -> Any:
-    """Gradient of `conv` with respect to W."""
+    """Gradient of `conv` with respect to W; g (n, h, w, n_out)."""
     products = BatchedProducts('a')(*TileTransform('input', tile)(x), *TileTransform('output', tile)(g))
     return InverseFilterTransform(tile)(*products)

@@ -1,4 +1,4 @@
-"""A saved model as a function of faces: one compiled function for each size of batch."""
+"""A saved model as a function of faces, with one compiled function per batch size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 SIZES = (1, 2, 8, 32)
-# Ways to look at a face, and the frames that each needs: shifts to the right and down, in parts of the frame's side.
+# Test-time augmentations and the crops that each needs: shifts to the right and down, as fractions of the crop's side.
 STEP = 0.05
 VIEWS = {
     'none': ((0.0, 0.0),),
@@ -35,28 +35,30 @@ class Classifier:
     Parameters
     ----------
     context : Context
+        The launcher's functions and networks.
     model : path
-        Written by `test`, or exported.
+        Model file, written by `test` or `export`.
     network : class, optional
-        The network's class, where it is one of your own.
+        Class of the network, if it is not one of symfer's.
     raw : bool
-        Leave out the temperature that the model holds.
-    views : {'none', 'mirror', 'shifts'}
-        The face alone; the mean over the logits of a face and its mirror image; the mean over these of five frames, one
-        as it is and four shifted by 5 % of the side.
+        Whether to ignore the temperature stored in the model.
+    views : {'mirror', 'shifts', 'none'}
+        Test-time augmentation. 'none' uses only the face, 'mirror' averages the logits of the face and its mirror
+        image, and 'shifts' averages these over five crops, one unshifted and four shifted by 5 % of the side.
 
     Attributes
     ----------
     classes : tuple of str
+        Class names.
     size : (int, int)
-        Height and width of the faces that the network takes.
+        Height and width of the network's input.
     frames : tuple of (float, float)
-        The shifts, to the right and down, of the frames that it wants of each face.
+        Shifts, to the right and down, of the crops needed of each face, as fractions of the side.
 
     Raises
     ------
     ValueError
-        A file that is no model, a network class that does not fit.
+        The file is not a model, or the network class does not match it.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Classifier:
         self.views, self.frames, self._functions = views, VIEWS[views], {}
 
     def __call__(self, faces: np.ndarray) -> np.ndarray:
-        """Probabilities (n, n_classes) of faces uint8 (n, height, width), or of k frames each (n, k, height, width)."""
+        """Classify faces, uint8 (n, height, width), or k crops of each, (n, k, height, width): -> (n, n_classes)."""
         faces = np.asarray(faces)
         if not len(faces):
             return np.empty((0, len(self.classes)))
@@ -82,7 +84,7 @@ class Classifier:
         return probabilities(logits.reshape(n, -1, len(self.classes)).mean(axis=1) / self.temperature)
 
     def logits(self, faces: np.ndarray) -> np.ndarray:
-        """Logits (n, n_classes) float64 of faces (n, height, width) uint8, without temperature and views."""
+        """Return the logits, float64 (n, n_classes), of faces, uint8 (n, height, width), without any augmentation."""
         parts = []
         for start in range(0, len(faces), SIZES[-1]):
             part = faces[start : start + SIZES[-1]]
@@ -93,7 +95,7 @@ class Classifier:
         return np.concatenate(parts)
 
     def _function(self, size):
-        """The compiled function of this batch size."""
+        """Return the compiled function of this batch size."""
         if size not in self._functions:
             settings = Settings(size, precision=self.config['options'].get('precision', 'float32'))
             self._functions[size] = Functions(self.network, self.size, settings, n_classes=len(self.classes)).test

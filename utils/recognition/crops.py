@@ -1,7 +1,7 @@
-"""Faces cut out of a picture as FER2013's were: a square around the face, grey, at the size of the network.
+"""Crop faces as in FER2013: a grey square around the face, at the input size of the network.
 
-FER2013's boxes are those of OpenCV's cascade. Measured on faces that both find, they are squares of 0.95 times the
-height of YuNet's box, whose middle lies 0.014 times the height above the middle of that box.
+FER2013's boxes come from OpenCV's cascade. On faces that both detectors find, they are squares whose side is 0.95 times
+the height of YuNet's box. Their centre is above that of the box, by 0.014 times its height.
 """
 
 import math
@@ -11,18 +11,18 @@ import numpy as np
 
 from utils.recognition.detection import Detection
 
-SIDE, UP = 0.95, 0.014  # of the height of the box
+SIDE, UP = 0.95, 0.014  # as fractions of the height of the box
 
 
 def square_of(face: Detection) -> tuple[float, float, float]:
-    """Middle (x, y) and side of the square of a face, in pixels of the picture."""
+    """Return the centre (x, y) and the side of the square of a face, in pixels of the picture."""
     side = SIDE * face.height if face.landmarks else face.height
     up = UP * face.height if face.landmarks else 0.0
     return face.left + face.width / 2, face.top + face.height / 2 - up, max(side, 1.0)
 
 
 def slope_of(face: Detection) -> float:
-    """Degrees by which the line through the eyes falls to the right; 0 where there are no landmarks."""
+    """Return the angle in degrees by which the line through the eyes falls to the right; 0 without landmarks."""
     if len(face.landmarks) < 2:
         return 0.0
     (x1, y1), (x2, y2) = sorted(face.landmarks[:2])
@@ -38,30 +38,31 @@ def crop(
     shift: tuple[float, float] = (0.0, 0.0),
     scale: float = 1.0,
 ) -> np.ndarray:
-    """The face as the network takes it, (height, width) uint8 grey.
+    """Crop a face for the network: grey, uint8 (height, width).
 
-    What lies beyond the edge of the picture is its mirror image.
+    Beyond its edges, the picture is continued by its mirror image.
 
     Parameters
     ----------
     picture : array (h, w, 3) uint8
-        Blue, green, red.
+        Picture in the order blue, green, red.
     face : Detection
+        Face to crop.
     size : (int, int)
-        Height and width of what comes out.
+        Height and width of the crop.
     level : bool
-        Turn the picture so that the eyes are level. FER2013's faces are not.
+        Whether to rotate the picture so that the eyes are level. FER2013's faces are not levelled.
     shift : (float, float)
-        Of the square to the right and down, in parts of its side.
+        Shift of the square to the right and down, as fractions of its side.
     scale : float
-        Of its side.
+        Factor of the side of the square.
     """
     x, y, side = square_of(face)
     x, y, side = x + shift[0] * side, y + shift[1] * side, side * scale
     height, width = size
     slope = slope_of(face) if level else 0.0
     if slope:
-        # First at the square's own size, so that the mean over areas, not a sample, makes the pixels.
+        # Rotate at the square's own size, so that the resize below averages over areas instead of sampling.
         between = int(min(max(round(side), 8), 1024))
         turn = cv2.getRotationMatrix2D((x, y), slope, between / side)
         turn[:, 2] += between / 2 - x, between / 2 - y
@@ -74,7 +75,7 @@ def crop(
 
 
 def _cut(picture, left, top, side):
-    """A square of a picture, mirrored beyond its edges; a far larger square than the picture repeats the edge."""
+    """Cut a square from a picture that is continued periodically by its mirror image."""
     height, width = picture.shape[:2]
     rows, columns = np.arange(top, top + side), np.arange(left, left + side)
     if rows[0] >= 0 and columns[0] >= 0 and rows[-1] < height and columns[-1] < width:
@@ -83,6 +84,6 @@ def _cut(picture, left, top, side):
 
 
 def _mirrored(places, length):
-    """Places along an axis, those beyond its ends mirrored at the edge (the pixel at the edge twice)."""
+    """Reflect positions beyond the ends of an axis at the edges, with the edge pixel repeated."""
     places = np.mod(places, 2 * length)
     return np.where(places < length, places, 2 * length - 1 - places)

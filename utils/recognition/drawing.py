@@ -1,4 +1,4 @@
-"""Boxes, labels and bars on pictures and video, legible at 200 and at 4,000 pixels."""
+"""Draw boxes, labels and bars on pictures and video, legible from 200 to 4,000 pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from utils.files.atomic import atomic_write
 from utils.recognition.results import UNSURE, Face, Recognition
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
-# Blue, green, red: Paul Tol's bright scheme, which people with colour-blindness tell apart. In FER2013's order.
+# Paul Tol's bright scheme, distinguishable for colour-blind people: blue, green, red, in FER2013's order of classes.
 COLOURS = (
     (119, 102, 238),
     (51, 136, 34),
@@ -27,17 +27,17 @@ GREY = (110, 110, 110)
 
 
 def colour_of(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
-    """The colour of a class, by its place; grey for 'unsure'."""
+    """Return the colour of a class, by its index; grey for 'unsure'."""
     return GREY if name == UNSURE else COLOURS[list(classes).index(name) % len(COLOURS)]
 
 
 def annotated(one: Recognition, classes: Sequence[str]) -> np.ndarray:
-    """The picture of a result with what was found drawn onto it, (height, width, 3) uint8.
+    """Draw the faces of a result on a copy of its picture, (height, width, 3) uint8.
 
-    The box of each face, its answer above it and, where the face is large enough, a bar for each class beside it.
+    Each face has its box with the answer above it and, if it is large enough, a bar for each class beside it.
     """
     picture = one.picture.copy()
-    for face in reversed(one.faces):  # the largest lies on top
+    for face in reversed(one.faces):  # the largest is drawn last, on top
         _draw(picture, face, classes)
     return picture
 
@@ -45,7 +45,7 @@ def annotated(one: Recognition, classes: Sequence[str]) -> np.ndarray:
 def _draw(picture, face: Face, classes):
     height, width = picture.shape[:2]
     colour = colour_of(face.answer, classes)
-    unit = max(1.0, min(height, width) / 400)  # of lines and letters; grows with the picture
+    unit = max(1.0, min(height, width) / 400)  # scale of lines and letters, which grow with the picture
     thick = max(1, round(1.5 * unit))
     corner, opposite = (face.left, face.top), (face.left + face.width, face.top + face.height)
     cv2.rectangle(picture, corner, opposite, (255, 255, 255), thick + 2 * max(1, thick // 2), cv2.LINE_AA)
@@ -77,7 +77,7 @@ def _label(picture, label, face, colour, size):
 
 
 def _bars(picture, face, classes, unit):
-    """A bar for each class: to the right of the face, else to the left, else within its box."""
+    """Draw a bar for each class: to the right of the face if there is room, else to the left, else in its box."""
     height, width = picture.shape[:2]
     row = int(max(9 * unit, min(face.height / len(classes), 16 * unit)))
     size = row / 30
@@ -106,14 +106,14 @@ def _bars(picture, face, classes, unit):
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a picture by the ending of its name, whole or not at all.
+    """Write a picture in the format of its name's ending, completely or not at all.
 
     Raises
     ------
     ValueError
-        No picture has that ending.
+        The ending is not that of a picture format.
     OSError
-        It cannot be written.
+        The file cannot be written.
     """
     suffix = Path(path).suffix.lower()
     try:
@@ -121,18 +121,25 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     except cv2.error:
         good = False
     if not good:
-        raise ValueError(f"'{path}' must end in .png or .jpg, as a picture")
+        raise ValueError(f"'{path}' must end in .png or .jpg to be written as a picture")
     with atomic_write(path) as temporary:
         temporary.write_bytes(data.tobytes())
 
 
 class VideoFile:
-    """A video, written frame by frame; frames of another size than the first are fitted into it.
+    """A video that is written frame by frame. Frames are fitted into the size of the first.
+
+    Parameters
+    ----------
+    path : path
+        File to write; its ending decides the format.
+    rate : float
+        Frames per second.
 
     Raises
     ------
     ValueError
-        No video can be written there.
+        The ending is not that of a supported video format.
     """
 
     CODES = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.avi': 'MJPG', '.mkv': 'MJPG', '.mov': 'mp4v'}
@@ -141,13 +148,13 @@ class VideoFile:
         self.path, self.rate, self.size = Path(path), rate, None
         self.writer: Any = None
         if self.path.suffix.lower() not in self.CODES:
-            raise ValueError(f"'{path}' must end in {', '.join(self.CODES)}, as a video")
+            raise ValueError(f"'{path}' must end in {', '.join(self.CODES)} to be written as a video")
 
     def add(self, picture: np.ndarray) -> None:
         """Write a frame."""
         height, width = picture.shape[:2]
         if self.writer is None:
-            self.size = width - width % 2 or 2, height - height % 2 or 2  # codecs want even sides
+            self.size = width - width % 2 or 2, height - height % 2 or 2  # codecs need even sides
             code = cv2.VideoWriter.fourcc(*self.CODES[self.path.suffix.lower()])
             self.writer = cv2.VideoWriter(str(self.path), code, self.rate, self.size)
             if not self.writer.isOpened():
@@ -157,13 +164,13 @@ class VideoFile:
         self.writer.write(picture)
 
     def close(self) -> None:
-        """End the video; what was written is whole."""
+        """Finish the video file."""
         if self.writer is not None:
             self.writer.release()
 
 
 def _fitted(picture, size):
-    """A picture brought into a size with its proportions, black beside it."""
+    """Fit a picture into a size, keeping its proportions, with black borders."""
     height, width = picture.shape[:2]
     if 0 <= width - size[0] <= 1 and 0 <= height - size[1] <= 1:
         return np.ascontiguousarray(picture[: size[1], : size[0]])

@@ -1,7 +1,7 @@
-"""Pictures of any kind, decoded within bounds: the size is read from the header before memory is taken.
+"""Decode pictures in many formats within bounds: the size is read from the header before memory is allocated.
 
-Colour, 16 bit, palettes, transparency and CMYK come to one form, blue, green and red in 8 bits; the orientation that
-a camera wrote down (EXIF) is respected.
+Grey, colour, 16-bit, palette, transparent and CMYK pictures all become blue, green and red in 8 bits. The orientation
+recorded by a camera (EXIF) is respected.
 """
 
 from __future__ import annotations
@@ -17,27 +17,34 @@ import cv2
 import numpy as np
 from PIL import Image
 
-MOST_PIXELS, MOST_PIXELS_OF_A_FILE = 1 << 24, 1 << 26  # of a picture from elsewhere; of one of the user's own
+MOST_PIXELS, MOST_PIXELS_OF_A_FILE = 1 << 24, 1 << 26  # limits for a picture from elsewhere, and for a user's own file
 LARGE = 1 << 23  # pixels from which pictures are decoded one at a time
 _ONE_LARGE = threading.Lock()
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 SUFFIXES = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.pbm', '.pgm', '.ppm')
-BACKGROUND = 255  # behind what is transparent
-# Whatever a decoder says of a damaged file; Pillow has no class of its own for it.
+BACKGROUND = 255  # grey level behind transparent pixels
+# Errors that decoders raise for a damaged file; Pillow has no specific class for them.
 DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 
 
 class PictureError(ValueError):
-    """A picture that cannot be used; the message names it and says why."""
+    """A picture cannot be used. The message names it and says why."""
 
 
 def read(path: Path, most_pixels: int = MOST_PIXELS_OF_A_FILE) -> np.ndarray:
-    """The picture in a file, (height, width, 3) uint8 in the order blue, green, red.
+    """Read the picture in a file: uint8 (height, width, 3) in the order blue, green, red.
+
+    Parameters
+    ----------
+    path : path
+        File of the picture.
+    most_pixels : int
+        Largest number of pixels that is decoded.
 
     Raises
     ------
     PictureError
-        No picture, damaged, or larger than `most_pixels`.
+        The file is not a picture, is damaged, or has more than `most_pixels` pixels.
     OSError
         The file cannot be read.
     """
@@ -48,10 +55,10 @@ def read(path: Path, most_pixels: int = MOST_PIXELS_OF_A_FILE) -> np.ndarray:
 
 
 def decode(data: bytes, name: str = 'the picture', most_pixels: int = MOST_PIXELS) -> np.ndarray:
-    """The picture that bytes encode; arguments and errors as of `read`, `name` is for messages."""
+    """Decode the bytes of a picture file. `name` is used in messages; the result and errors are those of `read`."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of Pillow, about damaged metadata
+            warnings.simplefilter('ignore')  # Pillow warns about damaged metadata
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = picture.size
             if width * height > most_pixels:
@@ -61,15 +68,15 @@ def decode(data: bytes, name: str = 'the picture', most_pixels: int = MOST_PIXEL
     except PictureError:
         raise
     except Image.UnidentifiedImageError:
-        raise PictureError(f'{name} is no {", ".join(FORMATS[:-1])} or {FORMATS[-1]} picture') from None
+        raise PictureError(f'{name} is not a {", ".join(FORMATS[:-1])} or {FORMATS[-1]} picture') from None
     except Image.DecompressionBombError:
         raise PictureError(f'{name} has far too many pixels; at most {most_pixels} are read') from None
     except DAMAGED as error:
-        raise PictureError(f'{name} is damaged or cut off ({str(error)[:100]})') from None
+        raise PictureError(f'{name} is damaged or truncated ({str(error)[:100]})') from None
 
 
 def _plain(picture) -> np.ndarray:
-    """Blue, green and red of a picture as a person sees it."""
+    """Convert a Pillow picture of any mode to blue, green and red, upright and on a white background."""
     picture.load()
     if picture.mode in ('I;16', 'I;16B', 'I;16L', 'I', 'F'):
         values = np.asarray(picture, dtype=np.float64)
@@ -88,7 +95,7 @@ def _plain(picture) -> np.ndarray:
 
 
 def _turned(picture, original):
-    """The picture turned as the metadata of the original say; damaged metadata turn nothing."""
+    """Turn the picture upright by the EXIF orientation of the original; damaged metadata are ignored."""
     try:
         orientation = original.getexif().get(0x0112, 1)
     except DAMAGED:
@@ -106,12 +113,12 @@ def _turned(picture, original):
 
 
 def of_array(values: np.ndarray, name: str = 'the picture') -> np.ndarray:
-    """An array as a picture: grey (h, w), or (h, w, 3) blue, green, red, uint8.
+    """Convert an array to a picture (h, w, 3): grey, uint8 (h, w), or blue, green, red, uint8 (h, w, 3).
 
     Raises
     ------
     PictureError
-        Another shape or type.
+        The array has another shape or type.
     """
     values = np.asarray(values)
     if values.dtype != np.uint8 or values.ndim not in (2, 3) or 0 in values.shape or values.shape[2:] not in ((), (3,)):

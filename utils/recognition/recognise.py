@@ -1,4 +1,4 @@
-"""`recognise`: the faces of pictures and videos with the emotions that a model sees in them."""
+"""`recognise`: find the faces of pictures and videos and classify their expressions."""
 
 from __future__ import annotations
 
@@ -24,36 +24,38 @@ SHIPPED = Path(__file__).parents[2] / 'trained_models' / 'fer2013_B.h5'
 
 
 def shipped_model() -> Path:
-    """The model that comes with symfer.
+    """Return the path of the model that ships with symfer.
 
     Raises
     ------
     FileNotFoundError
-        It is not there.
+        The file does not exist.
     """
     if not SHIPPED.is_file():
-        raise FileNotFoundError(f"the model that ships with symfer, '{SHIPPED}', is not there: name one with --model")
+        raise FileNotFoundError(f"the model that ships with symfer, '{SHIPPED}', is missing: name one with --model")
     return SHIPPED
 
 
 class Recogniser:
-    """Detector, crop and classifier of one picture after the other.
+    """Detects, crops and classifies the faces of frames.
 
     Parameters
     ----------
     classifier : Classifier
-        Or a function of faces (n, height, width) uint8 with attributes `classes` and `size`.
+        Classifier, or a function of faces (n, height, width) uint8 with attributes `classes` and `size`.
     detector : {'yunet', 'none'} or callable
-        See `utils.recognition.detection.detector_of`.
+        Detector, see `utils.recognition.detection.detector_of`.
     level : bool
-        Turn each face so that its eyes are level.
+        Whether to rotate each face so that its eyes are level.
     min_probability : float
-        In [0, 1]: the answer is 'unsure' below it.
+        Probability in [0, 1] below which the answer is 'unsure'.
 
     Raises
     ------
-    ValueError, MissingExtra
-        A wrong argument; a detector that is not installed.
+    ValueError
+        An argument is wrong.
+    MissingExtra
+        The detector is not installed.
     """
 
     def __init__(
@@ -71,11 +73,11 @@ class Recogniser:
         self.shifts = getattr(classifier, 'frames', ((0.0, 0.0),))
 
     def __call__(self, frame: Frame, tracker: Tracker | None = None) -> Recognition:
-        """What a `Frame` shows; a tracker numbers its persons."""
+        """Recognise the faces of a `Frame`; a tracker numbers its persons."""
         return self.recognise([frame], tracker)[0]
 
     def recognise(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> list[Recognition]:
-        """What several frames show; their faces go through the network together."""
+        """Recognise the faces of several frames, classifying them all together."""
         found = [sorted(self.detector(frame.picture), key=lambda one: -one.area) for frame in frames]
         size = self.classifier.size
         faces = [
@@ -118,45 +120,49 @@ def recognise(
     every: int = 1,
     problems: list[str] | None = None,
 ) -> Iterator[Recognition]:
-    """Find the faces of pictures or videos and the emotions that a model sees in them.
+    """Find the faces of pictures or videos and classify their expressions.
 
-    An expression is not a feeling; see docs/recognition.md for what the model can and cannot tell.
+    An expression is not a feeling; see docs/recognition.md for the limits of the model.
 
     Parameters
     ----------
     source : path, int, array or iterable
-        A picture, a folder, a video, the number of a camera, a picture as an array (grey, or blue, green, red), or
-        several of these.
+        Picture, folder, video, number of a camera, array of a picture (grey, or blue, green, red), or several of these.
     model : path, optional
-        Written by `test` or `export`; by default the one that ships with symfer.
+        Model file written by `test` or `export`; by default that shipped with symfer.
     network : class, optional
-        The network's class, where it is one of your own.
+        Class of the network, if it is not one of symfer's.
     detector : {'yunet', 'none'} or callable
-        'none': the picture is a face. A function of a picture (h, w, 3) uint8 gives a list of
+        Detector. 'none' treats the picture as a face. A callable maps a picture, uint8 (h, w, 3), to a list of
         `utils.recognition.detection.Detection`.
     level : bool
-        Turn each face so that its eyes are level.
+        Whether to rotate each face so that its eyes are level.
     views : {'mirror', 'shifts', 'none'}
-        The mean over a face and its mirror image; over these in five frames, which takes five times as long; the face
-        alone.
+        Test-time augmentation. 'mirror' averages over a face and its mirror image, 'shifts' over these for five shifted
+        crops, which takes five times as long, and 'none' uses only the face.
     raw : bool
-        Leave out the temperature that the model holds.
+        Whether to ignore the temperature stored in the model.
     min_probability : float
-        In [0, 1]: the answer is 'unsure' below it.
+        Probability in [0, 1] below which the answer is 'unsure'.
     every : int
-        Only every such frame of a video or camera.
+        Interval of the frames that are read from a video or camera; 1 reads every frame.
     problems : list, optional
-        Is given a line for each file that cannot be read; without it the first one is an error.
+        List to which a line is appended for each file that cannot be read. Without it, the first such file raises an
+        error.
 
     Yields
     ------
     Recognition
-        Of each picture or frame, as soon as it is known. Faces of a video's frames are numbered by person.
+        Faces of each picture or frame, as soon as they are known. The faces of a video are numbered by person.
 
     Raises
     ------
-    ValueError, OSError, MissingExtra
-        A wrong argument, no model, nothing to see, or a library that is not installed.
+    ValueError
+        An argument is wrong, the file is not a model, or a source cannot be read.
+    OSError
+        A file is missing or cannot be read.
+    MissingExtra
+        A library or the detector is not installed.
     """
     classifier = Classifier(context, model or shipped_model(), network=network, raw=raw, views=views)
     recogniser = Recogniser(classifier, detector, level=level, min_probability=min_probability)
@@ -164,7 +170,7 @@ def recognise(
 
 
 def recognised(recogniser: Recogniser, frames: Iterator[Any]) -> Iterator[Recognition]:
-    """The generator of `recognise`, whose arguments are checked before it is asked for anything."""
+    """Yield the results of frames. `recognise` returns this generator so that it checks its arguments immediately."""
     tracker, file = Tracker(), None
     for frame in frames:
         if frame.file != file:

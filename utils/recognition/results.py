@@ -1,4 +1,4 @@
-"""What is found: a `Face`, and a `Recognition` with the faces of one picture or frame."""
+"""The results of recognition: `Face`, and `Recognition` with the faces of one picture or frame."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ UNSURE = 'unsure'
 
 @dataclass(frozen=True)
 class Face:
-    """A face and what the model says of its expression.
+    """A face and the model's classification of its expression.
 
     Attributes
     ----------
     left, top, width, height : int
-        Its box in pixels of the picture.
+        Box in pixels of the picture.
     detection : float
         Score of the detector, 0 to 1.
     landmarks : tuple of (float, float)
-        See `Detection`.
+        Landmarks, see `Detection`.
     probabilities : dict of str to float
-        Of every class of the model; they sum to 1.
+        Probability of each class of the model; the probabilities sum to 1.
     answer : str
-        The most probable class, or 'unsure' below the least probability that was asked for.
+        Most probable class, or 'unsure' if its probability is below `min_probability`.
     person : int or None
-        Number of the track that the face belongs to, where frames follow one another.
+        Number of the person, from the tracking of consecutive frames; None for a picture.
     """
 
     left: int
@@ -44,12 +44,12 @@ class Face:
 
     @property
     def area(self) -> int:
-        """Pixels of the box."""
+        """Area of the box in square pixels."""
         return self.width * self.height
 
     @property
     def probability(self) -> float:
-        """Of the most probable class."""
+        """Probability of the most probable class."""
         return max(self.probabilities.values())
 
 
@@ -60,16 +60,17 @@ class Recognition:
     Attributes
     ----------
     file : str
-        Path of the picture or video; 'camera 0'; 'array'.
+        Path of the picture or video, 'camera 0' or 'array'.
     frame : int or None
-        Number of the frame, from 0; None for a picture.
+        Number of the frame, counted from 0; None for a picture.
     time : float or None
-        Seconds since the beginning of the video or since the camera was opened.
+        Time in seconds since the beginning of the video or the opening of the camera; None for a picture.
     width, height : int
-        Of the picture.
+        Size of the picture in pixels.
     faces : tuple of Face
+        Faces, the largest first.
     picture : array (height, width, 3) uint8
-        Blue, green, red.
+        Picture in the order blue, green, red.
     """
 
     file: str
@@ -88,7 +89,7 @@ def face_of(
     min_probability: float = 0.0,
     person: int | None = None,
 ) -> Face:
-    """A `Face` of a detection and the probabilities of the classes, an array (n_classes,)."""
+    """Make a `Face` from a detection and the probabilities of the classes, an array (n_classes,)."""
     values = {name: float(p) for name, p in zip(classes, probabilities, strict=True)}
     answer = max(values, key=values.__getitem__)
     return Face(

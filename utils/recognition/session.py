@@ -1,4 +1,4 @@
-"""`symfer predict`: sources in, what is found onto the terminal and into files."""
+"""`symfer predict`: recognise the faces of sources and write the results to the terminal and to files."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ if TYPE_CHECKING:
     from utils.recognition.classifier import Classifier
 
 
-LEAST_FREE = 16 << 20  # bytes of a disk, below which a video is not written on: OpenCV would lose frames without a word
+LEAST_FREE = 16 << 20  # free bytes below which the writing of a video stops: OpenCV would lose frames silently
 
 
 class Annotator:
-    """Annotated pictures and videos: into a file where there is one source, else into a folder under their names.
+    """Writes annotated pictures and videos, to one file for a single source or to a folder under their own names.
 
     Parameters
     ----------
     out : path
-        A file for one picture or video, or a folder.
+        File for a single picture or video, or folder.
     given : list
-        The sources; what lies in a folder keeps its place in it.
+        Sources. The files of a folder keep their relative paths.
     classes : sequence of str
-    rate : callable
-        ``rate(file) -> float``: frames a second of a video.
+        Class names.
     overwrite : bool
+        Whether to overwrite existing files.
+    every : int
+        Interval of the frames that are read from a video, by which the frame rate is divided.
     """
 
     def __init__(self, out: str, given: Any, classes: Sequence[str], overwrite: bool = False, every: int = 1) -> None:
@@ -54,7 +56,7 @@ class Annotator:
             check_output(self.out, overwrite)
         elif self.out.is_file():
             raise ValueError(
-                f"--annotate '{out}' is a file: give a folder, or a name that ends as a picture or a video"
+                f"--annotate '{out}' is a file: give a folder, or a name with the ending of a picture or a video"
             )
         self.file, self.n = None, 0
         self.video: Any = None
@@ -75,7 +77,7 @@ class Annotator:
         self.n += 1
 
     def _target(self, file, suffixes, other):
-        """Where the annotated form of a file goes."""
+        """Return the path of the annotated version of a file."""
         if self.single:
             return self.out
         path = Path(file)
@@ -89,14 +91,14 @@ class Annotator:
         return check_output(self.out / path, self.overwrite)
 
     def close(self) -> None:
-        """End the video that is being written."""
+        """Finish the video that is being written."""
         if self.video is not None:
             self.video.close()
         self.video = self.file = None
 
 
 class Summary:
-    """What is said at the end: how many pictures and faces, and of a video each person."""
+    """The summary printed at the end: numbers of pictures and faces, and the persons of videos."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes, self.pictures, self.faces, self.empty, self.videos = tuple(classes), 0, 0, 0, set()
@@ -117,7 +119,7 @@ class Summary:
                 self.answers[key][face.answer] += 1
 
     def lines(self) -> list[str]:
-        """The lines."""
+        """Return the summary as lines of text."""
         out = []
         for key in sorted(self.counts):
             mean = self.sums[key] / self.counts[key]
@@ -146,32 +148,34 @@ def predict(
     say: Callable[..., Any] = write_line,
     progress: Callable[[int], Any] | None = None,
 ) -> Summary:
-    """Recognise the faces of sources; write tables, annotated pictures and a timeline; say what was found.
+    """Recognise the faces of sources, print the results, and write tables, annotated pictures and a timeline.
 
     Parameters
     ----------
     classifier : Classifier
+        Classifier of the faces.
     given : list of path or int
         Sources, see `utils.recognition.sources.frames_of`.
     detector, level, min_probability, every
-        As of `utils.recognition.recognise.recognise`.
+        Arguments of `utils.recognition.recognise.recognise`.
     csv, json, annotate, timeline : path, optional
-        What is written where; ``json='-'`` is standard output, on which then nothing else is said.
+        Files to write. ``json='-'`` writes to standard output, and results are then not printed.
     overwrite : bool
-        Write over files that are there already.
+        Whether to overwrite existing files.
     say : callable
-        Is given each line for the terminal.
+        Called with each line for the terminal.
     progress : callable, optional
-        Called with the number of frames so far, of each and of all where it is known.
+        Called with the number of pictures and frames processed so far.
 
     Returns
     -------
     Summary
+        Numbers of pictures and faces, and the persons of videos.
 
     Raises
     ------
     ValueError, OSError, MissingExtra
-        A wrong argument or output, or a source that gives nothing; what was written till then is whole.
+        An argument is wrong, a file cannot be written, or a source cannot be read. Files written so far are complete.
     """
     recogniser = Recogniser(classifier, detector, level=level, min_probability=min_probability)
     problems: list[str] = []
@@ -211,7 +215,7 @@ def predict(
             if line is not None and line.persons():
                 line.draw(timeline, Path(str(given[0])).name)
     if line is not None and not line.persons():
-        say('no timeline: no face is seen in two frames')
+        say('no timeline: no person appears in two frames')
     if not quiet:
         for text in summary.lines():
             say(text)

@@ -1,4 +1,4 @@
-"""Where frames come from: pictures, folders, videos, cameras, arrays. Generators: memory does not grow with length."""
+"""Sources of frames: pictures, folders, videos, cameras and arrays, read by generators in constant memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import numpy as np
 
 from utils.recognition import images
 
-os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # read once: what is wrong with a video is said by us
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # our own errors describe a bad video; OpenCV reads this once
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.mjpeg', '.mjpg', '.ogv', '.ts')
-THREADS, AHEAD = 2, 6  # of decoding pictures; pictures that are decoded before they are asked for
-MOST_SIDE = 8192  # pixels of a side of a video's frame
+THREADS, AHEAD = 2, 6  # threads that decode pictures; pictures decoded in advance
+MOST_SIDE = 8192  # longest side of a video frame in pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture with where it comes from; attributes as of `utils.recognition.results.Recognition`."""
+    """A picture and its origin, with the attributes of `utils.recognition.results.Recognition`."""
 
     file: str
     frame: int | None
@@ -32,31 +32,32 @@ class Frame:
 
 
 class SourceError(ValueError):
-    """A source that gives no frames; the message names it and says why."""
+    """A source gives no frames. The message names it and says why."""
 
 
 def frames_of(source: Any, problems: list[str] | None = None, every: int = 1) -> Iterator[Frame]:
-    """The frames of a source.
+    """Yield the frames of a source.
 
     Parameters
     ----------
     source : path, int, array or iterable
-        A picture, a folder (with what lies in its folders), a video, the number of a camera, a picture as an array
-        (see `utils.recognition.images.of_array`), or several of these.
+        Picture, folder (read recursively), video, number of a camera, picture as an array (see
+        `utils.recognition.images.of_array`), or several of these.
     problems : list, optional
-        Is given a line for each file of a folder or list that cannot be read; without it the first one is an error.
+        List to which a line is appended for each file of a folder or list that cannot be read. Without it, the first
+        such file raises an error.
     every : int
-        Only every such frame of a video or camera.
+        Interval of the frames that are read from a video or camera; 1 reads every frame.
 
     Raises
     ------
     SourceError, PictureError, OSError
-        Nothing is there, or nothing can be read.
+        The source is missing, empty or cannot be read.
     """
     if every < 1:
         raise ValueError(f'every must be a whole number >= 1, got {every!r}')
     if isinstance(source, (bool, type(None))):
-        raise SourceError(f'a source is a file, a folder, the number of a camera or an array, got {source!r}')
+        raise SourceError(f'a source must be a file, a folder, the number of a camera or an array, got {source!r}')
     if isinstance(source, int):
         yield from _camera(source, every)
     elif isinstance(source, np.ndarray):
@@ -70,7 +71,7 @@ def frames_of(source: Any, problems: list[str] | None = None, every: int = 1) ->
             except (SourceError, images.PictureError, OSError) as error:
                 _note(problems, error)
     else:
-        raise SourceError(f'a source is a file, a folder, the number of a camera or an array, got {type(source)}')
+        raise SourceError(f'a source must be a file, a folder, the number of a camera or an array, got {type(source)}')
 
 
 def _note(problems, error):
@@ -83,7 +84,7 @@ def _path(path, problems, every):
     if path.is_dir():
         yield from _folder(path, problems, every)
     elif not path.exists():
-        raise SourceError(f"there is no '{path}'")
+        raise SourceError(f"'{path}' does not exist")
     elif not path.is_file():
         raise SourceError(f"'{path}' is neither a file nor a folder")
     elif path.suffix.lower() in VIDEOS:
@@ -93,11 +94,11 @@ def _path(path, problems, every):
 
 
 def _folder(folder, problems, every):
-    """Pictures and videos below a folder, in the order of their names; pictures are decoded in threads."""
+    """Yield the pictures and videos below a folder in the order of their names, decoding pictures in threads."""
     files = sorted(p for p in folder.rglob('*') if p.suffix.lower() in (*images.SUFFIXES, *VIDEOS) and p.is_file())
     files = [path for path in files if not any(part.startswith('.') for part in path.relative_to(folder).parts)]
     if not files:
-        raise SourceError(f"folder '{folder}' has no pictures and no videos")
+        raise SourceError(f"folder '{folder}' contains no pictures or videos")
     with ThreadPoolExecutor(THREADS) as pool:
         waiting, rest, ahead = deque(), iter(files), 2
 
@@ -125,8 +126,8 @@ def _video(path, every):
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():
-            raise SourceError(f"'{path}' is no video that can be read")
-        yield from _captured(capture, str(path), every, f"'{path}' is a video without frames, or a damaged one")
+            raise SourceError(f"'{path}' is not a video that can be read")
+        yield from _captured(capture, str(path), every, f"'{path}' is a damaged video or has no frames")
     finally:
         capture.release()
 
@@ -135,14 +136,14 @@ def _camera(number, every):
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
-            raise SourceError(f'there is no camera {number}, or another program has it')
+            raise SourceError(f'camera {number} does not exist or is used by another program')
         yield from _captured(capture, f'camera {number}', every, f'camera {number} gives no pictures', live=True)
     finally:
         capture.release()
 
 
 def _captured(capture, name, every, nothing, live=False):
-    """Frames as long as there are any: what was read of a video that is cut off in the middle counts."""
+    """Yield frames as long as there are any. A truncated video yields the frames before its end."""
     rate = _sound(capture.get(cv2.CAP_PROP_FPS))
     start, number = cv2.getTickCount(), 0
     while capture.grab():
@@ -160,7 +161,7 @@ def _captured(capture, name, every, nothing, live=False):
 
 
 def length_of(source: str) -> int | None:
-    """How many frames a source has, where that is known at once."""
+    """Return the number of frames of a source, or None if it is not known in advance."""
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() in VIDEOS and Path(source).is_file():
         capture = cv2.VideoCapture(str(source))
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -172,7 +173,7 @@ def length_of(source: str) -> int | None:
 
 
 def rate_of(file: str) -> float:
-    """Frames a second of a video; 25 where it does not tell, as of a camera."""
+    """Return the frames per second of a video; 25 if it does not say, and for a camera."""
     capture = cv2.VideoCapture(str(file)) if Path(file).is_file() else None
     rate = capture.get(cv2.CAP_PROP_FPS) if capture else 0.0
     if capture:

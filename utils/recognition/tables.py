@@ -1,6 +1,6 @@
-"""Results as tables: for the terminal, as JSON in the shape of Microsoft's Emotion API, as CSV with a row per face.
+"""Results as lines for the terminal, as JSON in the format of Microsoft's Emotion API, and as CSV with a row per face.
 
-Files are written as results come and hold whole rows at any time.
+Files are written while results arrive and consist of whole rows at any time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def lines_of(one: Recognition) -> list[str]:
-    """A result as lines of text."""
+    """Return a result as lines of text."""
     where = one.file if one.frame is None else f'{one.file}, {one.time:.2f} s'
     if not one.faces:
         return [f'{where}: no face']
@@ -34,7 +34,7 @@ def lines_of(one: Recognition) -> list[str]:
 
 
 def as_json(one: Recognition) -> dict:
-    """A result in the shape of the Emotion API: `faceRectangle` and `scores` of each face, the largest first."""
+    """Return a result in the format of the Emotion API: `faceRectangle` and `scores` of the faces, largest first."""
     faces = [
         {
             'faceRectangle': {'left': face.left, 'top': face.top, 'width': face.width, 'height': face.height},
@@ -53,7 +53,7 @@ def as_json(one: Recognition) -> dict:
 
 
 class JsonFile:
-    """A JSON array, written entry by entry; closed, it is whole, after an interruption too."""
+    """A JSON array that is written entry by entry. `close` completes it, also after an interruption."""
 
     def __init__(self, file: TextIO) -> None:
         self.file, self.first = file, True
@@ -71,7 +71,7 @@ class JsonFile:
 
 
 class CsvFile:
-    """A CSV table with a row for each face; a picture without one has a row without one."""
+    """A CSV table with a row for each face. A picture without faces has one row with these columns empty."""
 
     BEGINNING = ('file', 'frame', 'time', 'person', 'left', 'top', 'width', 'height', 'detection', 'answer')
 
@@ -92,23 +92,23 @@ class CsvFile:
         self.file.flush()
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing, because every row is flushed as it is written."""
 
 
 def check_output(path: StrPath, overwrite: bool = False) -> Path:
-    """A path that can be written; its folder is made.
+    """Check a path to write to, create its folder, and return it.
 
     Raises
     ------
     FileExistsError
-        A file is there already, and is not to be written over.
+        The file exists and `overwrite` is False.
     ValueError
-        It is a folder.
+        The path is a folder.
     """
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"'{path}' is a folder: give a file")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"'{path}' is there already: give another name, or --overwrite")
+        raise FileExistsError(f"'{path}' already exists: choose another name, or use --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

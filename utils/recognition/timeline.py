@@ -1,4 +1,4 @@
-"""The classes over time, one row of the figure for each person of a video."""
+"""A figure of the classes over time, with one row for each person of a video."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ LONG_GAP = 0.5  # seconds
 
 
 class Timeline:
-    """Collects the probabilities of each person over time: some numbers a face, not the frames.
+    """Collects the class probabilities of each person over time; frames are not kept.
 
     Parameters
     ----------
     classes : sequence of str
+        Class names.
     seconds : float
-        Standard deviation of the weights of the smoothing.
+        Standard deviation, in seconds, of the Gaussian smoothing.
     """
 
     def __init__(self, classes: Sequence[str], seconds: float = 0.5) -> None:
@@ -37,38 +38,38 @@ class Timeline:
         self.values: dict[int, list] = defaultdict(list)
 
     def add(self, one: Recognition) -> None:
-        """Take the faces of a frame."""
+        """Add the faces of a frame."""
         for face in one.faces:
             if face.person is not None and one.time is not None:
                 self.times[face.person].append(one.time)
                 self.values[face.person].append([np.float32(face.probabilities[name]) for name in self.classes])
 
     def persons(self) -> list[int]:
-        """Those seen longest, at most `MOST_PERSONS`, by number."""
+        """Return the numbers of the persons with most frames, at most `MOST_PERSONS`, each with at least two frames."""
         longest = sorted(self.times, key=lambda person: -len(self.times[person]))[:MOST_PERSONS]
         return sorted(person for person in longest if len(self.times[person]) > 1)
 
     def changes(self) -> dict[int, list[tuple[float, str]]]:
-        """Of each person the moments at which another class becomes the most probable one, and which."""
+        """Return, for each person, the times in seconds at which the most probable class changes, and the new class."""
         return {
             person: [(time, self.classes[k]) for time, k in changes(times, smoothed(times, values, self.seconds))]
             for person, times, values in ((p, self.times[p], self.values[p]) for p in self.persons())
         }
 
     def draw(self, path: Path, title: str = '') -> None:
-        """Write the figure: smoothed lines, raw values thin behind them, moments of change as dotted lines.
+        """Write the figure: smoothed curves, thin curves of the raw values, and dotted lines at the changes.
 
         Raises
         ------
         ValueError
-            No person is seen in two frames.
+            No person appears in two frames.
         """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         persons = self.persons()
         if not persons:
-            raise ValueError('a timeline needs a face that is seen in two frames at least, and there is none')
+            raise ValueError('a timeline needs a person who appears in at least two frames, but there is none')
         figure = Figure(figsize=(9, 0.7 + 2.1 * len(persons)), layout='constrained')
         FigureCanvasAgg(figure)
         rows = figure.subplots(len(persons), 1, sharex=True, squeeze=False)[:, 0]
@@ -76,7 +77,7 @@ class Timeline:
         for axes, person in zip(rows, persons):
             times, raw = np.array(self.times[person]), np.array(self.values[person])
             lines = smoothed(times, raw, self.seconds)
-            gaps = 1 + np.flatnonzero(np.diff(times) > LONG_GAP)  # out of sight: the lines are broken there
+            gaps = 1 + np.flatnonzero(np.diff(times) > LONG_GAP)  # the curves are broken while a person is out of sight
             times, raw, lines = (np.insert(a, gaps, np.nan, axis=0) for a in (times, raw, lines))
             for k, name in enumerate(self.classes):
                 blue, green, red = COLOURS[k % len(COLOURS)]

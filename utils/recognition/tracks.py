@@ -1,4 +1,4 @@
-"""Faces of consecutive frames, linked to persons by overlap; their probabilities, smoothed over time."""
+"""Link the faces of consecutive frames to persons by overlap, and smooth probabilities over time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from utils.recognition.detection import Detection, overlap
 
 
 class Tracker:
-    """Numbers for the faces of one frame after the other: a face that overlaps with one of before has its number.
+    """Numbers the persons of consecutive frames. A face that overlaps an earlier one gets the same number.
 
     Parameters
     ----------
     least : float
-        Intersection over union from which two boxes are of one person.
+        Smallest intersection over union at which two boxes show the same person.
     patience : float
-        Seconds for which a person who is out of sight keeps a number.
+        Time in seconds for which a person who is out of sight keeps the number.
     """
 
     def __init__(self, least: float = 0.3, patience: float = 1.0) -> None:
@@ -26,7 +26,7 @@ class Tracker:
         self._last: dict[int, tuple[Detection, float]] = {}
 
     def __call__(self, found: list[Detection], time: float) -> list[int]:
-        """The numbers of the faces of a frame, in their order; the best overlaps are linked first."""
+        """Return the numbers of the faces of a frame, in their order; the best overlaps are linked first."""
         self._last = {k: (box, t) for k, (box, t) in self._last.items() if time - t <= self.patience}
         pairs = sorted(
             ((overlap(one, box), k, i) for i, one in enumerate(found) for k, (box, _) in self._last.items()),
@@ -44,15 +44,21 @@ class Tracker:
 
 
 def smoothed(times: Any, values: Any, seconds: float = 0.5) -> np.ndarray:
-    """Mean of values over time with Gaussian weights; the times need not be evenly apart.
+    """Smooth values over time with Gaussian weights; the times need not be equally spaced.
 
     Parameters
     ----------
     times : array (n,)
-        In seconds, ascending.
+        Times in seconds, ascending.
     values : array (n, k)
+        Values at these times.
     seconds : float
-        Standard deviation of the weights; 0 leaves the values as they are.
+        Standard deviation of the weights; 0 leaves the values unchanged.
+
+    Returns
+    -------
+    array (n, k)
+        Smoothed values.
     """
     times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
     if seconds <= 0 or len(times) < 2:
@@ -67,12 +73,12 @@ def smoothed(times: Any, values: Any, seconds: float = 0.5) -> np.ndarray:
 
 
 def changes(times: Sequence[Any], values: np.ndarray, least_seconds: float = 0.3) -> list[tuple[float, int]]:
-    """Moments at which another class becomes the most probable one and stays so for a while.
+    """Find the times at which the most probable class changes for at least `least_seconds`.
 
     Returns
     -------
     list of (float, int)
-        Time and class; the first entry is the beginning.
+        Time in seconds and class; the first entry is the beginning.
     """
     answers = np.argmax(values, axis=1) if len(values) else np.empty(0, int)
     out: list[tuple[float, int]] = []

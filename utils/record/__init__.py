@@ -1,10 +1,10 @@
 """The record of a run: a numbered folder beside the model, and one table of all runs.
 
 ==================  ===========================================================================
-`writing`           a run while it goes on: makes its folder, writes into it, ends it
-`reading`           a run folder, read back
-`table`             experiments.csv, a row for every run
-`history`           history.csv, a row for every epoch
+`writing`           writing the folder of a run, from its start to its end
+`reading`           reading a run folder
+`table`             experiments.csv, with a row per run
+`history`           history.csv, with a row per epoch
 `environment`       versions, device, git revision
 `source`            the source of a network's class
 `trackers`          TensorBoard and MLflow

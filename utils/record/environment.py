@@ -1,4 +1,4 @@
-"""What a run depends on apart from its arguments: versions, device, code revision."""
+"""The environment of a run: versions, device, code revision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ def _git(*arguments):
 
 
 def environment(devices: int = 1) -> dict[str, Any]:
-    """What a run on so many devices depends on apart from its arguments: a dict of versions, device, code revision."""
+    """Describe what a run on this number of devices depends on, other than its arguments.
+
+    Returns
+    -------
+    dict
+        Versions, device, system, process and code revision.
+    """
     revision = _git('rev-parse', 'HEAD')
     if revision and _git('status', '--porcelain', '--untracked-files=no'):
         revision += ' with changes'

@@ -1,4 +1,4 @@
-"""Run folders, read back."""
+"""Read run folders."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def read_run(folder: StrPath, need: tuple | Sequence[str] = ()) -> dict[str, Any
     Parameters
     ----------
     folder : path
-        A run folder, a file in one, or the folder of a model, of which the last finished run is taken.
+        Run folder, a file in one, or the folder or file of a model, which stands for its last finished run.
     need : sequence of str
-        Further files that must be there, for example 'logits.npz'.
+        Further files that must exist, for example 'logits.npz'.
 
     Returns
     -------
@@ -39,7 +39,8 @@ def read_run(folder: StrPath, need: tuple | Sequence[str] = ()) -> dict[str, Any
     Raises
     ------
     RunError
-        No run folder, one of another version, a file missing or damaged, a run that has not finished.
+        The folder is not a run folder or has another version, a file is missing or damaged, or the run has not
+        finished.
     """
     folder = Path(folder)
     if folder.is_file():
@@ -67,7 +68,7 @@ def read_run(folder: StrPath, need: tuple | Sequence[str] = ()) -> dict[str, Any
             raise RunError(f"'{folder}' is not a run folder: its run.json is not a {FORMAT}")
         if run.get('version') != VERSION:
             raise RunError(
-                f"the run '{folder}' is of version {run.get('version')}, this symfer reads version {VERSION}"
+                f"the run '{folder}' has version {run.get('version')}, but this symfer reads version {VERSION}"
             )
     status = status_of(folder)
     if 'result.json' not in missing and status != 'finished':
@@ -94,19 +95,19 @@ def read_run(folder: StrPath, need: tuple | Sequence[str] = ()) -> dict[str, Any
             if not isinstance(table, dict) or not isinstance(table.get(key), kind)  # type: ignore[arg-type]
         ]
         if wrong:
-            raise RunError(f"'{folder / name}' is damaged: it has no proper {', '.join(wrong)}")
+            raise RunError(f"'{folder / name}' is damaged: it has no valid {', '.join(wrong)}")
     return {'folder': folder, 'config': config, 'run': run, 'result': result, 'history': history}
 
 
 def same_data(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two runs, from `read_run`, had the same data set; of early versions source and name are compared."""
+    """Return whether two runs, from `read_run`, used the same data set; early versions are compared by source, name."""
     a, b = a['run'], b['run']
     known = a.get('content_digest') and b.get('content_digest')
     return all(a.get(key) == b.get(key) for key in ('fingerprint', 'data_name', *(['content_digest'] if known else [])))
 
 
 def status_of(folder: Path) -> str:
-    """'finished', 'running', ... of a run folder; 'unknown' where result.json cannot be read."""
+    """Return the status of a run folder: 'finished', 'running', ...; 'unknown' if result.json cannot be read."""
     try:
         return _read(Path(folder) / 'result.json').get('status', 'unknown')
     except (RunError, AttributeError):
@@ -129,20 +130,20 @@ def _read(path):
 
 
 def read_config(path: StrPath) -> Any:
-    """Arguments of `launch.test` from a config.yaml, of a run (whose folder will do) or written by hand.
+    """Read the arguments of `launch.test` from a config.yaml, which was saved by a run or written by hand.
 
-    A network ``file.py:Class`` is looked for beside the file.
+    A run folder stands for its config.yaml. A network ``file.py:Class`` is searched beside the file.
 
     Raises
     ------
     RunError
-        The file is missing or is no table of arguments.
+        The file is missing or is not a table of arguments.
     """
     path = Path(path)
     path = path / 'config.yaml' if path.is_dir() else path
     options = _read(path)
     if not isinstance(options, dict):
-        raise RunError(f"'{path}' is no configuration: expected lines 'argument: value'")
+        raise RunError(f"'{path}' is not a configuration: expected lines 'argument: value'")
     file, colon, cls = str(options.get('network', '')).rpartition(':')
     if colon and not Path(file).is_absolute() and (path.parent / file).is_file():
         options['network'] = f'{path.parent / file}:{cls}'
@@ -150,5 +151,5 @@ def read_config(path: StrPath) -> Any:
 
 
 def beside(run: str, word: str) -> Path:
-    """The next free folder ``word-001``, ... beside the model of a run; it is not made."""
+    """Return the next free folder ``word-001``, ... beside the model of a run, without creating it."""
     return numbered_folder(read_run(run)['folder'].parent.parent, word, make=False)

@@ -1,4 +1,4 @@
-"""The source of a network's class, as a file that can be imported."""
+"""The source of a network's class as an importable file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def class_source(cls) -> str | None:
-    """The imports, definitions and constants of the file that defines a class, without what the file does.
+    """Return the imports, definitions and constants of the file that defines a class, without its other statements.
 
-    A script that trains a network when it is run can so be imported for the network alone.
+    A script that trains a network when it is run can thus be imported only for the network.
 
     Returns
     -------
     str or None
-        None where there is no source from which the class can be imported: it was typed into an interpreter, made by
-        `exec`, or defined within a function.
+        Source; None if the class cannot be imported from a source, because it was typed into an interpreter, made by
+        `exec` or defined in a function.
     """
     try:
         source = Path(inspect.getsourcefile(cls)).read_text(encoding='utf-8')

@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def _marked_if_dead(row):
-    """A row of the table; 'running' becomes 'died' where its process is of this machine and gone."""
+    """Return a row of the table, with 'running' replaced by 'died' if its process on this machine no longer exists."""
     if row['status'] != 'running' or row['host'] != socket.gethostname() or not row['pid'].isdigit():
         return row
     try:
@@ -54,16 +54,16 @@ def _marked_if_dead(row):
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of experiments.csv, a list of dict of text.
+    """Read the rows of experiments.csv as dicts of strings.
 
     Raises
     ------
     RunError
-        It has not the columns of such a table.
+        The file does not have the columns of the table.
     """
     with open(path, newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file, restkey='more', restval='')
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise RunError(f"'{path}' is not a table of runs, it has no column {', '.join(missing)}: move it away")
+            raise RunError(f"'{path}' is not a table of runs: it has no column {', '.join(missing)}; move it away")
         return [{name: uncell(text) for name, text in row.items()} for row in reader]

@@ -1,13 +1,13 @@
-"""Optional trackers: a run's epochs and result to TensorBoard or MLflow, as well as to its own folder.
+"""Optional trackers, which send the epochs and the result of a run to TensorBoard or MLflow.
 
 ==================  ===========================================================================
-`TensorBoard`       event files in a run's folder (extra ``[tensorboard]``)
-`MLflow`            a run of an MLflow server or folder (extra ``[mlflow]``)
-`check`             the names of trackers, checked
-`needed`            an optional library, or how to install it
+`TensorBoard`       writes event files to the run's folder (extra ``[tensorboard]``)
+`MLflow`            makes a run on an MLflow server or in a folder (extra ``[mlflow]``)
+`check`             checks the names of trackers
+`needed`            imports an optional library, or says how to install it
 ==================  ===========================================================================
 
-A tracker has ``epoch(row)`` and ``end(status, result)``.
+A tracker has the methods ``epoch(row)`` and ``end(status, result)``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESULTS = ('validation_error', 'validation_cross_entropy', 'test_error', 'specia
 
 
 def needed(module: str, extra: Any) -> Any:
-    """Import an optional library, or say how to install it."""
+    """Import an optional library, or raise a ValueError that says how to install it."""
     try:
         return __import__(module)
     except ImportError as error:
@@ -29,17 +29,21 @@ def needed(module: str, extra: Any) -> Any:
 
 
 def _place(row):
-    """The stage of an epoch and, of stage pretrain, the layer."""
+    """Return the stage of an epoch and, in stage pretrain, the layer."""
     return [row[key] for key in ('stage', 'layer') if row.get(key)]
 
 
 class TensorBoard:
-    """Curves of each stage under ``<run folder>/tensorboard``; look at them with ``tensorboard --logdir``.
+    """Curves of each stage in ``<run folder>/tensorboard``, for ``tensorboard --logdir``.
 
     Parameters
     ----------
     folder : Path
-        The run's folder.
+        Run folder.
+    options : dict
+        Arguments of the run.
+    name : str
+        Name of the run; not used here.
     """
 
     def __init__(self, folder: Path, options: dict[str, Any], name: str) -> None:
@@ -64,7 +68,17 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of the experiment 'symfer', where ``MLFLOW_TRACKING_URI`` says or in a database beside the models."""
+    """A run of the experiment 'symfer' at ``MLFLOW_TRACKING_URI``, or in MLflow's default store.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    options : dict
+        Arguments of the run.
+    name : str
+        Name of the run.
+    """
 
     def __init__(self, folder: Path, options: dict[str, Any], name: str) -> None:
         self.mlflow = needed('mlflow', 'mlflow')
@@ -99,10 +113,10 @@ LIBRARIES = {'tensorboard': 'tensorboardX', 'mlflow': 'mlflow'}
 
 
 def check(names: Sequence[str]) -> list[Any]:
-    """Raise ValueError for an unknown tracker or one whose library is not installed; returns a list of names."""
+    """Raise ValueError for an unknown tracker or one whose library is not installed; return the list of names."""
     names = [names] if isinstance(names, str) else list(names)
     for name in names:
         if name not in TRACKERS:
-            raise ValueError(f'track must be of {", ".join(map(repr, TRACKERS))}, got {name!r}')
+            raise ValueError(f'track must be one or more of {", ".join(map(repr, TRACKERS))}, got {name!r}')
         needed(LIBRARIES[name], name)
     return names

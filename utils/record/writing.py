@@ -1,23 +1,23 @@
 """The record of a run: a numbered folder beside the model.
 
-A run of the model ``trained_models/x.h5`` has a folder ``trained_models/x/run-001/`` with
+A run of the model ``trained_models/x.h5`` has a folder ``trained_models/x/run-001/`` with these files:
 
 =================  ============================================================================
-config.yaml        every argument; ``python launch.py --config`` repeats the run
-run.json           versions, device, git revision, data fingerprint, who and when
+config.yaml        all arguments; ``python launch.py --config`` repeats the run
+run.json           versions, device, git revision, data fingerprint, process and time
 network.py         source of the network's class
-log.txt            what was printed
-history.csv        a row per epoch, written as they end
-histograms.json    of the weights and the outputs of layers after each epoch
-result.json        status, errors, evaluation; there from the start with status 'running'
-model.h5           the model (a hard link where the file system knows them)
+log.txt            printed output
+history.csv        a row per epoch, written when the epoch ends
+histograms.json    histograms of weights and layer outputs after each epoch
+result.json        status, errors, evaluation; exists from the start with status 'running'
+model.h5           the model (a hard link if the file system supports it)
 logits.npz         logits on the test and validation images, for ensembles
 predictions.csv    a row per test image; confusion.csv counts them
 report.html        figures and tables in one file; the figures are also in figures/
 =================  ============================================================================
 
-Nothing in it is overwritten by another run. ``trained_models/experiments.csv`` has a row for every run, written
-when it starts and completed when it ends.
+No other run overwrites these files. ``trained_models/experiments.csv`` has a row for every run, written when the run
+starts and completed when it ends.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from utils.training.trainer import Trainer
 
 
-# Arguments that may be functions of the user's own; those of symfer are found by their names.
+# Arguments that may be user-defined functions; symfer's own are found by their names.
 KNOWN = {'activation': [*rna.ACTIVATIONS], 'optimiser': [*optimisers.OPTIMISERS], 'schedule': [*schedules.SCHEDULES]}
-IMAGES = 100  # of which the outputs of layers are looked at after each epoch
+IMAGES = 100  # number of images on which layer outputs are recorded after each epoch
 
 
 def _now():
@@ -66,32 +66,35 @@ def _now():
 
 
 class Record:
-    """A run's folder, made when it is known that the run can start.
+    """The folder of a run, created when all arguments of the run have been checked.
 
     Parameters
     ----------
     model : Path
-        The model file.
+        Model file.
     config : dict
-        What is saved with the model: 'options', 'fingerprint', ...
+        Configuration that is saved with the model: 'options', 'fingerprint', ...
     network : class
+        Class of the network.
     name : str
-        Under which the result stands in tables.
+        Name of the result in tables.
     data : loaders.Dataset
+        Open data set.
     resumed : path, optional
-        The model that the run goes on with.
+        Model that the run resumes.
     done : int
-        Epochs that it has had.
+        Number of epochs done before the run.
     devices : int
-        That the run is on.
+        Number of devices of the run.
 
     Attributes
     ----------
     folder, log : Path
+        Folder of the run, and its log.txt.
     caveat : str or None
-        Why ``--config`` cannot repeat the run, and what can.
+        Sentence that says why ``--config`` cannot repeat the run and how to repeat it; None if it can.
     histograms : list of dict
-        Of weights and outputs of layers, one per epoch, see `utils.results.plots.histograms`.
+        Histograms of weights and layer outputs, one per epoch, see `utils.results.plots.histograms`.
     """
 
     def __init__(
@@ -171,7 +174,7 @@ class Record:
         self.trackers = [TRACKERS[key](self.folder, self.options, name) for key in self.options.get('track') or ()]
 
     def _caveat(self, keys):
-        """The sentence on arguments whose source the folder has not got."""
+        """Return the sentence about arguments whose source is not in the folder."""
         if not keys:
             return None
         values = ', '.join(f"'{key}': {self.options[key]}" for key in keys)
@@ -186,7 +189,7 @@ class Record:
         self.row |= values
         with lock(path):
             rows = read_table(path) if path.exists() else []
-            columns = list(dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())]))  # a person may have added some
+            columns = list(dict.fromkeys([*COLUMNS, *(rows[0] if rows else ())]))  # users may add columns
             others = [_marked_if_dead(row) for row in rows]
             places = [k for k, row in enumerate(others) if row['run'] == self.row['run']]
             if places:
@@ -199,7 +202,7 @@ class Record:
                 writer.writerows([{name: cell(value) for name, value in row.items()} for row in others])
 
     def epoch(self, trainer: Trainer) -> None:
-        """Write down the epochs that a trainer has had so far; with 'report', weights and outputs of layers too."""
+        """Write a trainer's history and, with 'report', add histograms of weights and layer outputs."""
         history.write_history(trainer.history, self.folder / 'history.csv')
         if len(trainer.history) == self.epochs:
             return
@@ -221,21 +224,21 @@ class Record:
         )
 
     def _track(self, method, *arguments):
-        """Tell the trackers; one that fails is left, for the run is worth more."""
+        """Call a method of all trackers. A tracker that fails is removed, so that it does not end the run."""
         for tracker in list(self.trackers):
             try:
                 getattr(tracker, method)(*arguments)
-            except Exception as error:  # each tracker's library has errors of its own
+            except Exception as error:  # each library raises errors of its own
                 self.trackers.remove(tracker)
                 with open(self.log, 'a', encoding='utf-8') as file:
-                    file.write(f'tracker {type(tracker).__name__} is left: {error}\n')
+                    file.write(f'tracker {type(tracker).__name__} failed and is no longer used: {error}\n')
 
     @contextmanager
     def running(self) -> Iterator[Record]:
-        """A block in which the run goes on; what ends it goes into result.json and the table."""
+        """Enclose the run in a block; if an exception ends it, record this in result.json and in the table."""
         try:
             yield self
-            self.link_model()  # where it was written last of all
+            self.link_model()  # if it was not linked before
         except BaseException as error:
             ends = {'KeyboardInterrupt': 'interrupted', 'Terminated': 'interrupted', 'TrialPruned': 'pruned'}
             kind = type(error).__name__
@@ -253,7 +256,7 @@ class Record:
         status : str
             'finished', 'interrupted', 'pruned' or 'failed: ...'.
         result : dict
-            Made of what JSON knows.
+            Results that can be written as JSON.
         """
         if self.ended:
             return
@@ -280,11 +283,11 @@ class Record:
         )
 
     def link_model(self) -> None:
-        """Put the model, as it is now, into the folder."""
+        """Link or copy the current model into the folder."""
         mine = self.folder / f'model{self.model.suffix}'
         if not self.model.exists() or mine.exists():
             return
         try:
-            os.link(os.path.realpath(self.model), mine)  # a later writing makes a new file, so this one stays
+            os.link(os.path.realpath(self.model), mine)  # writing the model again makes a new file; the link keeps this
         except OSError:
             shutil.copyfile(self.model, mine)

@@ -1,9 +1,9 @@
-"""The facial expression recognition challenge of 2013, and a result's place in it (thesis Tables 6-12).
+"""The facial expression recognition challenge of 2013, and the place of a result in it (thesis Tables 6-12).
 
 ===================  =================================================
 `COMPETITION`        results of the competition
-`rank`               a result's place in it
-`places`, `ranking`  the table with results in it, as rows and as text
+`rank`               place of a result in it
+`places`, `ranking`  the table with own results, as rows and as text
 ===================  =================================================
 """
 
@@ -29,26 +29,26 @@ TEAMS = 56
 
 
 def rank(error: float, half: str = 'whole') -> int:
-    """Place that a test error would have had in the 2013 competition.
+    """Compute the place that a test error would have had in the 2013 competition.
 
     Parameters
     ----------
     error : float
-        In %.
+        Test error in %.
     half : {'whole', 'private'}
-        Among the five teams whose mean over both halves is known, or among the ten best on the private half.
+        Rank among the five teams whose mean over both halves is known, or among the ten best on the private half.
 
     Returns
     -------
     int
-        1 + number of teams with a smaller error; one more than the teams known means that or any later place.
+        1 + number of known teams with a smaller error. A place after all known teams means this place or a later one.
     """
     column = {'whole': 1, 'private': 2}[half]
     return 1 + sum(bool(row[column] < error) for row in COMPETITION if row[column] is not None)
 
 
 def places(results: dict[str, float], half: str = 'whole') -> list[tuple[int, str, float, bool]]:
-    """Teams and own results in the order of their error.
+    """Sort teams and own results by their error.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def places(results: dict[str, float], half: str = 'whole') -> list[tuple[int, st
     Returns
     -------
     list of tuple
-        (place, name, error, whether it is one of `results`); a team stands before an own result as good.
+        (place, name, error, whether it is one of `results`); a team precedes an own result with the same error.
     """
     column = {'whole': 1, 'private': 2}[half]
     rows = [(row[column], False, row[0]) for row in COMPETITION if row[column] is not None]
@@ -68,7 +68,7 @@ def places(results: dict[str, float], half: str = 'whole') -> list[tuple[int, st
 
 
 def ranking(results: dict[str, float], half: str = 'whole') -> str:
-    """The competition's table with results ranked in it, as Tables 6-12 of the thesis.
+    """Format the competition's table with results ranked in it, as in Tables 6-12 of the thesis.
 
     Parameters
     ----------

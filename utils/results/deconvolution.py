@@ -1,19 +1,19 @@
-"""What in an image excites a feature map: a single activation projected down to the pixels, through the graph.
+"""Shows what excites a feature map: projects a single activation down to the pixels, through the graph.
 
 ==================  ===========================================================================
 `Deconvolution`     compiled: the strongest activations of maps, and their projections
-`strongest`         for the strongest maps of each layer the images that excite them most
-`Excited`           what `strongest` finds of one layer
+`strongest`         the images that most excite the strongest maps of each layer
+`Excited`           result of `strongest` for one layer
 `projected`         a network's graph with the backward pass of the projection
-`Undefined`         a graph that is not made of known layers
+`Undefined`         raised for a graph with unknown layers
 ==================  ===========================================================================
 
-The deconvolution of Zeiler and Fergus [1]_ goes back from the single activation by unpooling at the places of the
-maxima, rectification, and the transposed filters. That is the backward pass of the network in which the gradient of the
-rectifier is itself rectified, ``max(0, g)`` in place of ``g (a > 0)``: the gradient of max pooling unpools, and that of
-a convolution is by the transposed filters. Batch norm and dropout are affine in a network in use, and response
-normalisation is taken as the division by what it was for this image. For networks whose maps are summed or joined the
-paper defines none; there it is the guided backpropagation of Springenberg et al. [2]_, ``max(0, g) (a > 0)``.
+The deconvolution of Zeiler and Fergus [1]_ goes back from a single activation by unpooling at the positions of the
+maxima, rectification, and the transposed filters. This equals the network's backward pass with a rectified gradient of
+the rectifier, ``max(0, g)`` instead of ``g (a > 0)``: the gradient of max pooling unpools, and that of a convolution
+uses the transposed filters. Outside training, batch norm and dropout are affine. Response normalisation is treated as a
+division by its value for this image. The paper does not define deconvolution for summed or joined maps; there the
+guided backpropagation of Springenberg et al. [2]_ is used, ``max(0, g) (a > 0)``.
 
 .. [1] Zeiler and Fergus (2014), Visualizing and Understanding Convolutional Networks, ECCV, arXiv 1311.2901,
    section 2.1.
@@ -47,18 +47,18 @@ if TYPE_CHECKING:
     from utils.annotations import Tensor
 
 
-LAYERS, UNITS, IMAGES = 5, 8, 9  # most that are looked at: of a network, of a layer, for a map
-SAMPLE, BATCH = 1000, 24  # images that are searched, and that are in a call
+LAYERS, UNITS, IMAGES = 5, 8, 9  # most layers of a network, maps of a layer, images for a map
+SAMPLE, BATCH = 1000, 24  # images that are searched, and images per call
 LINEAR = (ops.Conv2d, ops.MaxPool, ops.AvgPool, DimShuffle, Reshape, Subtensor, Join)
 DECONVOLUTION, GUIDED = 'deconvolution', 'guided backpropagation'
 
 
 class Undefined(ValueError):
-    """A graph through which nothing is projected; says why."""
+    """Raised for a graph through which activations cannot be projected; the message says why."""
 
 
 def _rectified(node):
-    """Which input of a node it rectifies, ``max(0, a)``; None where it is no rectifier."""
+    """Index of the input that a node rectifies, ``max(0, a)``; None if it is no rectifier."""
     if isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, ps.Maximum):
         for k, v in enumerate(node.inputs):
             constant = get_underlying_scalar_constant_value(v, raise_not_constant=False)
@@ -68,7 +68,7 @@ def _rectified(node):
 
 
 def _ways(node, depends):
-    """The inputs of a node of known kind through which an activation is projected."""
+    """The inputs of a node through which an activation is projected; `Undefined` for an unknown kind of node."""
     given = [v for v in node.inputs if v in depends]
     if isinstance(node.op, LINEAR):
         return given
@@ -79,18 +79,18 @@ def _ways(node, depends):
         if isinstance(kind, ps.Mul) and len(given) == 1:
             return given
         if isinstance(kind, ps.TrueDiv) and node.inputs[0] in depends:
-            return given[:1]  # what divides is a constant
-        raise Undefined(f'it is defined for rectifiers, and the network has {type(kind).__name__}')
-    raise Undefined(f'it is not known how to go back through {node.op}')
+            return given[:1]  # the divisor is treated as a constant
+        raise Undefined(f'the projection is only defined for rectifiers, and the network has {type(kind).__name__}')
+    raise Undefined(f'no projection through {node.op} is known')
 
 
 def way_back(x: Tensor, maps: Sequence[Tensor]) -> str:
-    """How activations of `maps` are projected to `x`: by deconvolution, where ways part by guided backpropagation.
+    """Choose how to project activations of `maps` to `x`: deconvolution, or guided backpropagation for branches.
 
     Raises
     ------
     Undefined
-        An activation that is no rectifier, or another operation of which neither is known.
+        If there is an activation that is no rectifier, or another unknown operation.
     """
     depends, readers, seen, waiting = {x}, Counter(), set(), [*maps]
     for node in io_toposort([x], maps):
@@ -110,7 +110,7 @@ def way_back(x: Tensor, maps: Sequence[Tensor]) -> str:
 
 
 def projected(x: Tensor, maps: Sequence[Tensor], method: str) -> list[Tensor]:
-    """The maps computed as before, but with the gradients of the projection with respect to `x`.
+    """Copy the graph of the maps, with the same values, but with the projection as gradient with respect to `x`.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def projected(x: Tensor, maps: Sequence[Tensor], method: str) -> list[Tensor]:
         if _rectified(node) is not None:
             a = pytensor.gradient.grad_clip(inputs[_rectified(node)], 0, np.inf)
             y = pt.maximum(a, np.asarray(0, a.dtype))
-            if method == DECONVOLUTION:  # the values of y, and the gradient of a
+            if method == DECONVOLUTION:  # the value of y with the gradient of a
                 y = a + pytensor.gradient.disconnected_grad(y - a)
             outputs = [y]
         else:
@@ -138,10 +138,10 @@ def projected(x: Tensor, maps: Sequence[Tensor], method: str) -> list[Tensor]:
 
 
 def chosen_layers(network: Any, seen: dict[str, Tensor]) -> dict[str, Tensor]:
-    """At most `LAYERS` of the watched outputs of a network: of convolutions and blocks that end in an activation.
+    """Choose at most `LAYERS` recorded outputs of a network: of convolutions and blocks that end in an activation.
 
-    Of a block itself rather than of what is in it, unless that leaves less than three; evenly spread, with the first
-    and the last.
+    Blocks are preferred to the layers inside them, unless that leaves fewer than three. The choice is evenly spread and
+    includes the first and the last.
     """
     layers = sublayers(network)
     images = image_layers(network, seen)
@@ -153,26 +153,26 @@ def chosen_layers(network: Any, seen: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Deconvolution:
-    """Single activations of a network's feature maps, projected down to the pixels.
+    """Projects single activations of a network's feature maps down to the pixels.
 
     Parameters
     ----------
     network : Layer
     im_dim : (int, int)
-        Height and width of the images.
+        Height and width of the images, in pixels.
     n : int
-        Images per call.
+        Number of images per call.
 
     Attributes
     ----------
     layers : tuple of str
-        Names of the layers whose maps are looked at; empty for a network without convolutions.
+        Names of the layers with feature maps to project; empty for a network without convolutions.
     method : {'deconvolution', 'guided backpropagation'}
 
     Raises
     ------
     Undefined
-        The network has an activation that is no rectifier, or a layer that is not known.
+        If the network has an activation that is no rectifier, or an unknown layer.
     """
 
     def __init__(self, network: Any, im_dim: tuple[int, int], n: int = BATCH) -> None:
@@ -188,25 +188,25 @@ class Deconvolution:
         found = [f for y in flat for f in (pt.max(y, axis=1), pt.argmax(y, axis=1))]
         self._maxima = backend.function([x], found, name='strongest activations')
         layer = pt.tensor('layer', dtype='int32', shape=())
-        place = pt.tensor('place', dtype='int32', shape=(n,))  # in the map of that layer, flat
+        place = pt.tensor('place', dtype='int32', shape=(n,))  # index in the flattened maps of that layer
         score = np.float32(0)
         for k, y in enumerate(projected(given, list(maps.values()), self.method)):
             size = int(np.prod(y.type.shape[1:]))
             a = y.reshape((n, size))[pt.arange(n), place % np.int32(size)]
             score = score + pt.eq(layer, k).astype('float32') * (pytensor.gradient.disconnected_grad(a) * a).sum()
-        # The gradient of that sum: images do not mix, and what goes in is the activation itself, all others 0.
+        # The gradient of this sum: images do not mix, and the pass starts from the activation itself, all others 0.
         self._project = backend.function([x, layer, place], pytensor.grad(score, given)[..., 0], name='projection')
 
     def _calls(self, images, *values):
-        """Whole calls, the last one filled up, with the number that counts."""
+        """Yield the arguments of each call and the number of images that count; the last call is filled up."""
         for first in range(0, len(images), self.n):
             rows = np.arange(first, first + self.n) % len(images)
             yield min(self.n, len(images) - first), images[rows], [v[rows] for v in values]
 
     def maxima(self, images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each layer the largest activation of each map and its place, (n, maps) each, for uint8 images (n, h, w).
+        """Largest activation of each map and its place, (n, maps) each, for each layer and uint8 images (n, h, w).
 
-        Places count the pixels of a map by rows.
+        A place is the index of a pixel in its map, by rows.
         """
         if not self.layers:
             return []
@@ -227,17 +227,17 @@ class Deconvolution:
 
 
 class Excited(NamedTuple):
-    """What excites the strongest maps of a layer most.
+    """The images that most excite the strongest maps of a layer.
 
     Attributes
     ----------
     layer : str
     units : int array (k,)
-        The maps, the strongest first.
+        Numbers of the maps, strongest first.
     images : uint8 array (k, IMAGES, h, w)
     projections : float32 array (k, IMAGES, h, w)
     patches : tuple of arrays
-        The parts of both in which the projections are, (k, IMAGES, h', w') each.
+        Parts of the images and of the projections where the projections are visible, (k, IMAGES, h', w') each.
     """
 
     layer: str
@@ -248,16 +248,18 @@ class Excited(NamedTuple):
 
 
 def strongest(deconvolution: Deconvolution, images: np.ndarray) -> Iterator[Excited]:
-    """For each layer the maps with the largest mean over their `IMAGES` largest activations, one an image.
+    """Find the strongest maps of each layer, and the images that excite them most.
+
+    A map is ranked by the mean of its `IMAGES` largest activations, one per image.
 
     Parameters
     ----------
     deconvolution : Deconvolution
     images : uint8 array (n, height, width)
-        `IMAGES` at least.
+        At least `IMAGES` images.
     """
     for layer, (values, places) in zip(deconvolution.layers, deconvolution.maxima(images)):
-        best = np.argsort(-values, axis=0, kind='stable')[:IMAGES]  # (IMAGES, maps): rows of images
+        best = np.argsort(-values, axis=0, kind='stable')[:IMAGES]  # (IMAGES, maps): row numbers of images
         means = np.take_along_axis(values, best, axis=0).mean(axis=0)
         units = np.argsort(-means, kind='stable')[:UNITS]
         units = units[means[units] > 0]
@@ -272,7 +274,7 @@ def strongest(deconvolution: Deconvolution, images: np.ndarray) -> Iterator[Exci
 
 
 def _patches(images, projections):
-    """The parts of images and projections (k, m, h, w), all of one size, in which the projections are."""
+    """Cut out the parts of images and projections (k, m, h, w) where the projections are visible, all of one size."""
     visible = abs(projections) > 0.01 * abs(projections).max(axis=(2, 3), keepdims=True)
     spans = []
     for axis in (3, 2):

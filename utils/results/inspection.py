@@ -1,8 +1,8 @@
-"""Looking into a network through its symbolic graph.
+"""Inspects a network through its symbolic graph.
 
 ===================  =========================================================================
 `outputs_of_layers`  the output of every layer, as expressions
-`image_layers`       those of them that are images: what convolutions and residual blocks make
+`image_layers`       outputs that are images, of convolutions and residual blocks
 `Inspector`          compiled: feature maps, saliency, Grad-CAM of images
 `Activations`        compiled: histograms of the outputs of each layer that has weights
 `weight_histograms`  histograms of the weights in saved arrays
@@ -31,7 +31,7 @@ BINS, MOST = 60, 200_000
 
 
 def outputs_of_layers(network: Any, x: Tensor, phase: Phase | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-    """Linear outputs of a network, by default in use, for images x, and the output of every layer by name."""
+    """Logits of a network for images x, by default outside training, and the output of every layer by name."""
     with calls(network) as seen:
         logits = network(x, phase or Phase())
     return logits, {call.name: call.y for call in seen}
@@ -42,7 +42,7 @@ def _has_weights(layer):
 
 
 def image_layers(network: Any, seen: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The watched outputs (n, h, w, channels) of convolutions and of layers made of them, in order."""
+    """The recorded outputs (n, h, w, channels) of convolutions and of layers that contain them, in order."""
     layers = sublayers(network)
     return {
         name: y
@@ -52,20 +52,20 @@ def image_layers(network: Any, seen: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Inspector:
-    """What a network makes of images, layer by layer, and which pixels its answer hangs on.
+    """Computes the feature maps of images, and the pixels that the answer depends on.
 
     Parameters
     ----------
     network : Layer
     im_dim : (int, int)
-        Height and width of the images.
+        Height and width of the images, in pixels.
     n : int
-        Images per call.
+        Number of images per call.
 
     Attributes
     ----------
     layers : tuple of str
-        Names of the layers of which there are feature maps; empty for a network without convolutions.
+        Names of the layers with feature maps; empty for a network without convolutions.
     """
 
     def __init__(self, network: Any | Any, im_dim: tuple[int, int], n: int) -> None:
@@ -82,12 +82,12 @@ class Inspector:
         return backend.function([self._x], list(self._maps.values()), name='feature maps')
 
     def feature_maps(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs of the layers, a dict of arrays (n, h, w, channels), for images x (n, height, width) uint8."""
+        """Outputs of the layers, arrays (n, h, w, channels) by name, for uint8 images x (n, height, width)."""
         return dict(zip(self.layers, map(np.asarray, self._features(x)))) if self.layers else {}
 
     @cached_property
     def _gradients(self):
-        # Images do not mix outside training, so the gradient of the sum holds each image's own.
+        # Images do not mix outside training, so the gradient of the sum is that of each image.
         score = self._logits[pt.arange(self.n), self._y].sum()
         saliency = abs(pytensor.grad(score, self._input))[..., 0]
         outputs = [saliency]
@@ -100,13 +100,13 @@ class Inspector:
         return backend.function([self._x, self._y], outputs, name='saliency')
 
     def saliency(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """How much the score of a class changes with each pixel [1]_, and where the last convolution sees it [2]_.
+        """Compute saliency [1]_ and Grad-CAM [2]_ of a class for each image.
 
         Parameters
         ----------
         x : uint8 array (n, height, width)
         y : int array (n,)
-            The class, for each image.
+            Class for each image.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class Inspector:
             Absolute value of the gradient of the logit of the class with respect to the pixels.
         cam : array (n, h, w) or None
             Grad-CAM, ``max(0, sum_k a_k A_k)`` with the feature maps A_k of the last convolutional layer and the
-            mean a_k of the score's gradient with respect to each; None without convolutions.
+            means a_k of the score's gradients with respect to them; None without convolutions.
 
         References
         ----------
@@ -126,9 +126,9 @@ class Inspector:
 
 
 def histogram(values: Any) -> dict[str, Any]:
-    """Counts of values in `BINS` bins of equal width: a dict 'counts', 'low', 'high', made of lists and floats.
+    """Count values in `BINS` bins of equal width; return a dict of 'counts' (list), 'low' and 'high' (float).
 
-    Of more than `MOST` values as many are drawn, always the same: an epoch should not wait for its histograms.
+    From more than `MOST` values, a fixed random sample of `MOST` is counted, so that histograms do not delay epochs.
     """
     values = np.asarray(values).ravel()
     if values.size > MOST:
@@ -150,7 +150,7 @@ class Activations:
         self.images = images
         x = pt.tensor('x', dtype='uint8', shape=images.shape)
         layers = sublayers(network)
-        # The statistics of these images stand in for the population's, which are measured before a test only.
+        # Uses the statistics of these images, because those of the population are only measured before a test.
         _, seen = outputs_of_layers(network, pixels(x), Phase(weight=np.float32(1)))
         seen = {name: y for name, y in seen.items() if _has_weights(layers[name])}
         self.names = tuple(seen)
@@ -161,7 +161,7 @@ class Activations:
 
 
 def weight_histograms(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Histograms of the weights, by name, in what `utils.training.trainer.Trainer.arrays` gives."""
+    """Histograms of the weights, by name, in a result of `utils.training.trainer.Trainer.arrays`."""
     return {
         path.removeprefix('parameters/'): histogram(value)
         for path, value in arrays.items()

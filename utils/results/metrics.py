@@ -1,15 +1,15 @@
-"""How good are the answers of a classifier: errors with intervals, per-class figures, calibration.
+"""Metrics of a classifier: errors with intervals, per-class metrics, calibration.
 
 ==================  ===========================================================================
-`evaluate`          all figures of logits on the test images
-`scores`            the figures of one group of images
+`evaluate`          all metrics of logits on the test images
+`scores`            the metrics of one group of images
 `interval`          95 % interval of an error
-`mean_recall`       mean over the classes of the part that is answered rightly
+`mean_recall`       mean over the classes of their recall
 `calibration`       confidence against accuracy, and the expected calibration error
 `probabilities`     softmax
 ==================  ===========================================================================
 
-Figures of classes come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
+Per-class metrics come from scikit-learn, intervals from SciPy. Errors are in %, cross-entropies in nats.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def interval(wrong: int, n: int, level: float = 0.95) -> list[float]:
-    """Wilson's interval [1]_ of an error in %, from `wrong` wrong answers of `n`: (low, high).
+    """Compute Wilson's interval [1]_ (low, high) in % of an error, from `wrong` wrong answers out of `n`.
 
     References
     ----------
     .. [1] Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference, JASA 22.
     """
-    from scipy.stats import binomtest  # half a second, and training can begin without it
+    from scipy.stats import binomtest  # takes half a second, and training can start without it
 
     ci = binomtest(int(wrong), int(n)).proportion_ci(level, method='wilson')
     return [100 * float(ci.low), 100 * float(ci.high)]
@@ -55,13 +55,14 @@ def calibration(p: np.ndarray, y: np.ndarray, bins: int = 15) -> dict[str, Any]:
     p : array (n, n_classes)
         Probabilities.
     y : int array (n,)
+        Labels.
     bins : int
 
     Returns
     -------
     dict
-        'ece', the mean over the images of abs(accuracy - confidence) of their bin, and for each bin that has
-        images 'confidence', 'accuracy' (means) and 'images'.
+        'ece', the mean over the images of abs(accuracy - confidence) of their bins; and for each bin with images,
+        the means 'confidence' and 'accuracy' and the number 'images'.
 
     References
     ----------
@@ -90,23 +91,24 @@ def cross_entropy(p: np.ndarray, y: np.ndarray) -> float:
 def scores(
     logits: np.ndarray, y: Sequence[int] | np.ndarray, classes: Sequence[str], temperature: float | None = None
 ) -> dict[str, Any]:
-    """The figures of one group of images.
+    """Compute the metrics of one group of images.
 
     Parameters
     ----------
     logits : array (n, n_classes)
     y : int array (n,)
+        Labels.
     classes : sequence of str
     temperature : float, optional
-        Of `utils.results.temperature`.
+        Temperature, see `utils.results.temperature`.
 
     Returns
     -------
     dict
-        images, error, interval (95 %), top2_error, cross_entropy, ece, macro_f1, per_class (precision, recall,
-        f1 and images of each, in the order of `classes`), confusion (rows: truth), calibration. The mean of
-        macro_f1 is over the classes that occur, as label or as answer. With a temperature also 'scaled':
-        cross_entropy, ece and calibration of the probabilities that it gives.
+        images, error (%), interval (95 %, in %), top2_error (%), cross_entropy (nats), ece, macro_f1, per_class
+        (precision, recall, f1 and images of each, in the order of `classes`), confusion (rows: truth), calibration.
+        macro_f1 is the mean over the classes that occur as label or as answer. With a temperature also 'scaled':
+        cross_entropy, ece and calibration of the scaled probabilities.
     """
     from sklearn import metrics  # as above
 
@@ -148,25 +150,25 @@ def scores(
 def evaluate(
     logits: dict[str, np.ndarray], subset: Subset, classes: Sequence[str], temperature: float | None = None
 ) -> dict[str, Any]:
-    """All figures of logits on the test images.
+    """Compute all metrics of logits on the test images.
 
     Parameters
     ----------
     logits : dict of str to array (n, n_classes)
-        'plain' and, where the set has views, 'special': means over the views of each image. The mean gives the
-        answers that the sum of thesis 3.4.4 gives, and probabilities that do not depend on the number of views.
+        'plain' and, if the set has views, 'special': means over the views of each image. The mean predicts the same
+        classes as the sum of thesis 3.4.4, with probabilities that do not depend on the number of views.
     subset : loaders.Subset
         The test images.
     classes : sequence of str
     temperature : float, optional
-        Of `utils.results.temperature`, fitted on validation images.
+        Temperature fitted on validation images, see `utils.results.temperature`.
 
     Returns
     -------
     dict
-        ``[kind][half]``: `scores` with, where some image has an exact duplicate in the training set, 'without_twins':
-        images, error and interval. 'rank': places in the 2013 competition by the whole and by the private
-        error, of 'special' if there is one. 'temperature', where one is given.
+        ``[kind][half]``: result of `scores`. If some images have an exact duplicate in the training set, it includes
+        'without_twins': images, error and interval without them. 'rank': places in the 2013 competition by the whole
+        and by the private error, of 'special' if there is one. 'temperature', if one is given.
     """
     out = {}
     for kind, values in logits.items():
@@ -193,12 +195,12 @@ def evaluate(
 
 
 def mean_recall(entry: dict[str, Any]) -> float:
-    """The mean over the classes that have images of the right answers among them, in % (balanced accuracy [1]_).
+    """Mean recall over the classes that have images, in % (balanced accuracy [1]_).
 
     Parameters
     ----------
     entry : dict
-        From `scores`.
+        Result of `scores`.
 
     References
     ----------
@@ -208,30 +210,30 @@ def mean_recall(entry: dict[str, Any]) -> float:
 
 
 def final_kind(evaluation: dict[str, Any]) -> str:
-    """'special' where there is a special test, else 'plain'."""
+    """Return 'special' if there is a special test, otherwise 'plain'."""
     return 'special' if 'special' in evaluation else 'plain'
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, float]:
-    """Exact McNemar test of two classifiers on the same images [1]_.
+    """Compare two classifiers on the same images by the exact McNemar test [1]_.
 
     Parameters
     ----------
     right_a, right_b : bool array (n,)
-        Whether each answered rightly.
+        Whether each classifier was right.
 
     Returns
     -------
     dict
-        'only_a' and 'only_b', images that only one of them got right, and 'p', the two-sided probability of so
-        uneven a division, or a more uneven one, if both were equally good.
+        'only_a' and 'only_b', numbers of images that only one classifier got right, and 'p', the two-sided probability
+        of an at least equally uneven division if both were equally good.
 
     References
     ----------
     .. [1] McNemar (1947), Note on the sampling error of the difference between correlated proportions or
        percentages, Psychometrika 12; Dietterich (1998), Approximate Statistical Tests, Neural Computation 10.
     """
-    from scipy.stats import binomtest  # half a second, and only a comparison needs it
+    from scipy.stats import binomtest  # takes half a second, and only a comparison needs it
 
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     n = only_a + only_b

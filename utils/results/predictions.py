@@ -1,8 +1,8 @@
-"""The answers of a model in files: logits for ensembles and comparisons, a row per image, a confusion matrix.
+"""Predictions of a model in files: logits for ensembles and comparisons, a row per image, a confusion matrix.
 
 ============================  ============================
-`write_outputs`               all of them into a folder
-`save_logits`, `read_logits`  logits, logits.npz
+`write_outputs`               all files into a folder
+`save_logits`, `read_logits`  logits in logits.npz
 `write_predictions`           per-image predictions as CSV
 `write_confusion`             the confusion matrix as CSV
 ============================  ============================
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class RunError(ValueError):
-    """A run folder, or a file in it, that is not what it should be."""
+    """Raised for an invalid run folder, or an invalid file in it."""
 
 
 class Images(SimpleNamespace):
-    """What is known of test images without the images themselves: y, source, usage, twin."""
+    """Data of test images without the images themselves: y, source, usage, twin."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -42,17 +42,18 @@ class Images(SimpleNamespace):
 def save_logits(
     path: Path, subset: Subset, logits: dict[str, np.ndarray], validation: Sequence[np.ndarray] | None = None
 ) -> None:
-    """Write logits with what is needed to compare and combine them.
+    """Write logits with the data needed to compare and combine them.
 
     Parameters
     ----------
-    path : path ending in .npz
+    path : path
+        File that ends in .npz.
     subset : loaders.Subset
         The test images.
     logits : dict of str to array (n, n_classes)
-        As for `evaluate`.
+        Logits, as for `evaluate`.
     validation : tuple (source, y, logits), optional
-        Of the original validation images, from the parameters of the kept epoch, which never saw them.
+        The same for the original validation images, from the parameters of the kept epoch, which never saw them.
     """
     arrays = {
         'y': subset.y,
@@ -77,7 +78,7 @@ def write_confusion(path: Path, confusion: Sequence[Sequence[int]], classes: Seq
 
 
 def read_logits(folder: Path) -> dict[str, np.ndarray]:
-    """The arrays of logits.npz as a dict; see `save_logits`."""
+    """Read the arrays of logits.npz as a dict; see `save_logits`."""
     path = Path(folder) / 'logits.npz'
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -98,7 +99,7 @@ def read_logits(folder: Path) -> dict[str, np.ndarray]:
 def write_predictions(
     path: Path, subset: Subset, classes: Sequence[str], probabilities: np.ndarray, special: np.ndarray | None = None
 ) -> None:
-    """Write one CSV row per test image: what it is, what it was taken for, the probabilities.
+    """Write one CSV row per test image: true class, predicted class and probabilities.
 
     Parameters
     ----------
@@ -106,8 +107,8 @@ def write_predictions(
     subset : loaders.Subset
     classes : sequence of str
     probabilities, special : array (n, n_classes)
-        From the images as they are and, where there are views, from all views of each. The columns
-        'predicted', 'correct' and the probabilities are of `special` if there is one.
+        Probabilities from the images themselves and, if there are views, from all views of each. The columns
+        'predicted', 'correct' and the probabilities are those of `special` if it is given.
     """
     final = probabilities if special is None else special
     names = [cell(name) for name in classes]
@@ -159,9 +160,9 @@ def write_outputs(
         The test images.
     classes : sequence of str
     outputs : dict of str to array (n, n_classes)
-        Linear outputs, 'plain' and perhaps 'special'.
+        Logits, 'plain' and perhaps 'special'.
     scores : dict
-        What `utils.results.metrics.evaluate` made of them.
+        Result of `utils.results.metrics.evaluate`.
     validation : tuple, optional
         As for `save_logits`.
     """

@@ -1,8 +1,8 @@
-"""The report of a run: one HTML file that opens offline, made from the template report.html.jinja.
+"""The report of a run: one HTML file that works offline, made from the template report.html.jinja.
 
 ==================  ===========================================================================
-`write_report`      the HTML file
-`texts_of`          the texts of a run folder that stand in it
+`write_report`      writes the HTML file
+`texts_of`          the texts of a run folder for the report
 ==================  ===========================================================================
 """
 
@@ -39,7 +39,7 @@ EPOCH_COLUMNS = (
 
 
 def _errors(scores):
-    """A row for each test and half: figures as texts, in the order of the template's head."""
+    """A row of texts for each test and half, in the order of the template's table head."""
     rows = []
     for kind, title in (('plain', 'test'), ('special', 'special test')):
         for half, e in scores.get(kind, {}).items():
@@ -66,14 +66,14 @@ def _errors(scores):
 
 
 def _members(members, scores):
-    """A row for each of several networks alone and one of all together: errors on the whole test set."""
+    """A row for each member alone and one for all together: errors on the whole test set."""
     kind = metrics.final_kind(scores)
     rows = [[f'member {k}', f'{one[kind]["whole"]["error"]:.2f}'] for k, one in enumerate(members, start=1)]
     return [*rows, ['together', f'{scores[kind]["whole"]["error"]:.2f}']] if rows else []
 
 
 def _rankings(name, final):
-    """The competition's tables with the result in its place: (what they go by, rows, which rows are ours)."""
+    """The competition's tables with the result in its place: (title, rows, indices of our rows)."""
     out = []
     for half, title in (('whole', 'both halves'), ('private', 'private half, which decided')):
         if half in final:
@@ -89,7 +89,7 @@ def _rankings(name, final):
 
 
 def _figures(folder, rule, cost):
-    """Heading, caption, name and content of the figures that are in a folder."""
+    """Heading, caption, name and content of the figures in a folder."""
     for name, entry in FIGURES.items():
         file = Path(folder) / f'{name}.png'
         caption = entry.caption.replace('{figure}', RULES[rule].label)
@@ -103,7 +103,7 @@ def _figures(folder, rule, cost):
 
 
 def _of_cost(text, cost):
-    """A text on the cross-entropy as one on another loss."""
+    """Replace the cross-entropy in a text by another loss."""
     if cost == 'cross-entropy':
         return text
     return text.replace('cross-entropy', cost).replace('Cross-entropy', cost.capitalize())
@@ -128,28 +128,29 @@ def write_report(
     members: Sequence[dict[str, Any]] = (),
     ranked: bool = True,
 ) -> None:
-    """Write one HTML file in which everything is contained.
+    """Write one self-contained HTML file.
 
     Parameters
     ----------
     path : path
     title, lead, note : str
-        Heading, the result in a sentence, what has to be said of the data.
+        Heading, the result in one sentence, a caveat on the data.
     scores : dict
-        From `utils.results.metrics.evaluate`.
+        Result of `utils.results.metrics.evaluate`.
     figure_folder : path
-        Figures named as in `utils.results.plots.FIGURES`; those that are not there are left out.
+        Folder of figures named as in `utils.results.plots.FIGURES`; missing ones are left out.
     history : list of dict
+        One row per epoch, see `utils.training.trainer.Trainer`.
     texts : dict of str to str
-        Further sections, as they are: configuration, environment, log.
+        Further sections, shown unchanged: configuration, environment, log.
     rule, cost : str
-        By which the epoch was kept.
+        Rule by which the epoch was kept, and name of the loss.
     members : list of dict
-        Errors of each of several networks alone.
+        Errors of each of several members alone.
     ranked : bool
         Show the place in the competition.
     """
-    from jinja2 import Environment, FileSystemLoader  # a tenth of a second, and not every process writes a report
+    from jinja2 import Environment, FileSystemLoader  # takes 0.1 s, and not every process writes a report
 
     final = scores[metrics.final_kind(scores)]
     history = [{**row, 'reconstruction_cost': row['train_cost'] if row.get('layer') else None} for row in history]

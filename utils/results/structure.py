@@ -1,8 +1,8 @@
-"""What a network consists of: its layers in the order in which they compute, with shapes, parameters and operations.
+"""The structure of a network: its layers in the order of computation, with shapes, parameters and operations.
 
 =============  ================================================================
-`structure`    a network's `Structure`, read from its graph; nothing is compiled
-`Structure`    the layers and the totals; as text it is a table
+`structure`    makes the `Structure` from a network's graph, without compiling
+`Structure`    the layers and the totals; ``str()`` makes a table
 `Row`          a layer
 =============  ================================================================
 """
@@ -33,20 +33,21 @@ class Row:
     Attributes
     ----------
     name : str
-        As in the names of its parameters; empty for what belongs to the network itself.
+        Name, as in the names of its parameters; empty for the network itself.
     kind : str
         Name of its class.
     shape : tuple of int
-        Of what it makes of one image: (height, width, channels) or (n,); empty where it computes in training alone.
+        Output shape for one image: (height, width, channels) or (n,); empty if the layer is only used in training.
     parameters : int
-        Numbers that are trained, those of the layers inside it among them. Where a layer is applied several times, they
-        are counted the first time.
+        Number of trained parameters, including those of layers inside it. If a layer is applied several times, they are
+        counted the first time.
     operations : int
-        Multiplications with an addition, of convolutions and matrix products, for one image in use.
+        Multiply-add operations of convolutions and matrix products for one image, outside training.
     kept : int
-        Bytes for one image that its gradient needs, about: what it gives, and its linear outputs where they are others.
+        Approximate number of bytes for one image that its gradient needs: its outputs, and its linear outputs if they
+        are different.
     inputs : tuple of int
-        The rows whose outputs it is given; -1 is the image.
+        Rows whose outputs are its inputs; -1 is the image.
     """
 
     name: str
@@ -69,13 +70,13 @@ class Structure:
     im_dim : (int, int)
         Height and width of the images.
     rows : tuple of Row
-        The layers, in the order in which they compute.
+        The layers, in the order of computation.
     ends : tuple of int
-        The rows that the logits are made of.
+        Rows whose outputs the logits are computed from.
     parameters, statistics : int
-        Numbers that are trained, and such as batch norm measures.
+        Number of trained parameters, and of measured ones such as batch norm's statistics.
     operations : int
-        Multiplications with an addition for one image in use; those outside layers among them.
+        Multiply-add operations for one image outside training, including those outside layers.
     """
 
     name: str
@@ -88,7 +89,7 @@ class Structure:
 
     @property
     def kept(self) -> int:
-        """Bytes for one image that training keeps for the gradients, about."""
+        """Approximate number of bytes for one image that training keeps for the gradients."""
         return sum(row.kept for row in self.rows)
 
     def __str__(self) -> str:
@@ -105,19 +106,19 @@ class Structure:
                 '',
                 f'parameters   {self.parameters:,} trained'
                 + (f', {self.statistics:,} measured (batch norm)' if self.statistics else ''),
-                f'operations   {self.operations / 1e6:,.1f} million multiply-adds an image',
-                f'memory       parameters {size / MIB:.1f} MiB; in training about {self.kept / KIB:,.0f} KiB an image',
+                f'operations   {self.operations / 1e6:,.1f} million multiply-adds per image',
+                f'memory       parameters {size / MIB:.1f} MiB; in training about {self.kept / KIB:,.0f} KiB per image',
             ]
         )
 
 
 def sides(shape: Iterable[int]) -> str:
-    """A shape for a person: ``24x24x64``."""
+    """Format a shape: ``24x24x64``."""
     return 'x'.join(map(str, shape))
 
 
 def _between(inputs, outputs):
-    """The nodes that lead from inputs to outputs, and do not lie before the inputs."""
+    """The nodes that compute the outputs from the inputs, without those before the inputs."""
     stop, found, waiting = set(inputs), [], list(outputs)
     seen = set(waiting)
     while waiting:
@@ -138,7 +139,7 @@ def _size(variable):
 
 
 def _operations(nodes):
-    """Multiplications with an addition of convolutions and products."""
+    """Number of multiply-add operations of convolutions and matrix products."""
     count = 0
     for node in nodes:
         if isinstance(node.op, Conv2d):
@@ -150,13 +151,13 @@ def _operations(nodes):
 
 
 def _kept(nodes, y):
-    """Bytes of what a layer gives, of its linear outputs and of the places of its maxima."""
+    """Bytes of the outputs of a layer, of its linear outputs and of the positions of its maxima."""
     kept = {y, *(node.outputs[0] for node in nodes if isinstance(node.op, (Conv2d, Dot, Pooling)))}
     return sum(_size(v) * np.dtype(v.dtype).itemsize for v in kept)
 
 
 def _shown(network, seen):
-    """Of the calls those of layers with parameters of their own, and of such that no other layer is called in."""
+    """Select the calls of layers that have parameters themselves, and of layers that call no other layer."""
     layers = sublayers(network)
     own = {name for name, layer in layers.items() if any('.' not in path for path in parameters(layer))}
     called = {call.name for call in seen}
@@ -166,11 +167,11 @@ def _shown(network, seen):
 
     whole = {name for name in called & own if not inside(name, called & own)}
     leaves = {n for n in called if not inside(n, whole) and not any(c.startswith(f'{n}.') for c in called)}
-    return [call for call in seen if call.name in whole | leaves and call.y is not call.x]  # such a layer is off
+    return [call for call in seen if call.name in whole | leaves and call.y is not call.x]  # y is x: the layer is off
 
 
 def _sources(variable, made):
-    """The rows whose outputs a variable is made of, without passing another row's."""
+    """The rows whose outputs a variable is computed from directly, not through another row."""
     found, waiting, seen = set(), [variable], set()
     while waiting:
         v = waiting.pop()
@@ -185,24 +186,25 @@ def _sources(variable, made):
 
 
 def structure(network: Layer, im_dim: tuple[int, int], name: str | None = None) -> Structure:
-    """Layers, shapes, parameters and operations of a network, read from the graph of its call on one image.
+    """Read the layers, shapes, parameters and operations of a network from the graph of its call on one image.
 
-    Layers with parameters of their own are rows, with all that is in them (a convolution with its batch norm, pooling
-    and activation); layers that only hold others are opened, and those that are off (dropout of nothing) left out.
+    Each layer that has parameters itself is a row, with everything inside it (a convolution with its batch norm,
+    pooling and activation). Layers that only contain others are expanded. Layers that are off (dropout with probability
+    0) are left out.
 
     Parameters
     ----------
     network : Layer
-        Gives logits for images (n, height, width, 1).
+        Network that gives logits for images (n, height, width, 1).
     im_dim : (int, int)
-        Height and width of the images.
+        Height and width of the images, in pixels.
     name : str, optional
-        What it is called; by default its class.
+        Name of the network; by default that of its class.
 
     Raises
     ------
     ValueError
-        The images are too small for the network.
+        If the images are too small for the network.
     """
     x = pt.tensor('images', dtype=pytensor.config.floatX, shape=(1, *im_dim, 1))
     with calls(network) as seen:
@@ -235,13 +237,13 @@ def structure(network: Layer, im_dim: tuple[int, int], name: str | None = None) 
 
 
 def _rest(network, counted, called) -> Sequence[Any]:
-    """Rows of the parameters that no call has shown: of the network itself, and of layers that training alone uses."""
+    """Rows of the remaining parameters: of the network itself, and of layers that are only used in training."""
     layers = sublayers(network)
     unused = [name for name in layers if not any(f'{other}.'.startswith(f'{name}.') for other in called)]
     groups: dict[str, int] = {}
     for path, p in parameters(network, trainable=True).items():
         if p not in counted:
-            owner = next((name for name in unused if path.startswith(f'{name}.')), '')  # the outermost comes first
+            owner = next((name for name in unused if path.startswith(f'{name}.')), '')  # outermost first
             groups[owner] = groups.get(owner, 0) + _size(p)
     return [
         Row(name, f'{type(layers[name]).__name__}, in training' if name else type(network).__name__, (), n, 0, 0)

@@ -1,4 +1,4 @@
-"""A network's layers as a drawing: Graphviz and Mermaid text, and pictures that Graphviz makes of it."""
+"""Draws the layers of a network as Graphviz or Mermaid text, or as a picture by Graphviz."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from utils.results.structure import Row, Structure
 
 PICTURES, TEXTS = ('.svg', '.png', '.pdf'), ('.dot', '.mmd')
-COLOURS = {1: '#dfe9f5', 3: '#e4f1df'}  # by the dimensions of what a layer gives
+COLOURS = {1: '#dfe9f5', 3: '#e4f1df'}  # by the number of dimensions of the output
 
 
 def _lines(row: Row) -> list[str]:
@@ -43,7 +43,7 @@ def _edges(structure: Structure) -> list[tuple[str, str]]:
 
 
 def as_dot(structure: Structure) -> str:
-    """The drawing as Graphviz's language; an arrow goes from a layer to each that is given its output."""
+    """The drawing in Graphviz's language; arrows go from a layer to those that take its output."""
 
     def text(lines):
         escaped = (line.replace('\\', r'\\').replace('"', r'\"') for line in lines)
@@ -60,7 +60,7 @@ def as_dot(structure: Structure) -> str:
 
 
 def as_mermaid(structure: Structure) -> str:
-    """The drawing as Mermaid's language, which code hosts draw in Markdown."""
+    """The drawing in Mermaid's language, which code hosts render in Markdown."""
     lines = ['flowchart TD']
     for name, shown, _ in _nodes(structure):
         label = '<br>'.join(line.replace('"', '#quot;') for line in shown)
@@ -70,12 +70,12 @@ def as_mermaid(structure: Structure) -> str:
 
 
 def check_drawing(path: StrPath) -> Path:
-    """The path of a drawing, checked before there is one.
+    """Check the path of a drawing before it is made.
 
     Raises
     ------
     ValueError
-        An ending of no format; a picture, and Graphviz is not installed.
+        If its ending is no known format, or it is a picture and Graphviz is not installed.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -90,14 +90,14 @@ def check_drawing(path: StrPath) -> Path:
 
 
 def write_drawing(structure: Structure, path: StrPath) -> Path:
-    """Write the drawing in the format that the ending names; a file of that name is replaced.
+    """Write the drawing in the format given by the ending of the path; an existing file is replaced.
 
     Raises
     ------
     ValueError
-        See `check_drawing`; Graphviz fails.
+        See `check_drawing`; or if Graphviz fails.
     OSError
-        The file cannot be written.
+        If the file cannot be written.
     """
     path = check_drawing(path)
     ending = path.suffix.lower()

@@ -1,10 +1,10 @@
-"""The figures of a test for a person: lines and tables of text.
+"""The metrics of a test as lines and tables of text.
 
 ==================  ===========================================================================
 `error_lines`       errors of every kind and half
-`summary_lines`     what is worth a line on the terminal
-`member_lines`      errors of each of several networks
-`class_table`       figures of each class
+`summary_lines`     the main metrics for the terminal
+`member_lines`      errors of each of several members
+`class_table`       metrics of each class
 ==================  ===========================================================================
 """
 
@@ -17,7 +17,7 @@ from utils.results.metrics import final_kind
 
 
 def error_lines(evaluation: dict[str, Any]) -> list[str]:
-    """Errors of every kind and half with their intervals, a list of str."""
+    """Lines with the errors of every kind and half and their intervals."""
     lines = []
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in evaluation.get(kind, {}).items():
@@ -34,20 +34,20 @@ def error_lines(evaluation: dict[str, Any]) -> list[str]:
 
 
 def summary_lines(evaluation: dict[str, Any]) -> list[str]:
-    """What is worth a line on the terminal, a list of str."""
+    """Lines with the main metrics for the terminal."""
     kind = final_kind(evaluation)
     whole = evaluation[kind]['whole']
     name = 'special test' if kind == 'special' else 'test'
     low, high = whole['interval']
     return [
-        f'{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole["macro_f1"]:.3f}, wrong in the '
-        f'best two {whole["top2_error"]:.2f} %, cross-entropy {whole["cross_entropy"]:.4f}, calibration error '
+        f'{name}, whole: 95 % interval {low:.2f} to {high:.2f} %, macro-F1 {whole["macro_f1"]:.3f}, top-2 error '
+        f'{whole["top2_error"]:.2f} %, cross-entropy {whole["cross_entropy"]:.4f}, calibration error '
         f'{whole["ece"]:.3f}' + _scaled(evaluation, whole)
     ]
 
 
 def member_lines(members: Sequence[dict[str, Any]]) -> list[str]:
-    """A line on each of several networks alone."""
+    """A line with the errors of each member alone."""
     return [
         f'member {k} alone: '
         + ', '.join(
@@ -60,14 +60,14 @@ def member_lines(members: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _scaled(evaluation, whole):
-    """What the temperature makes of it, where there is one."""
+    """The calibration error with the temperature, if there is one."""
     if 'scaled' not in whole:
         return ''
     return f' ({whole["scaled"]["ece"]:.3f} with temperature {evaluation["temperature"]:.2f})'
 
 
 def class_table(entry: dict[str, Any]) -> str:
-    """Per-class figures of a `scores` entry as aligned text."""
+    """Format the metrics of each class in a `scores` entry as an aligned table."""
     width = max(len(name) for name in [*entry['per_class'], 'class'])
     lines = [f'{"class":{width}}  images  precision  recall     F1']
     for name, row in entry['per_class'].items():

@@ -1,4 +1,4 @@
-"""A table of texts for the terminal, and as CSV, Markdown and LaTeX; its place in a page."""
+"""Formats tables of text for the terminal and as CSV, Markdown and LaTeX; puts them into pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from utils.files.terminal import cell
 
 
 def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table aligned for a terminal."""
+    """Format a table for a terminal, with aligned columns."""
     widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
     return '\n'.join(
         '  '.join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths))).rstrip()
@@ -22,20 +22,20 @@ def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as CSV."""
+    """Format a table as CSV."""
     out = io.StringIO()
     csv.writer(out, lineterminator='\n').writerows([[cell(value) for value in row] for row in [head, *rows]])
     return out.getvalue()
 
 
 def as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as Markdown."""
+    """Format a table as Markdown."""
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *rows]
     return ''.join('| ' + ' | '.join(cell.replace('|', r'\|') for cell in line) + ' |\n' for line in lines)
 
 
 def as_latex(head: Sequence[str], rows: Any) -> Any:
-    """A tabular with the rules of booktabs."""
+    """Format a table as a LaTeX tabular with the rules of booktabs."""
     special = {c: f'\\{c}' for c in '&%$#_{}'} | {
         '±': r'$\pm$',
         '\\': r'\textbackslash{}',
@@ -54,18 +54,18 @@ def as_latex(head: Sequence[str], rows: Any) -> Any:
 
 
 def around(page: Path, name: str) -> tuple[str, str]:
-    """What stands before and after the table of this name in a page, its marks ``<!-- name -->`` included.
+    """Return the text before and after the table of this name in a page, including its marks ``<!-- name -->``.
 
     Raises
     ------
     ValueError
-        The page lacks the marks.
+        If the page lacks the marks.
     """
     first, last = f'<!-- {name} -->\n', f'<!-- end of {name} -->'
     before, begin, rest = page.read_text(encoding='utf-8').partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"'{page}' lacks the lines {first.strip()} and {last} that the table goes between")
+        raise ValueError(f"'{page}' lacks the lines {first.strip()} and {last}, which enclose the table")
     return before + begin, end + after
 
 

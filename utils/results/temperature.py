@@ -1,6 +1,7 @@
-"""Temperature scaling: one number that makes the probabilities of a trained network mean what they say [1]_.
+"""Temperature scaling: a single number that calibrates the probabilities of a trained network [1]_.
 
-The logits are divided by it before the softmax. The answers stay; the confidence becomes the rate of right answers.
+The logits are divided by it before the softmax. The predicted classes do not change; the confidence becomes the rate of
+right answers.
 
 References
 ----------
@@ -19,21 +20,21 @@ LEAST, MOST = 0.05, 20.0
 
 
 def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
-    """The temperature of least cross-entropy on images that the network was not trained on.
+    """Find the temperature with the smallest cross-entropy on images that the network was not trained on.
 
     Parameters
     ----------
     logits : array (n, n_classes)
-        Of validation images.
+        Logits of validation images.
     y : int array (n,)
-        Their labels.
+        Labels of these images.
 
     Returns
     -------
     float
-        From `LEAST` to `MOST`; above 1 for a network that is too sure of itself.
+        Temperature from `LEAST` to `MOST`; above 1 for an overconfident network.
     """
-    from scipy.optimize import minimize_scalar  # half a second, and training can begin without it
+    from scipy.optimize import minimize_scalar  # takes half a second, and training can start without it
 
     logits = np.asarray(logits, dtype=float)
     own = logits[np.arange(len(y)), y]
@@ -42,11 +43,11 @@ def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
         factor = math.exp(-log_temperature)
         return float(np.mean(logsumexp(factor * logits, axis=1) - factor * own))
 
-    # In the logarithm, where the bounds are as far from 1; the cross-entropy is convex in 1 / T, so it has one minimum.
+    # Over log T, where both bounds are equally far from 1; the cross-entropy is convex in 1 / T, so it has one minimum.
     found = minimize_scalar(cross_entropy, bounds=(math.log(LEAST), math.log(MOST)), method='bounded')
     return math.exp(found.x)
 
 
 def is_temperature(value: Any) -> bool:
-    """Whether a value out of a file is a temperature."""
+    """Whether a value from a file is a temperature."""
     return type(value) in (int, float) and LEAST / 2 <= value <= 2 * MOST

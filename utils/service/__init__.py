@@ -1,13 +1,13 @@
-"""`symfer serve`: a trained model behind HTTP, with a page for pictures and the camera.
+"""`symfer serve`: serve a trained model over HTTP, with a web page for pictures and the camera.
 
 ==================  ===========================================================================
-`limits`            how large, how many, how long
-`batcher`           requests that wait go through detector and network together, in one thread
-`multipart`         several pictures in one body, in memory
-`app`               the routes; `live`: frames of a camera through a WebSocket
-`guard`             bounds of bodies, origins and hosts, headers of every answer
-`openapi`           what the routes take and give, for programs and for people
-`server`            an address listened on, until a signal ends it
-`page`              HTML, script and style: no build step, nothing from elsewhere
+`limits`            limits of size, number and time
+`batcher`           batches waiting requests for detector and network, in one thread
+`multipart`         parses several pictures in one body, in memory
+`app`               the routes; `live`: frames of a camera over a WebSocket
+`guard`             checks body sizes, origins and hosts, and sets response headers
+`openapi`           the description of the routes, as OpenAPI and as HTML
+`server`            listens on an address until a signal ends it
+`page`              HTML, script and style, without a build step or external resources
 ==================  ===========================================================================
 """

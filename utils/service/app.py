@@ -37,17 +37,23 @@ def make_app(
     hosts: tuple[str, ...] = LOCAL,
     origins: tuple[str, ...] = (),
 ) -> Starlette:
-    """The application: any ASGI server runs it.
+    """Make the application, which any ASGI server can run.
 
     Parameters
     ----------
     recogniser : Recogniser
-        Or whatever else has its `recognise`.
+        Recogniser, or an object with the same method `recognise`.
     card : dict
-        What ``GET /model`` says.
+        Description of the model, returned by ``GET /model``.
     limits : Limits, optional
+        Limits of the service.
     hosts, origins : tuple of str
-        See `utils.service.guard.Guard`.
+        Names of the service and other origins, see `utils.service.guard.Guard`.
+
+    Returns
+    -------
+    Starlette
+        ASGI application.
     """
     limits = limits or Limits()
 
@@ -77,45 +83,45 @@ def make_app(
 
 
 def refused(request: Request, error: Exception) -> Response:
-    """A path or a method that there is not."""
+    """Respond to an unknown path or method."""
     status = getattr(error, 'status_code', 400)
-    text = {404: 'there is nothing at this path', 405: 'this path takes another method'}.get(status, str(error))
-    return problem(status, f'{text}; GET /docs says what there is')
+    text = {404: 'path not found', 405: 'method not allowed for this path'}.get(status, str(error))
+    return problem(status, f'{text}; GET /docs lists all paths')
 
 
 def failed(request: Request, error: Exception) -> Response:
-    """A defect of ours: the log has it, the client learns that it was not its own."""
-    return problem(500, 'the service failed at this request')
+    """Respond to a failure of the service itself, which is written to the log."""
+    return problem(500, 'the service failed to process this request')
 
 
 async def page(request: Request) -> Response:
-    """A file of the page."""
+    """Respond with a file of the page."""
     name = request.url.path.strip('/') or 'index.html'
     return Response((PAGE / name).read_bytes(), media_type=KINDS[name])
 
 
 async def health(request: Request) -> Response:
-    """Whether the service answers."""
+    """Respond with the status of the service and the number of waiting pictures."""
     return JSONResponse({'status': 'ok', 'waiting': request.app.state.batcher.pending})
 
 
 async def model(request: Request) -> Response:
-    """What the model is."""
+    """Respond with the description of the model."""
     return JSONResponse(request.app.state.card)
 
 
 async def description(request: Request) -> Response:
-    """What there is, for programs."""
+    """Respond with the OpenAPI document."""
     return Response(json.dumps(openapi.DESCRIPTION), media_type='application/json')
 
 
 async def documentation(request: Request) -> Response:
-    """What there is, for people."""
+    """Respond with the documentation as HTML."""
     return HTMLResponse(openapi.as_html())
 
 
 async def recognise(request: Request) -> Response:
-    """The faces of a picture, or of several."""
+    """Respond with the faces of one picture or of several."""
     if request.method == 'OPTIONS':
         return Response(status_code=204)
     state, kind = request.app.state, request.headers.get('content-type', '')
@@ -133,7 +139,7 @@ async def recognise(request: Request) -> Response:
     except Busy:
         return problem(503, 'too many pictures are waiting', retry_after='1')
     except TimeoutError:
-        return problem(503, 'the picture was not answered in time', retry_after='5')
+        return problem(503, 'the picture was not processed in time', retry_after='5')
     except ClientDisconnect:
         return Response(status_code=400)
     for result in results:

@@ -1,4 +1,4 @@
-"""Requests that wait go through detector and network together, in one thread of their own."""
+"""Batch waiting requests for detector and network, in a separate thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Busy(RuntimeError):
-    """More pictures wait than may: ask again later."""
+    """Too many pictures are waiting."""
 
 
 @dataclass(eq=False)
@@ -31,23 +31,24 @@ class _Job:
 
     def settle(self, result=None, error=None):
         def put():
-            if not self.future.done():  # the request may have been given up
+            if not self.future.done():  # the request may have been cancelled
                 self.future.set_exception(error) if error else self.future.set_result(result)
 
         self.loop.call_soon_threadsafe(put)
 
 
 class Batcher:
-    """Pictures as bytes in, `Recognition` out; a context manager, whose end stops the thread.
+    """A thread that recognises the faces of encoded pictures; a context manager, whose exit stops the thread.
 
-    Pictures are decoded in its thread, one after the other and no more than a batch of them at a time: memory does not
-    grow with the number of requests.
+    Pictures are decoded in the thread one by one, and at most one batch is kept decoded. Memory therefore does not grow
+    with the number of requests.
 
     Parameters
     ----------
     recogniser : Recogniser
-        Or whatever else has its `recognise`.
+        Recogniser, or an object with the same method `recognise`.
     limits : Limits
+        Limits of the service.
     """
 
     def __init__(self, recogniser: Recogniser, limits: Limits) -> None:
@@ -67,14 +68,28 @@ class Batcher:
     async def recognise(
         self, pictures: list[bytes], tracker: Tracker | None = None, time: float | None = None
     ) -> list[Any]:
-        """What is recognised in each picture: a `Recognition`, or the `PictureError` that says why there is none.
+        """Recognise the faces of encoded pictures.
+
+        Parameters
+        ----------
+        pictures : list of bytes
+            Contents of picture files.
+        tracker : Tracker, optional
+            Tracker that numbers the persons of a camera.
+        time : float, optional
+            Time of the picture in seconds, for the tracker.
+
+        Returns
+        -------
+        list of Recognition or Exception
+            Result of each picture, or the error, such as a `PictureError`, that says why there is none.
 
         Raises
         ------
         Busy
-            Too many pictures wait.
+            Too many pictures are waiting.
         TimeoutError
-            They were not answered in time.
+            The pictures were not processed in time.
         """
         with self.lock:
             if self.pending + len(pictures) > self.limits.waiting:
@@ -109,7 +124,7 @@ class Batcher:
                 except queue.Empty:
                     break
                 if job is None:
-                    self.queue.put(None)  # the end comes after what is at work
+                    self.queue.put(None)  # stop after the current batch
                 elif job.tracker:
                     held, job = job, None
             self._recognise(jobs, frames)
@@ -122,7 +137,7 @@ class Batcher:
         except images.PictureError as error:
             job.settle(error=error)
         except MemoryError:
-            job.settle(error=images.PictureError('the picture needs more memory than there is'))
+            job.settle(error=images.PictureError('the picture needs more memory than is available'))
         return None
 
     def _recognise(self, jobs, frames):
@@ -130,7 +145,7 @@ class Batcher:
             return
         try:
             results = self.recogniser.recognise(frames, jobs[0].tracker)
-        except Exception as error:  # one picture may not stop the service; the request gets a status of 500
+        except Exception as error:  # a picture must not stop the service; its request gets status 500
             for job in jobs:
                 job.settle(error=error)
             return

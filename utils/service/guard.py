@@ -1,4 +1,4 @@
-"""What every request goes through: bounds of its body, its origin, the headers of its answer, a line of the log."""
+"""Checks of every request: its host and origin, and the size of its body. Also response headers and the log."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ HEADERS = {
 
 
 class TooLarge(ValueError):
-    """A body of more bytes than are taken."""
+    """The body of a request is too large."""
 
 
 def problem(status: int, text: str, **headers: str) -> JSONResponse:
-    """An answer that says what was wrong."""
+    """Make a response with an error message."""
     return JSONResponse({'error': text}, status, headers={k.replace('_', '-'): v for k, v in headers.items()} or None)
 
 
 async def body_of(request: Request, limits: Limits) -> bytes:
-    """The body of a request, no more of it than may be.
+    """Read the body of a request, up to the limit.
 
     Raises
     ------
     TooLarge
-        At once where the header says so, and as soon as it has become so.
+        The declared or received size exceeds the limit.
     TimeoutError
-        It did not arrive in time.
+        The body did not arrive in time.
     """
-    text = f'a body of at most {limits.body} bytes is taken'
+    text = f'a body may have at most {limits.body} bytes'
     declared = request.headers.get('content-length', '0')
     if declared.isdigit() and int(declared) > limits.body:
         raise TooLarge(text)
@@ -67,7 +67,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
 
 
 def name_of(netloc: str) -> str:
-    """The host in a Host or Origin header without its port, '' where there is none."""
+    """Return the host in a Host or Origin header without its port; '' if there is none."""
     try:
         return (urlsplit(f'//{netloc}').hostname or '').lower()
     except ValueError:
@@ -83,19 +83,20 @@ def _is_address(name):
 
 
 class Guard:
-    """ASGI middleware.
+    """ASGI middleware that checks hosts and origins, sets response headers and writes the log.
 
-    A request under a name that this service does not go by is refused, so that a page elsewhere cannot reach it under a
-    name of its own; an address is no such name. So is one that a page of another origin makes, unless that origin is
-    allowed.
+    A request to an unknown host name is refused, so that a page elsewhere cannot reach the service under a name of its
+    own (DNS rebinding). IP addresses are always accepted. A request from a page of another origin is refused unless the
+    origin is allowed.
 
     Parameters
     ----------
     app : ASGI application
+        Application that handles accepted requests.
     hosts : tuple of str
-        Names of this service; '*' takes every name.
+        Names of this service; '*' accepts every name.
     origins : tuple of str
-        Other origins that may use it, as ``https://example.org``.
+        Other origins that may use the service, such as ``https://example.org``.
     """
 
     def __init__(self, app: Callable[..., Any], hosts: tuple[str, ...] = LOCAL, origins: tuple[str, ...] = ()) -> None:
@@ -104,10 +105,10 @@ class Guard:
     def _refusal(self, headers):
         name = name_of(headers.get('host', ''))
         if '*' not in self.hosts and name not in self.hosts and not _is_address(name):
-            return 'this service does not go by that name: symfer serve --name adds one'
+            return 'unknown host name: add a name with symfer serve --name'
         origin = headers.get('origin')
         if origin and origin not in self.origins and urlsplit(origin).netloc != headers.get('host'):
-            return 'pages of other origins may not use this service: symfer serve --origin allows one'
+            return 'pages of other origins may not use this service: allow one with symfer serve --origin'
         return None
 
     async def __call__(self, scope: dict, receive: Callable[[], Awaitable], send: Callable[..., Awaitable]) -> None:
@@ -142,5 +143,5 @@ class Guard:
             await problem(403, refusal)(scope, receive, answer)
         else:
             await self.app(scope, receive, answer)
-        # No name and no address of a client, and of the path no more than a route.
+        # No name or address of the client, and only the beginning of the path.
         LOG.info('%s %s %d %.0f ms', scope['method'], scope['path'][:40], status, 1000 * (time.perf_counter() - began))

@@ -1,4 +1,4 @@
-"""How large, how many, how long: the bounds of a service."""
+"""The limits of a service: size, number and time."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from utils.recognition.images import MOST_PIXELS
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a service.
+    """Limits of a service.
 
     Attributes
     ----------
     body : int
-        Bytes of a request's body and of a message of a WebSocket.
+        Largest size in bytes of a request's body and of a WebSocket message.
     pixels : int
-        Of a picture; read from its header before memory is taken.
+        Largest number of pixels of a picture, read from its header before memory is allocated.
     pictures : int
-        In one request.
+        Largest number of pictures in a request.
     waiting : int
-        Pictures that may wait for their turn; a request beyond them is answered with 503.
+        Largest number of waiting pictures; further requests are answered with status 503.
     batch : int
-        Pictures that go through the network together, of `pixels` pixels in all.
+        Largest number of pictures that are processed together. A batch also ends at `pixels` / 2 pixels in total.
     seconds : float
-        That a request may take to arrive, and to be answered.
+        Time in seconds that a request may take to arrive, and to be processed.
     sockets : int
-        WebSockets open at once.
+        Largest number of open WebSockets.
     """
 
     body: int = 10 * 2**20

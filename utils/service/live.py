@@ -1,4 +1,4 @@
-"""Frames of a camera through a WebSocket: one at a time, each answered before the next is sent."""
+"""Frames of a camera over a WebSocket, one at a time: each is answered before the next is read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ TRY_AGAIN, TOO_BIG, GONE_WRONG = 1013, 1009, 1011  # codes of RFC 6455 and its r
 
 
 def answer_of(one: Any) -> dict[str, Any]:
-    """A `Recognition` as JSON, without the name of a file."""
+    """Return a `Recognition` as JSON, without the name of a file."""
     return {key: value for key, value in as_json(one).items() if key != 'file'}
 
 
 async def live(socket: WebSocket) -> None:
-    """Binary messages, a picture each; an answer in JSON to each, with numbers of persons.
+    """Answer each binary message, a picture, by a JSON message with its faces and the numbers of the persons.
 
-    A client that sends before it is answered is not read meanwhile. A frame that is no picture, or that finds the
-    service busy, is answered with its error, and the next one may come.
+    Further messages are not read before the current one is answered. A frame that is not a picture, or that arrives
+    while the service is busy, is answered by an error, and the connection stays open.
     """
     state = socket.app.state
     await socket.accept()
     if state.sockets >= state.limits.sockets:
-        await socket.close(TRY_AGAIN, 'too many cameras are watching')
+        await socket.close(TRY_AGAIN, 'too many cameras are connected')
         return
     state.sockets += 1
     tracker, began = Tracker(), time.monotonic()
@@ -41,10 +41,10 @@ async def live(socket: WebSocket) -> None:
                 return
             data = message.get('bytes')
             if not data:
-                await socket.send_json({'error': 'a message is the bytes of a picture'})
+                await socket.send_json({'error': 'a message must be the bytes of a picture'})
                 continue
             if len(data) > state.limits.body:
-                await socket.close(TOO_BIG, f'a message of at most {state.limits.body} bytes is taken')
+                await socket.close(TOO_BIG, f'a message may have at most {state.limits.body} bytes')
                 return
             await socket.send_json(await _answered(state, data, tracker, time.monotonic() - began))
     except (TimeoutError, WebSocketDisconnect):
@@ -54,7 +54,7 @@ async def live(socket: WebSocket) -> None:
         try:
             await socket.close()
         except RuntimeError:
-            pass  # it was closed
+            pass  # already closed
 
 
 async def _answered(state, data, tracker, seconds):

@@ -1,4 +1,4 @@
-"""Several pictures in one body (multipart/form-data), taken apart in memory: nothing is written to a disk."""
+"""Parse several pictures in one body (multipart/form-data) in memory, without writing to a disk."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 
 class BodyError(ValueError):
-    """A body that cannot be taken apart; the message says why."""
+    """A body cannot be parsed. The message says why."""
 
 
 def pictures_of(content_type: str, body: bytes, most: int) -> list[bytes]:
-    """The parts of a body, in their order; names and other fields of the parts are not looked at.
+    """Return the parts of a body in their order, ignoring their names and other fields.
 
     Raises
     ------
     BodyError
-        Damaged, without a boundary, without parts, or with more than `most`.
+        The body is damaged, or has no boundary, no parts or more than `most` parts.
     """
     boundary = parse_options_header(content_type)[1].get(b'boundary')
     if not boundary:
@@ -25,7 +25,7 @@ def pictures_of(content_type: str, body: bytes, most: int) -> list[bytes]:
 
     def begin():
         if len(parts) == most:
-            raise BodyError(f'at most {most} pictures are taken in one request')
+            raise BodyError(f'a request may have at most {most} pictures')
         parts.append([])
 
     ended: list[bool] = []
@@ -45,5 +45,5 @@ def pictures_of(content_type: str, body: bytes, most: int) -> list[bytes]:
     if not ended:
         raise BodyError('the body is not multipart/form-data: it ends before its last boundary')
     if not parts:
-        raise BodyError('the body holds no picture')
+        raise BodyError('the body contains no picture')
     return [b''.join(part) for part in parts]

@@ -1,4 +1,4 @@
-"""What the service takes and gives: an OpenAPI 3.1 document, and the same as a page that asks for nothing elsewhere."""
+"""The description of the service: an OpenAPI 3.1 document, and the same as a page without external resources."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RESULT = {
     'properties': {
         'width': _WHOLE,
         'height': _WHOLE,
-        'faces': {'type': 'array', 'items': _FACE, 'description': 'the largest first; empty where there is no face'},
+        'faces': {'type': 'array', 'items': _FACE, 'description': 'the largest first; empty if there is no face'},
     },
 }
 _ERROR = {'type': 'object', 'properties': {'error': _TEXT}}
@@ -52,15 +52,16 @@ DESCRIPTION: dict[str, Any] = {
     'info': {
         'title': 'symfer',
         'version': __version__,
-        'description': 'Faces in pictures, how people would label their expressions. An expression is not a feeling.',
+        'description': 'Finds faces in pictures and predicts how people would label their expressions. '
+        'An expression is not a feeling.',
     },
     'paths': {
         '/recognise': {
             'post': {
-                'summary': 'The faces of a picture, or of several.',
+                'summary': 'Recognises the faces of one picture or of several.',
                 'requestBody': {
                     'required': True,
-                    'description': 'the bytes of a picture; or multipart/form-data, a part for each of several',
+                    'description': 'the bytes of a picture, or multipart/form-data with one part per picture',
                     'content': {
                         'image/*': _BINARY,
                         'application/octet-stream': _BINARY,
@@ -74,7 +75,7 @@ DESCRIPTION: dict[str, Any] = {
                 },
                 'responses': {
                     '200': _answer(
-                        'of one picture the result; of several {"results": [...]}, an "error" for what is no picture',
+                        'the result of one picture; for several, {"results": [...]} with an "error" for a bad picture',
                         {
                             'oneOf': [
                                 _RESULT,
@@ -82,31 +83,31 @@ DESCRIPTION: dict[str, Any] = {
                             ]
                         },
                     ),
-                    '400': _answer('no picture, or a damaged one', _ERROR),
-                    '403': _answer('another host or origin than this service goes by', _ERROR),
-                    '413': _answer('more bytes than are taken', _ERROR),
-                    '503': _answer('too many pictures are waiting: Retry-After says when to ask again', _ERROR),
+                    '400': _answer('not a picture, or a damaged one', _ERROR),
+                    '403': _answer('the host or origin is not allowed', _ERROR),
+                    '413': _answer('the body is too large', _ERROR),
+                    '503': _answer('too many pictures are waiting; Retry-After says when to try again', _ERROR),
                 },
             }
         },
         '/live': {
             'get': {
                 'summary': 'A WebSocket for the frames of a camera.',
-                'description': 'Each binary message is a picture, each answer a result with numbers of persons '
-                '("person"). The next frame is sent when the last one was answered.',
+                'description': 'Each binary message is a picture, and each response is a result with numbers of '
+                'persons ("person"). Send the next frame after the response to the last one.',
                 'responses': {'101': {'description': 'the connection becomes a WebSocket'}},
             }
         },
         '/model': {
             'get': {
-                'summary': 'What the model is: classes, size of the faces, on what it was trained, its errors.',
-                'responses': {'200': _answer('the card', {'type': 'object'})},
+                'summary': 'Describes the model: classes, input size, training data, errors.',
+                'responses': {'200': _answer('the model card', {'type': 'object'})},
             }
         },
         '/health': {
             'get': {
-                'summary': 'Whether the service answers.',
-                'responses': {'200': _answer('status and pictures that wait', {'type': 'object'})},
+                'summary': 'Reports the status of the service.',
+                'responses': {'200': _answer('status and number of waiting pictures', {'type': 'object'})},
             }
         },
     },
@@ -114,7 +115,7 @@ DESCRIPTION: dict[str, Any] = {
 
 
 def as_html() -> str:
-    """The description as a page."""
+    """Return the description as an HTML page."""
     parts = []
     for path, methods in DESCRIPTION['paths'].items():
         for method, what in methods.items():

@@ -1,4 +1,4 @@
-"""An address listened on, until a signal ends it."""
+"""Serve a model on an address until a signal ends the process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def card_of(classifier: Classifier) -> dict[str, Any]:
-    """What ``GET /model`` says of a model; with what lies beside its file, in a JSON file of the same name."""
+    """Return the description of a model for ``GET /model``, extended by a JSON file of the same name beside it."""
     path = Path(classifier.model)
     card: dict[str, Any] = {
         'model': path.name,
@@ -56,22 +56,26 @@ def serve(
     Parameters
     ----------
     recogniser : Recogniser
+        Recogniser with the model.
     host : str
-        The address to listen on.
+        Address to listen on.
     port : int
-        0 takes one that is free.
+        Port to listen on; 0 chooses a free one.
     origins : tuple of str
-        Pages of other origins that may use it.
+        Other origins whose pages may use the service.
     names : tuple of str
-        Names under which it is reached, apart from `host` and those of this machine itself.
+        Host names of the service, in addition to `host` and the local names.
     limits : Limits, optional
+        Limits of the service.
+    say : callable
+        Called with each line to print.
 
     Raises
     ------
     MissingExtra
-        Starlette or uvicorn is not installed.
+        A library of the extra [serve] is not installed.
     OSError
-        The address cannot be listened on.
+        The service cannot listen on the address.
     """
     for module in ('uvicorn', 'starlette', 'websockets', 'python_multipart'):
         need(module, 'serve', 'to serve')
@@ -84,12 +88,12 @@ def serve(
     listener = _listener(host, port)
     address = f'[{host}]' if ':' in host else host
     say('compiling the network')
-    for n in (1, limits.batch):  # of every batch that may come, so that the first request does not wait
+    for n in (1, limits.batch):  # compile in advance, so that the first request does not wait
         recogniser.classifier(np.zeros((n, *recogniser.classifier.size), np.uint8))
     app = make_app(recogniser, card_of(recogniser.classifier), limits, hosts=(*LOCAL, host, *names), origins=origins)
-    say(f'http://{address}:{listener.getsockname()[1]}  (Ctrl-C ends it)')
+    say(f'http://{address}:{listener.getsockname()[1]}  (press Ctrl-C to stop)')
     if host not in LOCAL:
-        say('everyone who reaches this address may use it: there are no passwords here')
+        say('everyone who can reach this address can use the service: there are no passwords')
     logging.getLogger('symfer.service').addHandler(logging.StreamHandler())
     logging.getLogger('symfer.service').setLevel(logging.INFO)
     config = uvicorn.Config(
@@ -108,11 +112,11 @@ def serve(
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """A socket that listens; OSError in one sentence where that cannot be."""
+    """Open a listening socket; raise a one-line OSError if this fails."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise OSError(f'{host!r} is no address of this machine: {error}') from None
+        raise OSError(f'{host!r} is not an address of this machine: {error}') from None
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -120,5 +124,5 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise OSError(f'{host}:{port} cannot be listened on ({error.strerror}): give another --port') from None
+        raise OSError(f'cannot listen on {host}:{port} ({error.strerror}): give another --port') from None
     return listener

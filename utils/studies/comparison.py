@@ -1,8 +1,8 @@
 """Comparison of runs: means over seeds, a paired test, the competition's table.
 
 ==================  ===========================================================================
-`compare`           runs, compared; with files if a folder is given
-`grouped`           runs that differ in their seed alone, put together
+`compare`           compares runs, and writes files if a folder is given
+`grouped`           groups runs that differ only in their seed
 ==================  ===========================================================================
 """
 
@@ -28,7 +28,7 @@ from utils.results.predictions import read_logits
 from utils.results.tables import as_csv, as_latex, as_markdown, as_text
 from utils.training.rules import RULES, Rule, common_rule, cost_of, rule_of
 
-# Column of the table, where it is found; errors are in %.
+# Columns of the table, and the keys under which a result has them; errors are in %.
 MEASURES = {
     'validation error': ('validation_error',),
     'validation cross-entropy': ('validation_cross_entropy',),
@@ -41,36 +41,37 @@ MEASURES = {
 
 
 class ComparisonError(ValueError):
-    """Runs that cannot be compared."""
+    """Runs cannot be compared."""
 
 
 @dataclass
 class Group:
-    """Runs that differ in their seed alone.
+    """Runs that differ only in their seed.
 
     Attributes
     ----------
     name : str
+        Name of the group.
     runs : list of dict
-        From `utils.record.reading.read_run`.
+        Runs, as returned by `utils.record.reading.read_run`.
     """
 
     name: str
     runs: list
 
     def values(self, measure: str) -> np.ndarray:
-        """A measure of each run, array (n,), without the runs that do not have it."""
+        """Return a measure of each run that has it, array (n,)."""
         found = [_value(run['result'], MEASURES[measure]) for run in self.runs]
         return np.array([value for value in found if value is not None], dtype=float)
 
     @property
     def rule(self) -> Rule:
-        """The rule by which its runs kept their epochs."""
+        """Rule by which the runs chose their best epoch."""
         return rule_of(self.runs[0]['config'])
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The run that is best on the validation images by its rule, the first where none was validated."""
+        """Best run on the validation images by the rule; the first run if any was not validated."""
         figures = [run['result'][self.rule.key] for run in self.runs]
         return self.runs[0 if None in figures else int(np.argmin(figures))]
 
@@ -86,13 +87,19 @@ def _value(result, path):
 
 
 def grouped(runs: Sequence[dict[str, Any]]) -> list[Group]:
-    """Put runs together that differ in their seed alone, in the order in which they come.
+    """Group runs that differ only in their seed, in the order of their first runs.
 
-    Where groups bear the same name, the arguments in which they differ are added to it.
+    If groups have the same name, the arguments in which the groups differ are added to it.
+
+    Parameters
+    ----------
+    runs : sequence of dict
+        Runs, as returned by `utils.record.reading.read_run`.
 
     Returns
     -------
     list of Group
+        Groups of runs.
     """
     groups = {}
     for run in runs:
@@ -127,13 +134,13 @@ def _read(paths):
             seen.add(run['folder'].resolve())
             runs.append(run)
     if len(runs) < 2:
-        raise ComparisonError(f'a comparison needs two different runs at least, got {len(runs)}')
+        raise ComparisonError(f'a comparison needs at least two different runs, got {len(runs)}')
     first = runs[0]
     for run in runs[1:]:
         if not same_data(first, run):
             raise ComparisonError(
-                f"'{first['folder']}' and '{run['folder']}' are of different data sets, '{first['run']['data']}' and "
-                f"'{run['run']['data']}' (another source, other views, labels or validation images): their errors "
+                f"'{first['folder']}' and '{run['folder']}' used different data sets, '{first['run']['data']}' and "
+                f"'{run['run']['data']}' (different source, views, labels or validation images): their errors "
                 'cannot be compared'
             )
     return runs
@@ -148,7 +155,7 @@ def _cell(values, digits):
 
 
 def summary(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of groups: mean ± standard deviation (n - 1) over the seeds."""
+    """Return the header and the rows of the table of groups: mean ± standard deviation (n - 1) over the seeds."""
     digits = {'macro-F1': 3, 'validation cross-entropy': 4}
     measures = [m for m in MEASURES if any(len(group.values(m)) for group in groups)]
     rows = [
@@ -159,7 +166,7 @@ def summary(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
 
 
 def paired(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the paired tests: of each two groups' chosen runs, or of each two runs of one group."""
+    """Return the header and the rows of McNemar's tests of each pair of chosen runs, or of runs of a single group."""
     members = (
         [(group.name, group.chosen) for group in groups]
         if len(groups) > 1
@@ -191,38 +198,40 @@ def _figure(groups):
 
 
 def by_mean(groups: Sequence[Group]) -> tuple[list[Group], Rule]:
-    """The groups that were validated, the smallest mean of their rule's figure first, and that rule.
+    """Sort the validated groups by the mean of the validation figure of their rule; return them and the rule.
 
-    Groups of different rules are ordered by the cross-entropy.
+    Groups with different rules are sorted by the cross-entropy, groups with different losses by the error.
     """
     rule = common_rule(group.rule for group in groups)
     if len({cost_of(group.runs[0]['config']) for group in groups}) > 1:
-        rule = RULES['error']  # the costs of different losses cannot be compared
+        rule = RULES['error']  # the values of different losses cannot be compared
     groups = [group for group in groups if len(group.values(rule.label))]
     return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
 
 
 def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[..., Any] = write_line) -> list[Group]:
-    """Compare runs of one data set.
+    """Compare runs on one data set.
 
     Parameters
     ----------
     paths : sequence of path
-        Run folders, or model files or their folders, of which the last finished run is taken.
+        Run folders, or model files or their folders, which stand for their last finished run.
     folder : path, optional
-        Where to write the tables (table.csv, .md, .tex, mcnemar.csv, runs.csv), the curves and the ranking; a new
-        or empty folder.
+        New or empty folder for the tables (table.csv, .md, .tex, mcnemar.csv, runs.csv), the curves and the ranking.
     say : callable
-        Is given what is to be printed.
+        Called with each text to print.
 
     Returns
     -------
     list of Group
+        Runs, grouped by `grouped`.
 
     Raises
     ------
-    ComparisonError, RunError
-        Runs of different data sets or test images; a folder that is no finished run of this version.
+    ComparisonError
+        The runs used different data sets or test images.
+    RunError
+        A folder is not a finished run of this version.
     """
     groups = grouped(_read(paths))
     table, tests = summary(groups), paired(groups)
@@ -238,12 +247,12 @@ def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[
     say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
     say('\n' + as_text(*tests))
     say(
-        '\np: both equally good would differ as much with this probability; not corrected for the number of pairs'
-        + (f'; of each network the run of smallest {_figure(groups)}' if len(groups) > 1 else '')
+        '\np: probability that two equally good networks differ as much; not corrected for the number of pairs'
+        + (f'; of each network, the run with the smallest {_figure(groups)}' if len(groups) > 1 else '')
     )
     say(f'\n{final}\n{ranking}')
     if not groups[0].runs[0]['run']['is_fer2013']:
-        say('These images are not FER2013: the places in the table are for show.')
+        say('These images are not FER2013: the ranks are only an illustration.')
     if folder is not None:
         folder = new_folder(folder, ComparisonError)
         runs = [

@@ -1,9 +1,9 @@
 """Ensembles of runs, from their saved logits.
 
 ==================  ===========================================================================
-`combine`           average of logits or of probabilities
-`choose`            members chosen on the validation images
-`ensemble`          an ensemble of runs, evaluated like any model
+`combine`           averages logits or probabilities
+`choose`            chooses members on the validation images
+`ensemble`          combines runs and evaluates the ensemble like a model
 ==================  ===========================================================================
 """
 
@@ -30,19 +30,24 @@ AVERAGES = ('probabilities', 'linear')
 
 
 def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.ndarray:
-    """Linear outputs of an ensemble.
+    """Compute the logits of an ensemble.
 
     Parameters
     ----------
     logits : sequence of array (n, n_classes)
-        One per member.
+        Logits of each member.
     average : {'probabilities', 'linear'}
-        Average the members' probabilities, or their logits.
+        Whether to average the members' probabilities or their logits.
 
     Returns
     -------
     array (n, n_classes)
-        With 'probabilities' the logarithms of the averages, of which the softmax gives the averages back.
+        Mean logits or, with 'probabilities', the logarithms of the mean probabilities, which the softmax inverts.
+
+    Raises
+    ------
+    ValueError
+        `average` is unknown.
     """
     if average not in AVERAGES:
         raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
@@ -56,20 +61,23 @@ def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.
 def choose(
     logits: Sequence[np.ndarray], y: np.ndarray, average: str = 'probabilities', rule: str = 'entropy'
 ) -> list[int]:
-    """Choose members greedily on validation images: as long as one more lowers the figure of a rule [1]_.
+    """Choose members greedily on the validation images, as long as one more lowers the cross-entropy or error [1]_.
 
     Parameters
     ----------
     logits : sequence of array (n, n_classes)
-        Of the candidates on the validation images, which none of them was trained on.
+        Logits of the candidates on the validation images, on which no candidate was trained.
     y : int array (n,)
+        Labels of the validation images.
     average : {'probabilities', 'linear'}
+        What is averaged, see `combine`.
     rule : {'entropy', 'error'}
+        Whether to minimise the cross-entropy or the error.
 
     Returns
     -------
     list of int
-        Candidates in the order in which they were taken, each at most once.
+        Indices of the members in the order in which they were chosen, each at most once.
 
     References
     ----------
@@ -93,7 +101,7 @@ def choose(
 
 
 def _comparable(run, arrays):
-    """The logits of a run; scores of a loss that knows no probabilities, divided by their temperature, become such."""
+    """Return the logits of a run. Scores of a loss without probabilities are divided by their temperature."""
     temperature = run['result']['evaluation'].get('temperature')
     if run['config'].get('loss', 'nll') == 'nll' or temperature is None:
         return arrays
@@ -108,37 +116,38 @@ def ensemble(
     folder: Path | None = None,
     say: Callable[..., Any] = write_line,
 ) -> Any:
-    """Combine finished runs of one data set and evaluate what comes out.
+    """Combine finished runs on one data set and evaluate the ensemble.
 
     Parameters
     ----------
     paths : sequence of path
-        Run folders, or models, of which the last finished run is taken.
+        Run folders, or models, which stand for their last finished run.
     average : {'probabilities', 'linear'}
-        Scores of runs with loss 'l2svm' are divided by their temperature first.
+        What is averaged, see `combine`. Scores of runs with loss 'l2svm' are first divided by their temperature.
     chosen : bool
-        Choose the members on the validation images with `choose`, by the runs' rule (where they differ, by the
-        cross-entropy); False takes them all.
+        Whether to choose the members on the validation images with `choose`, by the runs' rule or, if the rules differ,
+        by the cross-entropy. False takes all runs.
     folder : path, optional
-        Where to write evaluation.json, predictions.csv, confusion.csv and logits.npz; a new or empty folder.
+        New or empty folder for evaluation.json, predictions.csv, confusion.csv and logits.npz.
     say : callable
-        Is given what is to be printed.
+        Called with each text to print.
 
     Returns
     -------
     scores : dict
-        See `utils.results.metrics.evaluate`.
+        Scores of the ensemble, see `utils.results.metrics.evaluate`.
     members : list of Path
+        Run folders of the members.
 
     Raises
     ------
     ValueError
-        Runs of different data sets or validation images, or without validation where it is needed.
+        The runs used different data sets or validation images, or `chosen` is True and a run was not validated.
     """
     runs = [read_run(path, need=['logits.npz']) for path in paths]
     runs = list({run['folder'].resolve(): run for run in runs}.values())
     if len(runs) < 2:
-        raise ValueError(f'an ensemble needs two different runs at least, got {len(runs)}')
+        raise ValueError(f'an ensemble needs at least two different runs, got {len(runs)}')
     arrays = [_comparable(run, read_logits(run['folder'])) for run in runs]
     _check(runs, arrays, chosen)
     places = list(range(len(runs)))
@@ -146,8 +155,8 @@ def ensemble(
         rule = common_rule(rule_of(run['config']) for run in runs)
         places = choose([one['validation'] for one in arrays], arrays[0]['validation_y'], average, rule.name)
         say(
-            f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images, '
-            f'smallest {rule.label}:'
+            f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images by '
+            f'the smallest {rule.label}:'
         )
     for k in places:
         say(f'  {runs[k]["folder"]}')
@@ -164,7 +173,7 @@ def ensemble(
         say(line)
     say('\n' + competition.ranking({f'ensemble of {len(places)}': final['error']}))
     if not runs[0]['run']['is_fer2013']:
-        say('These images are not FER2013: the place in the table is for show.')
+        say('These images are not FER2013: the rank is only an illustration.')
     members = [runs[k]['folder'] for k in places]
     if folder is not None:
         folder = folders.new_folder(folder)
@@ -189,24 +198,23 @@ def _check(runs, arrays, chosen):
             np.array_equal(own[key], arrays[0][key]) for key in ('source', 'y')
         ):
             raise RunError(
-                f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
+                f"'{first['folder']}' and '{run['folder']}' used different data sets, "
                 f"'{first['run']['data']}' and '{run['run']['data']}'"
             )
         if not chosen:
             continue
         if 'validation' not in own:
             raise RunError(
-                f"'{run['folder']}' was trained without validation (val=False), so it cannot be chosen on "
-                'it: take all members instead'
+                f"'{run['folder']}' was trained without validation (val=False), so members cannot be chosen on "
+                'it: use all members instead'
             )
         if not np.array_equal(own['validation_source'], arrays[0]['validation_source']):
             raise RunError(
-                f"'{first['folder']}' and '{run['folder']}' held out different validation images, so that "
-                'one was trained on images on which the other would be judged: take all members instead'
+                f"'{first['folder']}' and '{run['folder']}' held out different validation images, so one was trained "
+                'on images that would be used to choose the other: use all members instead'
             )
         if not same_data(first, run):
             raise RunError(
-                f"'{first['folder']}' and '{run['folder']}' are of different data sets, "
-                f"'{first['run']['data']}' and '{run['run']['data']}', of the same images: take all members "
-                'instead'
+                f"'{first['folder']}' and '{run['folder']}' used different data sets with the same images, "
+                f"'{first['run']['data']}' and '{run['run']['data']}': use all members instead"
             )

@@ -1,4 +1,4 @@
-"""Cross-validation: an experiment for each fold of a set, and the answers to all its images pooled."""
+"""Cross-validation: run an experiment for each fold of a set, and pool the predictions for all its images."""
 
 from __future__ import annotations
 
@@ -35,40 +35,41 @@ def cross_validate(
     verbose: int = 1,
     **options: Any,
 ) -> tuple[dict[str, Any], Path]:
-    """Run an experiment for every fold of a set, and pool them; the same call again goes on with it.
+    """Run an experiment for every fold of a set and pool the results. Repeating the call continues an interrupted one.
 
-    Each image of the set is tested once, by a network that never saw the person in it [1]_; where the set knows no
-    people, by one that never saw the image.
+    Each image of the set is tested once, by a network that was not trained on the person in it [1]_ or, if the set
+    knows no people, not trained on the image.
 
     Parameters
     ----------
     folds : int
-        Into how many the set is divided, 2 at least; see `loaders.Fold`.
+        Number of folds, at least 2; see `loaders.Fold`.
     savename : path, optional
-        Of the models, to which the fold is added: ``trained_models/A_set2_fold=3-10.h5``. By default
-        trained_models/<network>_<set>, so that a fold that was run alone is done.
+        Name of the models, to which the fold is added: ``trained_models/A_set2_fold=3-10.h5``. The default is
+        trained_models/<network>_<set>, under which `test` saves a single fold, so folds run in this way count as done.
     folder : path, optional
-        Where to write what is pooled, a new or empty folder; by default the next ``folds-001`` in the folder of the
-        name of the models.
+        New or empty folder for the pooled results; by default the next ``folds-001`` in the folder named after the
+        models.
     workers, address
-        As of `sweep`.
+        Arguments of `sweep`.
     verbose : {1, 0, 2}
+        Level of output, as in `test`.
     **options
         Further arguments of `test`, common to all folds.
 
     Returns
     -------
     scores : dict
-        See `utils.results.metrics.evaluate`: 'whole' are all images of the set. With 'folds', a dict for each, and
-        'mean' and 'std' (n - 1) over them, of error and mean recall.
+        Scores as of `utils.results.metrics.evaluate`, where 'whole' refers to all images of the set. 'folds' has a dict
+        for each fold, and 'mean' and 'std' (n - 1) are those of error and mean recall over the folds.
     folder : Path
-        Holds result.json, folds.csv, .md, .tex, predictions.csv, confusion.csv, logits.npz, curves.png, report.html.
+        Folder with result.json, folds.csv, .md and .tex, predictions.csv, confusion.csv, logits.npz, curves.png and
+        report.html.
 
     Raises
     ------
     ValueError
-        An argument is wrong, or there are fewer people than folds, before anything is run; or some folds failed, when
-        the others are done.
+        Before any run: an argument is wrong, or there are fewer people than folds. After all runs: some folds failed.
 
     References
     ----------
@@ -77,7 +78,7 @@ def cross_validate(
     say = Console(verbose).say
     folds = Argument(Whole(2), 'data').check('folds', folds)
     if options.get('fold') is not None:
-        raise ValueError(f'cross_validate runs all folds, got fold={options["fold"]!r}: leave it out')
+        raise ValueError(f'cross_validate runs all folds, got fold={options["fold"]!r}: leave out fold')
     if options.get('dataset') is None:
         options = {**options, 'dataset': str(context.sample_set(say=say))}
     plain = context.validate(options)
@@ -89,12 +90,12 @@ def cross_validate(
     finished, failures = run_points(context, every, say, workers, address, verbose)
     if failures:
         raise ValueError(
-            f"{len(failures)} of {folds} folds failed; the first, '{next(iter(failures))}': "
-            f'{next(iter(failures.values()))}'
+            f"{len(failures)} of {folds} folds failed, first '{next(iter(failures))}': {next(iter(failures.values()))}"
         )
     if None in finished:
         raise ValueError(
-            f'{finished.count(None)} of {folds} folds are being run by other processes: call again when they are done'
+            f'{finished.count(None)} of {folds} folds are being run by other processes: '
+            'repeat the call when they are done'
         )
     with context.load(options['dataset'], every[0]['fold']) as data:
         return _pooled([read_run(run, need=['logits.npz']) for run in finished if run], data, model, folder, say)
@@ -103,10 +104,10 @@ def cross_validate(
 def _pooled(
     runs: Sequence[dict[str, Any]], data: Dataset, model: Path, folder: StrPath | None, say: Callable[..., Any]
 ) -> tuple[dict[str, Any], Path]:
-    """Scores of all folds together, said and written into a folder."""
+    """Score all folds together, print the scores, and write them to a folder."""
     images, outputs = pool([predictions.read_logits(run['folder']) for run in runs])
     scores = metrics.evaluate(outputs, images, data.classes)
-    del scores['rank']  # in a competition on other images, which had halves
+    del scores['rank']  # the competition was on other images
     scores = {kind: {'whole': halves['whole']} for kind, halves in scores.items()}
     kind = metrics.final_kind(scores)
     whole = scores[kind]['whole']
@@ -147,9 +148,9 @@ def _pooled(
 
 
 def pool(arrays: Sequence[dict[str, np.ndarray]]) -> tuple[predictions.Images, dict[str, np.ndarray]]:
-    """The test images of all folds, in the source's order, and the logits on them, from the folds' logits.npz.
+    """Concatenate the test images and the logits of all folds, from their logits.npz, in the source's order.
 
-    Logits are 'plain' and, where every fold has them, 'special'.
+    The logits are 'plain' and, if every fold has them, 'special'.
     """
     order = np.argsort(np.concatenate([one['source'] for one in arrays]), kind='stable')
     columns = {key: np.concatenate([one[key] for one in arrays])[order] for key in ('source', 'y', 'usage', 'twin')}
@@ -172,7 +173,7 @@ def _of_fold(run, kind):
 
 
 def _table(scores, whole):
-    """Head and rows: each fold, mean ± standard deviation, all images."""
+    """Return the header and the rows: each fold, mean ± standard deviation, all images."""
 
     def cell(value, form='.2f'):
         return '' if value is None else f'{value:{form}}'
@@ -200,7 +201,7 @@ def _table(scores, whole):
 
 
 def _report(out, title, sentence, scores, table, runs):
-    """One HTML file: errors, classes, confusion and calibration of all folds, the table of folds, the arguments."""
+    """Write an HTML report: errors, classes, confusion and calibration of all folds, table of folds, arguments."""
     whole, figures = scores[metrics.final_kind(scores)]['whole'], out / 'figures'
     figures.mkdir()
     classes = list(whole['per_class'])

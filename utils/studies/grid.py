@@ -1,4 +1,4 @@
-"""The points of a sweep: every combination of a grid and seeds, with a name each."""
+"""The trials of a sweep: every combination of a grid and seeds, each with a name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 
 def parse_grid(texts: Sequence[str]) -> dict[str, list[float]]:
-    """Lists of values from texts ``name=value,value``; commas inside brackets belong to the value.
+    """Parse texts ``name=value,value`` to lists of values. Commas inside brackets belong to the value.
 
-    Values are read as YAML: numbers, true and false, lists, else texts.
+    Values are read as YAML: numbers, true and false, lists, or otherwise text.
+
+    Raises
+    ------
+    ValueError
+        A text has another form, or a name occurs twice.
     """
     grid = {}
     for text in texts:
@@ -36,7 +41,7 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[float]]:
 
 
 def point_name(options: dict[str, Any]) -> str:
-    """A name for file and table: ``learning_rate=0.05_n_hidden=8-8_seed=1``."""
+    """Return the name of a trial for files and tables, such as ``learning_rate=0.05_n_hidden=8-8_seed=1``."""
 
     def short(value):
         if isinstance(value, (list, tuple)):
@@ -50,23 +55,30 @@ def point_name(options: dict[str, Any]) -> str:
 
 
 def points(grid: dict[str, Any], seeds: Sequence[int], prefix: StrPath) -> list[dict[str, Any]]:
-    """Every combination of a grid with every seed.
+    """Combine every combination of a grid with every seed.
 
     Parameters
     ----------
     grid : dict of str to list
+        Values of arguments of `test`.
     seeds : sequence of int
+        Seeds.
     prefix : path
-        Model files are ``<prefix>_<name of the point>.h5``.
+        Prefix of the model files, ``<prefix>_<name of the trial>.h5``.
 
     Returns
     -------
     list of dict
-        What each point adds to the common arguments: its values, 'seed' and 'savename'.
+        Arguments that each trial adds to the common ones: its values, 'seed' and 'savename'.
+
+    Raises
+    ------
+    ValueError
+        The grid has an argument that cannot be swept, no values for one, or two equal trials.
     """
     for name, values in grid.items():
         if name in ('seed', 'savename', 'resume'):
-            raise ValueError(f'a sweep cannot be over {name}' + (': use seeds' if name == 'seed' else ''))
+            raise ValueError(f'a sweep cannot vary {name}' + (': use seeds' if name == 'seed' else ''))
         if not isinstance(values, (list, tuple)) or not values:
             raise ValueError(f'the grid must have a list of values for {name}, got {values!r}')
     out = []
@@ -77,5 +89,5 @@ def points(grid: dict[str, Any], seeds: Sequence[int], prefix: StrPath) -> list[
     names = [point['savename'] for point in out]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ValueError(f'two points of the sweep are the same: {min(twice)}')
+        raise ValueError(f'two trials of the sweep are the same: {min(twice)}')
     return out

@@ -31,30 +31,40 @@ def rate_range(
     verbose: int = 1,
     **options: Any,
 ) -> Figure:
-    """Learning-rate range test: train a fresh network while the rate grows, see where the cost falls fastest.
+    """Learning-rate range test: train a new network with a growing rate and find where the cost falls fastest.
 
     Parameters
     ----------
     lowest, highest : float
+        First and last learning rate, 0 < lowest < highest.
     steps : int
-        Minibatches.
+        Number of minibatches, at least 6.
     figure : path or None
-        Where to draw it.
+        File of the figure; None draws none.
+    verbose : {1, 0, 2}
+        Level of output, as in `test`.
     **options
         Further arguments of `test`.
 
     Returns
     -------
     rates, costs, smooth, suggestion
-        See `raise_rate`.
+        Result of `raise_rate`.
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong.
+    FloatingPointError
+        The cost is not finite from the start.
     """
     if not 0 < lowest < highest or steps < 6:
-        raise ValueError(f'expected 0 < lowest < highest and 6 steps at least, got {lowest!r}, {highest!r}, {steps!r}')
+        raise ValueError(f'expected 0 < lowest < highest and at least 6 steps, got {lowest!r}, {highest!r}, {steps!r}')
     console = Console(verbose)
     options = context.validate(options) | {'members': 1, 'portion': 1.0, 'replacement': False}  # one rate for all
     if options['pretrain_epochs']:
         raise ValueError(
-            f'the range test trains a fresh network, got pretrain_epochs={options["pretrain_epochs"]}: leave it out'
+            f'the range test trains a new network, got pretrain_epochs={options["pretrain_epochs"]}: leave it out'
         )
     with (
         context.open_data(options, console.say) as data,
@@ -105,22 +115,24 @@ def raise_rate(
     Parameters
     ----------
     train : callable
-        ``train(batch) -> cost``, one step of the optimiser.
+        Function ``train(batch) -> cost`` that makes one step of the optimiser.
     batches : iterable
-        Minibatches, `steps` of them at least.
+        Minibatches, at least `steps`.
     set_rate : callable
+        Function ``set_rate(rate)`` that sets the learning rate.
     lowest, highest : float
-        First and last rate; they grow by a constant factor.
+        First and last rate; the rate grows by a constant factor.
     steps : int
+        Number of minibatches.
     smoothing : float
-        Of the exponential mean of the costs.
+        Decay of the exponential moving average of the costs.
 
     Returns
     -------
     rates, costs, smooth : list of float
-        Until the smoothed cost is four times its minimum or not finite.
+        Rates, costs and smoothed costs, until the smoothed cost exceeds four times its minimum or a cost is not finite.
     suggestion : float or None
-        Where the smoothed cost falls fastest, over about an eighth of the steps.
+        Rate at which the smoothed cost falls fastest, over about an eighth of the steps; None if it never falls.
 
     References
     ----------
@@ -135,11 +147,11 @@ def raise_rate(
         mean = smoothing * mean + (1 - smoothing) * cost
         rates.append(float(rate))
         costs.append(cost)
-        smooth.append(mean / (1 - smoothing**k))  # the mean begins at 0
+        smooth.append(mean / (1 - smoothing**k))  # bias correction: the mean starts at 0
         if smooth[-1] > 4 * min(smooth):
             break
     suggestion, falling = None, np.array(smooth[: int(np.argmin(smooth)) + 1] if smooth else [])
-    reach = max(1, steps // 15)  # a difference of neighbours would find the noise of single minibatches
+    reach = max(1, steps // 15)  # differences of neighbours would show the noise of single minibatches
     if len(falling) > 2 * reach:
         change = falling[2 * reach :] - falling[: -2 * reach]
         suggestion = rates[reach + int(np.argmin(change))] if change.min() < 0 else None

@@ -1,4 +1,4 @@
-"""The cross-data matrix: every model on the test images of every set."""
+"""The cross-data matrix: test every model on the test images of every set."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def cross_evaluate(
 ) -> tuple[dict[str, Any], Path]:
     """Test saved models on the test images of several sets, over the classes that a model and a set have in common.
 
-    Classes are the same where their names are. Images of classes that the model does not know are left out and
-    counted; the answer is the likeliest of the common classes. Images of another size are resized (INTER_AREA). A
-    model that was trained on a fold is tested on that fold, where the set is of its source.
+    Classes are matched by name. Images of classes that the model does not know are left out and counted, and the
+    prediction is the most probable of the common classes. Images of another size are resized (INTER_AREA). A model
+    trained on a fold is tested on that fold if the set has the same source.
 
     Parameters
     ----------
@@ -51,40 +51,41 @@ def cross_evaluate(
     datasets : sequence of path
         HDF5 sets.
     network : class, optional
-        The network's class of those models whose network is one of your own.
+        Class of the network for models whose network is not one of symfer's.
     folder : path, optional
-        Where to write, a new or empty folder; by default the next ``matrix-001`` beside the record of the first
-        model's runs.
+        New or empty folder for the results; by default the next ``matrix-001`` beside the runs of the first model.
     batch_size : int
+        Number of images that are classified at once.
     special_test : bool
-        Also on all views of each image.
+        Whether to test on all views of each image as well.
     report : bool
-        Draw the matrix.
+        Whether to draw the matrix.
     say : callable
-        Is given what is to be printed.
+        Called with each text to print.
 
     Returns
     -------
     matrix : dict
-        'models' and 'sets', what each is; 'cells', for each model a list of dicts, one for each set: images, left_out
-        (by class), classes, resized, same_source (whether the model was trained on images of that source), fold,
-        plain and, where there are views, special (see `utils.results.metrics.scores`, with mean_recall), error and
-        mean_recall (those of special where there are views); 'mean_of_others', for each model error and mean_recall,
-        means over the sets of other sources (None without any).
+        'models' and 'sets' describe these. 'cells' has a list for each model with a dict for each set: images, left_out
+        (by class), classes, resized, same_source (whether the model was trained on images of that source), fold, plain
+        and, if there are views, special (see `utils.results.metrics.scores`, with mean_recall), and error and
+        mean_recall (those of special if there are views). 'mean_of_others' has, for each model, the means of error and
+        mean_recall over the sets of other sources (None if there are none).
     folder : Path
-        Holds matrix.json, error.csv, mean_recall.csv, cells.csv and, with `report`, error.png and mean_recall.png.
+        Folder with matrix.json, error.csv, mean_recall.csv, cells.csv and, with `report`, error.png and
+        mean_recall.png.
 
     Raises
     ------
     ValueError, OSError
-        No model, no data set, no two classes in common.
+        A model or data set cannot be used, or they do not have two classes in common.
     MemoryError
-        Also that of the device; asks for a smaller `batch_size`.
+        The memory of the host or the device is exhausted; the message suggests a smaller `batch_size`.
     """
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
     paths = [model_file(path) for path in models]
     if not paths or not datasets:
-        raise ValueError(f'a matrix needs a model and a set at least, got {len(paths)} models and {len(datasets)} sets')
+        raise ValueError(f'a matrix needs at least a model and a set, got {len(paths)} models and {len(datasets)} sets')
     about: dict[str, Any] = {'models': [], 'sets': [_of_set(context, path) for path in datasets], 'cells': []}
     said: list[str] = []
 
@@ -129,7 +130,7 @@ def _of_set(context, path):
 
 
 def _cell(context, f, model, config, dataset, special_test, say):
-    """One model on one set."""
+    """Test one model on one set."""
     with open_tested(context, dataset, config, say) as data:
         fitted = fit(model, config, data)
         _say_fit(fitted, model, config, data, say)
@@ -151,7 +152,7 @@ def _cell(context, f, model, config, dataset, special_test, say):
 
 
 def _say_fit(fitted, model, config, data, say):
-    """What is done to a set so that a model can take it."""
+    """Print how a set is adapted to a model."""
     if fitted.resized:
         (h, w), (height, width) = data.shape, config['im_dim']
         say(f"'{data.path}': images of {h}x{w} resized to {height}x{width}")
@@ -160,17 +161,17 @@ def _say_fit(fitted, model, config, data, say):
         parts = ', '.join(f'{n} of {name}' for name, n in fitted.left_out.items())
         say(f"'{data.path}': images of classes that '{model}' does not know are left out: {parts}")
     if missing:
-        say(f"'{data.path}' has no {', '.join(missing)}: no answer of '{model}' there")
+        say(f"'{data.path}' has no {', '.join(missing)}: '{model}' does not predict these classes there")
 
 
 def _mean_of_others(row):
-    """Means over the sets of other sources than the model's."""
+    """Average over the sets whose source is not that of the model."""
     others = [cell for cell in row if not cell['same_source']]
     return {key: float(np.mean([cell[key] for cell in others])) if others else None for key in FIGURES}
 
 
 def _names(paths):
-    """A short name of each file: its own, of a run folder the folder's; the whole path where two are the same."""
+    """Return a short name of each file: its stem or, for a run, its folder; the whole path if two are the same."""
     names = [
         str(path.parent.relative_to(path.parent.parent.parent)) if path.stem == 'model' else path.stem for path in paths
     ]
@@ -178,7 +179,7 @@ def _names(paths):
 
 
 def _write(out, about, names, report, say):
-    """The matrices, on the terminal and into files."""
+    """Print the matrices and write them to files."""
     models, sets = names
     write_json(out / 'matrix.json', about)
     head = ['model', 'set', 'images', 'left_out', 'classes', 'resized', 'same_source', 'fold']
@@ -227,13 +228,13 @@ def _texts(rows):
 
 
 def _legend(about, sets):
-    """What the matrices show."""
-    lines = ['*: the model was trained on images of that source, and not on these']
+    """Explain the matrices."""
+    lines = ['*: the model was trained on other images of that source']
     with_views = [name for k, name in enumerate(sets) if all('special' in row[k] for row in about['cells'])]
     if with_views and len(with_views) == len(sets):
         lines.append('special test: on all views of each image')
     elif any('special' in cell for row in about['cells'] for cell in row):
-        lines.append('on all views of each image where there are views, else on the images as they are: see cells.csv')
+        lines.append('special test, on all views, if a set has views, otherwise plain test: see cells.csv')
     else:
-        lines.append('on the images as they are')
+        lines.append('plain test: on the images as they are')
     return '\n'.join(lines)

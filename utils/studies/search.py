@@ -1,4 +1,4 @@
-"""Search of arguments with Optuna."""
+"""Hyper-parameter search with Optuna."""
 
 from __future__ import annotations
 
@@ -32,33 +32,40 @@ def search(
     verbose: int = 1,
     **options: Any,
 ) -> Any:
-    """Search arguments for the smallest validation figure with Optuna; the same call again goes on with it.
+    """Search with Optuna for the arguments with the smallest validation cross-entropy or error.
 
-    The figure is that by which epochs are kept (`rule`): the cross-entropy or the error.
+    The minimised figure is that by which the best epoch is chosen (`rule`). Repeating the call continues the search.
 
     Parameters
     ----------
     space : dict of str to text or list
-        Ranges ``'0.2..0.7'``, ``'log:0.01..0.3'`` or lists of choices.
+        Range of each argument, such as ``'0.2..0.7'`` or ``'log:0.01..0.3'``, or a list of choices.
     n_trials : int
-        Trials in all.
+        Total number of trials, including those of earlier calls.
     savename : path
-        Of the models, to which the values of each trial are added; the study is kept beside them.
+        Name of the models, to which the values of each trial are added. The study is stored beside them.
     seed : int
-        Of the search and of the runs.
+        Seed of the search and of the runs.
+    verbose : {1, 0, 2}
+        Level of output, as in `test`.
     **options
         Further arguments of `test`.
 
     Returns
     -------
     optuna.Study
-        `best_params` and `best_value`, the validation figure.
+        Study with `best_params` and `best_value`, the smallest validation figure.
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong.
     """
     say = Console(verbose).say
     if not (isinstance(n_trials, int) and n_trials > 0):
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
     if 'rule' in space:
-        raise ValueError('a search goes by one rule: give rule= outside the ranges')
+        raise ValueError('a search minimises the figure of one rule: give rule= outside the ranges')
     space = {
         name: ('choice', list(value))
         if not isinstance(value, (str, tuple))
@@ -88,12 +95,17 @@ def search(
 
 
 def parse_space(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Ranges and choices from texts: ``learning_rate=log:0.01..0.3``, ``p_drop=0.2..0.7``, ``n_hidden=[8],[8,8]``.
+    """Parse ranges and choices: ``learning_rate=log:0.01..0.3``, ``p_drop=0.2..0.7``, ``n_hidden=[8],[8,8]``.
 
     Returns
     -------
     dict of str to tuple
-        ('float' or 'int', low, high, log) or ('choice', list of values).
+        For each name, ('float' or 'int', low, high, log) or ('choice', list of values).
+
+    Raises
+    ------
+    ValueError
+        A text has another form, or a range is empty.
     """
     space = {}
     for text in texts:
@@ -115,7 +127,7 @@ def parse_space(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
 
 def _draw(trial, name, what):
     if what[0] == 'choice':
-        # Optuna stores choices as JSON knows them, lists not among them.
+        # Optuna stores choices only of simple types, which excludes lists.
         texts = [json.dumps(value) for value in what[1]]
         return json.loads(trial.suggest_categorical(name, texts))
     kind, low, high, log = what
@@ -132,27 +144,38 @@ def run_study(
     pruner: Any = None,
     rule: str = 'entropy',
 ) -> Any:
-    """Search with Optuna's TPE [1]_ for the smallest figure of a rule; hopeless runs are pruned.
+    """Search with Optuna's TPE [1]_ for the smallest figure of a rule, pruning unpromising runs.
 
-    The study is kept in ``<prefix>.study.log``. A search that was interrupted goes on, its broken trial first.
+    The study is stored in ``<prefix>.study.log``. An interrupted search continues with its unfinished trial.
 
     Parameters
     ----------
     space : dict
-        From `parse_space`.
+        Ranges and choices, as returned by `parse_space`.
     n_trials : int
-        In all, those of earlier calls included.
+        Total number of trials, including those of earlier calls.
     prefix : path
-        Model files are ``<prefix>_<values>.h5``.
+        Prefix of the model files, ``<prefix>_<values>.h5``.
     work : callable
-        ``work(options, on_epoch=...)`` runs a point.
+        Function ``work(options, on_epoch=...)`` that runs a trial.
+    say : callable
+        Called with each text to print.
+    seed : int
+        Seed of the search.
     pruner : optuna.pruners.BasePruner, optional
-        By default those are ended that are worse than the median of the runs before, from the third epoch on.
+        Pruner. The default ends runs that are worse than the median of the earlier runs, from the third epoch on.
     rule : {'entropy', 'error'}
+        Rule whose validation figure is minimised.
 
     Returns
     -------
     optuna.Study
+        Study with all trials.
+
+    Raises
+    ------
+    ValueError
+        The stored study has another rule.
 
     References
     ----------
@@ -176,8 +199,8 @@ def run_study(
     key, before = RULES[rule].key, study.user_attrs.get('rule', 'entropy') if study.trials else rule
     if before != rule:
         raise ValueError(
-            f"the search '{prefix}.study.log' goes by the {RULES[before].label}, not by the "
-            f'{RULES[rule].label}: leave rule={before!r}, or choose another savename'
+            f"the search '{prefix}.study.log' minimises the {RULES[before].label}, not the "
+            f'{RULES[rule].label}: keep rule={before!r}, or choose another savename'
         )
     study.set_user_attr('rule', rule)
     states, again = optuna.trial.TrialState, list(study.user_attrs.get('again', ()))
@@ -203,7 +226,7 @@ def run_study(
             if row['stage'] == 'train' and row[key] is not None:
                 trial.report(row[key], row['epoch'])
                 if trial.should_prune():
-                    raise optuna.TrialPruned(f'hopeless after epoch {row["epoch"]}')
+                    raise optuna.TrialPruned(f'unpromising after epoch {row["epoch"]}')
 
         try:
             outcome = work({**own, 'savename': model}, on_epoch=on_epoch)
@@ -211,7 +234,7 @@ def run_study(
             trial.set_user_attr('diverged', True)
             raise
         if outcome == 'pruned already':
-            raise optuna.TrialPruned('the same was pruned before')
+            raise optuna.TrialPruned('an identical trial was pruned before')
         return reading.read_run(Path(model).with_suffix(''))['result'][key]
 
     if n_trials > ended:

@@ -1,4 +1,4 @@
-"""Many experiments by one call: all points of a grid, trials of a search."""
+"""Run many experiments with one call: all trials of a sweep."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def specification(context: Context, options: dict[str, Any]) -> trials.Specification:
-    """What a trial is to be.
+    """Make the specification of a trial.
 
     Raises
     ------
     ValueError, OSError
-        An argument, the data set or the teacher is not usable.
+        An argument, the data set or the teacher cannot be used.
     """
     network = named(options.get('network', context.defaults['network']), context.networks, 'network', 'Class')
     arguments, bundled = context.saved_form({**options, 'network': network}), context.bundled(network)
@@ -40,14 +40,14 @@ def specification(context: Context, options: dict[str, Any]) -> trials.Specifica
 
 
 def run_point(context: Context, options: dict[str, Any], **arguments: Any) -> str:
-    """Run one trial of a sweep unless it is done, see `utils.studies.trials.run_point`."""
+    """Run one trial of a sweep unless it is done; see `utils.studies.trials.run_point`."""
     return trials.run_point(
         options, context.test, lambda options: specification(context, options), **{'verbose': 0, **arguments}
     )
 
 
 def run_point_of_input(context: Context, file: TextIO) -> int:
-    """`run_point` with arguments as JSON from a file; the exit status of a worker."""
+    """Run a trial whose arguments are read as JSON from a file, and return the exit status of the worker."""
     try:
         run_point(context, json.load(file))
     except (ValueError, OSError, FloatingPointError) as error:
@@ -67,48 +67,50 @@ def sweep(
     verbose: int = 1,
     **options: Any,
 ) -> list[Path]:
-    """Run an experiment for every combination of a grid and every seed; the same call again goes on with it.
+    """Run an experiment for every combination of a grid and every seed. Repeating the call continues the sweep.
 
     Parameters
     ----------
     grid : dict of str to list, optional
         Values of arguments of `test`.
     seeds : sequence of int
+        Seeds of the runs.
     savename : path
-        Of the models, to which the values of each point are added: ``trained_models/sweep_seed=0.h5``.
+        Name of the models, to which the values of each trial are added: ``trained_models/sweep_seed=0.h5``.
     workers : int or str
-        Processes of this machine; or 'ray', or 'ray:2' for two workers of a cluster that is started here.
+        Number of processes on this machine, or 'ray' for a Ray cluster, or 'ray:2' for a new local cluster with two
+        workers.
     address : str, optional
-        Of a Ray cluster whose machines share this folder.
+        Address of a Ray cluster whose machines share this folder.
     verbose : {1, 0, 2}
-        As of `test`, which tells of itself where there is one worker.
+        Level of output, as in `test`. Runs print their progress only with a single worker.
     **options
         Further arguments of `test`, common to all runs.
 
     Returns
     -------
     list of Path
-        Model files of the points that have finished, in the order of the mean over the seeds of the validation
-        figure by which epochs are kept (`rule`).
+        Model files of the finished trials, sorted by the validation figure by which the best epoch is chosen (`rule`),
+        averaged over the seeds.
 
     Raises
     ------
     ValueError
-        An argument is wrong, before anything is run; or some points failed, when the others are done.
+        Before any run: an argument is wrong. After all runs: some trials failed.
     """
     say = Console(verbose).say
     every = _trials(context, grid or {}, seeds, savename, options, say)
     folders, failures = run_points(context, every, say, workers, address, verbose)
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
-        say(f'{len(every) - len(runs) - len(failures)} points are being run by other processes')
+        say(f'{len(every) - len(runs) - len(failures)} trials are being run by other processes')
     groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
         say('\n' + tables.as_text(*comparison.summary(groups)))
         say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(
-            f"{len(failures)} of {len(every)} points failed; the first, '{next(iter(failures))}': "
+            f"{len(failures)} of {len(every)} trials failed, first '{next(iter(failures))}': "
             f'{next(iter(failures.values()))}'
         )
     ordered = [run for group in groups for run in group.runs] or runs
@@ -123,18 +125,18 @@ def run_points(
     address: Any = None,
     verbose: int = 1,
 ) -> tuple[list[Path | None], dict[str, str]]:
-    """Run points, given by their arguments of `test`, unless they are done.
+    """Run trials, given by their arguments of `test`, unless they are done.
 
     Returns
     -------
     folders : list of Path or None
-        Of the run of each point; None where it has not finished.
+        Run folder of each trial; None if it has not finished.
     failures : dict of str to str
-        Model file and error of those that failed.
+        Error of each failed trial, by model file.
     """
     wanted = [specification(context, point) for point in every]
     kind, count = _workers(workers)
-    say(f'{len(every)} points')
+    say(f'{len(every)} trials')
     if kind == 'ray':
         failures = on_ray(_portable(context, every), 'launch:run_point', address, count, say)
     elif count > 1:
@@ -145,14 +147,14 @@ def run_points(
 
 
 def _trials(context, grid, seeds, savename, options, say):
-    """The arguments of every trial."""
+    """Return the arguments of every trial."""
     if options.get('dataset') is None:
         options = {**options, 'dataset': str(context.sample_set(say=say))}
     return [{**options, **point} for point in points(grid, list(seeds), Path(savename).with_suffix(''))]
 
 
 def _workers(workers):
-    """Kind and number of workers: 'process' or 'ray', which may choose the number, None."""
+    """Parse `workers`: the kind, 'process' or 'ray', and the number; None lets Ray choose it."""
     kind, _, count = str(workers).partition(':')
     if kind == 'ray' and (not count or count.isdigit()):
         return kind, int(count) if count else None
@@ -162,14 +164,14 @@ def _workers(workers):
 
 
 def _portable(context, every):
-    """Arguments of trials as texts and numbers, which go to other processes."""
+    """Convert the arguments of trials to text and numbers, which can be sent to other processes."""
     out = []
     for point in every:
         point = {**point, 'dataset': str(point['dataset'])}
         for key, known in (('network', context.networks), *FUNCTIONS.items()):
             if callable(point.get(key)):
                 if point[key] not in known.values():
-                    raise ValueError(f'several workers need your own {key} as a text, script.py:name')
+                    raise ValueError(f'with several workers, your own {key} must be given as text, script.py:name')
                 point[key] = class_name(point[key])
         if point.get('teacher') is not None:
             names = point['teacher']

@@ -1,7 +1,7 @@
-"""One trial, once: done already, gone on with, or run.
+"""Run a trial once: skip it if it is done, resume it if it was interrupted, or start it.
 
-A trial is a plain run: a model file of its own, with its run folder. What is done is read from these, so a sweep that
-was interrupted is given the same command again. Nothing is chosen on the test images.
+A trial is an ordinary run with its own model file and run folder. These show which trials are done, so repeating the
+command of an interrupted sweep continues it. Nothing is chosen on the test images.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Specification:
-    """What a point is to be, in the form in which runs and models save it.
+    """The specification of a trial, in the form in which runs and models save it.
 
     Attributes
     ----------
     options : dict
-        All arguments of `launch.test`; an option of the network that is None, here or in a run, is the class's own.
+        All arguments of `launch.test`. If an option of the network is None, here or in a run, the class decides it.
     defaults : dict
-        Those that a run of an earlier version, which did not have them, had.
+        Values that apply to arguments missing from a run of an earlier version.
     content_digest : str
-        Of the data set.
+        Digest of the data set.
     network_source : str or None
-        See `utils.experiment.resuming.network_source`; None where any is taken.
+        Source of the network, see `utils.experiment.resuming.network_source`; None accepts any.
     bundled : bool
         Whether the network is one of symfer's.
     teacher_digest : str or None
-        Of the teacher's parameters, where there is one.
+        Digest of the teacher's parameters; None without a teacher.
     """
 
     options: dict
@@ -51,10 +51,10 @@ class Specification:
     teacher_digest: str | None = None
 
     def is_that_of(self, saved: dict[str, Any], about: dict[str, Any], source: str) -> bool:
-        """Whether a run with these arguments, digests of its set and teacher and source of its network was the same.
+        """Return whether a run with these arguments, digests and network source has this specification.
 
-        A set is known by its digest wherever it lies; by its path in runs of early versions, which have no digest. So
-        is a teacher.
+        Sets are compared by their digest regardless of their path. Runs of early versions, which have no digest of the
+        set, are compared by its path. Teachers are compared by their digest.
         """
         content_digest = about.get('content_digest')
         skip = {*schema.names(decides='nothing'), 'network', 'teacher', *(('dataset',) if content_digest else ())}
@@ -72,7 +72,7 @@ class Specification:
 
 
 def finished_run(model: StrPath, wanted: Any) -> Path | None:
-    """The last finished run of a model file that was this `Specification`, or None."""
+    """Return the last finished run of a model file that has this `Specification`, or None."""
     return _last_run(model, wanted, 'finished')
 
 
@@ -81,7 +81,7 @@ def _last_run(model, wanted, status):
         if reading.status_of(folder) == status:
             saved = yaml_.load_yaml((folder / 'config.yaml').read_text(encoding='utf-8'))
             about = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
-            # A later version may have changed its own networks without changing what they compute.
+            # The source of symfer's own networks may have changed since an early version; it is not compared then.
             early = not about.get('content_digest')
             source = None if wanted.bundled and early else folder_source(folder, saved, wanted.bundled)
             if wanted.is_that_of(saved, about, source):
@@ -90,21 +90,23 @@ def _last_run(model, wanted, status):
 
 
 def run_point(options: dict[str, Any], test: Callable[..., Any], specify: Callable[..., Any], **arguments: Any) -> str:
-    """Run one point, unless it is done or another process is at it; go on with it where it was interrupted.
+    """Run one trial, or resume it if it was interrupted, unless it is done or another process is running it.
 
     Parameters
     ----------
     options : dict
-        Arguments of `test`, 'savename' among them.
-    test, specify : callable
-        `launch.test`, and what makes a `Specification` of arguments.
+        Arguments of `test`, including 'savename'.
+    test : callable
+        The function `launch.test`.
+    specify : callable
+        Function that makes a `Specification` from arguments.
     **arguments
-        Further arguments of `test`, which decide nothing: verbose, on_epoch.
+        Further arguments of `test` that do not affect the result: verbose, on_epoch.
 
     Returns
     -------
-    str
-        'done already', 'pruned already', 'busy' or 'finished'.
+    {'done already', 'pruned already', 'busy', 'finished'}
+        'busy' means that another process is running the trial.
     """
     model = Path(options['savename'])
     wanted = specify(options)

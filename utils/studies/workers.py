@@ -1,4 +1,4 @@
-"""Ways to work through all trials: in turn, in several processes, on a Ray cluster."""
+"""Run all trials in turn, in several processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -14,32 +14,48 @@ from typing import Any
 
 from utils.record.trackers import needed
 
-RETRIES = 3  # of a point whose worker died
+RETRIES = 3  # of a trial whose worker died
 
 
 def in_turn(all_options: Sequence[dict[str, Any]], work: Callable[..., Any], say: Callable[..., Any]) -> dict[Any, Any]:
-    """Work through the points in this process; a point that fails is reported and skipped."""
+    """Run the trials in this process. A trial that fails is reported and skipped.
+
+    Returns
+    -------
+    dict of str to str
+        Error of each failed trial, by model file.
+    """
     failures = {}
     for k, options in enumerate(all_options, start=1):
-        say(f"\npoint {k} of {len(all_options)}: '{options['savename']}'")
+        say(f"\ntrial {k} of {len(all_options)}: '{options['savename']}'")
         try:
-            say(f'point {k} of {len(all_options)}: {work(options)}')
+            say(f'trial {k} of {len(all_options)}: {work(options)}')
         except (ValueError, OSError, FloatingPointError) as error:
             failures[options['savename']] = str(error)
-            say(f'point {k} of {len(all_options)} failed: {error}')
+            say(f'trial {k} of {len(all_options)} failed: {error}')
     return failures
 
 
 def in_processes(
     all_options: Sequence[dict[str, Any]], command: Sequence[str], workers: int, say: Callable[..., Any]
 ) -> Any:
-    """Work through the points with several processes of this machine; one that dies is started again.
+    """Run the trials in several processes on this machine. A trial whose process dies is run again.
 
     Parameters
     ----------
+    all_options : sequence of dict
+        Arguments of each trial.
     command : list of str
-        Reads a point as JSON from its input and runs it.
+        Command that reads a trial as JSON from its input and runs it.
     workers : int
+        Number of processes.
+    say : callable
+        Called with each text to print.
+
+    Returns
+    -------
+    dict of str to str
+        Error of each failed trial, by model file.
     """
     waiting = [(options, 0) for options in all_options]
     running, failures, done = {}, {}, 0
@@ -60,7 +76,7 @@ def in_processes(
                 errors = process.stderr.read().strip()
                 process.stderr.close()
                 if process.returncode < 0 and tries < RETRIES:
-                    say(f'process {process.pid} died (signal {-process.returncode}); its point is given to another')
+                    say(f'process {process.pid} died (signal {-process.returncode}); its trial is started again')
                     waiting.insert(0, (options, tries + 1))
                     continue
                 done += 1
@@ -79,9 +95,9 @@ def in_processes(
 
 
 def worker_command(module: str, name: str) -> list[str]:
-    """A command for `in_processes`.
+    """Return a command for `in_processes`: a new interpreter that calls a function with its standard input.
 
-    A fresh interpreter that calls a function with its input, and exits with what it returns.
+    The function returns the exit status.
     """
     return [
         sys.executable,
@@ -94,16 +110,25 @@ def worker_command(module: str, name: str) -> list[str]:
 def on_ray(
     all_options: Sequence[dict[str, Any]], function: str, address: Any, cpus: Any, say: Callable[..., Any]
 ) -> Any:
-    """Work through the points as tasks of a Ray cluster; a task whose worker dies is retried.
+    """Run the trials as tasks of a Ray cluster. A task whose worker dies is retried.
 
     Parameters
     ----------
+    all_options : sequence of dict
+        Arguments of each trial.
     function : str
-        ``module:name`` of what runs a point; the worker imports it.
+        Function that runs a trial, as ``module:name``; the worker imports it.
     address : str or None
-        Of a cluster that shares this folder and has symfer installed; None starts one on this machine.
+        Address of a cluster that shares this folder and has symfer installed. None starts one on this machine.
     cpus : int or None
-        Workers of a cluster that is started here; by default one for each core.
+        Number of workers of a cluster that is started here; by default one per core.
+    say : callable
+        Called with each text to print.
+
+    Returns
+    -------
+    dict of str to str
+        Error of each failed trial, by model file.
     """
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     ray = needed('ray', 'ray')
@@ -137,7 +162,7 @@ def on_ray(
 
 
 def _ray_point(function, options, folder):
-    """What a Ray worker does; the folder is the one in which the sweep was started."""
+    """Run a trial in a Ray worker, in the folder in which the sweep was started."""
     os.chdir(folder)
     module, _, name = function.partition(':')
     return getattr(importlib.import_module(module), name)(options)

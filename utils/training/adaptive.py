@@ -1,4 +1,4 @@
-"""Optimisers with a step of its own for every number: RMSprop, Adam, AdamW."""
+"""Optimisers with an adaptive step for every parameter: RMSprop, Adam, AdamW."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def adam(
     check_positive(epsilon, 'epsilon')
     t = parameter(0.0, trainable=False)
     updates, state = {t: t + np.float32(1)}, {'step': t}
-    # 1 - beta**t; what single precision leaves of it would be rough where beta**t is near 1.
+    # 1 - beta**t by expm1: in single precision the difference itself is inaccurate for beta**t near 1.
     rest1, rest2 = (
         -pt.expm1(updates[t] * np.float32(np.log(beta))) if beta else np.float32(1) for beta in (beta1, beta2)
     )
@@ -91,7 +91,7 @@ def adamw(
     Parameters
     ----------
     decay : float >= 0
-        Biases, gamma and beta do not decay.
+        Factor of weight decay; biases, gamma and beta do not decay.
 
     References
     ----------
@@ -105,22 +105,22 @@ def adamw(
 
 
 def zeros_like(p: Shared) -> Shared:
-    """State of the shape of a parameter."""
+    """Optimiser state of zeros, with the shape of a parameter."""
     return parameter(np.zeros(p.type.shape), trainable=False)
 
 
 def moved(average: Tensor, value: Tensor, decay: float) -> Tensor:
-    """The exponential moving average after one more value."""
+    """Update an exponential moving average by one more value."""
     return np.float32(decay) * average + np.float32(1 - decay) * value
 
 
 def check_share(value: float, name: str) -> None:
-    """ValueError unless a value lies in [0, 1)."""
+    """Raise ValueError unless a value lies in [0, 1)."""
     if not 0 <= value < 1:
         raise ValueError(f'{name} of an optimiser must be a number in [0, 1), got {value!r}')
 
 
 def check_positive(value: float, name: str) -> None:
-    """ValueError unless a value is above 0."""
+    """Raise ValueError unless a value is above 0."""
     if not value > 0:
         raise ValueError(f'{name} of an optimiser must be a number > 0, got {value!r}')

@@ -1,8 +1,8 @@
 """Online augmentation: random changes of the training images inside the graph, and fixed views for testing.
 
-`Augment` is a layer: it draws with the counter of the training pass, so it runs on the device, goes on exactly
-when training is resumed, and is not there outside training. `utils.training.warping` moves the pixels, for it and for
-the views of the special test alike. Where `Augment` crops, `Cropped` gives the network the middle of every other image.
+`Augment` is a layer that draws with the counter of the training pass. So it runs on the device, continues exactly
+when training is resumed, and does nothing outside training. `utils.training.warping` moves the pixels, both for it and
+for the views of the special test. If `Augment` crops, `Cropped` gives the network the centre of images elsewhere.
 """
 
 from __future__ import annotations
@@ -41,45 +41,44 @@ _COLUMNS = (
     'grey',
     'mix',
 )
-_ALTERNATING = 0xF11B  # stream of the bits by which `alternate` begins; layers count theirs from 1
+_ALTERNATING = 0xF11B  # random stream of the first bits of `alternate`; the streams of layers count from 1
 
 
 class Augment(Layer):
     """Random changes of training images (n, h, w, 1) in [0, 1]; outside training it returns `x` itself.
 
-    Every image of every minibatch is changed anew.
+    Every image is changed anew in every minibatch.
 
     Parameters
     ----------
     mirror : float in [0, 1]
-        Probability of exchanging left and right.
+        Probability of a horizontal flip.
     shift : float in [0, 1)
-        Largest shift along each axis, as a part of the side.
+        Largest shift along each axis, as a fraction of the side.
     rotation : float in [0, 180]
-        Largest rotation to either side, degrees.
+        Largest rotation in either direction, in degrees.
     zoom : float >= 0
-        Largest enlargement less one: factors lie between 1 / (1 + zoom) and 1 + zoom, their logarithms uniform.
+        Largest magnification minus one: factors lie between 1 / (1 + zoom) and 1 + zoom, their logarithms uniform.
     brightness : float in [0, 1]
-        Largest amount added to or taken from the grey levels.
+        Largest amount added to or subtracted from the grey levels.
     contrast : float in [0, 1]
         Largest relative change of the deviations from the image's mean.
     erase : float in [0, 1]
-        Probability of painting a rectangle of 2 to 33 % of the area and sides in a proportion of 0.3 to 3.3 in
-        one grey level, drawn too [1]_.
+        Probability of painting a rectangle in one random grey level. It has 2 to 33 % of the area and an aspect ratio
+        of 0.3 to 3.3 [1]_.
     mixup : float >= 0
-        Parameter alpha of the Beta distribution that pairs of images are mixed by [2]_; 0 mixes none. The weight
-        is drawn for each image; its partner is the next in the minibatch, whose order is random.
+        Parameter alpha of the Beta distribution of the weights in mixup [2]_; 0 turns mixup off. Each image has its
+        own weight; its partner is the next image of the minibatch, whose order is random.
     cutmix : float in [0, 1]
-        Probability of pasting a rectangle of the next image at its place, its area a part of the image that is drawn
-        evenly from 0 to 1, its middle anywhere; the label is mixed by the areas [4]_. Not together with mixup.
+        Probability of pasting a rectangle from the same place of the next image. Its area is a uniform fraction of the
+        image, its centre lies anywhere; the label is mixed by the areas [4]_. Cannot be combined with mixup.
     crop : int or (int, int), optional
-        Height and width in pixels of what is cut out, anywhere in the image after shift, rotation and zoom, as
-        likely in each place [3]_. The network then takes images of this size; outside training `Cropped` gives it
-        their middle.
+        Height and width in pixels of a crop, taken after shift, rotation and zoom at a uniformly random place [3]_. The
+        network then takes images of this size; outside training `Cropped` gives it their centre.
     alternate : bool
-        Mirror each image in every other epoch [5]_: in the first epoch by a bit that follows from the seed and the
-        image's row, which is as likely 0 as 1, then in turn. `mirror` stays at 0.5. It goes by rows: where a set
-        has stored mirror images, each of the two has its own bit.
+        Mirror each image in every other epoch [5]_. A random bit, derived from the seed and the image's row, decides
+        the first epoch; then it alternates. `mirror` must be 0.5. If a set has stored mirror images, an image and its
+        mirror image have independent bits.
 
     References
     ----------
@@ -149,7 +148,7 @@ class Augment(Layer):
             raise ValueError(f'augment: alternate must be True or False, got {alternate!r}')
         if alternate and self.mirror != 0.5:
             raise ValueError(
-                f'augment: alternate mirrors every image in every other epoch: mirror must be 0.5, got {self.mirror:g}'
+                f'augment: alternate mirrors each image every other epoch, so mirror must be 0.5, got {self.mirror:g}'
             )
         if self.mixup:
             self.quantiles = mixing.quantiles(self.mixup)
@@ -171,7 +170,7 @@ class Augment(Layer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The arguments, as a dict; what came later is in it where it is used, so that models of before compare."""
+        """The arguments, as a dict; newer ones only if they are used, so that older models compare equal."""
         names = ['mirror', 'shift', 'rotation', 'zoom', 'brightness', 'contrast', 'erase', 'mixup', 'crop']
         later = [name for name in ('cutmix', 'alternate') if getattr(self, name)]
         return {name: getattr(self, name) for name in [*names, *later]}
@@ -181,12 +180,12 @@ class Augment(Layer):
         return f'Augment({", ".join(f"{k}={v}" for k, v in values.items())})'
 
     def seen(self, im_dim: tuple[int, ...]) -> tuple[int, ...]:
-        """Height and width of what a network is given of images of `im_dim`.
+        """Height and width of the images that the network takes: those of the crop, or `im_dim`.
 
         Raises
         ------
         ValueError
-            The crop is larger than the images.
+            If the crop is larger than the images.
         """
         if self.crop and any(part > whole for part, whole in zip(self.crop, im_dim)):
             raise ValueError(
@@ -198,22 +197,22 @@ class Augment(Layer):
         return self.mixed(x, phase)[0]
 
     def mixed(self, x: Tensor, phase: Phase, rows: Tensor | None = None, epoch: Tensor | None = None) -> Sequence[Any]:
-        """Augmented images and, with mixup or cutmix in a training pass, the weight of the image itself.
+        """Augment images; with mixup or cutmix in a training pass, also return the weight of the image itself.
 
         Parameters
         ----------
         x : tensor (n, h, w, 1)
         phase : Phase
         rows : int32 tensor (n,), optional
-            Which images they are, for `alternate`.
+            Row numbers of the images, for `alternate`.
         epoch : uint32 scalar, optional
-            Epochs that were before this one, for `alternate`.
+            Number of previous epochs, for `alternate`.
 
         Returns
         -------
         images : tensor (n, h, w, 1)
         weight : tensor (n,) or None
-            The rest belongs to the next image of the minibatch (`partner`), and so does its label.
+            Weight of each image and its label; the next image of the minibatch (`partner`) has 1 minus it.
         """
         if not phase.train or not any(self.settings.values()):
             return x, None
@@ -268,11 +267,11 @@ class Augment(Layer):
         return {'size': self.crop, 'top': top, 'left': left}
 
     def views(self, im_dim: tuple[int, ...] | None = None) -> list[dict[str, float]]:
-        """The fixed views of the special test: keyword arguments of `warp`, shifts as parts of the sides.
+        """The fixed views of the special test, as keyword arguments of `warp`; shifts are fractions of the sides.
 
-        The image itself, half of the largest shift in each direction, half of the largest rotation to each side
-        and half of the largest zoom either way, and the same of the mirror image; what is switched off leaves
-        its views out. With crops, those of the four corners stand for the shifts.
+        The views are the image itself, half the largest shift in each direction, half the largest rotation and half
+        the largest zoom in either direction, and all of these for the mirror image. Changes that are switched off have
+        no views. With crops, those of the four corners replace the shifts.
 
         Parameters
         ----------
@@ -290,5 +289,5 @@ class Augment(Layer):
             views += [{'angle': sign * self.rotation / 2} for sign in (-1, 1)]
         if self.zoom:
             views += [{'zoom': (1 + self.zoom) ** (sign / 2)} for sign in (-1, 1)]
-        # To the other side, because the middle of an odd number of pixels is not its own mirror image.
+        # The sign changes, because the centre of an odd number of spare pixels is not its own mirror image.
         return views + [{**view, 'mirror': -1.0, 'right': -view.get('right', 0.0)} for view in views if self.mirror]

@@ -1,14 +1,14 @@
-"""Denoising autoencoders [1]_ [2]_ of a network's own layers: what unsupervised pre-training trains.
+"""Denoising autoencoders [1]_ [2]_ made of a network's layers, for unsupervised pre-training.
 
 The encoder is a layer without pooling, noise and dropout: its weights, its bias or batch norm (with the minibatch's
-statistics) and its activation. The decoder has the same weights, transposed, and a bias of its own. The input is
-corrupted, and the cost compares the reconstruction with the input as it was. Convolutions have the transposed
-convolution as decoder [3]_.
+statistics) and its activation. The decoder has the transposed weights and a separate bias; the decoder of a convolution
+is the transposed convolution [3]_. The input is corrupted, and the cost compares the reconstruction with the
+uncorrupted input.
 
 ==================  ===========================================================================
 `Denoising`         the settings
 `Autoencoder`       the expressions of one layer
-`decoded`           a code brought down through several layers to the pixels
+`decoded`           a code decoded through several layers down to the pixels
 ==================  ===========================================================================
 
 References
@@ -51,21 +51,22 @@ class Denoising:
     Attributes
     ----------
     corruption : float
-        Of 'masking' noise the probability with which an input is set to 0, in [0, 1); of 'gaussian' noise its standard
-        deviation, >= 0. 0 corrupts nothing.
+        For 'masking' noise, the probability in [0, 1) that an input is set to 0. For 'gaussian' noise, its standard
+        deviation, >= 0. 0 turns corruption off.
     noise : {'masking', 'gaussian'}
     learning_rate : float or sequence of float
-        Of plain gradient descent, divided for each layer by the size of its sums, see `Autoencoder.terms`; one for all
-        layers, or one for each.
+        Learning rate of plain gradient descent, one for all layers or one for each. It is divided by the number of
+        terms in the sums of the layer, see `Autoencoder.terms`.
     layers : int, optional
-        How many layers are pre-trained, from below; by default the whole chain, see `utils.training.chains.chain`.
+        Number of layers to pre-train, from the lowest up; by default the whole chain, see
+        `utils.training.chains.chain`.
     images : str, optional
         Path of the unlabelled images; by default the training images of the data set, without those for validation.
 
     Raises
     ------
     ValueError
-        A setting that is out of its range; names it, and says what it must be.
+        If a setting is out of its range; the message says what it must be.
     """
 
     corruption: float = 0.3
@@ -86,7 +87,7 @@ class Denoising:
         if self.layers is not None and not (type(self.layers) is int and self.layers >= 1):
             _refuse('layers', 'a whole number >= 1', self.layers)
         if self.images is not None and not (isinstance(self.images, str) and self.images and '\0' not in self.images):
-            _refuse('images', 'the path of a folder of images or of a HDF5 set', self.images)
+            _refuse('images', 'the path of a folder of images or of an HDF5 set', self.images)
 
     def rate_of(self, k: int) -> float:
         """The learning rate of layer k, counted from 0."""
@@ -103,7 +104,7 @@ def _refuse(name, wanted, value):
 
 
 def corrupted(x: Tensor, phase: Phase, settings: Denoising) -> Tensor:
-    """A copy of x with noise drawn by the phase, see `Denoising`."""
+    """Corrupt x with noise drawn by the phase, see `Denoising`."""
     amount = np.asarray(settings.corruption, x.dtype)
     if not settings.corruption:
         return x
@@ -118,67 +119,67 @@ class Autoencoder:
     Parameters
     ----------
     call : Call
-        The layer, with its input, which it is to reconstruct, and its output in the network.
+        The layer with its input, which is to be reconstructed, and its output in the network.
     pixels : bool
-        Whether the input are pixels in [0, 1]: the reconstruction is then a sigmoid and the cost the cross-entropy;
-        else it is linear and the cost the squared error.
+        Whether the inputs are pixels in [0, 1]. If so, the reconstruction is a sigmoid and the cost the cross-entropy;
+        otherwise the reconstruction is linear and the cost the squared error.
 
     Attributes
     ----------
     name, layer : str, Layer
     x : tensor
-        The input: (n, n_in), or (n, h, w, channels) of a convolution.
+        Input of the layer: (n, n_in), or (n, h, w, channels) for a convolution.
     bias : shared variable
-        Of the decoder: (n_in,) or (channels,); it begins at 0.
+        Bias of the decoder, (n_in,) or (channels,); initially 0.
 
     Raises
     ------
     ValueError
-        The layer's activation is maxout, which has no transpose.
+        If the layer's activation is maxout, which has no transpose.
     """
 
     def __init__(self, call: Call, pixels: bool) -> None:
         self.name, self.layer, self.x, self.y, self.pixels = *call, pixels
         if rna.pieces_of(self.layer.activation) > 1:
             raise ValueError(
-                f'layer {self.name} cannot be pre-trained: the weights of {self.layer.activation!r} have no transpose '
-                'that takes its outputs; choose another activation, or pretrain_epochs=0'
+                f'layer {self.name} cannot be pre-trained: with {self.layer.activation!r}, the transposed '
+                'weights do not fit its outputs; choose another activation, or pretrain_epochs=0'
             )
         self.bias = parameter(np.zeros(self.x.type.shape[-1]))
         self.bias.name = f'decoder of {self.name}'
 
     @property
     def terms(self) -> float:
-        """Inputs that a unit of the code reads, and units that an input is reconstructed from, together.
+        """Number of inputs that a unit of the code reads, plus the number of units that an input is reconstructed from.
 
-        Of a 3x3 convolution nine times the channels that it reads and the filters that it has. The cost curves the more
-        the more there are, so the learning rate is divided by them, and one suits layers of all sizes.
+        For a 3x3 convolution, this is nine times the sum of its input channels and its filters. The curvature of the
+        cost grows with this number, so the learning rate is divided by it: one rate then suits layers of all sizes.
         """
         code, reads = self.layer.linear(self.x, self.layer.W).type.shape[1:], math.prod(self.layer.W.type.shape[:-1])
         return reads * (1 + math.prod(code) / math.prod(self.x.type.shape[1:]))
 
     @property
     def trained(self) -> list[Shared]:
-        """What pre-training changes: the layer's weights and bias (or gamma and beta) and the decoder's bias."""
+        """The trained parameters: the layer's weights and bias (or gamma and beta) and the decoder's bias."""
         own = [self.layer.W, *parameters(self.layer.norm, trainable=True).values()]
         return [*dict.fromkeys(own), self.bias]
 
     def encode(self, x: Tensor, phase: Phase) -> Tensor:
-        """The code of inputs: what the layer makes of them without pooling, noise and dropout."""
+        """Compute the code of inputs: the output of the layer without pooling, noise and dropout."""
         y = self.layer.norm(self.layer.linear(x, self.layer.W), phase)
         return rna.applied(self.layer.activation, y) if self.layer.activation else y
 
     def decode(self, code: Tensor) -> Tensor:
-        """Linear reconstruction of inputs from their code: the transpose of the layer's linear part, and the bias."""
+        """Reconstruct inputs linearly from their code: the transpose of the layer's linear part, plus the bias."""
         forward = self.layer.linear(self.x, self.layer.W)
         return pytensor.grad(None, self.x, known_grads={forward: code}) + self.bias
 
     def shown(self, linear: Tensor) -> Tensor:
-        """The reconstruction itself."""
+        """The reconstruction of a linear reconstruction: its sigmoid for pixels, otherwise itself."""
         return pt.sigmoid(linear) if self.pixels else linear
 
     def costs(self, linear: Tensor) -> Tensor:
-        """Costs (n,) of linear reconstructions: summed over the inputs; of images, the mean over their pixels.
+        """Costs (n,) of linear reconstructions: sums over the inputs; for images, means over the pixels.
 
         With the sigmoid s(a): ``-x log s(a) - (1 - x) log(1 - s(a)) = log(1 + exp(a)) - x a``.
         """
@@ -188,15 +189,15 @@ class Autoencoder:
 
 
 def decoded(stack: Sequence[Autoencoder], code: Tensor) -> Tensor | None:
-    """Pixels from the code of the last of some autoencoders, decoded layer by layer.
+    """Decode the code of the last of several autoencoders, layer by layer, down to the pixels.
 
-    Where images were pooled, each value is given to all pixels of its window; where outputs are scaled for dropout, the
-    scale is taken away; response normalisation is passed over.
+    Pooling is undone by giving each value to all pixels of its window, and the scale of dropout by dividing by it.
+    Response normalisation is ignored.
 
     Returns
     -------
     tensor or None
-        None where a layer in between cannot be gone back through.
+        None if a layer in between cannot be decoded.
     """
     linear = stack[-1].decode(code)
     for lower, upper in zip(stack[-2::-1], stack[:0:-1]):
@@ -208,7 +209,7 @@ def decoded(stack: Sequence[Autoencoder], code: Tensor) -> Tensor | None:
 
 
 def _through(upper, lower, x):
-    """What a reconstruction of the inputs of one layer says of the code of the one below; None where nothing."""
+    """The code of the layer below that follows from reconstructed inputs of a layer; None if none follows."""
     if any(isinstance(v, pytensor.compile.SharedVariable) for v in ancestors(upper.x, [lower.y])):
         return None
     drop = getattr(getattr(lower.layer, 'dropout', None), 'p', 0)

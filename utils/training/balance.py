@@ -1,4 +1,4 @@
-"""Classes that are of unequal size: costs that are weighted, or images that are drawn, so that each counts as much."""
+"""Balances classes of unequal size, by weights in the cost or by sampling the images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ METHODS = ('none', 'weights', 'sampling')
 
 
 def class_weights(y: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weights of the classes in the cost: the inverse of their frequency, of mean 1 over the images [1]_.
+    """Weights of the classes in the cost: their inverse frequencies, with a mean of 1 over the images [1]_.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def class_weights(y: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def balanced_rows(rng: np.random.Generator, y: np.ndarray) -> np.ndarray:
-    """As many rows as there are, drawn with replacement: every class as likely, and every image within it.
+    """Draw n rows with replacement; all classes have the same probability, and all images within a class.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ def balanced_rows(rng: np.random.Generator, y: np.ndarray) -> np.ndarray:
     Returns
     -------
     int array (n,)
+        Row numbers.
     """
     classes, place = np.unique(y, return_inverse=True)
     by_class = np.argsort(place, kind='stable')  # rows of the first class, of the second, ...

@@ -1,8 +1,8 @@
-"""Minibatches: rows of a data set, cut into minibatches of one size; images on the device.
+"""Splits rows of a data set into minibatches of one size; puts images on the device.
 
 ==================  ===========================================================================
 `minibatches`       rows of a subset, or its images, in minibatches
-`to_device`         a subset's images and labels on the device, `DeviceData`
+`to_device`         puts a subset's images and labels on the device, as `DeviceData`
 ==================  ===========================================================================
 """
 
@@ -31,14 +31,14 @@ class DeviceData(NamedTuple):
 
 
 def to_device(subset: Subset, devices: int = 1) -> DeviceData:
-    """Put images and labels of a stored subset on the device, or on several; returns a `DeviceData`.
+    """Put images and labels of a stored subset on one or several devices; return a `DeviceData`.
 
-    On several devices they lie whole on each; images of more than `backend.MOST_BYTES` are divided among them.
+    Each of several devices holds all of them; arrays of more than `backend.MOST_BYTES` are divided among the devices.
     """
     arrays = []
     for name, value in (('x', subset.images()), ('y', np.ascontiguousarray(subset.y, dtype=np.uint8))):
         cut = devices > 1 and value.nbytes > backend.MOST_BYTES
-        if cut:  # parts of one size; what is added is no row of the subset
+        if cut:  # padded to equal parts; the padding is no row of the subset
             value = np.concatenate([value, np.zeros((-len(value) % devices, *value.shape[1:]), value.dtype)])
         arrays.append(pytensor.shared(value, name=name, shape=value.shape, borrow=True))
         backend.assign(arrays[-1:], devices, cut)
@@ -54,32 +54,32 @@ def minibatches(
     further: Sequence[np.ndarray] = (),
     identified: bool = False,
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray, int]]:
-    """Cut rows of a subset into minibatches of one size.
+    """Split rows of a subset into minibatches of one size.
 
-    The last minibatch is filled up with the first rows of `order`, whose weight is 0 there, so that every
-    image counts exactly once.
+    The last minibatch is filled up with the first rows of `order`. These have weight 0 there, so every image counts
+    exactly once.
 
     Parameters
     ----------
     subset : loaders.Subset
     order : int array (n,)
-        Rows of the subset, in the order in which they are taken.
+        Rows of the subset, in the order of the minibatches.
     batch_size : int
     resident : bool
-        True gives rows of the stored subset (`subset.base`), False reads the images with a thread that keeps
-        ahead.
-    identified : bool
-        With the images come their rows of the stored subset.
+        True yields rows of the stored subset (`subset.base`); False reads the images in a prefetching thread.
     further : sequence of array (rows of the stored subset, ...)
-        What comes with images that are read, beside their labels.
+        Further arrays that are yielded with images, after the labels.
+    identified : bool
+        Also yield the rows of the images in the stored subset.
 
     Yields
     ------
     inputs : list of arrays
-        [rows int32] or [images uint8, labels uint8], with `identified` their rows, those of `further`.
+        [rows int32] or [images uint8, labels uint8, with `identified` rows int32, those of `further`].
     weights : float32 array (batch_size,)
+        1 for images that count, 0 for those that only fill up the minibatch.
     count : int
-        Images that count.
+        Number of images that count.
     """
     order = np.asarray(order)
     n_batches = -(-len(order) // batch_size)
@@ -91,7 +91,7 @@ def minibatches(
     def images(rows):
         if own == slice(0, batch_size):
             return subset.images(rows)
-        read = subset.images(rows[own])  # other hosts read the others
+        read = subset.images(rows[own])  # other hosts read the rest
         whole = np.zeros((batch_size, *read.shape[1:]), read.dtype)
         whole[own] = read
         return whole
@@ -109,7 +109,7 @@ def minibatches(
 
 
 def _ahead(read, items, depth=4):
-    """``map(read, items)`` in a thread that keeps up to `depth` results ready."""
+    """``map(read, items)`` in a thread that prefetches up to `depth` results."""
     with ThreadPoolExecutor(1, 'minibatches') as pool:
         waiting = deque()
         items = iter(items)

@@ -1,7 +1,7 @@
-"""Which layers a network applies, to what, and which of them stand in a plain chain from the images on.
+"""Finds the layers that a network applies, their inputs, and those that form a plain chain from the images on.
 
 ==================  ===========================================================================
-`calls`             the calls of a network's layers, as they are made
+`calls`             records the calls of a network's layers
 `chain`             the encoders of a plain chain, with their inputs and outputs
 ==================  ===========================================================================
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Call(NamedTuple):
-    """A layer, by its name in the network, with the expressions that it was given and gave."""
+    """A call of a layer: its name in the network, the layer, its input and its output."""
 
     name: str
     layer: Any
@@ -35,10 +35,10 @@ class Call(NamedTuple):
 
 @contextmanager
 def calls(network: Any) -> Iterator[list[Call]]:
-    """While the block runs, the calls of the network's layers are written down, in the order in which they end.
+    """Block in which the calls of the network's layers are recorded, in the order in which they end.
 
-    Every layer gets for that time a class of its own, whose `__call__` writes; so it does not matter how the network
-    calls its layers, nor of which class they are.
+    Meanwhile the class of each layer is replaced by a subclass whose `__call__` records. This works for layers of any
+    class, however the network calls them.
     """
     seen: list[Call] = []
     classes: dict[int, Any] = {}
@@ -64,7 +64,7 @@ def calls(network: Any) -> Iterator[list[Call]]:
 
 
 def is_encoder(layer: Layer) -> bool:
-    """Whether a layer has what an autoencoder is made of: trained weights W, `linear`, `norm` and `activation`."""
+    """Whether a layer has the parts of an encoder: trained weights W, `linear`, `norm` and `activation`."""
     return (
         all(hasattr(layer, name) for name in ('W', 'norm', 'activation'))
         and callable(getattr(layer, 'linear', None))
@@ -73,12 +73,12 @@ def is_encoder(layer: Layer) -> bool:
 
 
 def chain(network: Any, x: Tensor, phase: Phase) -> list[Call]:
-    """The encoders of a network that stand in a plain chain from the images on, from below.
+    """Find the encoders of a network that form a plain chain from the images on, from the lowest up.
 
     An encoder is a layer with trained weights W, ``linear(x, W)``, `norm` and `activation`, such as convolutional and
-    hidden layers. It belongs to the chain if everything that the logits take from the images goes through its output,
-    and what lies between it and the encoder before has no parameter that is trained: reshaping, pooling and response
-    normalisation, for example. So a residual block, and branches, end the chain, and the last layer is no encoder.
+    hidden layers. It belongs to the chain if the logits depend on the images only through its output, and there is no
+    trained parameter between it and the previous encoder (only reshaping, pooling or response normalisation, for
+    example). So a residual block or a branch ends the chain, and the last layer is no encoder.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def chain(network: Any, x: Tensor, phase: Phase) -> list[Call]:
     x : tensor (n, h, w, 1)
         Images of static shape.
     phase : Phase
-        In which the network is called.
+        Pass in which the network is called.
     """
     with calls(network) as seen:
         logits = network(x, phase)
@@ -105,7 +105,7 @@ def chain(network: Any, x: Tensor, phase: Phase) -> list[Call]:
 
 
 def ancestors(out: Any, blockers: Collection[Any] = ()) -> set[Any]:
-    """The variables of which an expression is made, not beyond blockers; sizes alone do not count."""
+    """The variables that an expression depends on, not beyond `blockers`; dependence on shapes does not count."""
     waiting, seen = [out], set()
     while waiting:
         v = waiting.pop()
@@ -117,7 +117,7 @@ def ancestors(out: Any, blockers: Collection[Any] = ()) -> set[Any]:
 
 
 def only_moves(y: Any, x: Any) -> bool:
-    """Whether an expression holds values of another, reshaped or cut out, and nothing else."""
+    """Whether an expression y only reshapes or slices another expression x."""
     while y is not x:
         if y.owner is None or not isinstance(y.owner.op, (Reshape, DimShuffle, Subtensor, SpecifyShape)):
             return False

@@ -1,4 +1,4 @@
-"""Epochs: a network trained on subsets of a data set, its state saved and restored."""
+"""Trains a network for single epochs on subsets of a data set; saves and restores its state."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from utils.annotations import Dataset
 
 
-FITTED = 2000  # images at most that layers are fitted to
+FITTED = 2000  # most images that layers are fitted to
 
 
 class Engine(Resumable):
-    """A network and a data set: single epochs, and everything needed to go on. `Trainer` makes stages of them."""
+    """Single epochs of a network on a data set, and everything needed to resume. `Trainer` adds the stages."""
 
     ROW = (
         'stage',
@@ -79,14 +79,14 @@ class Engine(Resumable):
         self.functions.check()
         self.stage, self.epoch, self.history = stages.names(self.settings)[0], 0, []
         self.kept = self.trained = None
-        # On a GPU a step is shorter than Python needs to ask for it; on a CPU it is not.
+        # On a GPU, a step takes less time than its call in Python; on a CPU it does not.
         self.many_steps = self.settings.trainShared and backend.device_name() != 'cpu'
         self._measured, self._compiled = False, None
         self._fresh = {f'optimiser/{name}': np.array(p.get_value()) for name, p in self.functions.state.items()}
         self.last = self.state()
 
     def _fitted(self, network):
-        """The network, whose layers have looked at training images where they begin with these."""
+        """Fit to training images those layers of the network that need it for their initialisation."""
         subset = self.data.reduced_training if self.settings.val else self.data.training
 
         def images():
@@ -100,7 +100,7 @@ class Engine(Resumable):
         data, val, batch_size = self.data, self.settings.val, self.settings.batch_size
         if val and data.validation is None:
             raise ValueError(
-                f'val=True needs a validation part, and {data.path} has none: make the set with one '
+                f'val=True needs validation images, but {data.path} has none: make the set with some '
                 '(python -m loaders ... --validation N) or pass val=False'
             )
         smallest = data.reduced_training if val else data.training
@@ -112,7 +112,7 @@ class Engine(Resumable):
             )
 
     def release(self) -> None:
-        """Give back what is held on the device: images, parameters and compiled functions. This is its end."""
+        """Release the memory on the device: images, parameters, compiled functions. The engine is unusable then."""
         self.functions.release()
 
     def __enter__(self) -> Self:
@@ -133,9 +133,9 @@ class Engine(Resumable):
             self.checkpoint(self)
 
     def _start_again(self):
-        """The parameters that a fresh start has, a fresh optimiser, a draw counter at zero."""
+        """Reset the parameters to their initial values, the optimiser, and the draw counter to zero."""
         fresh = self._initial()
-        averaged = {  # of which the network's are the average: they begin as the network's
+        averaged = {  # with a moving average, the trained parameters start as those of the network
             path: fresh[f'parameters/{path.removeprefix("optimiser/trained.")}']
             for path in self._fresh
             if self.settings.ema_decay and path.startswith('optimiser/trained.')
@@ -153,17 +153,17 @@ class Engine(Resumable):
         return [row for row in self.history if row['stage'] == stage]
 
     def _rate(self, epoch, n_epochs):
-        """Learning rate of stage train after `epoch` epochs of it."""
+        """Learning rate of stage train after `epoch` of its epochs."""
         settings, rows = self.settings, self._trained_rows()[:epoch]
         figures = [row[RULES[settings.rule].key] for row in rows] if settings.val else []
         return float(settings.learning_rate * schedules.factor(settings.schedule, epoch, n_epochs, figures))
 
     def _height(self, epoch, n_epochs):
-        """Height of the images in that epoch of stage train, from 0; None: their own, in every epoch."""
+        """Height of the images in an epoch of stage train, counted from 0; None without progressive sizes."""
         return resizing.height_of_epoch(self.settings.progressive_sizes, epoch, n_epochs)
 
     def _epochs_before(self):
-        """Epochs that the parameters have had: in stage anneal those of the stage that it goes on with too."""
+        """Epochs that the parameters have been trained for; in stage anneal with those of the stage it continues."""
         if not STAGES[self.stage].follows:
             return self.epoch
         retrained = sum(row['stage'] == 'retrain' for row in self.history)
@@ -179,7 +179,7 @@ class Engine(Resumable):
                     self._diverged(f'{name} is not finite')
 
     def _epoch(self, subset, rate, n_epochs, height=None):
-        """One pass over a subset in a random order that follows from seed, stage and epoch."""
+        """Train for one pass over a subset, in a random order derived from seed, stage and epoch."""
         f = self.functions
         self.targets.put(f, subset)
         f.rate.set_value(np.float32(rate))
@@ -218,7 +218,7 @@ class Engine(Resumable):
         }
 
     def _order(self, subset):
-        """Rows of a subset in the order of an epoch, (n,); with several members (k, n), those of each."""
+        """Rows of a subset in the order of an epoch, (n,); with k members (k, n), one order for each."""
 
         def drawn(seed, rows):
             rng = np.random.default_rng([seed, STAGES[self.stage].order_seed, self.epoch])
@@ -231,9 +231,9 @@ class Engine(Resumable):
         return np.stack([drawn(member_seed(seed, m), own) for m, own in enumerate(rows)])
 
     def _look_at_outputs(self, images):
-        """Refuse outputs of another shape than the graph promised, and warn of what a softmax has made.
+        """Refuse outputs of another shape than the graph declares, and warn if they look like probabilities.
 
-        symfer's own layers are known not to; the function of the test would be compiled before the first step for it.
+        Networks of symfer's own layers skip this check, which would compile the test function before the first step.
         """
         f = self.functions
         if is_ours(f.network):
@@ -249,14 +249,14 @@ class Engine(Resumable):
         return steps.train_each(self.functions, subset, order, self.reporter)
 
     def _check_costs(self, values):
-        """Raise FloatingPointError where a training cost or cross-entropy (minibatches, 2) is infinite or NaN."""
+        """Raise FloatingPointError if a training cost or cross-entropy (minibatches, 2) is infinite or NaN."""
         if not np.isfinite(values).all():
             self._diverged(
                 'the training cost is not finite', int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0]) + 1
             )
 
     def _check_arrays(self, batch):
-        """Raise FloatingPointError where a parameter became infinite or NaN by that minibatch."""
+        """Raise FloatingPointError if a parameter is infinite or NaN after minibatch number `batch`."""
         bad = [path for path, p in self._targets().items() if not np.isfinite(p.get_value(borrow=True)).all()]
         if bad:
             self._diverged(f'{bad[0].partition("/")[2]} is not finite', batch)

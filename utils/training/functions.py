@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from utils.training.targets import Onlooker
 
 
-MOST_STEPS = 256  # of one call of `train_many`
+MOST_STEPS = 256  # in one call of `train_many`
 
 
 def pixels(x: Tensor) -> Tensor:
-    """Images as networks take them: (n, h, w) uint8 -> (n, h, w, 1) float32 in [0, 1]."""
+    """Convert images to the input of networks: (n, h, w) uint8 -> (n, h, w, 1) float32 in [0, 1]."""
     return (x.astype('float32') * np.float32(1 / 255)).dimshuffle(0, 1, 2, 'x')
 
 
 class Functions:
-    """Compiled functions of one network; each is compiled when it is first asked for.
+    """Compiled functions of one network; each is compiled on first use.
 
     Parameters
     ----------
@@ -41,35 +41,35 @@ class Functions:
     im_dim : (int, int)
         Height and width of the images.
     settings : Settings, optional
-        Those of the optimiser are used when a training step is asked for.
+        Settings of training; those of the optimiser are only used for a training step.
     resident : DeviceData, optional
         A stored subset on the device, from `to_device`. Then `train`, `validate` and `statistics` take rows
-        of it, else the images (and labels) themselves.
+        of it, otherwise the images (and labels) themselves.
     n_classes : int, optional
-        Linear outputs that the network must have for each image; by default any number.
+        Number of logits that the network must have for each image; by default any number.
     class_weights : array (n_classes,), optional
-        Factors on the costs of the images, by their class.
+        Factors on the costs of the images, by class.
     onlooker : Onlooker, optional
-        A teacher that sees the minibatches as the network does; with `Distillation.augmented`.
+        A teacher that is given the same minibatches as the network, for `Distillation.augmented`.
 
     Attributes
     ----------
     rate, seed, counter, epoch : shared scalars
-        Learning rate (float32); seed, number of the next draw, epochs that were before (uint32).
+        Learning rate (float32); seed, draw counter, number of previous epochs (uint32).
     size : (int, int) or None
-        Height and width of the images that `train` makes of those that it is given; None leaves them.
+        Height and width to which `train` resizes its images; None leaves them.
     devices : int
-        That compute a minibatch together, each a part of its images.
+        Number of devices that compute a minibatch together, each a part of its images.
     parameters, state : dict of str to shared variable
-        Of the network and of the optimiser.
+        Parameters of the network and state of the optimiser.
     soft : SoftTargets
-        Distributions over the classes that `train` takes beside the labels; none by default.
+        Distributions over the classes that `train` takes in addition to the labels; none by default.
 
     Raises
     ------
     ValueError
-        When a graph is built, by `check` or a function's first use: outputs of another shape or type, shared variables
-        that are no parameters of the network, trainable parameters that training does not use.
+        When a graph is built, by `check` or on first use of a function: if the outputs have another shape or type, a
+        shared variable is no parameter of the network, or training does not use a trainable parameter.
     """
 
     def __init__(
@@ -97,23 +97,23 @@ class Functions:
         self.size = None
         self.parameters = parameters(network)
         for name, p in self.parameters.items():
-            p.name = name  # PyTensor's own errors then say which one they mean
+            p.name = name  # for PyTensor's error messages
         backend.assign(self._placed(), self.devices)
         for p in self.parameters.values():
-            backend.to_device(p, p.get_value(borrow=True))  # or each call would bring it there
+            backend.to_device(p, p.get_value(borrow=True))  # otherwise every call would transfer it
 
     def _placed(self):
-        """Shared variables that lie on every device, those of the optimiser apart."""
+        """Shared variables that are stored on every device, except those of the optimiser."""
         taught = self.onlooker.shared if self.onlooker else []
         return [*self.parameters.values(), *(self.soft.shared or {}).values(), *taught]
 
     @property
     def identified(self) -> bool:
-        """Whether `train` is given the rows of images that are not on the device."""
+        """Whether `train` takes row numbers in addition to images that are not on the device."""
         return bool(self.settings.augment and self.settings.augment.alternate and not self.resident)
 
     def _minibatch(self, identified=False):
-        """Inputs of a function on labelled images, and the images and labels that they stand for; with their rows."""
+        """Inputs of a function on labelled images, and the symbolic images, labels and rows that follow from them."""
         rows = pt.tensor('rows', dtype='int32', shape=(self.batch_size,))
         if self.resident:
             return [rows], *map(ops.Barrier(), (self.resident.x[rows], self.resident.y[rows])), rows
@@ -123,7 +123,7 @@ class Functions:
 
     @property
     def outputs(self) -> tuple[int, int | None]:
-        """The shape that logits of a minibatch must have; a side of None may be any."""
+        """The shape that the logits of a minibatch must have; None matches any size."""
         return self.batch_size, self.n_classes
 
     def check(self) -> None:
@@ -137,9 +137,9 @@ class Functions:
         self._logits(x, Phase(train=True, seed=self.seed, counter=self.counter))
 
     def resize(self, height: int | None) -> None:
-        """Train on images of this height from here on, None: as they are; what was compiled for others is given back.
+        """Resize training images to this height from now on, None for their full size; release the old functions.
 
-        Parameters and the optimiser's state stay.
+        Parameters and the optimiser's state are kept.
         """
         full = resizing.full_size(self.settings, self.im_dim)
         size = None if height in (None, full[0]) else resizing.at_height(height, full)
@@ -160,7 +160,7 @@ class Functions:
 
     @cached_property
     def _training(self):
-        """Inputs, outputs and updates of a training step, and the optimiser's state; not made for testing alone."""
+        """Inputs, outputs and updates of a training step, and the optimiser's state; not built for testing only."""
         inputs, x, y, rows = self._minibatch(self.identified)
         beside, soft = self.soft.symbols(rows)
         weights = pt.tensor('weights', dtype='float32', shape=(self.batch_size,))
@@ -172,7 +172,7 @@ class Functions:
         labels, settings = [own] if weight is None else own.mixed(partner, weight), self.settings
         if self.onlooker and settings.distillation:
             taught = self.onlooker.probabilities(x, settings.distillation.temperature)
-            labels = [one._replace(teacher=taught) for one in labels]  # of images that are mixed already
+            labels = [one._replace(teacher=taught) for one in labels]  # the images are already mixed
         further = settings.label_smoothing, self.class_weights, settings.loss, settings.distillation
         nll, costs = losses.image_costs(logits, labels, *further)
         entropy = losses.weighted_mean(nll, weights)
@@ -202,22 +202,22 @@ class Functions:
         return self._training[3]
 
     def takes_rows_of(self, subset: Subset) -> bool:
-        """Whether `train`, `validate` and `statistics` take rows of the subset's base, or its images.
+        """Whether `train`, `validate` and `statistics` take rows of the subset's base instead of images.
 
         Raises
         ------
         ValueError
-            Another subset is on the device than this one is a part of.
+            If this subset is no part of the one on the device.
         """
         if self.resident and self.resident.subset is not subset.base:
             raise ValueError(
                 f'these functions take rows of the {self.resident.subset.name} set, which is on the '
-                f'device; the {subset.name} set is no part of it'
+                f'device; the {subset.name} set is not part of it'
             )
         return self.resident is not None
 
     def release(self) -> None:
-        """Give back the device's memory: resident images, parameters, optimiser state, compiled functions."""
+        """Release the memory on the device: resident images, parameters, optimiser state, compiled functions."""
         shared = [*self.parameters.values(), self.rate, self.seed, self.counter, self.epoch]
         shared += (self.resident or ())[:2]
         if '_training' in self.__dict__:
@@ -236,16 +236,16 @@ class Functions:
 
     @cached_property
     def train(self) -> Any:
-        """(rows or (images, labels, soft targets), weights) -> cost, cross-entropy; one step of the optimiser.
+        """One step of the optimiser: (rows or (images, labels, soft targets), weights) -> cost, cross-entropy.
 
-        With `identified` rows follow the labels.
+        With `identified`, rows follow the labels.
         """
         inputs, outputs, changes, _ = self._training
         return self._function(inputs, outputs, updates=changes, name='train')
 
     @cached_property
     def train_many(self) -> Any:
-        """(rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,); k steps in one call."""
+        """Many steps per call: (rows (k, batch_size), weights (k, batch_size)) -> costs (k,), cross-entropies (k,)."""
         return backend.StepsPerExecution(self.train, MOST_STEPS)
 
     @cached_property
@@ -273,9 +273,9 @@ class Functions:
 
     @cached_property
     def test_view(self) -> Any:
-        """(images, mirror, down, right, angle, zoom) -> logits for that view of the images, see `warp`.
+        """Logits for a view: (images, mirror, down, right, angle, zoom) -> logits, see `warp`.
 
-        Shifts are parts of the height and the width.
+        Shifts are fractions of the height and the width.
         """
         x = pt.tensor('x', dtype='uint8', shape=(self.batch_size, *self.im_dim))
         mirror, down, right, angle, zoom = view = pt.fscalars('mirror', 'down', 'right', 'angle', 'zoom')
@@ -285,9 +285,9 @@ class Functions:
 
     @cached_property
     def statistics(self) -> Any:
-        """(rows or images, 1 / number of the minibatch): one minibatch of batch norm's population pass.
+        """One minibatch of batch norm's population pass: (rows or images, 1 / number of the minibatch, from 1).
 
-        None where the network has no statistics to measure.
+        None if the network has no statistics to measure.
         """
         inputs, x, *_ = self._minibatch()
         weight = pt.scalar('weight', dtype='float32')

@@ -1,4 +1,4 @@
-"""What a network must be for its graph to train: its outputs, its shared variables, its trainable parameters."""
+"""Checks that the graph of a network can be trained: its outputs, shared variables and trainable parameters."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
 
 
 def network_name(network: Any) -> str:
-    """The network's class as messages name it."""
+    """Name of the network's class in messages."""
     return f'network {type(network.network if isinstance(network, Cropped) else network).__name__}'
 
 
 def is_ours(network: Any) -> bool:
-    """Whether a network consists of layers that are part of symfer, none of a user's own among them."""
+    """Whether all layers of a network are symfer's, none the user's own."""
     layers = [network, *sublayers(network).values()]
     return {type(layer).__module__.partition('.')[0] for layer in layers} <= {'cnn', 'mlp', 'utils'}
 
 
 def check_outputs(network: Any, wanted: Sequence[int | None], kind: Any, shape: Sequence, dtype: Any) -> None:
-    """Refuse outputs of the network that are not as `wanted`, (batch_size, n_classes); a side of None may be any.
+    """Refuse outputs of the network that do not have the shape `wanted`, (batch_size, n_classes), and a float type.
+
+    None in `wanted` matches any size.
 
     Raises
     ------
     ValueError
+        If shape or type are wrong.
     """
     if (
         len(shape) == 2
@@ -49,18 +52,19 @@ def check_outputs(network: Any, wanted: Sequence[int | None], kind: Any, shape: 
 
 
 def logits(network: Any, x: Tensor, phase: Phase, known: Collection[Shared], wanted: Sequence[int | None]) -> Tensor:
-    """The network's logits for images x (n, h, w, 1), checked.
+    """Compute and check the network's logits for images x (n, h, w, 1).
 
     Parameters
     ----------
     known : set of shared variables
-        With which the network may compute.
+        Shared variables that the network may use.
     wanted : (int, int or None)
         Shape of the logits.
 
     Raises
     ------
     ValueError
+        If the outputs are no logits, or other shared variables are used.
     """
     out = network(x, phase)
     if not isinstance(getattr(out, 'type', None), pt.TensorType):
@@ -74,20 +78,21 @@ def logits(network: Any, x: Tensor, phase: Phase, known: Collection[Shared], wan
     ]
     if strange:
         raise ValueError(
-            f'{network_name(network)} computes with shared variables that are not among its parameters, so that '
-            f'they would be neither trained nor saved: {listed([v.name or str(v.type) for v in strange])}. A '
+            f'{network_name(network)} uses shared variables that are not among its parameters and would be '
+            f'neither trained nor saved: {listed([v.name or str(v.type) for v in strange])}. A '
             'parameter must be made by utils.layer.parameter and be an attribute of the network or '
-            'of a layer inside it, or stand there in lists, tuples and dicts'
+            'of a layer inside it, or be in lists, tuples and dicts there'
         )
     return out
 
 
 def gradients(network: Any, cost: Tensor, outputs: Sequence[Tensor]) -> tuple[dict[str, Shared], dict[str, Tensor]]:
-    """The trainable parameters and the gradients of the cost with respect to them, by name; each must have one.
+    """Return the trainable parameters and the gradients of the cost with respect to them, by name.
 
     Raises
     ------
     ValueError
+        If there are no trainable parameters, or the cost does not depend on one of them.
     """
     trainable = parameters(network, trainable=True)
     if not trainable:
@@ -102,12 +107,12 @@ def gradients(network: Any, cost: Tensor, outputs: Sequence[Tensor]) -> tuple[di
             pytensor.grad(cost, list(trainable.values()), disconnected_inputs='ignore', return_disconnected='none'),
         )
     )
-    # The penalties of L1 and L2 have gradients of weights that the network does not use, too.
+    # The L1 and L2 penalties have gradients even for weights that the network does not use.
     unused = [name for name, p in trainable.items() if p not in used or by_name[name] is None]
     if unused:
         raise ValueError(
             f'{network_name(network)} has trainable parameters on which its cost in training does not depend: '
-            f'{listed(unused)}. Use them in __call__, make no layer that is not used, or make what '
-            'shall stay as it is by utils.layer.parameter(value, trainable=False)'
+            f'{listed(unused)}. Use them in __call__, remove unused layers, or make constant '
+            'parameters by utils.layer.parameter(value, trainable=False)'
         )
     return trainable, by_name

@@ -1,11 +1,11 @@
-"""A trained network on the images of a subset.
+"""Applies a trained network to the images of a subset.
 
 ====================  =========================================================================
 `validate`            error and cross-entropy
 `measure_statistics`  batch norm's population statistics
 `compute_logits`      logits for every image
 `sum_over_views`      the special test: sums of logits over the views of each image
-`test_outputs`        logits on the test images, plain and special
+`test_outputs`        logits for the test images, plain and special
 `test_errors`         errors on public half, private half and whole, with and without duplicates
 ====================  =========================================================================
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def validate(functions: Functions, subset: Subset) -> tuple[float, float]:
-    """Error in % and mean cross-entropy in nats of a network on a subset, every image once."""
+    """Error in % and mean cross-entropy in nats of a network on a subset; every image counts once."""
     entropy = errors = 0.0
     rows = functions.takes_rows_of(subset)
     for inputs, weights, _ in minibatches(subset, np.arange(len(subset)), functions.batch_size, rows):
@@ -38,10 +38,12 @@ def measure_statistics(functions: Functions, subset: Subset, n_images: int = 500
 
     Parameters
     ----------
+    functions : Functions
     subset : loaders.Subset
-        Training images; a random sample of them is used, the same at each call with one seed.
+        Training images; a random sample of them is used, the same for each call with the same seed.
     n_images : int
-        Size of the sample, cut to whole minibatches, one at least.
+        Size of the sample, rounded down to whole minibatches, at least one.
+    seed : int
     """
     if functions.statistics is None:
         return
@@ -54,12 +56,12 @@ def measure_statistics(functions: Functions, subset: Subset, n_images: int = 500
 
 
 def compute_logits(functions: Functions, subset: Subset, view: Any = None) -> np.ndarray:
-    """Linear outputs of the network, (n, n_classes) float32, for every image of a subset.
+    """Logits of the network, (n, n_classes) float32, for every image of a subset.
 
     Parameters
     ----------
     view : dict, optional
-        Of `utils.training.augmentation.Augment.views`: the images are changed so first.
+        One of `utils.training.augmentation.Augment.views`, applied to the images first.
     """
     if view is None:
         outputs = functions.test
@@ -83,13 +85,19 @@ def sum_over_views(logits: np.ndarray, source: np.ndarray, images: np.ndarray) -
     ----------
     logits : array (n_views_in_all, n_classes)
     source : int array (n_views_in_all,)
-        The original image that each view was made from.
+        Number of the original image that each view was made from.
     images : int array (n,)
-        The original images, each once, in the order wanted.
+        Numbers of the original images, each once, in the order of the result.
 
     Returns
     -------
     float64 array (n, n_classes)
+        Sums of logits.
+
+    Raises
+    ------
+    ValueError
+        If a view belongs to none of the images.
     """
     order = np.argsort(images)
     place = order[np.searchsorted(images, source, sorter=order)]
@@ -101,14 +109,14 @@ def sum_over_views(logits: np.ndarray, source: np.ndarray, images: np.ndarray) -
 
 
 def test_outputs(functions: Functions, data: Dataset, special_test: bool = True) -> dict[str, np.ndarray]:
-    """Linear outputs on the test images: a dict of arrays (n, n_classes).
+    """Logits for the test images.
 
     Returns
     -------
-    dict
-        'plain' and, where there are views and it is wanted, 'special': the sums of thesis 3.4.4 over the views of
-        each image, divided by their number, so that their softmax does not depend on it. The views are those of
-        the set or, where it has none and training images are augmented, `utils.training.augmentation.Augment.views`.
+    dict of str to array (n, n_classes)
+        'plain' and, if `special_test` is True and there are views, 'special': the sums over the views of each image
+        (thesis 3.4.4), divided by the number of views so that the softmax does not depend on it. The views are those
+        of the set; if it has none and training images are augmented, `utils.training.augmentation.Augment.views`.
     """
     out, views = {'plain': compute_logits(functions, data.test)}, data.special_test
     if special_test and views is not None:
@@ -125,14 +133,13 @@ test_outputs.__test__ = False  # type: ignore[attr-defined]  # not a test for py
 
 
 def test_errors(logits: np.ndarray, subset: Subset) -> dict[str, dict[str, float]]:
-    """Errors in % of logits (n, n_classes) on the test images.
+    """Errors in % on the test images, from their logits (n, n_classes).
 
     Returns
     -------
     dict of dict
-        For 'whole', 'public' and 'private' (where the set has these halves): 'error', 'images' and the same
-        for the images without an exact duplicate in the training set, 'error_without_twins',
-        'images_without_twins'.
+        For 'whole', 'public' and 'private' (if the set has these halves): 'error' in % and the number 'images'; and
+        'error_without_twins', 'images_without_twins', which leave out exact duplicates of training images.
     """
     wrong = np.argmax(logits, axis=1) != subset.y
     halves = {'whole': np.ones(len(subset), bool), 'public': subset.usage == 1, 'private': subset.usage == 2}

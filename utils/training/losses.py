@@ -1,6 +1,6 @@
-"""Costs: negative log-likelihood, squared hinge, smoothed and soft labels, number of errors, L1 and L2 terms.
+"""Losses: negative log-likelihood, squared hinge, smoothed and soft labels, number of errors, L1 and L2 terms.
 
-All take `logits`, the linear outputs (n, n_classes) of a network, and `y`, labels (n,) of an integer type.
+All take `logits` (n, n_classes), the linear outputs of a network, and `y`, integer labels (n,).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class Labels(NamedTuple):
-    """What the images of a minibatch are.
+    """Labels and soft targets of the images of a minibatch.
 
     Attributes
     ----------
     y : tensor (n,)
-        Their classes.
+        Class of each image.
     weight : tensor (n,) or None
-        The part of each image that this is said of; None: all of it.
+        Weight of these labels for each image, if images are mixed; None: 1.
     votes, teacher : tensor (n, n_classes) or None
-        Distributions over the classes, where the cost goes by these, see `utils.training.targets`.
+        Distributions over the classes, if the cost uses them, see `utils.training.targets`.
     """
 
     y: Tensor
@@ -38,26 +38,26 @@ class Labels(NamedTuple):
     teacher: Tensor | None = None
 
     def mixed(self, partner: Callable[[Tensor], Tensor], weight: Tensor) -> list[Labels]:
-        """Those of images that are mixed: `weight` (n,) of themselves, the rest of their partners."""
+        """Labels of mixed images: their own with `weight` (n,), those of their partners with 1 minus it."""
         others = (None if values is None else partner(values) for values in (self.votes, self.teacher))
         return [self._replace(weight=weight), Labels(partner(self.y), 1 - weight, *others)]
 
 
 def negative_log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
-    """Minus the log-probability that the softmax gives to the true class, (n,); thesis eq. 4-5."""
+    """Negative log-probability of the true class under the softmax, (n,); thesis eq. 4-5."""
     log_p = pt.special.log_softmax(logits, axis=1)
     return -log_p[pt.arange(y.shape[0]), y.astype('int32')]
 
 
 def squared_hinge(logits: Tensor, y: Tensor) -> Tensor:
-    """Squared hinge losses of one classifier a class against all others, summed (n,); the L2-SVM of [1]_.
+    """Sum of the squared hinge losses of one-versus-rest classifiers, (n,): the L2-SVM of [1]_.
 
     ``sum over k of max(0, 1 - t_k * s_k) ** 2`` with the scores s and t = 1 for the class of the image, -1 for others.
 
     References
     ----------
-    .. [1] Tang (2013), Deep Learning using Linear Support Vector Machines, ICML workshop, eq. 9 and section 2.3; it won
-       the challenge of FER2013. Its term of the weights' squares is `L2_reg` or `weight_decay`.
+    .. [1] Tang (2013), Deep Learning using Linear Support Vector Machines, ICML workshop, eq. 9 and section 2.3. It won
+       the FER2013 challenge. Its penalty on the squares of the weights is `L2_reg` or `weight_decay` here.
     """
     one = np.asarray(1, logits.dtype)
     classes = np.arange(logits.type.shape[1], dtype='int32')[None]
@@ -69,13 +69,15 @@ LOSSES = {'nll': negative_log_likelihood, 'l2svm': squared_hinge}
 
 
 def smoothed(losses: Tensor, logits: Tensor, smoothing: float) -> Tensor:
-    """Costs (n,) of labels of which the part `smoothing` is spread evenly over all classes [1]_.
+    """Costs (n,) with label smoothing [1]_.
 
     Parameters
     ----------
     losses : tensor (n,)
-        Negative log-likelihoods of the labels as they are.
+        Negative log-likelihoods of the labels.
+    logits : tensor (n, n_classes)
     smoothing : float in [0, 1)
+        Part of each label that is spread evenly over all classes.
 
     References
     ----------
@@ -87,9 +89,9 @@ def smoothed(losses: Tensor, logits: Tensor, smoothing: float) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropies (n,) of the softmax with distributions over the classes, `targets` (n, n_classes) [1]_.
+    """Cross-entropies (n,) between distributions over the classes, `targets` (n, n_classes), and the softmax.
 
-    ``-sum over k of targets_k * log p_k``; of the distribution of the annotators' votes it is the scheme CEL of [1]_.
+    ``-sum over k of targets_k * log p_k``. For the distribution of the annotators' votes, this is scheme CEL of [1]_.
 
     References
     ----------
@@ -101,19 +103,20 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def distilled(costs: Tensor, logits: Tensor, teacher: Tensor, distillation: Distillation) -> Tensor:
-    """Costs (n,) of which the outputs of a teacher have a part [1]_.
+    """Costs (n,) that combine those of the labels with the outputs of a teacher [1]_.
 
-    ``(1 - w) * costs + w * T ** 2 * cross_entropy(logits / T, teacher)``: the gradients of the second term shrink by
-    T ** 2, which the factor makes good.
+    ``(1 - w) * costs + w * T ** 2 * cross_entropy(logits / T, teacher)``. The factor T ** 2 compensates for the
+    gradients of the second term, which shrink by T ** 2.
 
     Parameters
     ----------
     costs : tensor (n,)
-        Of the labels.
+        Costs of the labels.
     logits : tensor (n, n_classes)
     teacher : tensor (n, n_classes)
-        Softmax of the teacher's linear outputs over T.
+        Softmax of the teacher's logits divided by T.
     distillation : Distillation
+        Weight w and temperature T.
 
     References
     ----------
@@ -132,28 +135,28 @@ def image_costs(
     loss: str = 'nll',
     distillation: Distillation | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The losses (n,) of images as they are and what they cost (n,).
+    """Losses (n,) of the images by their labels alone, and their costs (n,) in training.
 
     Parameters
     ----------
     logits : tensor (n, n_classes)
     labels : sequence of Labels
-        Those of the images, with the weights of each where an image has several.
+        Labels of the images; two with weights if images are mixed.
     smoothing : float in [0, 1)
-        See `smoothed`; of labels and votes, not of a teacher's outputs.
+        See `smoothed`; applied to labels and votes, not to a teacher's outputs.
     class_weights : array (n_classes,), optional
         Factors on the costs by class, see `utils.training.balance`.
     loss : {'nll', 'l2svm'}
-        Of `LOSSES`.
+        Name of the loss, a key of `LOSSES`.
     distillation : Distillation, optional
-        How the outputs of a teacher count, where the labels have them.
+        Weight and temperature of a teacher's outputs, if the labels have them.
 
     Returns
     -------
     loss, costs : tensor (n,)
-        The same expression where nothing makes a difference.
+        The same expression if no option distinguishes them.
     """
-    plain = class_weights is None and labels[0].votes is labels[0].teacher is None  # smoothed last, once
+    plain = class_weights is None and labels[0].votes is labels[0].teacher is None  # smoothed once, at the end
 
     def of(one):
         nll = LOSSES[loss](logits, one.y)
@@ -175,7 +178,7 @@ def image_costs(
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of `values` (n,) over the images whose weight (n,) is 1; images that only fill up have 0."""
+    """Mean of `values` (n,) over the images whose weight (n,) is 1; images that fill up a minibatch have 0."""
     return total(values, weights) / total(weights, weights)
 
 
@@ -185,7 +188,7 @@ def total(values: Tensor, weights: Tensor) -> Tensor:
 
 
 def errors(logits: Tensor, y: Tensor) -> Tensor:
-    """1.0 for each image whose largest output is not its class, else 0.0; (n,)."""
+    """Errors (n,): 1.0 for each image whose largest logit is not that of its class, otherwise 0.0."""
     return pt.neq(pt.argmax(logits, axis=1), y).astype(logits.dtype)
 
 

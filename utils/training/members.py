@@ -1,15 +1,15 @@
-"""Several networks trained side by side and used as one: what the thesis calls "real dropout" (3.4.1, 6.2).
+"""Several networks trained side by side and combined: what the thesis calls "real dropout" (3.4.1, 6.2).
 
 ===================  ==============================================================
 `Members`            the networks as one layer: the mean of their logits
-`MemberFunctions`    its compiled functions; a training step is one of all networks
-`functions_of`       the compiled functions of one network or of several
+`MemberFunctions`    its compiled functions; a training step trains all networks
+`functions_of`       the compiled functions of one or several networks
 `errors_of_members`  test errors of each network alone
-`portions`           the rows of the training images that each network is given
+`portions`           the rows of the training images for each network
 ===================  ==============================================================
 
-Each network has its own initial weights, order of images, dropout, noise and augmentation: member m (from 0) is what an
-experiment with ``seed + m`` would train on its portion of the images.
+Each network has its own initial weights, order of images, dropout, noise and augmentation. Member m, counted from 0,
+is the network that an experiment with ``seed + m`` would train on the same portion of the images.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 
 class Members(Layer):
-    """Networks of one class, used together: the mean of their logits (n, n_classes).
+    """Networks of one class, combined by the mean of their logits (n, n_classes).
 
-    Its classes are those of the largest sum of logits, as in the special test. A training pass is of one network alone,
-    see `MemberFunctions`.
+    The predicted class has the largest sum of logits, as in the special test. In training, each network has its own
+    pass, see `MemberFunctions`.
 
     Parameters
     ----------
     networks : list of Layer
-        At least two; each ``network(x, phase)`` gives logits (n, n_classes).
+        At least two networks; each ``network(x, phase)`` gives logits (n, n_classes).
     """
 
     def __init__(self, networks: Sequence[Any]) -> None:
@@ -53,20 +53,20 @@ class Members(Layer):
 
 
 def member_seed(seed: int, member: int) -> int:
-    """The seed of a member, from 0."""
+    """The seed of a member, counted from 0."""
     return (seed + member) % 2**32
 
 
 class MemberFunctions(Functions):
     """`Functions` of `Members`.
 
-    `train` takes the minibatches of all k networks, with a first axis (k,), and gives the means of their costs and
-    cross-entropies; one compiled function computes them all. The other functions are those of the networks together.
+    `train` takes the minibatches of all k networks, with a first axis (k,), and returns the means of their costs and
+    cross-entropies; one compiled function trains all networks. The other functions are those of the combined networks.
 
     Attributes
     ----------
     members : list of Functions
-        Of each network alone; not compiled but where they are used.
+        Functions of each network alone, compiled on first use.
     """
 
     def __init__(
@@ -126,12 +126,12 @@ class MemberFunctions(Functions):
 
 
 def functions_of(network: Any, im_dim: tuple[int, int], settings: Settings | None = None, **others: Any) -> Functions:
-    """The compiled functions of a network, also of several `Members`; arguments as of `Functions`."""
+    """Make the `Functions` of a network or the `MemberFunctions` of `Members`; arguments as of `Functions`."""
     return (MemberFunctions if isinstance(network, Members) else Functions)(network, im_dim, settings, **others)
 
 
 def errors_of_members(functions: Functions, data: Dataset, special_test: bool = True) -> list[dict[str, Any]]:
-    """Errors of each of several networks alone, as of `test_errors` for 'plain' and 'special'; none of one network."""
+    """Errors of each member, from `test_errors` for 'plain' and 'special'; empty for a single network."""
     return [
         {kind: test_errors(logits, data.test) for kind, logits in test_outputs(one, data, special_test).items()}
         for one in getattr(functions, 'members', ())
@@ -139,22 +139,24 @@ def errors_of_members(functions: Functions, data: Dataset, special_test: bool = 
 
 
 def portions(subset: Subset, training: Subset, settings: Settings, n_members: int) -> list[np.ndarray]:
-    """Rows of a subset that each member is trained on; as many for each.
+    """Draw the rows of a subset that each member is trained on, the same number for each.
 
-    The views of an image stay together.
+    All views of an image stay together.
 
     Parameters
     ----------
     subset : loaders.Subset
-        The training images, or a part of them.
+        The training images or a part of them.
     training : loaders.Subset
-        All of them: from another part of them, a member is given mostly the same images.
+        All training images. A member gets mostly the same images from different parts of them.
     settings : Settings
-        `portion` and, by its `replacement`, whether an image may be drawn several times, as in bagging [1]_.
+        Its `portion` and `replacement` are used. With `replacement`, an image may be drawn several times, as in
+        bagging [1]_.
 
     Returns
     -------
-    list of int arrays (n,), ascending
+    list of int arrays (n,)
+        Rows of each member, ascending.
 
     References
     ----------
@@ -174,5 +176,5 @@ def portions(subset: Subset, training: Subset, settings: Settings, n_members: in
             everything = np.unique(training.source)
             chosen = np.argsort(rng.random(len(everything))[np.searchsorted(everything, originals)])[:n]
         out.append(np.sort(np.concatenate([by_image[k] for k in chosen])))
-    shortest = min(map(len, out))  # where images have different numbers of views
+    shortest = min(map(len, out))  # lengths differ if images have different numbers of views
     return [rows[:shortest] for rows in out]

@@ -1,9 +1,9 @@
-"""Images of a minibatch mixed with one another, and rectangles in them.
+"""Mixes the images of a minibatch with each other, and paints rectangles over them.
 
 ==================  ===========================================================================
-`mixup`, `cutmix`   each image with the next one, its `partner`
-`erased`            a rectangle painted over
-`rectangle`         which pixels are in one
+`mixup`, `cutmix`   mix each image with the next one, its `partner`
+`erased`            paints a rectangle over each image
+`rectangle`         mask of the pixels in a rectangle
 ==================  ===========================================================================
 """
 
@@ -20,17 +20,26 @@ if TYPE_CHECKING:
 
 
 def partner(values: Tensor) -> Tensor:
-    """The next image's values, for each image of a minibatch: what `Augment` mixes it with."""
+    """Values of the next image, for each image of a minibatch; `Augment` mixes the two."""
     return pt.concatenate([values[1:], values[:1]], axis=0)
 
 
 def quantiles(alpha: float) -> np.ndarray:
-    """Quantiles of Beta(alpha, alpha), float32 (4097,), between which `mixup` interpolates a uniform draw."""
+    """Quantiles of Beta(alpha, alpha), float32 (4097,); `mixup` interpolates between them by a uniform draw."""
     return betaincinv(alpha, alpha, np.linspace(0, 1, 4097)).astype('float32')
 
 
 def mixup(x: Tensor, u: Tensor, table: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Images mixed with their partners, and the weights (n,) of their own; `u` (n,) uniform, `table` of `quantiles`."""
+    """Mix images with their partners; return them and the weights (n,) of the images themselves.
+
+    Parameters
+    ----------
+    x : tensor (n, height, width, 1)
+    u : tensor (n,)
+        Uniform draws.
+    table : array
+        Result of `quantiles`.
+    """
     steps = len(table) - 1
     place = u * np.asarray(steps, 'float32')
     below = pt.clip(pt.floor(place).astype('int32'), 0, steps - 1)
@@ -41,14 +50,15 @@ def mixup(x: Tensor, u: Tensor, table: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def cutmix(x: Tensor, u: Tensor, probability: float) -> tuple[Tensor, Tensor]:
-    """Images with a rectangle of their partners, and the weights (n,) of their own: the areas that are left.
+    """Paste a rectangle of their partners into images; return them and the fraction (n,) of each that is left.
 
     Parameters
     ----------
     x : tensor (n, height, width, 1)
     u : tensor (n, 4)
-        Uniform: part of the area, middle down and to the right, whether it is done.
+        Uniform draws: fraction of the area, vertical and horizontal position of the centre, whether to paste.
     probability : float in [0, 1]
+        Probability of pasting.
     """
     _, height, width, _ = x.type.shape
     side, edges = pt.sqrt(u[:, 0]), []
@@ -64,14 +74,15 @@ def cutmix(x: Tensor, u: Tensor, probability: float) -> tuple[Tensor, Tensor]:
 
 
 def erased(x: Tensor, draws: Any, probability: float) -> Tensor:
-    """Images with a rectangle of one grey level painted over them, see `utils.training.augmentation.Augment`.
+    """Paint a rectangle of one grey level over images, see `utils.training.augmentation.Augment`.
 
     Parameters
     ----------
     x : tensor (n, height, width, 1)
     draws : dict of str to tensor (n,)
-        Uniform: 'area', 'aspect', 'top', 'left', 'grey', and 'erase', whether it is done.
+        Uniform draws 'area', 'aspect', 'top', 'left', 'grey', and 'erase', which decides whether to paint.
     probability : float in [0, 1]
+        Probability of painting.
     """
     _, height, width, _ = x.type.shape
     area = (0.02 + (0.33 - 0.02) * draws['area']) * (height * width)
@@ -85,7 +96,7 @@ def erased(x: Tensor, draws: Any, probability: float) -> Tensor:
 
 
 def rectangle(x: Tensor, top: Tensor, left: Tensor, tall: Tensor, wide: Tensor) -> Tensor:
-    """True (n, h, w) within a rectangle of each image; its first row and column and its sides are (n,)."""
+    """Mask (n, h, w), True within a rectangle of each image; first row, first column and sides are (n,)."""
     _, height, width, _ = x.type.shape
 
     def inside(length, first, extent):

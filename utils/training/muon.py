@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are orthogonalised."""
+"""Muon: momentum with orthogonalised matrices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from utils.annotations import Shared, Tensor
 
 
-# Coefficients of a fifth-degree polynomial by which singular values go towards 1 in few steps [1 of `muon`].
+# Coefficients of a fifth-degree polynomial that moves singular values towards 1 in few steps (reference of `muon`).
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalised(matrix: Tensor, steps: int = 5) -> Tensor:
-    """A matrix (rows, columns) with its singular values brought near 1 (between about 0.7 and 1.2), vectors kept."""
+    """Bring the singular values of a matrix (rows, columns) near 1, to about 0.7 to 1.2; keep its singular vectors."""
     a, b, c = (np.float32(v) for v in NEWTON_SCHULZ)
     rows, columns = matrix.type.shape
     x = matrix.T if rows > columns else matrix
@@ -39,22 +39,25 @@ def muon(
     others: float = 0.015,
     decay: float = 0.0,
 ) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
-    """Muon [1]_: momentum whose matrices are orthogonalised, for filters and hidden weights; AdamW for the rest.
+    """Muon [1]_: momentum with orthogonalised matrices for filters and hidden weights; AdamW for the rest.
 
     ``v := mu * v + gradient``, ``W := W - rate * sqrt(max(1, rows / columns)) * orthogonalised(u)``, where u is
-    ``gradient + mu * v`` or, without `nesterov`, v. Filters (height, width, n_in, n_out) are matrices
-    (n_out, the rest). The last layer (`mlp.layers.Softmax`), biases, gamma and beta are not, and go by `adamw` at
-    ``rate * others``.
+    ``gradient + mu * v`` or, without `nesterov`, v. Filters (height, width, n_in, n_out) are treated as matrices
+    (n_out, height * width * n_in). The last layer (`mlp.layers.Softmax`), biases, gamma and beta are trained by
+    `adamw` at ``rate * others``.
 
     Parameters
     ----------
     mu : float in [0, 1)
+        Momentum.
+    nesterov : bool
+        Use Nesterov momentum.
     steps : int
-        Of the iteration of Newton and Schulz, 1 to 20.
+        Number of Newton-Schulz iterations, 1 to 20.
     others : float > 0
-        Factor on the rate of what goes by Adam.
+        Factor on the learning rate of the parameters trained by AdamW.
     decay : float >= 0
-        Weights shrink by their rate times `decay` of themselves, decoupled as in `adamw`.
+        Factor of weight decay, decoupled as in `adamw`: weights shrink by rate times `decay` of themselves.
 
     References
     ----------

@@ -2,18 +2,18 @@
 
 ==================  ===========================================================================
 `sgd`               gradient descent
-`momentum`          the same with momentum, Polyak's or Nesterov's
+`momentum`          gradient descent with Polyak's or Nesterov's momentum
 `rmsprop`           step divided by a moving root mean square of the gradient
 `adam`, `adamw`     moments of the gradient; with decoupled weight decay
-`muon`              momentum whose matrices are orthogonalised
-`decayed`           an optimiser with weight decay
-`clipped`           an optimiser that is given gradients of a limited norm
-`averaged`          a training step whose network is the moving average of what is trained
+`muon`              momentum with orthogonalised matrices
+`decayed`           adds weight decay to an optimiser
+`clipped`           adds gradient clipping to an optimiser
+`averaged`          makes the network the moving average of the trained parameters
 ==================  ===========================================================================
 
 An optimiser takes ``(gradients, parameters, rate, ...)``, two dicts by parameter name and a scalar expression, and
 returns ``(updates, state)``: a dict for ``pytensor.function(updates=...)`` and the optimiser's own shared
-variables by name, which are saved with the model. `decayed` and `clipped` make an optimiser of an optimiser.
+variables by name, which are saved with the model. `decayed` and `clipped` wrap an optimiser in another one.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def momentum(
     Parameters
     ----------
     mu : float in [0, 1)
+        Momentum.
+    nesterov : bool
     """
     updates, state = {}, {}
     for name, p in parameters.items():
@@ -68,22 +70,22 @@ OPTIMISERS = {'sgd': sgd, 'rmsprop': rmsprop, 'adam': adam, 'adamw': adamw, 'muo
 def applied(
     optimiser: Callable[..., Any], gradients: dict[str, Tensor], parameters: dict[str, Shared], rate: Shared
 ) -> tuple[dict[Any, Tensor], dict[str, Shared]]:
-    """What an optimiser gives; the step of a parameter with a rate of its own is so many times as long.
+    """Call an optimiser and check its result; scale the step of a parameter by its `tag.rate`, if it has one.
 
     Raises
     ------
     ValueError
-        It is not ``(updates, state)``, or a trainable parameter has no update.
+        If the result is not ``(updates, state)``, or a trainable parameter has no update.
     """
     given = optimiser(gradients, parameters, rate)
     if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(isinstance(part, dict) for part in given)):
         raise ValueError(
-            'an optimiser must give (updates, state), a dict for pytensor.function(updates=...) and one of its own '
-            f'shared variables by name, got {given!r:.100}'
+            'an optimiser must return (updates, state), a dict for pytensor.function(updates=...) and a dict of its '
+            f'own shared variables by name, got {given!r:.100}'
         )
     idle = [name for name, p in parameters.items() if p not in given[0]]
     if idle:
-        raise ValueError(f'the optimiser gives no update of {listed(idle)}, which would never be trained')
+        raise ValueError(f'the optimiser returns no update of {listed(idle)}, which would never be trained')
     updates = {
         p: p + np.float32(p.tag.rate) * (new - p) if getattr(p.tag, 'rate', 1) != 1 else new
         for p, new in given[0].items()
@@ -92,7 +94,7 @@ def applied(
 
 
 def decayed(optimiser: Callable[..., Any], decay: float) -> Callable[..., Any]:
-    """An optimiser that is given ``gradient + decay * W`` of weights W; biases, gamma and beta do not decay."""
+    """Wrap an optimiser: it gets ``gradient + decay * W`` for weights W; biases, gamma and beta do not decay."""
 
     def optimise(gradients, parameters, rate):
         return optimiser(
@@ -108,7 +110,7 @@ def decayed(optimiser: Callable[..., Any], decay: float) -> Callable[..., Any]:
 
 
 def clipped(optimiser: Any, norm: float) -> Callable[..., Any]:
-    """An optimiser that is given all gradients times ``norm / max(norm, norm of all gradients together)`` [1]_.
+    """Wrap an optimiser: it gets all gradients times ``norm / max(norm, norm of all gradients together)`` [1]_.
 
     References
     ----------
@@ -127,26 +129,27 @@ def clipped(optimiser: Any, norm: float) -> Callable[..., Any]:
 def averaged(
     outputs: Sequence[Tensor], updates: dict[Any, Tensor], parameters: dict[str, Shared], decay: float
 ) -> tuple[Sequence[Tensor], dict[Any, Tensor], dict[str, Shared]]:
-    """A training step that leaves in the network the moving average of the parameters it trains.
+    """Change a training step so that the network holds the moving average of the parameters it trains.
 
-    Those that are trained, r, become state of their own; the network's own are their average,
-    ``p := p + (1 - decay) / (1 - decay**t) * (r - p)`` after step t, which is the exponential moving average
-    corrected for its beginning at zero [1]_. So validation, test and model files have the average.
+    The trained parameters r become separate state. The network's parameters p are their average: after step t,
+    ``p := p + (1 - decay) / (1 - decay**t) * (r - p)``, the exponential moving average corrected for its start at
+    zero [1]_. So validation, test and model files use the average.
 
     Parameters
     ----------
     outputs : list of expressions
-        Of the training step, in terms of the network's parameters.
+        Outputs of the training step, in terms of the network's parameters.
     updates : dict
-        Of the training step.
+        Updates of the training step.
     parameters : dict of str to shared variable
-        The trained ones.
+        The trainable parameters of the network.
     decay : float in (0, 1)
 
     Returns
     -------
     outputs, updates, state
-        `state` has ``trained.<name>``, r, and the part of the average that has been filled.
+        The changed step. `state` has the trained parameters ``trained.<name>``, and ``averaged``, the sum of the
+        average's weights so far.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Stage pretrain, before all others: what a `Trainer` has of it."""
+"""The part of a `Trainer` that runs stage pretrain, the first of all stages."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Pretrained(Engine):
-    """An engine whose network is pre-trained first, where its settings ask for it; arguments as of `Trainer`.
+    """An engine that can pre-train its network first; arguments as of `Trainer`.
 
     Attributes
     ----------
     pretraining : Pretraining or None
-        None where the settings do not ask for it.
+        None if the settings have no pre-training.
     pretrained : dict of str to array, or None
-        The network's parameters as stage pretrain left them, by path: the initialisation of stages train and retrain.
+        The network's parameters after stage pretrain, by path. Stages train and retrain start from them.
     """
 
     pretraining: Pretraining | None = None
@@ -39,25 +39,25 @@ class Pretrained(Engine):
             self.last = self.state()
 
     def state(self) -> dict[str, Any]:
-        """That of an engine with the decoders and, after stage pretrain, the parameters that it left."""
+        """The state of the engine with the decoders and, after stage pretrain, the pre-trained parameters."""
         state = super().state()
         if self.pretraining:
             state['pretrained'] = {**self.pretraining.arrays(), **(self.pretrained or {})}
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
+        """Restore a result of `state`, from this trainer or another one of the same configuration."""
         super().restore(state)
         if self.pretraining:
             shapes = {f'parameters/{name}': p.type.shape for name, p in self.functions.parameters.items()}
             saved = without_aliases(state.get('pretrained') or {}, shapes, self.functions.network)
             if any(row.get('layer') not in self.pretraining.names for row in self._rows('pretrain')):
-                raise ValueError('the saved model is damaged: an epoch of its stage pretrain is of no layer of it')
+                raise ValueError('the saved model is damaged: an epoch of stage pretrain names a layer that it lacks')
             self.pretrained = self.pretraining.restore(saved, shapes, over=state['stage'] != 'pretrain')
             self.last = self.state()
 
     def release(self) -> None:
-        """Give back what is held on the device: images, parameters and compiled functions. This is its end."""
+        """Release the memory on the device: images, parameters, compiled functions. The trainer is unusable then."""
         super().release()
         if self.pretraining:
             self.pretraining.release()
@@ -67,10 +67,10 @@ class Pretrained(Engine):
 
     @stage(3, 'pre-training', only_with='pretrain_epochs')
     def pretrain(self) -> None:
-        """Stage pretrain: the layers as denoising autoencoders, one after another, see `utils.training.pretraining`.
+        """Stage pretrain: train the layers as denoising autoencoders, one by one, see `utils.training.pretraining`.
 
         The images are unlabelled ones or those of stage train, never the validation images. Stages train and retrain
-        begin with the parameters that it leaves, a fresh optimiser and the first draws.
+        start with the pre-trained parameters, a fresh optimiser and a draw counter of zero.
         """
         if self.stage != 'pretrain':
             return
@@ -86,7 +86,7 @@ class Pretrained(Engine):
         self._end_stage()
 
     def _pretraining_epoch(self, subset: Subset) -> Row:
-        """One pass of a layer over the unlabelled images in a random order that follows from seed and epoch."""
+        """Train a layer for one pass over the images, in a random order derived from seed and epoch."""
         stacked = self.pretraining
         k, done = divmod(self.epoch, stacked.n_epochs)
         name, rate = stacked.names[k], stacked.rate_of(k)
@@ -111,7 +111,7 @@ class Pretrained(Engine):
         }
 
     def reconstructions(self) -> dict[str, np.ndarray] | None:
-        """Images, corrupted and reconstructed with the parameters that stage pretrain left, see `Pretraining`.
+        """Corrupt and reconstruct images with the pre-trained parameters, see `Pretraining.reconstructions`.
 
         They are validation images or, without validation, training images; None without pre-training.
         """

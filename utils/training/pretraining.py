@@ -1,7 +1,8 @@
 """Unsupervised pre-training of a network, layer by layer, as denoising autoencoders; see `utils.training.autoencoders`.
 
-Layer l is trained to reconstruct what the layers below make of the images, which stay as they are meanwhile: as outside
-training, batch norm with the minibatch's statistics. The layers are those of `utils.training.chains.chain`.
+Each layer is trained to reconstruct the outputs of the layers below it, whose parameters do not change meanwhile. These
+layers compute as outside training, but batch norm uses the statistics of the minibatch. The layers are those of
+`utils.training.chains.chain`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from utils.training.functions import Functions
 
 
-STREAM = 1 << 20  # of the corruption; those of layers count from 1
-SHOWN = 8  # images of the figure
+STREAM = 1 << 20  # random stream of the corruption; the streams of layers count from 1
+SHOWN = 8  # images in the figure
 
 
 class Pretraining:
@@ -40,25 +41,25 @@ class Pretraining:
     Parameters
     ----------
     functions : Functions
-        Of the network; `rate`, `seed` and `counter` are used.
+        Functions of the network; only `rate`, `seed` and `counter` are used.
     settings : Denoising
     n_epochs : int
-        Of each layer.
+        Number of epochs for each layer.
     source : Subset, optional
-        The unlabelled images, where they are not those of the data set; its `digest` is saved and compared.
+        Unlabelled images from outside the data set; their `digest` is saved and compared.
 
     Attributes
     ----------
     stack : list of Autoencoder
-        From below.
+        The autoencoders, from the lowest layer up.
     total : int
-        Epochs of all layers.
+        Number of epochs of all layers together.
 
     Raises
     ------
     ValueError
-        The network has no layer that can be pre-trained, or fewer than asked for; not as many rates as layers; fewer
-        images than in a minibatch.
+        If the network has no layer that can be pre-trained or fewer than requested, the number of rates is not that of
+        the layers, or there are fewer images than in a minibatch.
     """
 
     def __init__(self, functions: Functions, settings: Denoising, n_epochs: int, source: Any = None) -> None:
@@ -80,13 +81,13 @@ class Pretraining:
         settings = self.settings
         if not names:
             raise ValueError(
-                f'{network} has no layer that can be pre-trained: convolutional or hidden layers in a plain chain from '
-                'the images on; leave pretrain_epochs out'
+                f'{network} has no layer that can be pre-trained, that is, no convolutional or hidden layer in a plain '
+                'chain from the images on: leave pretrain_epochs out'
             )
         if (settings.layers or 0) > len(names):
             raise ValueError(
-                f'layers of pretrain_args must be at most {len(names)}, as many as stand in a plain chain from the '
-                f'images of {network} on ({", ".join(names)}), got {settings.layers}'
+                f'layers of pretrain_args must be at most {len(names)}, the number of layers of {network} in a plain '
+                f'chain from the images on ({", ".join(names)}), got {settings.layers}'
             )
         rates, n = settings.learning_rate, settings.layers or len(names)
         if isinstance(rates, (list, tuple)) and len(rates) != n:
@@ -96,13 +97,13 @@ class Pretraining:
             )
         if self.source is not None and len(self.source) < self.functions.batch_size:
             raise ValueError(
-                f'pre-training needs as many unlabelled images as are in a minibatch at least, '
+                f'pre-training needs at least as many unlabelled images as are in a minibatch, '
                 f'{self.functions.batch_size}, got {len(self.source)}: give more images or a smaller batch_size'
             )
 
     @property
     def names(self) -> list[str]:
-        """The layers, from below."""
+        """Names of the layers, from the lowest up."""
         return [one.name for one in self.stack]
 
     def rate_of(self, k: int) -> float:
@@ -110,31 +111,32 @@ class Pretraining:
         return self.settings.rate_of(k) / self.stack[k].terms
 
     def is_compiled(self, k: int) -> bool:
-        """Whether the step of layer k is there already."""
+        """Whether the training step of layer k is compiled."""
         return self._compiled[0] == k
 
     # ------------------------------------------------------------------ what is saved and restored
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The decoders' biases by path, and the digest of images from elsewhere."""
+        """The decoders' biases by path, and the digest of images from outside the data set."""
         out = {f'decoder/{one.name}': np.array(one.bias.get_value(borrow=True)) for one in self.stack}
         return out if self._digest is None else {**out, 'source': self._digest}
 
     def restore(self, arrays: dict[str, np.ndarray], shapes: dict[str, Any], over: bool) -> Any:
-        """Put back what `arrays` gave; returns the parameters that the stage left, None before its end.
+        """Restore the result of `arrays`; return the network's parameters at the end of the stage, None before it.
 
         Parameters
         ----------
         arrays : dict of str to array
-            With the network's parameters where the stage is over.
+            Result of `arrays`, with the network's parameters if the stage is over.
         shapes : dict of str to tuple
-            Of these, by path.
+            Shapes of the network's parameters, by path.
         over : bool
+            Whether the stage is over.
 
         Raises
         ------
         ValueError
-            Arrays that do not fit; other images than the stage began with.
+            If the arrays do not fit, or the images are not those that the stage started with.
         """
         arrays = dict(arrays)
         digest = arrays.pop('source', None)
@@ -144,8 +146,8 @@ class Pretraining:
             not over and digest is not None and not np.array_equal(digest, self._digest)
         ):
             raise ValueError(
-                f"pre-training began with other images than '{self.settings.images}' holds now: put them back as they "
-                'were, or start a new experiment'
+                f"pre-training started with other images than '{self.settings.images}' holds now: restore them, "
+                'or start a new experiment'
             )
         self._digest = digest
         for one in self.stack:
@@ -153,7 +155,7 @@ class Pretraining:
         return {path: arrays[path] for path in shapes} if over else None
 
     def release(self) -> None:
-        """Give back what is held on the device."""
+        """Release the memory on the device."""
         for one in self.stack:
             backend.release(one.bias)
         self._compiled = (-1, None)
@@ -161,7 +163,7 @@ class Pretraining:
     # ------------------------------------------------------------------------------------ training
 
     def train(self, k: int) -> Any:
-        """(images uint8 (batch_size, h, w), weights (batch_size,)) -> cost; one step of layer k, counted from 0."""
+        """Training step of layer k, from 0: (images uint8 (batch_size, h, w), weights (batch_size,)) -> cost."""
         if not self.is_compiled(k):
             f, one, phase = self.functions, self.stack[k], self._phase(self.functions.counter)
             weights = pt.tensor('weights', dtype='float32', shape=(f.batch_size,))
@@ -188,9 +190,9 @@ class Pretraining:
         return phase
 
     def epoch(self, k: int, subset: Subset, order: np.ndarray, reporter: Any) -> tuple[np.ndarray, list[int]]:
-        """One step of layer k for each minibatch of the rows `order`: costs (minibatches,), and images in each.
+        """Train layer k on each minibatch of the rows `order`; return the costs (minibatches,) and images in each.
 
-        The costs end with the first that is not finite.
+        It stops after the first cost that is not finite.
         """
         train, costs, counts = self.train(k), [], []
         for inputs, weights, count in minibatches(subset, order, self.functions.batch_size):
@@ -202,17 +204,17 @@ class Pretraining:
         return np.array(costs), counts
 
     def reconstructions(self, images: np.ndarray) -> dict[str, np.ndarray] | None:
-        """Images, corrupted, and reconstructed by the first layer and through all layers that can be gone back through.
+        """Corrupt images, and reconstruct them by the first layer and through as many layers as can be decoded.
 
         Parameters
         ----------
         images : uint8 array (n, h, w)
-            As many as in a minibatch at least; the first are shown.
+            At least a minibatch of images; the first ones are shown.
 
         Returns
         -------
         dict of str to array (m, h', w'), or None
-            By what they are; None where the first layer does not read images of pixels.
+            Images by their description; None if the first layer does not read images of pixels.
         """
         first, sides = self.stack[0], self._sides()
         if not first.pixels or sides is None:
@@ -232,7 +234,7 @@ class Pretraining:
         return {name: np.asarray(v)[:SHOWN].reshape(-1, *sides) for name, v in zip(out, values)}
 
     def _sides(self):
-        """Height and width of the images that the first layer reads; None where it reads something else."""
+        """Height and width of the images that the first layer reads; None if it reads something else."""
         network, shape = self.functions.network, self.stack[0].x.type.shape
         if len(shape) == 4:
             return shape[1:3] if shape[3] == 1 else None

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class NullReporter:
-    """Does nothing. A reporter is called at every epoch and minibatch, see `utils.experiment.console.Console`."""
+    """Ignores all calls. A reporter is called at every epoch and minibatch, see `utils.experiment.console.Console`."""
 
     def epoch_begins(self, stage: str, epoch: int, n_epochs: int, n_images: int) -> None:
         pass

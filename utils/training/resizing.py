@@ -1,13 +1,13 @@
-"""Images made smaller in the graph, and the sizes that training goes through: progressive resizing.
+"""Progressive resizing: training on smaller images first, which are resized in the graph.
 
 ==================  ===========================================================================
-`area_resized`      images made smaller by the mean over the area of each new pixel
+`area_resized`      shrinks images by the mean over the area of each new pixel
 `full_size`         height and width that a network is trained for
-`at_height`         the size of a height, in the proportions of another
-`height_of_epoch`   which of the heights an epoch of stage train has
+`at_height`         size with a given height and the aspect ratio of another size
+`height_of_epoch`   height of the images in an epoch of stage train
 `check_epochs`      refuses fewer epochs than heights
 `check_heights`     refuses heights above that of the images
-`check_network`     refuses a network whose graph is for images of one size alone
+`check_network`     refuses a network whose graph only works for images of one size
 ==================  ===========================================================================
 """
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 def _overlaps(whole, part):
-    """Pixels (part, taps) that lie within each of `part` equal parts of `whole` pixels, and their shares, of sum 1."""
+    """Pixels (part, taps) inside each of `part` equal parts of `whole` pixels, and their weights, which sum to 1."""
     i = np.arange(part)[:, None]
     first = i * whole // part
     pixel = first + np.arange((-(-(i + 1) * whole // part) - first).max())
-    # In units of 1 / part pixel, so that all is whole: pixel j goes from j * part to (j + 1) * part.
+    # In integer units of 1 / part pixel: pixel j extends from j * part to (j + 1) * part.
     common = np.minimum((i + 1) * whole, (pixel + 1) * part) - np.maximum(i * whole, pixel * part)
     return np.minimum(pixel, whole - 1), (np.maximum(common, 0) / whole).astype(np.float32)
 
 
 def area_resized(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Images (n, h, w, channels), float32 of static shape, as ``(n, *size, channels)``, at most as large.
+    """Shrink images (n, h, w, channels), float32 of static shape, to ``(n, *size, channels)``.
 
-    A new pixel is the mean over the rectangle of h / h' times w / w' old pixels that it covers, those that it covers in
-    part by their part: OpenCV's INTER_AREA. First along the columns, then the rows, in float32 in every precision.
+    A new pixel is the mean over the h / h' times w / w' old pixels that it covers; partly covered pixels have a smaller
+    weight. This is OpenCV's INTER_AREA. It is computed along the height, then the width, always in float32.
     """
     n, _, _, channels = x.type.shape
     for axis in (1, 2):
@@ -62,20 +62,20 @@ def full_size(settings: Settings, im_dim: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def at_height(height: int, size: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of an image of this height in the proportions of `size`."""
+    """Height and width of an image with this height and the aspect ratio of `size`."""
     return height, max(1, round(height * size[1] / size[0]))
 
 
 def height_of_epoch(heights: Sequence[int], epoch: int, n_epochs: int) -> int | None:
-    """The height of the images in an epoch, from 0: each in turn for an equal part of them; None without heights."""
+    """Height of the images in an epoch, from 0; each height has an equal part of the epochs. None without heights."""
     return heights[epoch * len(heights) // n_epochs] if heights else None
 
 
 def check_epochs(heights: Sequence[int], n_epochs: int) -> None:
-    """Raise ValueError where there are fewer epochs than heights."""
+    """Raise ValueError if there are fewer epochs than heights."""
     if n_epochs < len(heights):
         raise ValueError(
-            f'progressive_sizes has {len(heights)} sizes, for one epoch each at least: n_epochs must be at least '
+            f'progressive_sizes has {len(heights)} sizes, and each needs at least one epoch: n_epochs must be at least '
             f'{len(heights)}, got {n_epochs}'
         )
 
@@ -92,7 +92,7 @@ def check_heights(heights: Sequence[int], size: tuple[int, ...]) -> None:
 def check_network(
     network: Any, heights: Sequence[int], size: tuple[int, ...], build: Callable[[tuple[int, int]], Any]
 ) -> None:
-    """Refuse heights above that of the images, and networks whose graph is for images of one size alone.
+    """Refuse heights above that of the images, and networks whose graph only works for images of one size.
 
     Parameters
     ----------
@@ -101,11 +101,12 @@ def check_network(
     size : (int, int)
         Height and width that the network was made for.
     build : callable
-        ``build(size)`` makes the network's graph for images of another size.
+        Function ``build(size)`` that makes the network's graph for images of another size.
 
     Raises
     ------
     ValueError
+        If a height is too large or does not work with the network.
     """
     check_heights(heights, size)
     for height in sorted(set(heights)):
@@ -117,9 +118,9 @@ def check_network(
 
 
 def unfit(name: str, size: tuple[int, int], why: str) -> str:
-    """Why a network cannot be trained on images of another size."""
+    """Message that says why a network cannot be trained on images of another size."""
     return (
         f'{name} cannot be trained on images of {size[0]}x{size[1]} pixels, of progressive_sizes ({why}): its '
-        'parameters must not depend on the size of the images, as where it ends in a mean over the image: ResNet18, '
-        'ResNet34, GoogLeNet'
+        'parameters must not depend on the size of the images. Networks that end in a mean over the image are '
+        'suitable: ResNet18, ResNet34, GoogLeNet'
     )

@@ -1,4 +1,4 @@
-"""Rules: by which figure on the validation images epochs, runs and members of an ensemble are chosen."""
+"""Rules: validation figures by which epochs, runs and members of an ensemble are chosen."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """A figure on the validation images, the smaller the better.
+    """A figure on the validation images; smaller is better.
 
     Attributes
     ----------
     name : str
-        As argument `rule` of `launch.test`.
+        Value of the argument `rule` of `launch.test`.
     key : str
-        Of the figure in a history and in result.json.
+        Key of the figure in a history and in result.json.
     label : str
         Name of the figure in texts and tables.
     point : str
         Name of the epoch where it is smallest.
     form : str
-        Format of the figure with its unit.
+        Format string of the figure, with its unit.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Rule:
     form: str
 
     def best(self, rows: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-        """The row of the smallest figure, of equals the first; None where no row has one."""
+        """The row with the smallest figure, the first of equal ones; None if no row has a figure."""
         return min((row for row in rows if row[self.key] is not None), key=lambda row: row[self.key], default=None)
 
     def text(self, row: dict[str, Any]) -> str:
-        """The figure of a row, for a person."""
+        """The figure of a row, formatted."""
         return self.form.format(row[self.key])
 
 
@@ -52,46 +52,46 @@ RULES = {
 }
 
 
-# What a loss is called; the keys of a history are the same for all.
+# Names of the losses in texts; the keys of a history are the same for all.
 COSTS = {'nll': 'cross-entropy', 'l2svm': 'squared hinge loss'}
 
 
 def cost_of(options: dict[str, Any]) -> str:
-    """What the loss of a run is called, by its arguments; those of early versions have none."""
+    """Name of the loss in the arguments of a run; arguments of early versions have none."""
     return COSTS[options.get('loss') or 'nll']
 
 
 def rule_of(options: dict[str, Any]) -> Rule:
-    """The rule in the arguments of a run; those of early versions have none."""
+    """The rule in the arguments of a run; arguments of early versions have none."""
     return RULES[options.get('rule', 'entropy')]
 
 
 def common_rule(rules: Iterable[Rule]) -> Rule:
-    """The rule that all have; where they differ, 'entropy'."""
+    """The rule that all runs share; 'entropy' if they differ."""
     rules = set(rules)
     return rules.pop() if len(rules) == 1 else RULES['entropy']
 
 
 def best_epoch(history: Sequence[Row], rule: str = 'entropy') -> dict[str, Any]:
-    """The epoch at which training without the validation images was best.
+    """Find the epoch at which training without the validation images was best.
 
     Parameters
     ----------
     history : list of dict
-        One per epoch, as `Trainer.history`.
+        One row per epoch, as in `Trainer.history`.
     rule : {'entropy', 'error'}
-        Minimum of the validation cross-entropy (the entropy point) or of the validation error; of equals the
-        first.
+        Take the minimum of the validation cross-entropy (the entropy point) or of the validation error; the first of
+        equal ones.
 
     Returns
     -------
     dict
-        That epoch's entry.
+        The row of that epoch.
 
     Raises
     ------
     ValueError
-        Another rule, or no epoch with validation in the history.
+        If the rule is unknown, or no epoch of the history was validated.
     """
     if rule not in RULES:
         raise ValueError(f'rule must be one of {", ".join(map(repr, RULES))}, got {rule!r}')

@@ -1,16 +1,16 @@
-"""Schedules of the learning rate: pure functions of the place in the training.
+"""Schedules of the learning rate: pure functions of the progress of training.
 
 ==================  ===========================================================================
 `constant`          the same rate in every epoch, as in the thesis
-`step`              times a factor every so many epochs
+`step`              multiplied by a factor at regular intervals
 `cosine`            half a period of the cosine, after a warm-up
 `one_cycle`         up and down
-`plateau`           times a factor when validation has got no better for some epochs
+`plateau`           multiplied by a factor when validation has not improved for some epochs
 ==================  ===========================================================================
 
-Each takes ``(epoch, n_epochs, figures, ...)``: the epochs done, the epochs of stage train, and the validation
-figure of each epoch done, by which epochs are kept (an empty list without validation). It returns the factor on the
-learning rate in the next epoch. There is no state, so a resumed run has the rates of an undisturbed one.
+Each takes ``(epoch, n_epochs, figures, ...)``: the number of completed epochs, the number of epochs of stage train, and
+the rule's validation figure of each completed epoch (an empty list without validation). It returns the factor on the
+learning rate in the next epoch. It has no state, so a resumed run has the rates of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import numpy as np
 
 
 def constant(epoch: int, n_epochs: int, figures: Sequence[Any]) -> float:
-    """Always 1."""
+    """Keep the learning rate constant: the factor is 1."""
     return 1.0
 
 
 def step(
     epoch: int, n_epochs: int, figures: Sequence[Any], every: int = 30, factor: float = 0.1, after: int = 0
 ) -> float:
-    """Times `factor` every `every` epochs, counted from epoch `after` on.
+    """Multiply the rate by `factor` every `every` epochs, counted from epoch `after` on.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ def step(
 
 
 def cosine(epoch: int, n_epochs: int, figures: Sequence[Any], warmup: int = 0, least: float = 0.0) -> float:
-    """From 1 to `least` along half a period of the cosine [1]_; before that, linearly up to 1 [2]_.
+    """Lower the factor from 1 to `least` along half a period of the cosine [1]_, after a linear warm-up [2]_.
 
     Parameters
     ----------
     warmup : int
-        Epochs below 1: 1 / (warmup + 1), 2 / (warmup + 1), ...
+        Number of warm-up epochs, with the factors 1 / (warmup + 1), 2 / (warmup + 1), ...
     least : float
-        What the factor comes near to at the end.
+        Limit that the factor approaches at the end.
 
     References
     ----------
@@ -67,17 +67,18 @@ def cosine(epoch: int, n_epochs: int, figures: Sequence[Any], warmup: int = 0, l
 def one_cycle(
     epoch: int, n_epochs: int, figures: Sequence[Any], rise: float = 0.3, first: float = 0.04, last: float = 4e-6
 ) -> float:
-    """From `first` up to 1 in the part `rise` of the epochs, then down to `last`, both along a cosine [1]_.
+    """Raise the factor from `first` to 1, then lower it to `last`, both along a cosine [1]_.
 
     Parameters
     ----------
     rise : float in (0, 1)
+        Fraction of the epochs in which the factor rises.
     first, last : float
 
     References
     ----------
     .. [1] Smith and Topin (2019), Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
-       Rates, arXiv 1708.07120; with cosines for straight lines, as is now usual.
+       Rates, arXiv 1708.07120; with cosines instead of straight lines, as is now usual.
     """
     top, end = max(0.0, rise * n_epochs - 1), n_epochs - 1
     if epoch <= top:
@@ -94,16 +95,16 @@ def plateau(
     threshold: float = 1e-4,
     least: float = 0.0,
 ) -> float:
-    """Times `factor` whenever validation has got no better for more than `patience` epochs.
+    """Multiply the rate by `factor` whenever validation has not improved for more than `patience` epochs.
 
     Parameters
     ----------
     factor : float
     patience : int
     threshold : float
-        Better means below (1 - threshold) times the best so far.
+        An improvement is a figure below (1 - threshold) times the best so far.
     least : float
-        The factor does not go below this.
+        Lower limit of the factor on the learning rate.
     """
     best, waited, rate = math.inf, 0, 1.0
     for figure in figures:
@@ -117,18 +118,18 @@ def plateau(
 
 
 def factor(schedule: Callable[..., Any], epoch: int, n_epochs: int, figures: Sequence[float]) -> float:
-    """What a schedule gives.
+    """Call a schedule and check its factor.
 
     Raises
     ------
     ValueError
-        It is no finite number >= 0.
+        If the factor is not a finite number >= 0.
     """
     value = schedule(epoch, n_epochs, figures)
     number = np.ndim(value) == 0 and isinstance(value, (Real, np.ndarray))
     if not (number and np.isfinite(value) and value >= 0):
         raise ValueError(
-            f'a schedule must give factors >= 0 on the learning rate, got {value!r:.100} after {epoch} of '
+            f'a schedule must return factors >= 0 on the learning rate, got {value!r:.100} after {epoch} of '
             f'{n_epochs} epochs'
         )
     return float(value)

@@ -1,4 +1,4 @@
-"""What training is done with, as one thing that is handed to `Trainer` and `Functions`."""
+"""The settings of training, in one object for `Trainer` and `Functions`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from utils.training.targets import Distillation
 
 @dataclass(frozen=True)
 class Settings:
-    """Arguments of `launch.test` that training takes as they are; optimiser and schedule with their own bound.
+    """Arguments of `launch.test` that training takes unchanged; optimiser and schedule have their arguments bound.
 
     Attributes
     ----------
@@ -23,59 +23,59 @@ class Settings:
         Images per minibatch; fixed in the graph.
     learning_rate : float
     L1_reg, L2_reg : float
-        Factors of the sums of absolute values and of squares of the weights in the cost.
+        Factors in the cost of the sums of absolute values and of squares of the weights.
     optimiser : callable
         ``optimiser(gradients, parameters, rate) -> (updates, state)``, see `utils.training.optimisers`.
     schedule : callable
         ``schedule(epoch, n_epochs, figures) -> factor`` on the learning rate, see `utils.training.schedules`. Stage
-        retrain has the rates that stage train had, epoch by epoch.
+        retrain uses the rates of stage train, epoch by epoch.
     augment : Augment, optional
         Random changes of the training images.
     precision : {'float32', 'tf32', 'bf16'}
-        Of convolutions and products, see `utils.backend.mode`.
+        Precision of convolutions and matrix products, see `utils.backend.mode`.
     devices : int, optional
-        That compute each minibatch together, see `utils.backend.n_devices`.
+        Number of devices that compute each minibatch together, see `utils.backend.n_devices`.
     loss : {'nll', 'l2svm'}
-        See `utils.training.losses`. Rows of the history have its means as their cross-entropies.
+        Loss function, see `utils.training.losses`. The history has its means in the cross-entropy columns.
     soft_labels : bool
-        The cost goes by the distribution of the annotators' votes, `Subset.soft_labels`; validation by the labels.
+        The cost uses the distribution of the annotators' votes, `Subset.soft_labels`; validation uses the labels.
     distillation : Distillation, optional
-        How the outputs of a teacher count in the cost, see `utils.training.targets`.
+        Weight and temperature of a teacher's outputs, see `utils.training.targets`.
     label_smoothing : float in [0, 1)
-        See `utils.training.losses.smoothed`; of the cost, while the cross-entropy is that of the labels as they are.
+        See `utils.training.losses.smoothed`. It changes the cost, not the cross-entropy.
     balance : {'none', 'weights', 'sampling'}
-        See `utils.training.balance`; of the cost, while the cross-entropy is that of the images as they are.
+        See `utils.training.balance`. Weights change the cost, not the cross-entropy.
     portion : float in (0, 1]
-        Part of the training images that each of several networks is given, see `utils.training.members`.
+        Fraction of the training images that each of several networks trains on, see `utils.training.members`.
     replacement : bool
-        Whether it is drawn with replacement.
+        Whether these images are drawn with replacement.
     ema_decay : float in [0, 1)
-        Decay of the moving average of the trained parameters that the network is, see
-        `utils.training.optimisers.averaged`; 0: the network is what is trained.
+        Decay of the moving average of the trained parameters, which the network then has, see
+        `utils.training.optimisers.averaged`. 0: the network has the trained parameters themselves.
     seed : int
-        Of weights, order of images, dropout and noise, 0 to 2**32 - 1.
+        Seed of the weights, the order of images, dropout and noise, 0 to 2**32 - 1.
     val : bool
         Train without the validation images and validate after each epoch.
     rule : {'entropy', 'error'}
-        Which epoch is kept, see `utils.training.rules`.
+        Rule for the epoch to keep, see `utils.training.rules`.
     trainShared : bool
-        Keep the training images on the device, or read minibatches from the file as they are needed.
+        Keep the training images on the device; otherwise read each minibatch from the file.
     progressive_sizes : sequence of int
-        Heights of the images in stage train, in turn, see `utils.training.resizing`; none: their own.
+        Heights of the images in stage train, one after another, see `utils.training.resizing`; empty: full size.
     statistics_images : int
         Sample size of `utils.training.inference.measure_statistics`.
     show_test : bool
-        Also write down the test error of each epoch (it chooses nothing).
+        Also compute the test error after each epoch (it decides nothing).
     pretrain_epochs : int
-        Epochs of stage pretrain for each layer; 0 leaves it out.
+        Epochs of stage pretrain for each layer; 0 skips it.
     pretrain_args : dict
-        Its settings, the arguments of `utils.training.autoencoders.Denoising`.
+        Arguments of `utils.training.autoencoders.Denoising` for stage pretrain.
 
     Raises
     ------
     ValueError
-        Another rule, loss or way to balance; smoothed or soft labels of a loss that has none; wrong settings of stage
-        pretrain.
+        If rule, loss or balance are unknown, the loss does not support smoothed or soft labels, or the settings of
+        stage pretrain are wrong.
     """
 
     batch_size: int = 100
@@ -112,14 +112,14 @@ class Settings:
             raise ValueError(f'loss must be one of {", ".join(map(repr, COSTS))}, got {self.loss!r}')
         for name in ('label_smoothing', 'soft_labels', 'distillation'):
             if self.loss != 'nll' and getattr(self, name):
-                raise ValueError(f"{name} is of loss 'nll', got {self.loss!r}: leave it out")
+                raise ValueError(f"{name} needs loss 'nll', got {self.loss!r}: leave it out")
         if self.balance not in METHODS:
             raise ValueError(f'balance must be one of {", ".join(map(repr, METHODS))}, got {self.balance!r}')
-        self.denoising  # noqa: B018  (refuses wrong ones)
+        self.denoising  # noqa: B018  (validates them)
 
     @property
     def soft_targets(self) -> tuple[str, ...]:
-        """Kinds of distributions over the classes that images have as targets: 'votes', 'teacher'."""
+        """Kinds of soft targets that the images have: 'votes', 'teacher'."""
         taught = self.distillation and not self.distillation.augmented
         return (('votes',) if self.soft_labels else ()) + (('teacher',) if taught else ())
 

@@ -1,4 +1,4 @@
-"""The stages of the methodology, registered where they are written, in their order."""
+"""The registry of the stages of the methodology, in their order."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage, a method of `utils.training.trainer.Trainer`.
+    """A stage, which is a method of `utils.training.trainer.Trainer`.
 
     Attributes
     ----------
     name : str
-        Of the method; in histories, lines and files.
+        Name of the method, also used in histories, terminal lines and files.
     order_seed : int
-        Part of the seed of its orders of images. Never renumber: the figures of every run would change.
+        Part of the seed of the order of images. Never renumber: the results of every run would change.
     label : str
-        In figures.
+        Name in figures.
     follows : bool
-        Whether it goes on with the parameters of the stage before; else it begins anew.
+        Whether the stage continues with the parameters of the one before; otherwise it starts afresh.
     only_with : str
-        The setting without which it is left out; '' of a stage that every run has.
+        Setting without which the stage is skipped; '' for a stage that every run has.
     """
 
     name: str
@@ -37,7 +37,7 @@ DONE = 'done'  # after the last stage
 
 
 def stage(order_seed: int, label: str, follows: bool = False, only_with: str = '') -> Callable[..., Any]:
-    """Decorator: a method is the next stage."""
+    """Decorator that registers a method as the next stage; arguments as of `Stage`."""
 
     def enter(method):
         STAGES[method.__name__] = Stage(method.__name__, order_seed, label, follows, only_with)
@@ -47,11 +47,11 @@ def stage(order_seed: int, label: str, follows: bool = False, only_with: str = '
 
 
 def names(settings: Any) -> list[str]:
-    """The stages of a run with these settings in their order, and `DONE`."""
+    """Names of the stages of a run with these settings, in their order, and `DONE`."""
     return [one.name for one in STAGES.values() if not one.only_with or getattr(settings, one.only_with)] + [DONE]
 
 
 def after(name: str, settings: Any) -> str:
-    """The name of the stage after one; `DONE` after the last."""
+    """Name of the stage after `name`; `DONE` after the last."""
     every = names(settings)
     return every[every.index(name) + 1]

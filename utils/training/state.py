@@ -1,4 +1,4 @@
-"""What of training is saved and restored, and checks of saved arrays against the network that they are for."""
+"""Saves and restores the state of training; checks saved arrays against their network."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def without_aliases(arrays: dict[str, np.ndarray], shapes: dict[str, Any], network: Any) -> dict[str, np.ndarray]:
-    """Saved arrays without those that earlier versions saved again under other names of a layer or parameter.
+    """Remove saved arrays that earlier versions duplicated under other names of a layer or parameter.
 
     Parameters
     ----------
     arrays : dict of str to array
     shapes : dict of str to tuple
-        What is wanted, by name.
+        Expected shapes, by name.
     network : Layer
     """
     others, out = other_names(network), dict(arrays)
@@ -36,20 +36,20 @@ def without_aliases(arrays: dict[str, np.ndarray], shapes: dict[str, Any], netwo
 
 
 def check_state(arrays: dict[str, np.ndarray], shapes: dict[str, Any], dtypes: dict[str, str] | None = None) -> None:
-    """Check that saved arrays fit the parameters they are for.
+    """Check that saved arrays fit their parameters.
 
     Parameters
     ----------
     arrays : dict of str to array
     shapes : dict of str to tuple
-        Shapes wanted, by name.
+        Expected shapes, by name.
     dtypes : dict of str to str, optional
-        Types wanted, by name.
+        Expected types, by name.
 
     Raises
     ------
     ValueError
-        Lists missing names, unexpected names and names of another shape or type.
+        If they do not fit; the message lists missing names, unexpected names, and names of another shape or type.
     """
     missing = [name for name in shapes if name not in arrays]
     unexpected = [name for name in arrays if name not in shapes]
@@ -78,15 +78,17 @@ def check_state(arrays: dict[str, np.ndarray], shapes: dict[str, Any], dtypes: d
 
 
 class Resumable:
-    """What of a trainer is saved and restored: `Engine` and `Trainer` make epochs and stages of it.
+    """The state of a trainer that is saved and restored. `Engine` adds the epochs, `Trainer` the stages.
 
     Attributes
     ----------
     functions : Functions
-    stage, epoch, history
-        The place in the stages, and a row of figures for every epoch.
+    stage, epoch : str, int
+        Current stage, and number of its completed epochs.
+    history : list of dict
+        A row of figures for every epoch.
     kept, trained : dict of str to array or None
-        Arrays at the kept epoch, at the end of stage train.
+        Arrays at the kept epoch and at the end of stage train.
     """
 
     ROW: tuple[str, ...]
@@ -99,7 +101,7 @@ class Resumable:
     trained: dict[str, np.ndarray] | None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Parameters, optimiser state and draw counter by path, as NumPy arrays of their own."""
+        """Parameters, optimiser state and draw counter by path, copied to NumPy arrays."""
         return {path: np.array(p.get_value(borrow=True)) for path, p in self._targets().items()}
 
     def _targets(self):
@@ -108,14 +110,14 @@ class Resumable:
         return {**out, **{f'optimiser/{name}': p for name, p in f.state.items()}, 'counter': f.counter}
 
     def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Put back what `arrays` gave."""
+        """Restore a result of `arrays`."""
         targets = self._targets()
         check_state(arrays, {path: p.type.shape for path, p in targets.items()})
         for path, p in targets.items():
             backend.to_device(p, np.array(arrays[path], dtype=p.dtype))
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on: arrays now, at the kept epoch, at the end of stage train; place; history."""
+        """Everything needed to resume: arrays now, at the kept epoch and after stage train; stage, epoch, history."""
         return {
             'arrays': self.arrays(),
             'kept': self.kept,
@@ -126,7 +128,7 @@ class Resumable:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state` gave, of this trainer or of another of the same configuration."""
+        """Restore a result of `state`, from this trainer or another one of the same configuration."""
         shapes = {path: p.type.shape for path, p in self._targets().items()}
         dtypes = {path: p.dtype for path, p in self._targets().items()}
         state = {
@@ -152,5 +154,5 @@ class Resumable:
         self.kept, self.trained = state['kept'], state['trained']
         self.stage, self.epoch = state['stage'], state['epoch']
         self.history = [dict(row) for row in state['history']]
-        self._measured = False  # batch norm's statistics, with the current weights
+        self._measured = False  # whether batch norm's statistics are those of the current weights
         self.last = self.state()

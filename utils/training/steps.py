@@ -1,4 +1,4 @@
-"""The training steps of one pass over rows of a subset, one or many in a call."""
+"""The training steps of one pass over rows of a subset, with one or many steps per call."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from utils.training.functions import Functions
 
 
-CALL_SECONDS = 1.0  # of training in one call, between movements of the progress bar
+CALL_SECONDS = 1.0  # of training per call, and so between updates of the progress bar
 
 
 def batches_of(functions: Functions, subset: Subset, order: np.ndarray) -> Iterator[Any]:
-    """`minibatches` of the rows `order` (n,), or of each member's, (k, n): with a first axis (k,) then."""
+    """`minibatches` of the rows `order` (n,); of the rows (k, n) of k members, with a first axis (k,)."""
     further = functions.takes_rows_of(subset), functions.soft.streamed, functions.identified
     if order.ndim == 1:
         yield from minibatches(subset, order, functions.batch_size, *further)
@@ -33,20 +33,20 @@ def batches_of(functions: Functions, subset: Subset, order: np.ndarray) -> Itera
 
 
 def train_each(functions: Functions, subset: Subset, order: np.ndarray, reporter: Any) -> tuple[np.ndarray, list[int]]:
-    """One step of `functions.train` for each minibatch of the rows `order` (n,), or (k, n) of k members.
+    """Call `functions.train` for each minibatch of the rows `order`, (n,) or (k, n) for k members.
 
     Returns
     -------
     values : array (minibatches, 2)
-        Costs and cross-entropies; they end with the first cost that is not finite.
+        Costs and cross-entropies, up to the first cost that is not finite.
     counts : list of int
-        Images that count in each minibatch.
+        Number of images that count in each minibatch.
     """
     f, values, counts = functions, [], []
     for inputs, weights, count in batches_of(f, subset, order):
         values.append(f.train(*inputs, weights))
         counts.append(count)
-        computed = values[max(0, len(values) - 4)][0]  # surely: asking for it does not wait
+        computed = values[max(0, len(values) - 4)][0]  # finished by now, so reading it does not wait
         reporter.minibatch(count, computed)
         if not math.isfinite(computed):
             break
@@ -54,7 +54,7 @@ def train_each(functions: Functions, subset: Subset, order: np.ndarray, reporter
 
 
 def train_many(functions: Functions, subset: Subset, order: np.ndarray, reporter: Any) -> tuple[np.ndarray, list[int]]:
-    """`train_each` with as many minibatches in one call as take about a second; the subset is on the device."""
+    """Like `train_each`, with about a second of minibatches per call; the subset must be on the device."""
     f, values, n = functions, [], 1
     batches = list(batches_of(f, subset, order))
     counts = [count for _, _, count in batches]

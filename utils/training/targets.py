@@ -1,11 +1,11 @@
-"""Distributions over the classes that training images have as targets beside their labels: votes, a teacher's outputs.
+"""Soft targets: distributions over the classes from annotators' votes or a teacher, in addition to the labels.
 
 ==================  ===========================================================================
-`Distillation`      how much a teacher's outputs count, and at which temperature
+`Distillation`      the weight of a teacher's outputs, and their temperature
 `SoftTargets`       the distributions of a pass, on the device or with the minibatches
-`Onlooker`          a teacher that sees each minibatch as its student does
-`Targets`           where they come from: a data set, a teacher; what the functions are given of them
-`distributions`     those of a subset
+`Onlooker`          a teacher that is given the same minibatches as the student
+`Targets`           gets soft targets from a data set or a teacher, and passes them to the functions
+`distributions`     the distributions of a subset
 ==================  ===========================================================================
 """
 
@@ -31,21 +31,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Distillation:
-    """Learning from the outputs of a teacher [1]_.
+    """Settings of learning from the outputs of a teacher [1]_.
 
     Attributes
     ----------
     weight : float in [0, 1]
-        Part of the cost that the teacher's outputs have; the labels have the rest.
-    temperature : float > 0
-        By which the linear outputs of teacher and student are divided before the softmax.
+        Weight of the teacher's outputs in the cost; the labels have 1 minus it.
+    temperature : float in [0.01, 1000]
+        Divisor of the logits of teacher and student before the softmax.
     augmented : bool
-        The teacher sees each image as augmentation has made it for the student, see `Onlooker`; else as it is.
+        Whether the teacher is given the same augmented images as the student, see `Onlooker`; otherwise it is given the
+        unaugmented ones.
 
     Raises
     ------
     ValueError
-        A number outside its range.
+        If a value is out of its range.
 
     References
     ----------
@@ -77,7 +78,7 @@ class SoftTargets:
     n_classes : int
     batch_size : int
     resident : DeviceData, optional
-        The subset on the device; then the distributions lie beside it, else they come with each minibatch.
+        The subset on the device. The distributions are then on the device too; otherwise they come with each minibatch.
     """
 
     def __init__(
@@ -91,12 +92,12 @@ class SoftTargets:
             self.shared = {kind: pytensor.shared(unknown, name=kind, shape=unknown.shape) for kind in self.kinds}
 
     def symbols(self, rows: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Inputs of a step for them, and the distributions (batch_size, n_classes) of its minibatch by kind.
+        """Inputs of a step, and the distributions (batch_size, n_classes) of its minibatch by kind.
 
         Parameters
         ----------
         rows : tensor (batch_size,)
-            Of the subset on the device, where there is one.
+            Rows of the subset on the device, if there is one.
         """
         if self.shared is not None:
             return [], {kind: shared[rows] for kind, shared in self.shared.items()}
@@ -104,7 +105,7 @@ class SoftTargets:
         return list(inputs.values()), inputs
 
     def put(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take distributions, float32 (rows of the stored subset, n_classes), for the steps that follow."""
+        """Set the distributions, float32 (rows of the stored subset, n_classes), of the following steps."""
         if self.shared is None:
             self.streamed = [arrays[kind] for kind in self.kinds]
             return
@@ -118,12 +119,12 @@ class SoftTargets:
 
 
 class Onlooker:
-    """A teacher in the graph of the training step, to which each minibatch is shown as its student sees it [1]_.
+    """A teacher in the graph of the training step, which is given the same minibatches as the student [1]_.
 
     Parameters
     ----------
     members : sequence of (Layer, dict of str to array, dict of str to array, float)
-        Networks; their parameters as they were last and at the kept epoch; what their linear outputs are divided by.
+        Networks, their parameters of the last and of the kept epoch, and the divisors of their logits.
 
     References
     ----------
@@ -135,18 +136,18 @@ class Onlooker:
         self.members = members
 
     def probabilities(self, x: Tensor, temperature: float) -> Tensor:
-        """Softmax (n, n_classes) of the mean linear outputs for images (n, h, w, 1), divided by the temperature."""
+        """Softmax (n, n_classes) of the mean logits for images (n, h, w, 1), divided by the temperature."""
         n = len(self.members)
         logits = [net(x, Phase()) * np.float32(1 / (n * temperature * scale)) for net, _, _, scale in self.members]
         return pt.special.softmax(sum(logits[1:], logits[0]), axis=1)
 
     @property
     def shared(self) -> list[Shared]:
-        """The parameters of all its networks."""
+        """The parameters of all networks."""
         return [p for net, *_ in self.members for p in parameters(net).values()]
 
     def put(self, kept: bool) -> None:
-        """Take the parameters of the kept epoch, or the last ones, for the steps that follow."""
+        """Use the parameters of the kept epoch, or the last ones, in the following steps."""
         for net, last, at_kept, _ in self.members:
             for name, p in parameters(net).items():
                 backend.to_device(p, (at_kept if kept else last)[name])
@@ -158,7 +159,7 @@ class Onlooker:
 
 
 class Targets:
-    """What a trainer's functions are given beside the labels of a data set.
+    """Passes soft targets of a data set to a trainer's functions.
 
     Parameters
     ----------
@@ -170,31 +171,31 @@ class Targets:
     Raises
     ------
     ValueError
-        Votes that the set does not have, no teacher to learn from.
+        If the set has no votes or the teacher is missing, though the settings need them.
     """
 
     def __init__(self, data: Dataset, settings: Settings, teacher: Any = None) -> None:
         self.data, self.settings, self.teacher = data, settings, teacher
-        self.subset: Subset | None = None  # of whose images the functions have the targets
+        self.subset: Subset | None = None  # whose targets the functions have
         if settings.soft_labels and data.training.soft_labels is None:
             raise ValueError(
-                f'soft_labels=True needs the votes of annotators, and {data.path} has none: make the set of a source '
+                f'soft_labels=True needs the votes of annotators, but {data.path} has none: make the set from a source '
                 'that has them (FER+), or leave soft_labels out'
             )
         if settings.distillation and not teacher:
             raise ValueError('distillation needs a teacher')
 
     def onlooker(self) -> Onlooker | None:
-        """The teacher in the graph, where it is to see the minibatches."""
+        """The teacher in the graph; None unless it is given the augmented minibatches."""
         augment, distillation = self.settings.augment, self.settings.distillation
         if not (distillation and distillation.augmented):
             return None
         return self.teacher.onlooker(augment.seen(self.data.shape) if augment else tuple(self.data.shape))
 
     def put(self, functions: Functions, subset: Subset) -> None:
-        """Give the functions the targets of a subset, where they have them not.
+        """Pass the targets of a subset to the functions, unless they have them already.
 
-        A teacher is asked with the parameters of its kept epoch as long as validation images are held out.
+        As long as validation images are held out, a teacher uses the parameters of its kept epoch.
         """
         if self.subset is subset:
             return
@@ -209,16 +210,16 @@ class Targets:
 def distributions(
     subset: Subset, kinds: Sequence[str], teach: Callable[[Subset], np.ndarray] | None, temperature: float
 ) -> dict[str, Any]:
-    """The distributions of a subset by kind, float32 (rows of its base, n_classes).
+    """Compute the distributions of a subset by kind, float32 (rows of its base, n_classes).
 
-    Rows that are no part of the subset are NaN, so that a step that took one would end the run.
+    Rows outside the subset are NaN, so a step that took one by mistake would end the run.
 
     Parameters
     ----------
     subset : loaders.Subset
     kinds : sequence of str
     teach : callable
-        ``teach(subset)`` gives the teacher's linear outputs (n, n_classes).
+        ``teach(subset)`` returns the teacher's logits (n, n_classes).
     temperature : float
     """
     out = {}
@@ -230,6 +231,6 @@ def distributions(
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (n, n_classes) of linear outputs, in float64."""
+    """Softmax (n, n_classes) of logits, in float64."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True).astype(float))
     return powers / powers.sum(axis=1, keepdims=True)

@@ -1,6 +1,6 @@
 """The methodology of thesis 5.5: train to the entropy point, retrain with the validation images, anneal, test.
 
-Before it comes stage pretrain, where it is asked for. The test images choose nothing: no epoch, no rate, no network.
+An optional stage pretrain comes first. The test images decide nothing: no epoch, no learning rate, no network.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ __all__ = ['DONE', 'STAGES', 'Trainer']
 
 
 class Trainer(Pretrained):
-    """A network and a data set, taken through the stages of the methodology.
+    """Takes a network and a data set through the stages of the methodology.
 
-    Each stage is a method with the decorator `stage`; a stage that is done, or was when the trainer was saved, does
-    nothing, and one that was interrupted goes on. Everything random follows from the seed.
+    Each stage is a method with the decorator `stage`. A completed stage does nothing when it is called again, even if
+    it was completed before the trainer was saved; an interrupted stage continues. Everything random is derived from the
+    seed.
 
     Parameters
     ----------
@@ -37,41 +38,42 @@ class Trainer(Pretrained):
     checkpoint : callable, optional
         Called with the trainer after every epoch and stage.
     teacher : callable, optional
-        ``teacher(subset, kept)`` gives linear outputs (n, n_classes) for the images of a subset, with the parameters of
-        its kept epoch or its last ones, ``teacher.onlooker(im_dim)`` is an `Onlooker`; with `Settings.distillation`.
+        Teacher for `Settings.distillation`. ``teacher(subset, kept)`` returns logits (n, n_classes) for the images of a
+        subset, with the parameters of the kept epoch or the last ones; ``teacher.onlooker(im_dim)`` is an `Onlooker`.
     unlabelled : Subset, optional
         Images of stage pretrain, with their digest; by default those of stage train.
 
     Attributes
     ----------
     stage, epoch : str, int
-        Where it is: a name in `utils.training.stages.STAGES` or 'done', epochs done in it.
+        Current stage, a name in `utils.training.stages.STAGES` or 'done', and number of its completed epochs.
     history : list of dict
-        One row per epoch: stage, epoch, rate, train_cost (regularisation included), train_cross_entropy,
-        validation_error (%), validation_cross_entropy, test_error (%), images, seconds; with progressive sizes
-        size, the height of the images; those of stage pretrain have the layer as well, and the reconstruction cost as
-        train_cost.
+        One row per epoch: stage, epoch, rate, train_cost (with regularisation), train_cross_entropy,
+        validation_error (%), validation_cross_entropy, test_error (%), images, seconds. Rows with progressive sizes
+        also have size, the height of the images. Rows of stage pretrain also have layer, and the reconstruction cost
+        as train_cost.
     many_steps : bool
-        Train many minibatches in one call of the device; by default on a GPU that holds the training images.
+        Train many minibatches per call; by default True on a GPU that holds the training images.
 
     Raises
     ------
     ValueError
-        A set without validation images though `val` is True, a batch size beyond the set, a network that does not fit.
+        If `val` is True and the set has no validation images, the batch is larger than the set, or the network does
+        not fit.
     """
 
     @stage(0, 'training')
     def train(self, n_epochs: int, patience: int = 0) -> None:
-        """Stage train: `n_epochs` epochs, with `val` on the reduced training set and validated.
+        """Stage train: train for `n_epochs` epochs; with `val`, on the reduced training set with validation.
 
-        Asked of a trainer that is past this stage for more epochs than it has had, it goes back to the end of
-        the stage and on from there; the later stages are then undone.
+        If the trainer is past this stage and `n_epochs` is larger than before, it returns to the end of the stage and
+        continues; the later stages are undone.
 
         Parameters
         ----------
         n_epochs : int
         patience : int
-            The stage ends earlier where the rule's figure has had no new minimum for so many epochs [1]_; 0: never.
+            Number of epochs without a new minimum of the rule's figure after which the stage ends [1]_; 0: never.
 
         References
         ----------
@@ -108,50 +110,51 @@ class Trainer(Pretrained):
         if not patience:
             return False
         if not self.settings.val:
-            raise ValueError('patience goes by the validation images: val must be True, got False')
+            raise ValueError('patience needs the validation images: val must be True, got False')
         done = len(self._trained_rows())
         return done > 0 and done - self.best['epoch'] >= patience
 
     def check_epochs(self, n_epochs: int, anneal_epochs: float = math.inf, patience: int = 0) -> None:
-        """Refuse to go on for fewer epochs than are done, or where schedule or sizes would then have been others.
+        """Refuse fewer epochs than are completed, and a number with which schedule or sizes would have differed.
 
         Raises
         ------
         ValueError
+            If the numbers of epochs do not fit the completed ones.
         """
         rows, annealed = self._trained_rows(), sum(row['stage'] == 'anneal' for row in self.history)
         done = {'n_epochs': (len(rows), n_epochs)}
         ended = n_epochs <= len(rows) or self.out_of_patience(patience)
-        if ended:  # else stage train goes on, and annealing begins anew after it
+        if ended:  # otherwise stage train continues, and annealing starts afresh after it
             done['anneal_epochs'] = annealed, anneal_epochs
         for name, (least, asked) in done.items():
             if asked < least:
-                raise ValueError(f'{name} must be at least {least}, as many epochs as are done, got {asked}')
+                raise ValueError(f'{name} must be at least {least}, the number of completed epochs, got {asked}')
         if self.stage != 'train' and ended:
             return
         resizing.check_epochs(self.settings.progressive_sizes, n_epochs)
         if any(row['rate'] != self._rate(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(
-                f'with n_epochs={n_epochs} the schedule of the learning rate would have had other rates '
-                'in the epochs that are done: leave n_epochs as it was, or start a new experiment'
+                f'with n_epochs={n_epochs} the schedule would have had other learning rates '
+                'in the completed epochs: leave n_epochs unchanged, or start a new experiment'
             )
         if any(row.get('size') != self._height(epoch, n_epochs) for epoch, row in enumerate(rows)):
             raise ValueError(
                 f'with n_epochs={n_epochs} and these progressive_sizes the images would have had other sizes in the '
-                'epochs that are done: leave both as they were, or start a new experiment'
+                'completed epochs: leave both unchanged, or start a new experiment'
             )
 
     @property
     def best(self) -> dict[str, Any]:
-        """Entry of the kept epoch in the history; None without validation."""
+        """Row of the kept epoch in the history; None without validation."""
         return best_epoch(self.history, self.settings.rule) if self.settings.val else None
 
     @stage(1, 'training, with validation images')
     def retrain(self, retrain: bool = True) -> None:
-        """Stage retrain: from the same initialisation, on all training images, for as many epochs as were best.
+        """Stage retrain: train on all training images up to the number of the kept epoch, from the same initialisation.
 
-        After stage pretrain that is what it left. Without validation there is nothing to do; with ``retrain=False`` the
-        parameters of the kept epoch are put back instead.
+        After stage pretrain, the initialisation is the pre-trained one. Without validation, the stage does nothing.
+        With ``retrain=False``, it restores the parameters of the kept epoch instead.
         """
         if self.stage != 'retrain':
             return
@@ -169,14 +172,16 @@ class Trainer(Pretrained):
 
     @stage(2, 'annealing', follows=True)
     def anneal(self, n_epochs: int = 10, factor: float = 0.1, retrained: bool = True) -> None:
-        """Stage anneal: a few epochs at `factor` times the rate of the kept epoch, or of the last (thesis 5.5).
+        """Stage anneal: train a few epochs at `factor` times the learning rate of the kept epoch (thesis 5.5).
+
+        Without validation, that of the last epoch is used.
 
         Parameters
         ----------
         n_epochs : int
         factor : float
         retrained : bool
-            False: `retrain` put back the kept parameters; the validation images stay out.
+            False if `retrain` restored the kept parameters: the validation images are then still held out.
         """
         if self.stage not in ('anneal', DONE):
             return
@@ -193,17 +198,16 @@ class Trainer(Pretrained):
         self._end_stage()
 
     def test(self, special_test: bool = True) -> dict[str, dict[str, dict[str, float]]]:
-        """Errors on the test images and, on all views of each, of the special test.
+        """Compute the errors on the test images and, over all views of each, those of the special test.
 
-        The views are those of the set or, where it has none and training images are augmented, those of
+        The views are those of the set; if it has none and training images are augmented, those of
         `utils.training.augmentation.Augment.views`.
 
         Returns
         -------
         dict
-            'plain' and 'special' (None where there are no views, or not wanted): what `test_errors` gives.
-            The logits themselves are then in the attribute `test_outputs`, the errors of each of several networks in
-            `errors_of_members`.
+            Results of `test_errors` for 'plain' and 'special' (None without views or with ``special_test=False``).
+            The attribute `test_outputs` then has the logits, and `errors_of_members` the errors of each member.
         """
         self.test_outputs = test_outputs(self.functions, self.data, special_test)
         self.errors_of_members = errors_of_members(self.functions, self.data, special_test)
@@ -213,12 +217,13 @@ class Trainer(Pretrained):
         }
 
     def kept_outputs(self) -> tuple[np.ndarray, ...] | None:
-        """Linear outputs on the validation images with the parameters of the kept epoch, which never saw them.
+        """Logits for the validation images, with the parameters of the kept epoch, which was not trained on them.
 
         Returns
         -------
         tuple (source int array (n,), y int array (n,), array (n, n_classes)) or None
-            For each original image the mean over its views; None without validation.
+            Numbers and labels of the original images, and means of the logits over their views; None without
+            validation.
         """
         if self.kept is None:
             return None

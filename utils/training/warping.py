@@ -1,6 +1,6 @@
-"""Pixels moved inside the graph.
+"""Geometric transforms of images inside the graph.
 
-`warp` is for augmentation and for the views of the special test; `Cropped` is a network that is given the middle of its
+`warp` serves augmentation and the views of the special test. `Cropped` is a network applied to the centre of its
 images.
 """
 
@@ -32,29 +32,29 @@ def warp(
 ) -> Tensor:
     """Mirror, rotate, scale and shift images about their centres, with bilinear interpolation.
 
-    Pixels from outside the image take the value of the nearest pixel of its border.
+    Pixels outside the image take the value of the nearest border pixel.
 
     Parameters
     ----------
     x : tensor (n, height, width, 1), float
         Static shape.
     mirror : float or tensor (n,)
-        -1 for the mirror image (left and right exchanged), 1 as it is.
+        -1 for the mirror image (left and right exchanged), 1 for the image itself.
     down, right : float or tensor (n,)
         Shift in pixels.
     angle : float or tensor (n,)
-        Rotation in degrees, anticlockwise as it is seen.
+        Rotation in degrees, anticlockwise for the viewer.
     zoom : float or tensor (n,)
-        Factor on the size of what is seen, > 0.
+        Magnification, > 0.
     size : (int, int), optional
-        Height and width of what is cut out of the result, at most those of `x`.
+        Height and width of a crop of the result, at most those of `x`.
     top, left : tensor (n,), optional
-        Where, in pixels; by default the middle, see `centre`.
+        First row and column of the crop, in pixels; by default the crop is central, see `centre`.
 
     Returns
     -------
     tensor (n, height, width, 1)
-        Of an image that is mirrored it is the rotated, scaled and shifted image that is mirrored.
+        Mirroring is applied last, after rotation, scaling and shift. With `size`, height and width are those of it.
     """
     n, height, width, channels = x.type.shape
     if None in x.type.shape or channels != 1:
@@ -73,7 +73,7 @@ def warp(
     u = ((np.arange(wide, dtype=x.dtype) - np.asarray(middle_x, x.dtype))[None, None, :] + left) * mirror - right
     radians = angle * np.asarray(np.pi / 180, x.dtype)
     cos, sin = pt.cos(radians) / zoom, pt.sin(radians) / zoom
-    # Where each pixel of the result comes from: the inverse rotation, rows counted downwards.
+    # Source position of each pixel of the result: the inverse rotation, rows counted downwards.
     column = pt.clip(cos * u - sin * v + np.asarray(middle_x, x.dtype), 0, width - 1)
     row = pt.clip(sin * u + cos * v + np.asarray(middle_y, x.dtype), 0, height - 1)
     top, left = pt.minimum(pt.floor(row), height - 2), pt.minimum(pt.floor(column), width - 2)
@@ -86,7 +86,7 @@ def warp(
 
 
 def centre(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The middle of images (n, height, width, ...), an array or tensor; of two middles the upper and the left one."""
+    """Centre crop of images (n, height, width, ...), an array or tensor; rounded up and to the left."""
     top, left = _first_of_middle(getattr(x, 'type', x).shape[1:3], size)
     return x[:, top : top + size[0], left : left + size[1]]
 
@@ -96,13 +96,13 @@ def _first_of_middle(im_dim, size):
 
 
 class Cropped(Layer):
-    """A network that is given the middle of images larger than it takes; smaller ones as they are.
+    """A network applied to the centre of images that are larger than its input; smaller images are not cropped.
 
     Parameters
     ----------
     network : Layer
     size : (int, int)
-        Height and width of the images that `network` takes.
+        Height and width of the images that `network` takes, in pixels.
     """
 
     def __init__(self, network: Any, size: tuple[int, ...]) -> None:

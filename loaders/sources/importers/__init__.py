@@ -1,4 +1,4 @@
-"""Importers of published data sets beside FER2013: a file a set, found by being here."""
+"""Importers of published data sets other than FER2013. Every module in this folder is imported and so registered."""
 
 import importlib
 import pkgutil

@@ -1,8 +1,8 @@
-"""AffectNet: as tables with boxes, or in its smaller edition of 2021 with an annotation file for each image.
+"""AffectNet: tables with boxes, or the smaller edition of 2021 with an annotation file for each image.
 
 The tables ``training.csv`` and ``validation.csv`` have the columns subDirectory_filePath, face_x, face_y, face_width,
-face_height, facial_landmarks, expression, valence, arousal, with their names or, in some copies, without. The edition
-of 2021 has ``train_set|val_set/images/N.jpg`` and ``.../annotations/N_exp.npy``. Valence and arousal are not kept.
+face_height, facial_landmarks, expression, valence and arousal. Some copies lack the line of column names. The edition
+of 2021 has ``train_set|val_set/images/N.jpg`` and ``.../annotations/N_exp.npy``. Valence and arousal are not read.
 
 References
 ----------
@@ -37,8 +37,8 @@ COLUMNS = (
     'subdirectory_filepath face_x face_y face_width face_height facial_landmarks expression valence arousal'.split()
 )
 FOLDERS = {'train_set': TRAINING, 'val_set': TEST}
-MAX_HEADER = 512  # bytes of an annotation in which its header ends
-# of an array of one number or text: length, data type
+MAX_HEADER = 512  # bytes of an annotation that are searched for its header
+# header of an array of one number or string: length, data type
 HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '([<>|][iufU][1-9]\d?)', "
     rb"'fortran_order': (?:True|False), 'shape': \((?:1,)?\), \}",
@@ -47,7 +47,7 @@ HEADER = re.compile(
 
 
 def signs(listing: Listing) -> bool:
-    """A table of its columns, or its folders of annotations."""
+    """Recognise AffectNet by a table with its columns, or by its folders of annotations."""
     for file in listing.files(*TABLES):
         try:
             first = next((row for _, row in listing.rows(file)), [])
@@ -59,25 +59,25 @@ def signs(listing: Listing) -> bool:
 
 
 def is_header(row: Sequence[str]) -> bool:
-    """True for the row with the names of the columns."""
+    """Return True for the row of column names."""
     return bool(row) and row[0].strip().lower() == COLUMNS[0]
 
 
 def is_in(path: PurePosixPath, folder: str) -> bool:
-    """True for a file of ``train_set|val_set/<folder>/``."""
+    """Return True for a file in ``train_set|val_set/<folder>/``."""
     return len(path.parts) > 2 and path.parts[-3].lower() in FOLDERS and path.parts[-2].lower() == folder
 
 
 @importer('AffectNet', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Labels from the tables, or from the annotation files."""
+    """Read the labels from the tables or from the annotation files."""
     if any(is_in(PurePosixPath(name), 'annotations') for name in listing.names):
         return by_files(listing, options)
     return by_tables(listing, options)
 
 
 def by_tables(listing: Listing, options: Options) -> Found:
-    """The tables with boxes."""
+    """Read the layout of tables with boxes."""
     images = listing.by_tail(2)
     entries: list[Entry] = []
     for table, usage in TABLES.items():
@@ -94,7 +94,7 @@ def by_tables(listing: Listing, options: Options) -> Found:
             label = whole_number(fields.get('expression', ''), 0, len(CLASSES) - 1)
             if label is None or len(row) != len(columns):
                 options.complain(
-                    f'{where}: line {number}: expected {len(columns)} fields, among them an expression from 0 to '
+                    f'{where}: line {number}: expected {len(columns)} fields, including an expression from 0 to '
                     f'{len(CLASSES) - 1}, found {len(row)} and {fields.get("expression", "")[:40]!r}'
                 )
                 continue
@@ -107,12 +107,12 @@ def by_tables(listing: Listing, options: Options) -> Found:
                 options.miss(where, tail)
     options.check_absent()
     whole = sum(entry.box is None and entry.name != '' for entry in entries)
-    notes = [f'{whole} images without a box of the face taken whole'] if whole else []
+    notes = [f'{whole} images without a face box used whole'] if whole else []
     return Found('training.csv and validation.csv', entries, notes)
 
 
 def box_of(fields: dict[str, str]) -> tuple[int, int, int, int] | None:
-    """The box of a row; None where it has none, which is written as NULL, -1 or 0."""
+    """Return the box of a row; None if it has none, which is written as NULL, -1 or 0."""
     left, top = (whole_number(fields[name], -(1 << 16), 1 << 16) for name in ('face_x', 'face_y'))
     width, height = (whole_number(fields[name], 1, 1 << 16) for name in ('face_width', 'face_height'))
     if left is None or top is None or width is None or height is None:
@@ -121,14 +121,14 @@ def box_of(fields: dict[str, str]) -> tuple[int, int, int, int] | None:
 
 
 def by_files(listing: Listing, options: Options) -> Found:
-    """The edition of 2021."""
+    """Read the edition of 2021."""
     found = {
         PurePosixPath(name).parts[-3].lower() for name in listing.names if is_in(PurePosixPath(name), 'annotations')
     }
     if missing := set(FOLDERS) - found:
         raise DataError(
             f'{listing.source}: AffectNet without {min(missing)}/annotations; expected train_set and val_set, each '
-            'with images and annotations: give the folder that holds both'
+            'with images and annotations: give the folder that contains both'
         )
     images = {}
     for image in listing.images:
@@ -156,7 +156,7 @@ def by_files(listing: Listing, options: Options) -> Found:
 
 
 def label_of(listing: Listing, name: str, options: Options) -> str | None:
-    """The class in an annotation file."""
+    """Read the class from an annotation file."""
     value = value_of(listing.container.read(name))
     label = None if value is None else whole_number(value, 0, len(CLASSES) - 1)
     if label is None:
@@ -169,9 +169,10 @@ def label_of(listing: Listing, name: str, options: Options) -> str | None:
 
 
 def value_of(data: bytes) -> str | None:
-    """The one number or text in a NumPy file of format 1.0; None where it is none.
+    """Read the single number or string in a NumPy file of format 1.0; None if the file is not one.
 
-    Its header is matched and not evaluated, as NumPy does: quicker, and no expression from a file is compiled.
+    The header is matched by a regular expression. NumPy would evaluate it, which is slower and compiles an expression
+    from the file.
     """
     header = HEADER.match(data[:MAX_HEADER])
     if header is None:
@@ -182,5 +183,5 @@ def value_of(data: bytes) -> str | None:
             end = start + 4 * int(kind[2:])
             return data[start:end].decode('utf-32-be' if kind[0] == '>' else 'utf-32-le').rstrip('\0')
         return str(np.frombuffer(data, kind, 1, start)[0])
-    except (TypeError, ValueError):  # no such type, a file that is cut off, or no character
+    except (TypeError, ValueError):  # unknown type, truncated file, or invalid character
         return None

@@ -1,9 +1,9 @@
-"""CK+: sequences of 123 people from a neutral face to the height of an emotion, or the faces cut out of them.
+"""CK+: sequences of 123 people from a neutral face to the peak of an emotion, or faces cropped from them.
 
-As its owners give it out: ``cohn-kanade-images/S005/001/S005_001_00000001.png`` and ``Emotion/S005/001/
-S005_001_00000011_emotion.txt``. The image of that number has the emotion, the first of a sequence is neutral; sequences
-without an emotion are left out. As it is passed on, CK+48: ``<class>/S010_004_00000017.png``, the last three images of
-each sequence, none of them neutral.
+The owners' layout is ``cohn-kanade-images/S005/001/S005_001_00000001.png`` and ``Emotion/S005/001/
+S005_001_00000011_emotion.txt``. The image with the number of the label file has the emotion, and the first image of a
+sequence is neutral. Sequences without an emotion are left out. The widespread copy CK+48 is ``<class>/
+S010_004_00000017.png``: the last three images of each sequence, none of them neutral.
 
 References
 ----------
@@ -26,32 +26,32 @@ LABEL = re.compile(r'(S\d{3})_(\d{3})_(\d{8})_emotion\.txt', re.IGNORECASE)
 
 
 def signs(listing: Listing) -> bool:
-    """Most images are named as CK+'s."""
+    """Recognise CK+ by the names of most images."""
     return bool(listing.images) and listing.most(lambda image: IMAGE.fullmatch(image.name))
 
 
 def is_in_class(image: PurePosixPath) -> bool:
-    """True for an image in a folder of a class."""
+    """Return True for an image in a class folder."""
     return len(image.parts) > 1 and image.parts[-2].lower() in CLASS_OF
 
 
 @importer('CK+', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Sequences with labels, or faces in folders of classes."""
+    """Read sequences with labels, or faces in class folders."""
     labels = [name for name in listing.names if LABEL.fullmatch(PurePosixPath(name).name)]
     if labels:
         return by_sequences(listing, labels, options)
     if not listing.most(is_in_class):
         raise DataError(
             f"{listing.source}: CK+'s images without their labels; expected Emotion/S005/001/"
-            'S005_001_00000011_emotion.txt and its like beside cohn-kanade-images, or <class>/<image>: give the folder '
-            'that holds both'
+            'S005_001_00000011_emotion.txt etc. beside cohn-kanade-images, or <class>/<image>: give the folder '
+            'that contains both'
         )
     return by_folder(listing, options)
 
 
 def by_sequences(listing: Listing, labels: list[str], options: Options) -> Found:
-    """The layout of the owners."""
+    """Read the owners' layout."""
     sequences: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for image in listing.images:
         if parts := IMAGE.fullmatch(image.name):
@@ -76,14 +76,14 @@ def by_sequences(listing: Listing, labels: list[str], options: Options) -> Found
                 entries.append(Entry(frames[min(frames)], 'neutral', person=person))
             entries.append(Entry(frames[number], CLASSES[label], person=person))
     options.check_absent()
-    notes = ['the first image of each sequence is taken as neutral']
+    notes = ['the first image of each sequence is used as neutral']
     if without := len(sequences.keys() - labelled):
         notes.append(f'{without} sequences without an emotion left out')
     return Found('sequences with labels', entries, notes)
 
 
 def by_folder(listing: Listing, options: Options) -> Found:
-    """The layout in which it is passed on."""
+    """Read the layout of CK+48."""
     entries = []
     for image in listing.images:
         parts = IMAGE.fullmatch(image.name)
@@ -92,6 +92,6 @@ def by_folder(listing: Listing, options: Options) -> Found:
         else:
             options.complain(
                 f'{listing.source}: {visible(str(image))}: expected CK+48 as <class>/S010_004_00000017.png with the '
-                f'classes {", ".join(CLASSES)}; take the image away or move it'
+                f'classes {", ".join(CLASSES)}; remove the image or move it'
             )
     return Found('<class>/<image>', entries)

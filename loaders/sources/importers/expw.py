@@ -1,6 +1,7 @@
-"""ExpW: 91,793 faces in photographs, ``label.lst`` with a line for each face and ``origin/<image>``.
+"""ExpW: 91,793 faces in photographs. ``label.lst`` has a line for each face in ``origin/<image>``.
 
-A line is: image, number of the face in it, top, left, right, bottom of its box, confidence, label in FER2013's order.
+A line has the image, the number of the face in it, top, left, right and bottom of its box, the confidence, and the
+label in FER2013's order.
 
 References
 ----------
@@ -16,17 +17,17 @@ from loaders.sources.importing import Entry, Found, Listing, Options, importer, 
 
 LABELS = 'label.lst'
 FIELDS = 8
-MOST = 1 << 16  # a coordinate
+MOST = 1 << 16  # largest coordinate
 
 
 def signs(listing: Listing) -> bool:
-    """The list of labels."""
+    """Recognise ExpW by its list of labels."""
     return bool(listing.files(LABELS))
 
 
 @importer('ExpW', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Faces from the list; lines that stand there twice are taken once."""
+    """Read the faces from the list. Repeated lines are read once."""
     file = listing.one(LABELS)
     where = f'{listing.source}: {visible(file)}'
     images = listing.by_tail(1)

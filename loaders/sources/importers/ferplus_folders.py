@@ -1,7 +1,7 @@
-"""FER+ as its owners' program writes it: FER2013Train|Valid|Test with images and ``label.csv`` of ten people's votes.
+"""FER+ as written by its owners' program: FER2013Train|Valid|Test, each with images and a ``label.csv`` of votes.
 
-A line is ``fer0000000.png,"(0, 0, 48, 48)",`` and the votes. Labels are those of the most votes, as where the votes are
-joined to the challenge's table (`loaders.sources.ferplus`).
+A line is ``fer0000000.png,"(0, 0, 48, 48)",`` followed by the votes of ten people. The class with most votes is the
+label, as in `loaders.sources.ferplus`, which joins the votes to the challenge's table.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ ORDER = [COLUMNS.index(name) for name in (*VOTED, 'unknown', 'no face')]
 
 
 def signs(listing: Listing) -> bool:
-    """A table or an image in one of its folders."""
+    """Recognise FER+ by a table or an image in one of its folders."""
     files = (*listing.images[:1], *listing.images[-1:], *map(PurePosixPath, listing.files(LABELS)))
     return any(len(file.parts) > 1 and file.parts[-2].lower() in FOLDERS for file in files)
 
 
 @importer('FER+', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Images with their votes."""
+    """Read the images with their votes."""
     tables = {PurePosixPath(name).parts[-2].lower(): name for name in listing.files(LABELS) if '/' in name}
     if missing := [folder for folder in FOLDERS if folder not in tables]:
         raise DataError(
             f'{listing.source}: FER+ without {missing[0]}/{LABELS}; expected FER2013Train, FER2013Valid and '
             f"FER2013Test, each with images and {LABELS}, as FER+'s generate_training_data.py writes them: give the "
-            'folder that holds the three'
+            'folder that contains all three'
         )
     images = {tail.lower(): name for tail, name in listing.by_tail(2).items()}
     entries = []

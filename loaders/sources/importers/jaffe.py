@@ -1,4 +1,4 @@
-"""JAFFE: 213 photographs of ten Japanese women, ``KA.AN1.39.tiff`` for person, expression and number.
+"""JAFFE: 213 photographs of ten Japanese women. ``KA.AN1.39.tiff`` names the person, expression and number.
 
 References
 ----------
@@ -16,13 +16,13 @@ NAME = re.compile(r'([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d+\.\d+\.\w+', re.IGNOREC
 
 
 def signs(listing: Listing) -> bool:
-    """Most images are named as JAFFE's."""
+    """Recognise JAFFE by the names of most images."""
     return listing.most(lambda image: NAME.fullmatch(image.name))
 
 
 @importer('JAFFE', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Class and person from the names of the files."""
+    """Read class and person from the file names."""
     entries = []
     for image in listing.images:
         parts = NAME.fullmatch(image.name)
@@ -30,7 +30,7 @@ def find(listing: Listing, options: Options) -> Found:
             entries.append(Entry(str(image), parts[2].lower(), person=parts[1].upper()))
         else:
             options.complain(
-                f'{listing.source}: {visible(str(image))}: expected a name such as KA.AN1.39.tiff, of person, one of '
-                'AN DI FE HA NE SA SU and numbers; take the image away or give it such a name'
+                f'{listing.source}: {visible(str(image))}: expected a name such as KA.AN1.39.tiff, made of person, one '
+                'of AN DI FE HA NE SA SU, and numbers; remove the image or rename it'
             )
     return Found('<person>.<expression>.<number>', entries)

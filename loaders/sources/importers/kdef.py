@@ -1,6 +1,6 @@
-"""KDEF: 4,900 photographs of 70 people from five sides, ``AF01ANS.JPG``.
+"""KDEF: 4,900 photographs of 70 people from five angles, with names such as ``AF01ANS.JPG``.
 
-The parts of a name are series A or B, sex F or M, number of the person, expression, angle (S straight, HL and HR half
+A name consists of series A or B, sex F or M, number of the person, expression, and angle (S straight, HL and HR half
 left and right, FL and FR full left and right). The two series show the same people.
 
 References
@@ -16,17 +16,17 @@ from loaders.errors import visible
 from loaders.sources.importing import Entry, Found, Listing, Options, importer
 
 NAME = re.compile(r'[AB]([FM]\d\d)(AF|AN|DI|HA|NE|SA|SU)(S|HL|HR|FL|FR)\.\w+', re.IGNORECASE)
-AVERAGED = 'akdef'  # folder of averaged faces, which are no people
+AVERAGED = 'akdef'  # folder of averaged faces, which do not show a person
 
 
 def signs(listing: Listing) -> bool:
-    """Most images are named as KDEF's."""
+    """Recognise KDEF by the names of most images."""
     return listing.most(lambda image: NAME.fullmatch(image.name))
 
 
 @importer('KDEF', signs, angles=True)
 def find(listing: Listing, options: Options) -> Found:
-    """Class and person from the names of the files; all angles, or straight faces alone."""
+    """Read class and person from the file names, for all angles or only for straight faces."""
     entries, turned, averaged = [], 0, 0
     for image in listing.images:
         parts = NAME.fullmatch(image.name)
@@ -34,9 +34,8 @@ def find(listing: Listing, options: Options) -> Found:
             averaged += 1
         elif not parts:
             options.complain(
-                f'{listing.source}: {visible(str(image))}: expected a name such as AF01ANS.JPG, of series, sex, '
-                'person, one of AF AN DI HA NE SA SU and one of S HL HR FL FR; take the image away, or give it such '
-                'a name'
+                f'{listing.source}: {visible(str(image))}: expected a name such as AF01ANS.JPG, made of series, sex, '
+                'person, one of AF AN DI HA NE SA SU, and one of S HL HR FL FR; remove the image or rename it'
             )
         elif options.angles == 'frontal' and parts[3].upper() != 'S':
             turned += 1

@@ -1,7 +1,7 @@
 """RAF-DB, basic emotions: 12,271 training and 3,068 test images.
 
-As its owners give it out: ``EmoLabel/list_patition_label.txt`` with lines ``train_00001.jpg 5`` and
-``Image/aligned/train_00001_aligned.jpg``. As it is passed on: ``train|test/<1 to 7>/train_00001_aligned.jpg``.
+The owners' layout is ``EmoLabel/list_patition_label.txt``, with lines such as ``train_00001.jpg 5``, and
+``Image/aligned/train_00001_aligned.jpg``. A widespread copy is ``train|test/<1 to 7>/train_00001_aligned.jpg``.
 
 References
 ----------
@@ -24,12 +24,12 @@ USAGES = {'train': TRAINING, 'test': TEST}
 
 
 def is_sorted(image: PurePosixPath) -> bool:
-    """True for an image in a folder of a class below train or test."""
+    """Return True for an image in a class folder below train or test."""
     return len(image.parts) > 2 and image.parts[-3].lower() in USAGES and image.parts[-2].isdecimal()
 
 
 def signs(listing: Listing) -> bool:
-    """The list of labels, or images that are named as RAF-DB's."""
+    """Recognise RAF-DB by its list of labels or by the names of most images."""
     if listing.files(*LABELS):
         return True
     return bool(listing.images) and listing.most(
@@ -39,19 +39,19 @@ def signs(listing: Listing) -> bool:
 
 @importer('RAF-DB', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Labels from the list, or from the folders."""
+    """Read the labels from the list or from the folders."""
     if listing.files(*LABELS):
         return by_list(listing, options)
     if not listing.most(is_sorted):
         raise DataError(
             f"{listing.source}: RAF-DB's images without their labels; expected EmoLabel/{LABELS[0]} beside Image, or "
-            'train|test/<1 to 7>/<image>: give the folder that holds both'
+            'train|test/<1 to 7>/<image>: give the folder that contains both'
         )
     return by_folder(listing, options)
 
 
 def by_list(listing: Listing, options: Options) -> Found:
-    """The layout of the owners."""
+    """Read the owners' layout."""
     file = listing.one(*LABELS)
     where = f'{listing.source}: {visible(file)}'
     images = listing.by_tail(1)
@@ -78,14 +78,14 @@ def by_list(listing: Listing, options: Options) -> Found:
 
 
 def by_folder(listing: Listing, options: Options) -> Found:
-    """The layout in which it is passed on."""
+    """Read the layout of class folders."""
     entries = []
     for image in listing.images:
         label = whole_number(image.parts[-2], 1, len(CLASSES)) if is_sorted(image) else None
         if label is None:
             options.complain(
                 f'{listing.source}: {visible(str(image))}: expected RAF-DB as train|test/<1 to 7>/<image>; '
-                'take the image away or move it to the folder of its class'
+                'remove the image or move it to the folder of its class'
             )
         else:
             entries.append(Entry(str(image), CLASSES[label - 1], USAGES[image.parts[-3].lower()]))

@@ -1,7 +1,7 @@
-"""SFEW 2.0: 958 and 436 stills of films, ``Train|Val/<class>/Airheads_000519240_00000005.png``.
+"""SFEW 2.0: 958 training and 436 validation stills of films.
 
-The folders may also be called Train_Aligned_Faces and Val_Aligned_Faces, or lie in one another. Its test images have no
-public labels.
+The layout is ``Train|Val/<class>/Airheads_000519240_00000005.png``. The folders may also be called Train_Aligned_Faces
+and Val_Aligned_Faces, or be nested. The test images have no public labels.
 
 References
 ----------
@@ -22,13 +22,13 @@ PART = re.compile(r'(train|val|test)(_aligned_faces\w*)?', re.IGNORECASE)
 
 
 def part_of(image: PurePosixPath) -> str:
-    """'train', 'val' or 'test'; '' where no folder says so."""
+    """Return 'train', 'val' or 'test' from the folders of an image; '' if none says so."""
     parts = [match[1].lower() for folder in image.parts[:-1] if (match := PART.fullmatch(folder))]
     return parts[-1] if parts else ''
 
 
 def signs(listing: Listing) -> bool:
-    """Most images are named as SFEW's, and lie in folders of its parts or in a folder of aligned faces."""
+    """Recognise SFEW by the names of most images and by folders of its parts or classes."""
     return bool(listing.images) and listing.most(
         lambda image: (
             NAME.fullmatch(image.name)
@@ -39,7 +39,7 @@ def signs(listing: Listing) -> bool:
 
 @importer('SFEW', signs)
 def find(listing: Listing, options: Options) -> Found:
-    """Labels and parts from the folders; the validation images are for testing."""
+    """Read labels and parts from the folders. The validation images are used for testing."""
     entries, unlabelled = [], 0
     for image in listing.images:
         part, label = part_of(image), image.parts[-2].lower() if len(image.parts) > 1 else ''

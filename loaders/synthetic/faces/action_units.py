@@ -1,4 +1,4 @@
-"""Facial action units: an emotion is a set of them, each moves landmarks and deepens folds.
+"""Facial action units. An emotion is a set of units, each of which moves landmarks and deepens skin folds.
 
 References
 ----------
@@ -24,8 +24,8 @@ PROTOTYPES = {
 }
 
 
-# Landmarks of the right half of an average face; the left is its mirror.
-# Every curve runs from the middle of the face outwards, or downwards.
+# Landmarks of the right half of an average face. The left half is its mirror image.
+# Every curve runs outwards from the middle of the face, or downwards.
 HALF_FACE = {
     'outline': [
         (0, -1.32),
@@ -54,13 +54,13 @@ FOLDS = ('forehead', 'glabella', 'crow', 'nose', 'nasolabial', 'cheek', 'chin', 
 
 
 def shift(curve: Any, amount: Any, dx: Any, dy: Any) -> None:
-    """Move the points (k, 2) by amount * (dx, dy), k values each."""
+    """Move the points (k, 2) in place by amount * (dx, dy), where dx and dy are numbers or have k values."""
     curve[:, 0] += amount * np.asarray(dx)
     curve[:, 1] += amount * np.asarray(dy)
 
 
 def move_corner(points: Any, amount: Any, dx: Any, dy: Any) -> None:
-    """Move the lip corner by amount * (dx, dy), the lips beside it less."""
+    """Move the lip corner by amount * (dx, dy), and the rest of the lips less."""
     reach = np.array([0, 0.06, 0.42, 1])
     for name in LIPS:
         shift(points[name], amount, dx * reach, dy * reach)
@@ -211,22 +211,22 @@ ACTION_UNITS = {
 
 
 def express(emotion: Any, rng: np.random.Generator) -> Any:
-    """Intensities of the action units of a face that shows an emotion.
+    """Draw the intensities of the action units of a face that shows an emotion.
 
-    Nobody shows a prototype: the strength of the whole and of every action
-    unit varies, some faces hardly move, a unit may be missing, a second
-    emotion may be mixed in, and a face that speaks or blinks moves as well.
+    Real faces differ from the prototypes. The overall strength and that of every action unit vary, some faces hardly
+    move, a unit may be missing, a second emotion may be mixed in, and faces may speak or blink.
 
     Parameters
     ----------
     emotion : int
-        Position in `EMOTIONS`.
+        Index into `EMOTIONS`.
     rng : numpy.random.Generator
+        Source of randomness.
 
     Returns
     -------
     dict
-        Number of the action unit to its intensity in 0..1.2.
+        Intensity by number of the action unit, 0..1.2.
     """
     weak, strength = rng.random(2)
     strength = 0.10 + 0.35 * strength if weak < 0.16 else 0.75 + 0.45 * strength
@@ -245,7 +245,7 @@ def express(emotion: Any, rng: np.random.Generator) -> Any:
             intensities[26] = max(intensities.get(26, 0.0), 0.4 * part)
     if blink < 0.05:
         intensities[43] = 0.5 + 10 * blink
-    for unit in (1, 2, 4, 7, 15, 17):  # a face is never quite at rest
+    for unit in (1, 2, 4, 7, 15, 17):  # a face is never completely at rest
         stray = rng.random()
         if stray < 0.06:
             intensities[unit] = max(intensities.get(unit, 0.0), 5 * stray)

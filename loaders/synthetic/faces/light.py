@@ -1,4 +1,4 @@
-"""Folds, shading and direction of the light, as factors of the grey levels."""
+"""Skin folds, shading and lighting, as factors of the grey levels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def relief(
     curves: dict[str, np.ndarray], folds: dict[str, float], person: Person, pose: Pose, light: np.ndarray, side: int
 ) -> np.ndarray:
-    """Shading of the skin by its form, as a factor: (side, side), 1 is none.
+    """Compute the shading of the skin by its form, as a factor: (side, side), 1 for none.
 
-    Broad forms are blurred, folds of the skin drawn into them finely.
+    Broad forms are blurred, and fine skin folds are drawn into them.
     """
     s = pose.scale / OVERSAMPLING
     c = {name: curve / OVERSAMPLING for name, curve in curves.items()}
@@ -50,9 +50,9 @@ def relief(
 
 
 def draw_folds(image: np.ndarray, c: dict[str, np.ndarray], folds: dict[str, float], age: float, s: float) -> None:
-    """Lines of the expression and of age, dark on the relief of 128.
+    """Draw the lines of expression and age, dark on the relief of 128.
 
-    `c` are the curves and `s` the face unit in pixels of the relief.
+    `c` has the curves, and `s` is the face unit in pixels of the relief.
     """
 
     def line(points, depth):
@@ -84,16 +84,16 @@ def draw_folds(image: np.ndarray, c: dict[str, np.ndarray], folds: dict[str, flo
 
 @cache
 def pixel_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The x and y of the pixel centres, (side, side) float32 each."""
+    """Return the x and y coordinates of all pixels, each float32 (side, side)."""
     y, x = np.mgrid[:side, :side].astype(np.float32)
     return x, y
 
 
 def lighting(pose: Pose, light: np.ndarray, strength: float, side: int) -> np.ndarray:
-    """Light on a head taken as an ellipsoid: factor (side, side), mean near 1.
+    """Compute the light on a head, modelled as an ellipsoid: factor (side, side), mean near 1.
 
-    Lambert's law, `light` a unit vector (3,) towards the lamp (z to the
-    viewer); beyond the head the factor fades to 1.
+    The light follows Lambert's law, with `light` a unit vector (3,) towards the lamp (z towards the viewer). Beyond the
+    head, the factor fades towards 1.
     """
     x, y = pixel_grid(side)
     unit = np.float32(OVERSAMPLING / pose.scale)

@@ -15,10 +15,10 @@ from loaders.synthetic.faces.people import landmarks, spline
 
 @dataclass
 class Pose:
-    """How a head stands in the picture: face units to pixels of the canvas.
+    """The pose of a head in the picture, which maps face units to pixels of the canvas.
 
-    yaw, pitch and roll in radians, `scale` in pixels a face unit, (x, y) the
-    pixel on which the point between the eyes falls.
+    Yaw, pitch and roll are in radians, and `scale` is in pixels per face unit. (x, y) is the pixel of the point midway
+    between the eyes.
     """
 
     yaw: float
@@ -36,9 +36,9 @@ class Pose:
         self.matrix = self.scale * np.array([[cr, -sr], [sr, cr]]) @ turn
 
     def __call__(self, points: Any) -> Any:
-        """Face coordinates (n, 2) on the skin -> pixels (n, 2).
+        """Map face coordinates (n, 2) on the skin to pixels (n, 2).
 
-        The head is an ellipsoid with a bump for the nose, seen from afar.
+        The head is an ellipsoid with a bump for the nose, in parallel projection.
         """
         x, y = np.asarray(points, float).T
         z = 0.8 * np.sqrt(np.maximum(1 - (x / 1.15) ** 2 - (y / 1.7) ** 2, 0)) - 0.8
@@ -47,7 +47,7 @@ class Pose:
 
 
 def draw_pose(rng: np.random.Generator, side: int) -> Any:
-    """A pose drawn at random for a canvas of side x side pixels."""
+    """Draw a random pose for a canvas of side x side pixels."""
     yaw, pitch, roll, dx, dy, size = np.clip(rng.standard_normal(6), -2, 2)
     return Pose(
         yaw=0.18 * yaw,
@@ -60,7 +60,7 @@ def draw_pose(rng: np.random.Generator, side: int) -> Any:
 
 
 def paint_background(side: int, rng: np.random.Generator) -> Any:
-    """A wall, a blurred room or a few edges: canvas (side, side), uint8."""
+    """Paint a wall, a blurred room or a few edges: canvas (side, side), uint8."""
     kind, tone, contrast = rng.random(3)
     tone = np.clip(1.4 * tone - 0.2, 0, 1)  # walls are often black or white
     coarse = rng.random((5, 5), dtype=np.float32) - np.float32(0.5)
@@ -76,7 +76,7 @@ def paint_background(side: int, rng: np.random.Generator) -> Any:
 
 
 def paint_body(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -> None:
-    """Neck, and clothes below it."""
+    """Paint the neck and the clothes below it."""
     skin, (cloth, collar) = person.skin, rng.random(2)
     wide = 0.62 * person.width * person.jaw
     fill(canvas, pose([(-wide, 0.7), (wide, 0.7), (wide * 1.1, 2.6), (-wide * 1.1, 2.6)]), 0.72 * skin)
@@ -100,7 +100,7 @@ def paint_body(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -
 
 
 def paint_hair_behind(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -> None:
-    """The hair that a head hides in part."""
+    """Paint the hair that the head partly hides."""
     tone = person.hair
     if person.hair_style == 'long':
         length = 0.6 + 1.6 * rng.random()
@@ -119,7 +119,7 @@ def paint_hair_behind(canvas: Any, pose: Pose, person: Any, rng: np.random.Gener
 
 
 def paint_hair_before(canvas: Any, pose: Pose, person: Any, rng: np.random.Generator) -> None:
-    """Hairline and fringe, or the rim of a cap, over the forehead."""
+    """Paint hairline and fringe, or the rim of a cap, over the forehead."""
     if person.hair_style == 'bald':
         return
     top = circle()[10:] * (1.04 * person.width, 0.95) + (0, -0.50)
@@ -138,7 +138,7 @@ def paint_hair_before(canvas: Any, pose: Pose, person: Any, rng: np.random.Gener
 
 
 def paint_head(canvas: Any, pose: Pose, curves: Any, person: Any) -> None:
-    """Ears, skin and beard."""
+    """Paint ears, skin and beard."""
     ear = circle(12) * (0.14, 0.27) + (1.0 * person.width, 0.22)
     if person.hair_style != 'long':
         for side in (-1, 1):
@@ -151,14 +151,14 @@ def paint_head(canvas: Any, pose: Pose, curves: Any, person: Any) -> None:
         jaw = np.roll(outline, n // 2, axis=0)[n // 2 - 11 : n // 2 + 12]
         shade = mix(person.skin, person.hair, 0.25 + 0.6 * person.beard)
         cheeks = pose([(-0.70, 0.66), (-0.50, 0.80), (0, 0.76), (0.50, 0.80), (0.70, 0.66)])
-        # a softer upper edge: the skin between at half the tone
+        # a softer upper edge, in a tone between skin and beard
         above = cheeks - (0, 0.06 * pose.scale)
         fill(canvas, np.concatenate([jaw[1:-1], above]), mix(person.skin, shade, 0.4))
         fill(canvas, np.concatenate([jaw, cheeks]), shade)
 
 
 def paint_mouth(canvas: Any, pose: Pose, curves: Any, person: Any) -> None:
-    """Lips, and teeth, tongue and the dark of an open mouth."""
+    """Paint the lips and, in an open mouth, teeth, tongue and darkness."""
     upper, lower = curves['upper_lip'], curves['lower_lip']
     inner_up, inner_low = (curves['upper_inner_lip'], curves['lower_inner_lip'])
     lip = mix(person.lip, 0.5 * person.lip, 0.6 * person.makeup)
@@ -187,7 +187,7 @@ def paint_mouth(canvas: Any, pose: Pose, curves: Any, person: Any) -> None:
 
 
 def paint_nose(canvas: Any, curves: Any, person: Any, pose: Pose) -> None:
-    """Wings and nostrils; the bridge is left to the shading."""
+    """Paint nose wings and nostrils. The bridge appears through the shading."""
     for side in ('_left', '_right'):
         nose = curves['nose' + side]
         stroke(canvas, nose[9:15], 0.74 * person.skin, 2)
@@ -196,7 +196,7 @@ def paint_nose(canvas: Any, curves: Any, person: Any, pose: Pose) -> None:
 
 
 def paint_eye(canvas: Any, curves: Any, side: str, person: Any, pose: Pose, gaze: Any) -> None:
-    """Eyeball behind the lids, lashes and the fold of the upper lid."""
+    """Paint the eyeball behind the lids, the lashes and the fold of the upper lid."""
     upper, lower = curves['upper_lid' + side], curves['lower_lid' + side]
     almond = np.concatenate([upper, lower[-2:0:-1]])
     low = np.maximum(np.floor(almond.min(0)).astype(int) - 2, 0)
@@ -221,14 +221,14 @@ def paint_eye(canvas: Any, curves: Any, side: str, person: Any, pose: Pose, gaze
 
 
 def paint_brow(canvas: Any, curve: Any, person: Any, pose: Pose) -> None:
-    """A brow, thick at its inner end."""
+    """Paint a brow that is thick at its inner end."""
     thick = np.array([0.8, 1.0, 0.85, 0.6, 0.25]) * 0.045 * person.brow_thickness
     thick = (spline(5) @ thick * pose.scale)[:, None] * (0, 1)
     fill(canvas, np.concatenate([curve - thick, (curve + thick)[::-1]]), mix(person.skin, 0.9 * person.hair, 0.80))
 
 
 def paint_glasses(canvas: Any, pose: Pose, person: Any) -> None:
-    """Frames, from round and thick to angular and thin, or sunglasses."""
+    """Paint glasses, with frames from round and thick to angular and thin, or sunglasses."""
     tone = 20 + 110 * person.frame**2
     # between circle and rectangle: |x|**p + |y|**p = 1 with p = 2 .. 4
     power = 1 / (1 + person.frame)
@@ -243,7 +243,21 @@ def paint_glasses(canvas: Any, pose: Pose, person: Any) -> None:
 
 
 def paint(person: Any, left: Any, right: Any, pose: Pose, rng: np.random.Generator, side: int) -> Any:
-    """Paint a person under action units; float32 (side, side) in 0..255."""
+    """Paint a person under action units: float32 (side, side), about 0..255.
+
+    Parameters
+    ----------
+    person : Person
+        Appearance of the person.
+    left, right : dict
+        Intensities of the action units of the two halves of the face.
+    pose : Pose
+        Pose of the head on the canvas.
+    rng : numpy.random.Generator
+        Source of randomness.
+    side : int
+        Side of the image in pixels.
+    """
     curves, folds = landmarks(person, left, right)
     names = list(curves)
     ends = np.cumsum([len(curve) for curve in curves.values()])[:-1]

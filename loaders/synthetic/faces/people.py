@@ -1,4 +1,4 @@
-"""Looks of a person, and the landmarks of that face under action units."""
+"""The appearance of a person, and the landmarks of a face under action units."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from loaders.synthetic.faces.action_units import ACTION_UNITS, FOLDS, HALF_FACE,
 
 @dataclass
 class Person:
-    """Looks of one person, the face at rest.
+    """The appearance of a person with the face at rest.
 
-    The first group are factors of the average face `HALF_FACE` (1 is
-    average), the second are shifts of it in face units (0 is average), the
-    third are grey tones in 0..255, the last are 0..1 or choices by name.
+    The first group are factors relative to the average face `HALF_FACE` (1 is average). The second are shifts of it in
+    face units (0 is average). The third are grey levels in 0..255. The last are in 0..1 or choices by name.
     """
 
     width: float = 1.0
@@ -61,12 +60,12 @@ GLASSES = ('none', 'clear', 'dark')
 
 
 def choice(rng: np.random.Generator, names: Sequence[str], weights: Any) -> Any:
-    """One of the names; the weights sum to 1."""
+    """Draw one of the names by weights that sum to 1."""
     return names[int(np.searchsorted(np.cumsum(weights)[:-1], rng.random(), side='right'))]
 
 
 def draw_person(rng: np.random.Generator) -> Any:
-    """A person drawn at random: numpy.random.Generator -> Person."""
+    """Draw a random person: numpy.random.Generator -> Person."""
     spread = dict(
         width=0.06,
         jaw=0.10,
@@ -116,7 +115,7 @@ def draw_person(rng: np.random.Generator) -> Any:
 
 
 def rest(person: Any) -> Any:
-    """Landmarks of the right half of a face at rest: name to (k, 2)."""
+    """Compute the landmarks of the right half of a face at rest: name to array (k, 2)."""
     points = {name: np.array(curve, float) for name, curve in HALF_FACE.items()}
     outline = points['outline']
     outline[:, 0] *= person.width
@@ -148,25 +147,26 @@ def rest(person: Any) -> Any:
 
 
 def half_face(person: Any, intensities: Any) -> Any:
-    """Landmarks of the right half of a face under action units.
+    """Compute the landmarks of the right half of a face under action units.
 
     Parameters
     ----------
     person : Person
+        Appearance of the person.
     intensities : dict
-        Number of an action unit to its intensity, 0 none .. 1 full.
+        Intensity by number of the action unit, 0 none .. 1 full.
 
     Returns
     -------
     points : dict
-        Name, as in `HALF_FACE`, to an array (k, 2) of x and y.
+        Arrays (k, 2) of x and y by name, as in `HALF_FACE`.
     folds : dict
-        Name, as in `FOLDS`, to the depth of that fold of the skin, 0 none.
+        Depth of each skin fold by name, as in `FOLDS`; 0 for none.
     """
     points, folds = rest(person), dict.fromkeys(FOLDS, 0.0)
     for unit, intensity in intensities.items():
         ACTION_UNITS[unit](points, folds, intensity)
-    # Lids and lips touch, they do not pass through one another.
+    # Lids and lips may touch but not pass through one another.
     lid = points['lower_lid'][:, 1]
     points['upper_lid'][:, 1] = np.minimum(points['upper_lid'][:, 1], lid)
     upper, lower = points['upper_inner_lip'], points['lower_inner_lip']
@@ -178,7 +178,7 @@ def half_face(person: Any, intensities: Any) -> Any:
 
 @cache
 def spline(k: int, closed: bool = False, steps: int = 4) -> Any:
-    """Matrix (n, k) of a Catmull-Rom curve: k points to n, `steps` a piece."""
+    """Return the matrix (n, k) of a Catmull-Rom curve, which maps k points to n, with `steps` points per piece."""
     pieces = k if closed else k - 1
     rows = np.zeros((pieces * steps + (not closed), k))
     for row, t in enumerate(np.arange(len(rows)) / steps):
@@ -196,29 +196,29 @@ def spline(k: int, closed: bool = False, steps: int = 4) -> Any:
 
 
 def join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """One curve (2k - 1, 2) from the mirrored left corner to the right one."""
+    """Join two halves (k, 2) to one curve (2k - 1, 2) from the mirrored left corner to the right one."""
     left = left * (-1, 1)
     middle = 0.5 * (left[:1] + right[:1])
     return np.concatenate([left[:0:-1], middle, right[1:]])
 
 
 def landmarks(person: Any, left: Any, right: Any) -> Any:
-    """Smooth curves of a whole face whose halves may differ.
+    """Compute smooth curves of a whole face, whose halves may differ.
 
     Parameters
     ----------
     person : Person
+        Appearance of the person.
     left, right : dict
         Intensities of the action units of the two halves.
 
     Returns
     -------
     curves : dict
-        Name to (n, 2): 'outline' (closed, from the chin over the left), the
-        four lips, and every other curve of `HALF_FACE` once with '_left'
-        and once with '_right'.
+        Arrays (n, 2) by name: 'outline' (closed, starting at the chin and going left), the four lips, and every other
+        curve of `HALF_FACE` once with '_left' and once with '_right'.
     folds : dict
-        Depth of the folds, the mean of the two halves.
+        Depths of the skin folds, averaged over the two halves.
     """
     left, left_folds = half_face(person, left)
     right, right_folds = half_face(person, right)

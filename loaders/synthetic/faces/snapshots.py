@@ -1,4 +1,4 @@
-"""What spoils a photograph: things before the face, captions, exposure, blur, noise, JPEG."""
+"""The imperfections of a photograph: occlusions, captions, exposure, blur, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def occlude(image: np.ndarray, pose: Pose, person: Any, rng: np.random.Generator) -> None:
-    """Put a hand, a strand of hair, a scarf or a caption before the face."""
+    """Draw a hand, a strand of hair, a scarf or a caption over one face in five, in place."""
     kind, side, x, y, tone = rng.random(5)
     if kind > 0.20:
         return
@@ -49,9 +49,9 @@ def occlude(image: np.ndarray, pose: Pose, person: Any, rng: np.random.Generator
 
 
 def caption(image: np.ndarray, top: float, tone: Any, bar: Any, rng: np.random.Generator) -> None:
-    """Write a line of strokes that pass for letters, on a bar if asked.
+    """Draw a line of strokes that resemble letters, optionally on a bar.
 
-    OpenCV's own text changes its look from one version to the next.
+    OpenCV's own text looks different from version to version.
     """
     n = len(image)
     height, x = 0.10 * n, 0.04 * n
@@ -67,14 +67,11 @@ def caption(image: np.ndarray, top: float, tone: Any, bar: Any, rng: np.random.G
 
 
 def snapshot(image: np.ndarray, rng: np.random.Generator) -> Any:
-    """Contrast, blur, sensor noise and JPEG of a small photograph.
-
-    float32 (n, n) -> uint8 (n, n).
-    """
+    """Apply contrast, blur, sensor noise and JPEG compression: float32 (n, n) -> uint8 (n, n)."""
     contrast, brightness, blur, noise, packed, quality = rng.random(6)
     n = len(image)
     level = np.float32(128)
-    # the exposure goes most of the way to a medium grey
+    # the exposure moves the mean most of the way to a medium grey
     image = image - np.float32(0.7) * (image.mean() - np.float32(115))
     image = (image - level) * np.float32(0.75 + 0.65 * contrast) + level + np.float32(60 * (brightness - 0.5))
     if blur > 0.35:

@@ -16,7 +16,7 @@ from loaders.sets.transforms import mirror
 
 
 def with_findings():
-    """Data with exact, near, mirrored and contradicting twins and constant images."""
+    """Make data with exact, near, mirrored and contradicting duplicates and constant images."""
     data = originals(np.full((3, 7), 10))
     rng = np.random.default_rng(3)
     test = np.flatnonzero(data.usage > 0)
@@ -30,7 +30,7 @@ def with_findings():
 
 
 def slow_audit(data):
-    """Every pair in double precision: the findings that `figures` counts."""
+    """Audit every pair in double precision and return the findings that `figures` counts."""
     n = len(data)
     flat = data.images.reshape(n, -1).astype(float)
     equal, near = {}, {}
@@ -129,7 +129,7 @@ def test_show_writes_a_sheet_a_class_and_one_of_the_views(tmp_path):
 
 
 def run(monkeypatch, capsys, *arguments):
-    """Exit status, output and errors of a command."""
+    """Run a command and return its exit status, output and errors."""
     monkeypatch.setattr('sys.argv', ['loaders', *map(str, arguments)])
     try:
         status = main()
@@ -177,7 +177,7 @@ def test_command_that_audits(tmp_path, monkeypatch, capsys):
     assert status == 0 and 'exact duplicates: 10 surplus copies, 8 groups of 18 images' in out
     assert 'near duplicates: ' in out and (tmp_path / 'list.csv').exists()
     status, _, err = run(monkeypatch, capsys, 'audit', source, '--exact', '--list', tmp_path / 'list.csv')
-    assert status == 2 and 'list.csv: is there already' in err
+    assert status == 2 and 'list.csv: already exists' in err
     assert run(monkeypatch, capsys, 'audit', source, '--exact', '--list', tmp_path / 'list.csv', '--overwrite')[0] == 0
     status, out, _ = run(monkeypatch, capsys, 'audit', source, '--exact')
     assert status == 0 and 'near duplicates: ' not in out
@@ -188,7 +188,7 @@ def test_command_that_shows(tmp_path, monkeypatch, capsys):
     status, out, _ = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
     assert status == 0 and len(out.splitlines()) == 8
     status, _, err = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
-    assert status == 2 and 'png: is there already' in err
+    assert status == 2 and 'png: already exists' in err
     assert run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path, '--overwrite')[0] == 0
 
 

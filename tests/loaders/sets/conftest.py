@@ -9,7 +9,7 @@ from loaders import build, load
 
 @pytest.fixture(scope='session')
 def four(tmp_path_factory):
-    """Sets 1 to 4 of data with FER2013's counts, and these."""
+    """Sets 1 to 4 of data with FER2013's counts, and the originals."""
     data = fer2013_sized()
     paths = build(data, (1, 2, 3, 4), tmp_path_factory.mktemp('sets'), log=quiet)
     return data, [load(path) for path in paths]

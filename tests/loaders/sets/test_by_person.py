@@ -1,4 +1,4 @@
-"""Validation and test images by person: nobody is in two parts."""
+"""Validation and test images by person: no person is in two parts."""
 
 import numpy as np
 import published_data as sets
@@ -11,7 +11,7 @@ from loaders.sets.splits import draw_people
 
 
 def people(n, each, n_classes=3, seed=0):
-    """Who and which class in n people's images, `each` of one person, in no order."""
+    """Draw person and class of the images of n people, `each` images per person, in random order."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(n * each)
     return np.repeat(np.arange(n), each).astype(np.int32)[order], rng.integers(0, n_classes, n * each).astype(np.uint8)
@@ -38,7 +38,7 @@ def test_fewer_people_are_a_part_of_more_with_one_seed():
 def test_a_stratified_choice_keeps_the_classes_in_proportion():
     rng = np.random.default_rng(0)
     person = np.repeat(np.arange(30), 10).astype(np.int32)
-    labels = rng.integers(0, 2, 30).repeat(10).astype(np.uint8)  # each person shows one class alone
+    labels = rng.integers(0, 2, 30).repeat(10).astype(np.uint8)  # each person shows only one class
 
     def distance(rows):
         return abs(labels[rows].mean() - labels.mean())
@@ -51,7 +51,7 @@ def test_a_stratified_choice_keeps_the_classes_in_proportion():
 
 def test_a_class_that_one_person_shows_stays_in_training():
     person = np.repeat(np.arange(5), 10).astype(np.int32)
-    labels = np.where(np.arange(50) < 10, 1, 0).astype(np.uint8)  # the first person alone shows class 1
+    labels = np.where(np.arange(50) < 10, 1, 0).astype(np.uint8)  # only the first person shows class 1
     for seed in range(10):
         assert 0 not in person[draw_people(person, labels, 10, seed, stratify=True)]
 

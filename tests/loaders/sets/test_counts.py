@@ -104,5 +104,5 @@ def test_set_1_is_a_source_that_gives_the_same_file(tmp_path):
 
 def test_a_set_without_the_images_as_they_were_is_no_source(tmp_path):
     (path,) = build(originals(), (3,), tmp_path, log=quiet)
-    with pytest.raises(DataError, match='set 3 does not hold the images as they were; give set 1'):
+    with pytest.raises(DataError, match='set 3 does not store the original images; give set 1'):
         build(path, (2,), tmp_path, log=quiet)

@@ -1,4 +1,4 @@
-"""Files of sets, good and bad: none gets further than one error."""
+"""Files of sets, good and bad: every bad one raises one error."""
 
 import h5py
 import numpy as np
@@ -126,7 +126,7 @@ def unallocated(file):
         (replace('test/x', np.zeros((28, 44, 44), np.uint8)), 'the subsets have images of different'),
         (lambda file: file.__delitem__('test/twin'), 'test/twin is missing'),
         (lambda file: file.__delitem__('test'), 'no training or no test subset'),
-        (lambda file: file.__delitem__('validation'), 'of validation and reduced_training one is'),
+        (lambda file: file.__delitem__('validation'), 'one of validation and reduced_training is missing'),
         (external_link, 'test is not a group of this file'),
         (soft_link, 'test is not a group of this file'),
         (external_storage, 'test/x is not stored contiguously within the file'),

@@ -1,4 +1,4 @@
-"""Folds of a set: people stay together, every image is tested once, parts are balanced; bad ones are refused."""
+"""Folds of a set: people stay together, every image is tested once, folds are balanced, bad arguments are refused."""
 
 import h5py
 import numpy as np
@@ -12,7 +12,7 @@ from loaders.sets.grouping import divide, divide_groups
 
 
 def with_people(n_people=11, unknown=0, counts=((14,) * 7, (3,) * 7, (3,) * 7)):
-    """Originals of people with images of different number, of some of whom nobody knows who it is."""
+    """Make originals of people with different numbers of images, including images of unknown people."""
     data = originals(np.array(counts), size=(12, 12))
     rng = np.random.default_rng(5)
     shares = rng.dirichlet(np.full(n_people, 3.0))
@@ -119,7 +119,7 @@ def test_without_people_the_classes_are_dealt_out(tmp_path):
             assert len(fold.validation) == 2 * round(n * len(data.validation) / len(data.training))
             wanted = np.bincount(fold.training.y) * len(fold.validation) / len(fold.training)
             assert abs(np.bincount(fold.validation.y, minlength=3) - wanted).max() <= 2
-            assert 'by image, for the set knows no people' in fold.about
+            assert 'by image (the set knows no people)' in fold.about
 
 
 def test_exact_duplicates_are_found_anew(tmp_path):
@@ -153,10 +153,10 @@ def test_folds_out_of_range_are_refused(tmp_path, i, k):
 
 
 def test_more_folds_than_people_or_images_are_refused(tmp_path):
-    with built(tmp_path, with_people(4), 1) as data, pytest.raises(DataError, match='6 folds need as many people, and'):
+    with built(tmp_path, with_people(4), 1) as data, pytest.raises(DataError, match='6 folds need as many people, but'):
         Fold(data, 2, 6)
     few = originals(np.full((3, 7), 1), size=(12, 12))
-    with built(tmp_path / 'few', few, 1) as data, pytest.raises(DataError, match='as many images, and there are 21'):
+    with built(tmp_path / 'few', few, 1) as data, pytest.raises(DataError, match='as many images, but there are 21'):
         Fold(data, 1, 22)
 
 
@@ -165,7 +165,7 @@ def test_a_set_without_the_views_of_its_test_images_is_refused(tmp_path):
         path = data.path
     with h5py.File(path, 'r+') as file:
         del file['special_test']
-    with load(path) as data, pytest.raises(DataError, match='2 views of each training image, and not of each test'):
+    with load(path) as data, pytest.raises(DataError, match='2 views of each training image but not of each test'):
         Fold(data, 1, 3)
 
 

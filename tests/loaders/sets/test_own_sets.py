@@ -1,4 +1,4 @@
-"""Sets of one's own."""
+"""Custom sets."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_views_that_cannot_be_made(tmp_path, names, size, message):
 
 
 def test_unknown_set(tmp_path):
-    with pytest.raises(DataError, match='a set is 1, 2, 3, 4 or a Recipe, got 5'):
+    with pytest.raises(DataError, match='a set must be 1, 2, 3, 4 or a Recipe, got 5'):
         build(originals(), (5,), tmp_path, log=quiet)
 
 

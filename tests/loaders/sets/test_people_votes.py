@@ -1,4 +1,4 @@
-"""People and votes, where a source knows them: written, selected, read back, refused where they are damaged."""
+"""People and votes of a source: written, selected, read back, and refused if they are damaged."""
 
 import h5py
 import numpy as np
@@ -11,7 +11,7 @@ from loaders import DataError, build, load, read
 
 @pytest.fixture
 def known():
-    """Originals with people, two images of whom nobody knows, and votes that mostly go to the label."""
+    """Make originals with people, two images of unknown people, and votes that mostly agree with the label."""
     data = originals(np.full((3, 7), 6))
     rng = np.random.default_rng(3)
     data.people = ('Änne', 'B', 'C', 'D', 'E')
@@ -73,11 +73,11 @@ def no_votes(votes):
         (dict(person=np.zeros(4, np.int32)), r'person must be an int32 array \(126,\), found int32 \(4,\)'),
         (dict(person=np.full(126, 5, np.int32)), 'person must be -1 or the index of one of 5 people'),
         (dict(people=()), 'person must be -1 or the index of one of 0 people'),
-        (dict(people=('a', 'a', 'b', 'c', 'd')), 'the names of people must differ'),
+        (dict(people=('a', 'a', 'b', 'c', 'd')), 'the names of people must be unique and printable'),
         (dict(votes=np.ones((126, 6), np.uint8)), r'votes must be a uint8 or float32 array \(126, 7\)'),
-        (dict(votes=np.zeros((126, 7), np.uint8)), 'votes row 0: expected numbers from 0 on, one of them above 0'),
-        (dict(votes=np.full((126, 7), np.nan, np.float32)), 'votes row 0: expected numbers from 0 on'),
-        (dict(votes=np.full((126, 7), -1, np.float32)), 'votes row 0: expected numbers from 0 on'),
+        (dict(votes=np.zeros((126, 7), np.uint8)), 'votes row 0: expected numbers >= 0, at least one of them above 0'),
+        (dict(votes=np.full((126, 7), np.nan, np.float32)), 'votes row 0: expected numbers >= 0'),
+        (dict(votes=np.full((126, 7), -1, np.float32)), 'votes row 0: expected numbers >= 0'),
     ),
 )
 def test_bad_arrays_are_refused(tmp_path, known, change, message):
@@ -123,16 +123,16 @@ def removed(*names):
         ),
         (
             overwritten('test/votes', 1, [0] * 7, False),
-            'test/votes row 1: expected numbers from 0 on, one of them above 0',
+            'test/votes row 1: expected numbers >= 0, at least one of them above 0',
         ),
         (replaced('test/person', np.zeros(3, np.int32)), r'test/person: expected the shape \(84,\), found \(3,\)'),
         (replaced('test/person', np.zeros(84)), 'test/person is not a 1-dimensional array of int32'),
         (replaced('test/votes', np.ones((84, 7))), 'test/votes is not a 2-dimensional array of uint8 or float32'),
         (replaced('people', np.arange(5)), 'people is not a 1-dimensional array of bytes'),
-        (removed('test/person'), 'test has no person, other subsets have'),
-        (removed('training/votes'), 'training has no votes, other subsets have'),
+        (removed('test/person'), 'test has no person, but other subsets do'),
+        (removed('training/votes'), 'training has no votes, but other subsets do'),
         (removed('people'), 'expected -1 or the index of one of 0 people'),
-        (removed('test/person', 'training/person'), 'has the names of people, but no person for any image'),
+        (removed('test/person', 'training/person'), 'has names of people, but no column person'),
     ),
 )
 def test_damage_gets_one_error(tmp_path, known, change, message):

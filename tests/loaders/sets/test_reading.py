@@ -1,4 +1,4 @@
-"""How an opened set is read."""
+"""Reading of an open set."""
 
 import threading
 

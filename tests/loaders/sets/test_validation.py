@@ -1,4 +1,4 @@
-"""Images that are held out: by seed, by class, without duplicates."""
+"""Held-out images: by seed, by class, without duplicates."""
 
 from itertools import combinations
 
@@ -84,7 +84,7 @@ def test_validation_out_of_range(tmp_path, validation):
 
 
 def with_twins():
-    """Data in which many images, also of different usages, have the same pixels."""
+    """Make data in which many images, also of different usages, have the same pixels."""
     data = originals(np.full((3, 7), 8))
     rng = np.random.default_rng(2)
     data.images[rng.permutation(len(data))[:90]] = data.images[:45].repeat(2, axis=0)

@@ -1,4 +1,4 @@
-"""Views against independent ones."""
+"""Views against independent implementations."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ def slow_mirror(image):
 
 
 def thesis_view(image, name):
-    """A view made independently of loaders/, from the text of thesis 5.2."""
+    """Compute a view independently of loaders/, from the text of thesis 5.2."""
     name, _, mirrored = name.partition('+')
     corners = dict(top_left=(0, 0), top_right=(0, 4), bottom_left=(4, 0), bottom_right=(4, 4))
     if name in corners:

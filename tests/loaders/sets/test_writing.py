@@ -1,4 +1,4 @@
-"""Sets are written whole or not at all."""
+"""Sets are written completely or not at all."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ from loaders import DataError, build, load
 
 @contextmanager
 def limited_files(n_bytes):
-    """Child processes begun in this block cannot make a file grow beyond so many bytes."""
+    """Limit the size of files, in bytes, that child processes started in this block can write."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
     try:
@@ -75,8 +75,8 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, 
 
 
 def interrupted(source, out):
-    """A command that writes sets, sent Ctrl-C as soon as there is a file; None where it was done before."""
-    # A test run in the background may ignore Ctrl-C, and its child processes would then too.
+    """Interrupt a command that writes sets by Ctrl-C as soon as a file exists; return None if it finished before."""
+    # Tests that run in the background may ignore Ctrl-C, and their child processes would inherit this.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = command(source, '--sets', 4, 3, 2, 1, '-o', out)
@@ -111,8 +111,8 @@ def test_an_existing_set_is_renamed_and_it_is_said(tmp_path, path):
         assert opened.verify()
     assert sorted(file.name for file in tmp_path.iterdir()) == ['set2.1.h5', 'set2.2.h5', 'set2.h5']
     assert (tmp_path / 'set2.1.h5').read_bytes() == before
-    assert [line for line in lines if 'was there already' in line] == [
-        f'{path}: was there already; the old file is now {tmp_path}/set2.{n}.h5' for n in (1, 2)
+    assert [line for line in lines if 'already existed' in line] == [
+        f'{path}: already existed; the old file is now {tmp_path}/set2.{n}.h5' for n in (1, 2)
     ]
     for file in tmp_path.iterdir():
         load(file).close()
@@ -134,7 +134,7 @@ def test_a_set_that_is_made_again_stays_alone(tmp_path, path):
     assert build(originals(), (2,), tmp_path, log=lines.append) == [path]
     assert [file.name for file in tmp_path.iterdir()] == ['set2.h5']
     assert Path(path).stat().st_mtime_ns == made.st_mtime_ns and Path(path).stat().st_ino == made.st_ino
-    assert f'{path}: was there already, the same to the last byte' in lines
+    assert f'{path}: already existed and is identical' in lines
 
 
 def test_a_set_can_be_made_again_from_itself(tmp_path, path):

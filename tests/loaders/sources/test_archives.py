@@ -1,4 +1,4 @@
-"""Tables of FER2013 in archives, and archives that lie."""
+"""Tables of FER2013 in archives, and archives with false sizes."""
 
 import gzip
 import tarfile
@@ -68,7 +68,7 @@ def test_train_and_unlabelled_test_say_what_cannot_be_done(tmp_path, data):
     (tmp_path / 'test.csv').write_text('pixels\n' + ' '.join(['7'] * 2304) + '\n')
     with pytest.raises(
         DataError,
-        match='no test images; give the part .* --test 0.2.*test.csv: '
+        match='no test images; give the fraction .* --test 0.2.*test.csv: '
         'no column emotion: images without labels can neither',
     ):
         read(tmp_path)

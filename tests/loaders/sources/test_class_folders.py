@@ -1,4 +1,4 @@
-"""Which folders are classes, and what their names may be."""
+"""Class folders and their names."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from loaders import DataError, build, read
 
 
 def packed_or_not(folder, packed):
-    """The folder itself, or a zip archive of it with entries for its folders."""
+    """Return the folder itself, or a zip archive of it with entries for its folders."""
     return shutil.make_archive(str(folder), 'zip', folder) if packed else folder
 
 
@@ -72,7 +72,7 @@ def test_a_folder_of_other_images_only_names_them(tmp_path):
 
 def test_one_class_is_nothing_to_learn(tmp_path):
     folder, _ = own_images(tmp_path / 'own', classes=('calm',))
-    with pytest.raises(DataError, match=f'^{folder}: one class only, calm: every answer would be right'):
+    with pytest.raises(DataError, match=f'^{folder}: only one class, calm: every prediction would be correct'):
         build(folder, out=tmp_path / 'sets', log=lambda line: None)
     assert not (tmp_path / 'sets').exists()
     assert len(read(folder)) == 10  # may be looked at all the same
@@ -81,14 +81,16 @@ def test_one_class_is_nothing_to_learn(tmp_path):
 @pytest.mark.parametrize('names', [('train', 'test'), ('train',), ('Training', 'val')])
 def test_folders_train_and_test_are_no_classes(tmp_path, names):
     folder, _ = own_images(tmp_path / 'own', classes=names)
-    with pytest.raises(DataError, match='^[^;]*own: images lie in .*train.* itself, in no class folder'):
+    with pytest.raises(DataError, match='^[^;]*own: images are directly in .*train.*, not in class folders'):
         read(folder)
 
 
 def test_a_folder_beside_train_and_test_is_not_mixed_with_them(tmp_path):
     for name in ('train', 'test', 'more'):
         own_images(tmp_path / name, 2)
-    with pytest.raises(DataError, match='some classes lie in test, others, as more/calm, in no folder train or test'):
+    with pytest.raises(
+        DataError, match='some classes are in test, others, such as more/calm, in no folder train or test'
+    ):
         read(tmp_path)
 
 
@@ -124,7 +126,7 @@ def test_escapes_in_file_names_are_not_printed_raw(tmp_path):
 def test_train_without_test_holds_test_images_out_when_asked(tmp_path, name, packed):
     own_images(tmp_path / 'own' / name)
     source = packed_or_not(tmp_path / 'own', packed)
-    with pytest.raises(DataError, match='no test images; give the part .*--test 0.2'):
+    with pytest.raises(DataError, match='no test images; give the fraction .*--test 0.2'):
         read(source)
     np.testing.assert_array_equal(read(source, test=0.2).counts, [[8, 8], [0, 0], [2, 2]])
 
@@ -133,7 +135,7 @@ def test_train_without_test_holds_test_images_out_when_asked(tmp_path, name, pac
 @pytest.mark.parametrize('name', ['test', 'val'])
 def test_test_without_train_says_what_is_missing(tmp_path, name, test):
     own_images(tmp_path / name)
-    with pytest.raises(DataError, match='no training images, only images for testing; expected training images too'):
+    with pytest.raises(DataError, match='no training images, only test images; expected training images as well'):
         read(tmp_path, test=test)
 
 
@@ -145,7 +147,7 @@ def test_folder_edition_without_test_holds_test_images_out_when_asked(tmp_path):
 
 def test_images_outside_class_folders(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((4, 4), np.uint8))
-    with pytest.raises(DataError, match='image a.png lies in no class folder'):
+    with pytest.raises(DataError, match='image a.png is not in a class folder'):
         read(tmp_path)
 
 

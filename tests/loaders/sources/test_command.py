@@ -1,4 +1,4 @@
-"""What the command says of bad sources."""
+"""The messages of the command for bad sources."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def test_the_files_that_macos_puts_beside_a_table_are_not_taken_for_it(tmp_path,
 
 def test_class_folders_that_differ_in_case_alone(tmp_path):
     own_images(tmp_path / 'a', classes=('calm', 'tense', 'Calm'))
-    with pytest.raises(DataError, match='class folders Calm and calm differ in case alone'):
+    with pytest.raises(DataError, match='class folders Calm and calm differ only in case'):
         read(tmp_path / 'a')
     own_images(tmp_path / 'b' / 'train', classes=('Calm', 'tense'))
     own_images(tmp_path / 'b' / 'test', classes=('calm', 'tense'))

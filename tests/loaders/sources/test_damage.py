@@ -1,4 +1,4 @@
-"""Archives that are cut off, damaged, locked or expand without bound."""
+"""Archives that are truncated, damaged, locked or expand without bound."""
 
 import gzip
 import zipfile

@@ -1,4 +1,4 @@
-"""What is known of an image before it is decoded, and what cannot be."""
+"""The declared size of an image before it is decoded, and images that cannot be decoded."""
 
 import struct
 
@@ -37,7 +37,7 @@ def test_number_of_pixels_is_known_before_decoding(suffix, monkeypatch):
 
 
 def header_of_tiff(order='<', big=False, **tags):
-    """The beginning of a TIFF file with these tags, each (number, type, value)."""
+    """Return the beginning of a TIFF file with these tags, each (number, type, value)."""
     entries = sorted(tags.values())
     data = (b'II' if order == '<' else b'MM') + struct.pack(
         order + ('HHHQ' if big else 'HI'), *((43, 8, 0, 16) if big else (42, 8))

@@ -1,4 +1,4 @@
-"""Faces cut out of pictures by a function that is handed down, and by symfer's own detector."""
+"""Faces cropped from pictures by a given function, and by symfer's own detector."""
 
 import os
 
@@ -17,7 +17,7 @@ MODEL = os.environ.get('SYMFER_FACE_MODEL')
 
 
 def brightest(picture):
-    """The bright part of a picture in grey; None where it is dark."""
+    """Return the bright part of a picture in grey; None if the picture is dark."""
     assert picture.dtype == np.uint8 and picture.ndim == 3
     rows, columns = np.nonzero(picture.max(axis=2) > 8)
     if not len(rows):
@@ -59,8 +59,8 @@ def test_folders_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     'crop, message',
     (
-        (lambda picture: picture, r'crop must give None or a uint8 array \(height, width\), got uint8 \(64, 64, 3\)'),
-        (lambda picture: 7, r'crop must give None or a uint8 array \(height, width\), got int'),
+        (lambda picture: picture, r'crop must return None or a uint8 array \(height, width\), got uint8 \(64, 64, 3\)'),
+        (lambda picture: 7, r'crop must return None or a uint8 array \(height, width\), got int'),
         (lambda picture: picture[:0, :, 0], r'got uint8 \(0, 64\)'),
         (lambda picture: None, 'no image could be read; 35 show no face'),
     ),

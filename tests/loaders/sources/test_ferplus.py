@@ -13,7 +13,7 @@ FERPLUS_COLUMN = (4, 5, 6, 1, 3, 2, 0)  # of each FER2013 class
 
 
 def write_votes(path, data, change=None):
-    """FER+ votes that mostly agree with the labels; `change` alters the rows."""
+    """Write FER+ votes that mostly agree with the labels; `change` replaces the votes of some rows."""
     rows = []
     for label, usage in zip(data.labels, data.usage):
         votes = [0] * 10
@@ -66,9 +66,9 @@ def test_ferplus_votes_in_another_order_are_refused(tmp_path, data):
     with pytest.raises(DataError, match='not in the order of the challenge'):
         read(source, votes=write_votes(votes, other))
     other.usage = other.usage[::-1]
-    with pytest.raises(DataError, match='42 votes do not go row by row with the 42 images'):
+    with pytest.raises(DataError, match='its 42 rows of votes do not match the 42 images row by row'):
         read(source, votes=write_votes(votes, other))
-    with pytest.raises(DataError, match='not with: folder edition'):
+    with pytest.raises(DataError, match="FER. votes belong to the rows of the challenge's table, not to: folder"):
         read(write_folders(tmp_path / 'fer', data), votes=write_votes(votes, data))
     votes.write_text('a,b\n1,2\n')
     with pytest.raises(DataError, match='line 1: not fer2013new.csv: no column NF, Usage'):

@@ -1,4 +1,4 @@
-"""Images in class folders: the folder edition of FER2013, and one's own."""
+"""Images in class folders: the folder edition of FER2013, and custom ones."""
 
 import shutil
 
@@ -74,7 +74,7 @@ def test_own_images_with_train_and_test(tmp_path):
     own_images(tmp_path / 'train', 3)
     own_images(tmp_path / 'test', 2)
     np.testing.assert_array_equal(read(tmp_path).counts, [[3, 3], [0, 0], [2, 2]])
-    with pytest.raises(DataError, match='has test images of its own'):
+    with pytest.raises(DataError, match='already has test images; leave out test=0'):
         read(tmp_path, test=0.5)
 
 

@@ -1,4 +1,4 @@
-"""Published data sets, each in the layouts in which it is found: classes, persons, splits, boxes, what is left out."""
+"""Published data sets in all their layouts: classes, persons, splits, boxes, and what is left out."""
 
 import numpy as np
 import published_data as published
@@ -13,12 +13,12 @@ EIGHT = (*CLASSES, 'contempt')
 
 
 def without(written, *names):
-    """What is written less some classes."""
+    """Remove some classes from what was written."""
     return {level: what for level, what in written.items() if what[0] not in names}
 
 
 def note(originals, text):
-    """The only note with this text."""
+    """Return the only note with this text."""
     (found,) = [line for line in originals.notes if text in line]
     return found
 
@@ -37,7 +37,7 @@ def test_sets_with_seven_classes_and_a_split(tmp_path, write, layout, packed):
     found = read(zip_folder(tmp_path / 'set.zip', tmp_path / 'set') if packed else tmp_path / 'set')
     published.check(found, written)
     assert found.layout == layout and found.classes == CLASSES and found.person is None and found.votes is None
-    assert note(found, 'split') == "split of the source's own: 14 training and 7 test images"
+    assert note(found, 'split') == "the source's own split: 14 training and 7 test images"
     np.testing.assert_array_equal(found.ids, np.arange(len(written)))
 
 
@@ -54,19 +54,19 @@ def test_affectnet_tables(tmp_path, header):
     found = read(tmp_path)
     published.check(found, without(written, 'contempt'))  # one level in each image: the boxes are cut out
     assert found.classes == CLASSES and found.layout == 'AffectNet: training.csv and validation.csv'
-    left_out = note(found, 'left out for their label')
-    assert '3 of contempt (contempt=True, --contempt keep them)' in left_out
+    left_out = note(found, 'left out because of their label')
+    assert '3 of contempt (contempt=True or --contempt keeps them)' in left_out
     assert all(f'2 of {name}' in left_out for name in ('none', 'uncertain', 'no face'))
     eight = read(tmp_path, contempt=True, size=(20, 16))
     published.check(eight, written, (20, 16))
-    assert eight.classes == EIGHT and 'contempt' not in note(eight, 'left out for their label')
+    assert eight.classes == EIGHT and 'contempt' not in note(eight, 'left out because of their label')
 
 
 def test_affectnet_without_boxes_takes_the_whole_picture(tmp_path):
     written = published.affectnet_tables(tmp_path, boxes=False)
     found = read(tmp_path)
     published.check(found, without(written, 'contempt'))
-    note(found, '24 images without a box of the face taken whole')
+    note(found, '24 images without a face box used whole')
 
 
 def test_affectnet_of_2021(tmp_path):
@@ -82,7 +82,7 @@ def test_ck_plus_sequences(tmp_path):
     found = read(tmp_path)
     published.check(found, without(written, 'contempt'))
     assert found.classes == CLASSES and len(found.people) == 6
-    note(found, 'the first image of each sequence is taken as neutral')
+    note(found, 'the first image of each sequence is used as neutral')
     note(found, '6 sequences without an emotion left out')
     published.check(read(tmp_path, contempt=True), written)
 
@@ -161,7 +161,7 @@ def test_ferplus_folders_keep_the_votes(tmp_path):
             level: found.classes[label] for level, label in zip(levels, found.labels)
         }
         assert {k: v[1] for k, v in expected.items()} == dict(zip(levels, found.usage.tolist()))
-        assert '3 of no face' in note(found, 'left out for their label')
+        assert '3 of no face' in note(found, 'left out because of their label')
 
 
 @pytest.mark.parametrize(

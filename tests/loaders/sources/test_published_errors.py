@@ -1,4 +1,4 @@
-"""Layouts that are nearly those of a published data set: one error each, which says what came and how to mend it."""
+"""Layouts that almost match a published data set: each raises one error that says what was found and how to fix it."""
 
 import shutil
 
@@ -50,12 +50,16 @@ SEVEN = 'train_set/annotations/7_exp.npy'
 
 # writer, change, message
 SKIPPED = (  # --skip-bad reads the rest
-    (sets.rafdb, removed('train_00003_aligned.jpg'), 'labels for 1 images that are not there, the first train_'),
+    (sets.rafdb, removed('train_00003_aligned.jpg'), 'labels for 1 missing images, the first train_'),
     (sets.rafdb, appended('list_patition_label.txt', 'train_00001.jpg 8'), "line 22: .* 1 to 7 .* found '.* 8'"),
     (sets.rafdb, appended('list_patition_label.txt', 'train_00001.jpg'), 'line 22: expected an image and a label'),
     (sets.rafdb, appended('list_patition_label.txt', 'other_00001.jpg 3'), 'line 22: expected an image and a'),
     (sets.rafdb_folders, written('DATASET/train/8/train_09999_aligned.jpg', PICTURE), 'as train.test/<1 to 7>'),
-    (sets.affectnet_tables, removed('training0004.jpg'), 'training.csv has labels for 1 images .* 1/training0004'),
+    (
+        sets.affectnet_tables,
+        removed('training0004.jpg'),
+        'training.csv has labels for 1 missing images.* 1/training0004',
+    ),
     (sets.affectnet_tables, appended('training.csv', '1/training0001.jpg,1,1,9,9,1;2,11,0,0'), "0 to 10, .* '11'"),
     (sets.affectnet_tables, appended('training.csv', '1/training0001.jpg,1,1,9'), 'line 21: expected 9 fields'),
     (sets.affectnet_tables, replaced('training.csv', '4,3,16,20', '40,3,16,20'), r'from \(40, 3\) to \(56, 23\)'),
@@ -76,7 +80,7 @@ SKIPPED = (  # --skip-bad reads the rest
         written(SEVEN, sets.npy(np.array({}), allow_pickle=True)),
         'one number from 0 to 10, found something else',
     ),
-    (sets.ckplus, removed('S005_002_00000004.png'), 'labels for 1 images .* S005/002/S005_002_00000004'),
+    (sets.ckplus, removed('S005_002_00000004.png'), 'labels for 1 missing images.* S005/002/S005_002_00000004'),
     (sets.ckplus, written('Emotion/S005/002/S005_002_00000004_emotion.txt', '8.0'), "0 to 7, found '8.0'"),
     (sets.ckplus, written('Emotion/S005/002/S005_002_00000004_emotion.txt', ''), "0 to 7, found ''"),
     (sets.ck48, written('CK+48/bored/S010_001_00000001.png', PICTURE), 'expected CK.48 as <class>/S010'),
@@ -85,30 +89,30 @@ SKIPPED = (  # --skip-bad reads the rest
     (sets.expw, appended('label.lst', 'photo 0.jpg 0 1 1 9 9 4.5 7'), "line 72: .* 0 to 6, found 'photo 0.jpg 0"),
     (sets.expw, appended('label.lst', 'photo 0.jpg 0 1 1 9 9'), 'line 72: expected image, number, top, left'),
     (sets.expw, appended('label.lst', 'photo 0.jpg 0 1 1 9 x 4.5 6'), 'line 72: expected image, number, top'),
-    (sets.expw, appended('label.lst', 'photo 0.jpg 0 9 1 9 9 4.5 6'), r'the box from \(1, 9\) to \(9, 9\) holds'),
-    (sets.expw, removed('photo 3.jpg'), 'labels for 2 images that are not there, the first photo 3.jpg'),
+    (sets.expw, appended('label.lst', 'photo 0.jpg 0 9 1 9 9 4.5 6'), r'the box from \(1, 9\) to \(9, 9\) contains'),
+    (sets.expw, removed('photo 3.jpg'), 'labels for 2 missing images, the first photo 3.jpg'),
     (sets.sfew, written('Train/Bored/Airheads_000519240_00000001.png', PICTURE), 'expected SFEW as Train.Val/'),
     (sets.ferplus, appended('FER2013Test/label.csv', 'a.png,"(0, 0, 48, 48)",1,2'), 'expected image, box and 10'),
-    (sets.ferplus, removed('fer0000012.png'), 'label.csv has labels for 1 images .* fer0000012.png'),
+    (sets.ferplus, removed('fer0000012.png'), 'label.csv has labels for 1 missing images.* fer0000012.png'),
 )
 REFUSED = (
     (sets.rafdb, removed('EmoLabel'), "RAF-DB's images without their labels; expected EmoLabel/list_pat"),
-    (sets.rafdb, removed('Image'), 'labels for 21 images .* unpack all parts'),
+    (sets.rafdb, removed('Image'), 'labels for 21 missing images.* unpack all parts'),
     (sets.rafdb, written('b/list_patition_label.txt', 'x'), 'expected one file list_patition.*, found 2: '),
-    (sets.rafdb_folders, removed('test'), 'RAF-DB without its test images, or without'),
+    (sets.rafdb_folders, removed('test'), 'RAF-DB has no labelled test images: expected'),
     (sets.affectnet_tables, removed('validation.csv'), 'expected one file validation.csv, found 0'),
     (sets.affectnet_tables, appended('training.csv', '1/a"b,"c'), 'training.csv: line 21: '),
     (sets.affectnet_tables, replaced('training.csv', 'face_x', 'face'), 'line 1: no column face_x'),
     (sets.affectnet_files, removed('val_set'), 'AffectNet without val_set/annotations'),
     (sets.ckplus, removed('Emotion'), "CK.'s images without their labels; expected Emotion/S005/001"),
     (sets.ckplus, written('Emotion/S005/002/S005_002_00000004_emotion.txt', b'\xff\xfe'), 'line 1: not text'),
-    (sets.sfew, removed('Val'), 'SFEW without its test images, or without their labels'),
+    (sets.sfew, removed('Val'), 'SFEW has no labelled test images: expected'),
     (sets.ferplus, removed('FER2013Valid'), 'FER. without fer2013valid/label.csv; expected FER2013Train'),
 )
 
 
 def refused(folder, message):
-    """Assert that a folder is refused by one error of one line that names it."""
+    """Assert that a folder is refused by an error of one line that names the folder."""
     with pytest.raises(DataError, match=message) as error:
         read(folder)
     assert '\n' not in str(error.value) and str(folder) in str(error.value)
@@ -138,10 +142,10 @@ def test_what_cannot_be_read_without_a_part(tmp_path, write, change, message):
     'options, message',
     (
         (dict(contempt=True), 'JAFFE has no image of contempt here'),
-        (dict(classes=('a', 'b')), 'JAFFE has classes of its own'),
+        (dict(classes=('a', 'b')), "JAFFE's classes are mapped to angry"),
         (dict(angles='frontal'), 'angles, --angles are for KDEF, not for JAFFE'),
         (dict(angles='front'), "angles must be one of all, frontal, got 'front'"),
-        (dict(votes='fer2013new.csv'), "votes go row by row with the challenge's table, not with: JAFFE"),
+        (dict(votes='fer2013new.csv'), "votes belong to the rows of the challenge's table, not to: JAFFE"),
         (dict(test=200), 'expected a number of images from 0 to 34'),
     ),
 )
@@ -160,7 +164,7 @@ def test_options_that_do_not_go_with_a_table(tmp_path, data):
         read(table, crop=lambda picture: None)
     with pytest.raises(DataError, match='angles, --angles are for folders and zip archives of image files'):
         read(table, angles='frontal')
-    with pytest.raises(DataError, match='contempt=True, --contempt are for FER. and published sets, not for: table'):
+    with pytest.raises(DataError, match='contempt=True and --contempt are for FER. and published sets, not for: table'):
         read(table, contempt=True)
     own_images(tmp_path / 'own')
     with pytest.raises(DataError, match="angles, --angles are for KDEF; its images are not named as KDEF's"):

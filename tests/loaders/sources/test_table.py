@@ -95,7 +95,7 @@ def test_harmless_differences_of_form(tmp_path, change):
 
 
 def broken(line, field, value):
-    """A line with one field replaced, by a value or by what a function makes of it."""
+    """Replace a field of a line by a value, or by the result of a function of it."""
     fields = line.split(',')
     fields[field] = value(fields[field]) if callable(value) else value
     return ','.join(fields)

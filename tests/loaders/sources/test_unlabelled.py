@@ -10,7 +10,7 @@ from loaders import DataError, read_unlabelled
 
 @pytest.fixture
 def folder(tmp_path, rng):
-    """Four images at several depths, one in colour, one of another size; and files that are none."""
+    """Make a folder of four images at several depths, one in colour and one of another size, and other files."""
     path = tmp_path / 'faces'
     (path / 'b' / 'c').mkdir(parents=True)
     images = rng.integers(0, 256, (3, 8, 6), dtype=np.uint8)
@@ -36,7 +36,7 @@ def test_what_is_wrong_is_named(tmp_path, folder):
     with pytest.raises(DataError, match='nowhere: no such folder or file'):
         read_unlabelled(tmp_path / 'nowhere', (8, 6))
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match='empty: no image in it; images are read from JPEG, PNG'):
+    with pytest.raises(DataError, match='empty: contains no image; images are read from JPEG, PNG'):
         read_unlabelled(tmp_path / 'empty', (8, 6))
     with pytest.raises(DataError, match='damaged zip archive'):
         read_unlabelled(path / 'notes.txt', (8, 6))

@@ -1,4 +1,4 @@
-"""Drawn faces as faces: action units move what they should."""
+"""The geometry of drawn faces: action units move what they should."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from loaders.synthetic.sample import EMOTIONS
 
 
 def face_with(*units):
-    """Landmarks and folds of an average half face under full action units."""
+    """Return landmarks and folds of an average half face under full action units."""
     return half_face(Person(), dict.fromkeys(units, 1.0))
 
 
@@ -125,7 +125,7 @@ def test_faces_of_one_emotion_differ_in_their_action_units():
 
 
 def standardized(images):
-    """24x24 averages of each image, mean 0 and variance 1: (n, 577) + bias."""
+    """Average each image to 24x24, standardise it to mean 0 and variance 1, and append a bias: (n, 577)."""
     x = images.reshape(-1, 24, 2, 24, 2).mean((2, 4)).reshape(len(images), -1)
     x = (x - x.mean(1, keepdims=True)) / (x.std(1, keepdims=True) + 1)
     return np.concatenate([x, np.ones((len(x), 1))], 1)
@@ -134,8 +134,8 @@ def standardized(images):
 def test_a_linear_classifier_learns_from_the_faces_but_not_all(faces):
     """Ridge regression on one-hot labels, as an independent measure.
 
-    The images alone must tell more than the class frequencies do; labels
-    shuffled among the training images must tell nothing.
+    The images must give more information than the class frequencies. Labels shuffled among the training images must
+    give none.
     """
     images, labels, usage = faces
     x = standardized(images[usage == 0])

@@ -1,4 +1,4 @@
-"""Drawn faces as data: form, counts, seeds, the table."""
+"""The data of drawn faces: shape, counts, seeds, table."""
 
 import csv
 import os

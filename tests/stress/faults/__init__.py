@@ -1,10 +1,10 @@
-"""Processes killed at random moments, and what is left of their work: `python -m tests.stress.faults [--kills N]`.
+"""Kill processes at random moments and check their files: `python -m tests.stress.faults [--kills N]`.
 
-Makes data sets and trains a tiny network through all stages, again and again, and ends the process each time: by
-kill -9, by SIGTERM, or by Ctrl-C twice; at a random moment, after a random number of epochs, or just when a file is
-being written. After each, every file must be whole: data sets are to the byte the old or the new ones, the model loads
-and has lost no epoch that it had, the table of experiments can be read. Then the work goes on, and in the end it must
-have come to what an undisturbed process came to, to the bit.
+Repeatedly builds data sets and trains a tiny network through all stages, and ends the process each time: by kill -9, by
+SIGTERM, or by Ctrl-C twice; at a random moment, after a random number of epochs, or just while a file is being written.
+Afterwards every file must be intact: data sets are identical to the old or the new ones, the model loads and has lost
+no saved epoch, and the table of experiments can be read. The work is then resumed, and its final result must be
+bit-identical to that of an undisturbed process.
 """
 
 import os

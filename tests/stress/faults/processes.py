@@ -1,4 +1,4 @@
-"""Processes that do what a command line asks for, and are ended."""
+"""Processes that run a command line, and how they are ended."""
 
 import os
 import re
@@ -40,7 +40,7 @@ warnings.filterwarnings('ignore', 'os.fork')  # no thread of JAX runs before the
 
 
 def begin(main, arguments, log):
-    """A child process that does what a command line asks for; its process number."""
+    """Start a child process that runs a command line, and return its process number."""
     sys.stdout.flush()
     child = os.fork()
     if child:
@@ -67,7 +67,7 @@ def begin(main, arguments, log):
 
 
 def wait(child, seconds=None, until=lambda: False):
-    """Exit status of a child (negative: a signal), or None where it still runs after some time or an event."""
+    """Return the exit status of a child (negative: a signal), or None if it still runs after some time or an event."""
     end = None if seconds is None else time.monotonic() + seconds
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -79,7 +79,7 @@ def wait(child, seconds=None, until=lambda: False):
 
 
 def strike(child, end):
-    """End a child; its exit status."""
+    """End a child and return its exit status."""
     for number in ENDS[end]:
         try:
             os.kill(child, number)
@@ -90,7 +90,7 @@ def strike(child, end):
 
 
 def stage_of(log):
-    """Which part of a run a child was in, by what it has printed."""
+    """Return the part of a run that a child has reached, from its output."""
     text = log.read_text(errors='replace') if log.exists() else ''
     if 'test error, whole' in text or 'drawing' in text:
         return 'test and report'
@@ -101,5 +101,5 @@ def stage_of(log):
 
 
 def sets_in(folder):
-    """Content of the sets in a folder by name, without those that were renamed to make way for new ones."""
+    """Return the contents of the sets in a folder by name, without old sets that were renamed."""
     return {path.name: path.read_bytes() for path in sorted(folder.glob('set?.h5'))}

@@ -1,4 +1,4 @@
-"""Kills at random moments, and what every file must be afterwards."""
+"""Kills at random moments, and the checks of all files afterwards."""
 
 import json
 import random
@@ -17,7 +17,7 @@ from utils.record.table import TABLE, read_table
 
 
 class Faults:
-    """Kills, counted by what was killed and where, and what was found wrong afterwards."""
+    """Kills, counted by what was killed and where, and the faults found afterwards."""
 
     def __init__(self, folder, seed, say):
         self.folder, self.rng, self.say = Path(folder), random.Random(seed), say
@@ -35,7 +35,7 @@ class Faults:
     # ------------------------------------------------------------------------------------ data sets
 
     def data(self, kills):
-        """Kill the making of data sets."""
+        """Kill processes that build data sets."""
         folder, log = self.folder / 'data', self.folder / 'data.log'
         folder.mkdir()
         sources = [write_csv(self.folder / f'{name}.csv', 400, 60, 60, seed=k) for k, name in enumerate(('old', 'new'))]
@@ -77,7 +77,7 @@ class Faults:
             self.check(same, 'the data sets made in the end are not those of an undisturbed process')
 
     def struck(self, stage, child, unfinished):
-        """End a child in one of the three ways; count it, and whether it leaves an unfinished file."""
+        """End a child in one of three ways, and count it and whether it leaves an unfinished file."""
         end = self.draw_end()
         status = strike(child, end)
         self.kills[stage] += 1
@@ -91,13 +91,13 @@ class Faults:
     # ------------------------------------------------------------------------------------- training
 
     def training(self, kills, suffix='.h5'):
-        """Kill training, in all its stages."""
+        """Kill processes that train, in all stages."""
         sets = self.folder / 'sets'
         source = write_csv(self.folder / 'small.csv', 240, 30, 30, seed=5)
         loaders.build(source, (2,), sets, validation=60, log=lambda line: None)
         data, log = sets / 'set2.h5', self.folder / 'train.log'
         start = time.monotonic()
-        for name in ('first', 'whole'):  # the first one fills the cache of compiled functions
+        for name in ('first', 'whole'):  # the first run fills the cache of compiled functions
             start = time.monotonic()
             model = self.folder / f'{name}{suffix}'
             status = wait(begin(launch.main, ['--dataset', data, '--savename', model, *ARGUMENTS], log))
@@ -131,13 +131,13 @@ class Faults:
             shutil.rmtree(models)
 
     def aim(self, child, log, models, whole):
-        """Wait for the moment to strike; the child's exit status if it ends before."""
+        """Wait for the moment of the kill; return the child's exit status if it ends before."""
         way = self.rng.random()
         if way < 0.15:
             return wait(child, self.rng.uniform(0, whole))
         n, last = self.rng.randint(1, 9), self.rng.random() < 0.15
 
-        def arrived():  # after some epochs, now and then only at the very end
+        def arrived():  # after some epochs, occasionally only at the very end
             text = log.read_bytes() if log.exists() else b''
             return b'test error' in text or (not last and text.count(b' images/s') >= n)
 
@@ -148,7 +148,7 @@ class Faults:
         return status if status is not None else wait(child, self.rng.uniform(0, 0.002))
 
     def still_whole(self, model, data, epochs):
-        """Check all files after a strike; epochs in the model."""
+        """Check all files after a kill, and return the number of epochs in the model."""
         for path in model.parent.glob('m*.*'):
             if path.is_file():
                 try:
@@ -169,7 +169,7 @@ class Faults:
         return epochs
 
     def outcome(self, model):
-        """What a run came to: all arrays, the history without times, the errors."""
+        """Return the outcome of a run: all arrays, the history without times, the errors."""
         state = models.load(model)[0]
         arrays = {
             f'{group}/{name}': value.tobytes()
@@ -197,7 +197,7 @@ class Faults:
 
 
 def run(kills, seed=0, folder=None, say=print, suffixes=('.h5', '.pkl')):
-    """Kill `kills` processes, a fifth of them, one at least, making data sets; a `Faults` with what was found."""
+    """Kill `kills` processes, of which a fifth, at least one, build data sets; return a `Faults` with the findings."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         faults = Faults(temporary, seed, say)

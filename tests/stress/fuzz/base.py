@@ -1,4 +1,4 @@
-"""What every kind of file is."""
+"""The description of a kind of file."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.stress.fuzz.mutations import havoc
 
 
 class Kind:
-    """A kind of file: good examples, a mutation, a reader and the errors that it may end in."""
+    """A kind of file: good examples, a mutation, a reader and the errors that it may raise."""
 
     errors = (loaders.DataError,)
     suffix = ''

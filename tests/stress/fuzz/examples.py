@@ -1,4 +1,4 @@
-"""Good files of every kind, which mutations begin with."""
+"""Good files of every kind, from which mutations start."""
 
 # ruff: noqa: E402
 import io
@@ -51,7 +51,7 @@ def tarred(content, kind='w'):
 
 
 def resaved(path, libver):
-    """The same HDF5 file with the tables of another version of the library."""
+    """Save an HDF5 file again with the metadata of another version of the library."""
     out = Path(path).with_name('resaved.h5')
     with h5py.File(path) as source, h5py.File(out, 'w', libver=libver) as target:
         for name, value in source.attrs.items():

@@ -1,4 +1,4 @@
-"""Mutations that atheris chooses by the lines that they reach."""
+"""Mutations chosen by atheris by the lines that they reach."""
 
 # ruff: noqa: E402
 import importlib
@@ -12,7 +12,7 @@ from tests.stress.fuzz.runs import WAIT, Watch
 
 
 def coverage(kind, n_files, seed):
-    """Atheris's own mutations, led by the lines of the reader that they reach. Ends the process."""
+    """Run atheris's own mutations, guided by the lines of the reader that they reach. Ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=['utils.files', 'loaders']):

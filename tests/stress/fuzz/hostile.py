@@ -1,4 +1,4 @@
-"""HDF5 files and pickles that are hostile from scratch."""
+"""Hostile HDF5 files and pickles made from scratch."""
 
 # ruff: noqa: E402
 import io
@@ -13,7 +13,7 @@ from tests.stress.fuzz.mutations import havoc
 
 
 def hostile_hdf5(path, seed, rng, names):
-    """A good HDF5 file in which one to three things were replaced by hostile ones."""
+    """Make a good HDF5 file in which one to three objects are replaced by hostile ones."""
     Path(path).write_bytes(seed)
     try:
         with h5py.File(path, 'r+') as file:
@@ -23,7 +23,7 @@ def hostile_hdf5(path, seed, rng, names):
                 group = file.require_group(parent) if parent else file
                 old = group.get(last) if isinstance(group.get(last, getlink=True), h5py.HardLink) else None
                 plain = isinstance(old, h5py.Dataset) and old.id.get_offset() and not old.external and old.size < 9999
-                data = old[()] if plain else None  # HDF5 crashes when it reads some of what was planted before
+                data = old[()] if plain else None  # HDF5 crashes when it reads some of the objects inserted before
                 if last in group:
                     del group[last]
                 _plant(file, group, last, data, rng)
@@ -90,7 +90,7 @@ def _plant(file, group, name, data, rng):
 
 
 def hostile_pickle(seeds, rng):
-    """A pickle of a model with something planted in it, checksums made right for half of them."""
+    """Make a pickle of a model with a hostile object, and with correct checksums in half of the cases."""
     flat = pickle.loads(seeds[0])  # noqa: S301  (made by this script)
     key = rng.choice(list(flat))
     laugh = ['x']

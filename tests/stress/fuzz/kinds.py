@@ -1,4 +1,4 @@
-"""Kinds of files: good examples, a mutation, a reader and the errors that it may end in."""
+"""Kinds of files: good examples, a mutation, a reader and the errors that it may raise."""
 
 # ruff: noqa: E402
 import gzip
@@ -116,14 +116,14 @@ class FolderOfImages(Kind):
 
 
 class Published(FolderOfImages):
-    """Published data sets, a folder each; tables and annotations are changed oftener than images."""
+    """Published data sets, one folder each; tables and annotations are changed more often than images."""
 
     def good(self):
         self.path, self.changed = self.folder / 'published', []
         shutil.rmtree(self.path, ignore_errors=True)
         for name, write in WRITERS.items():
             write(self.path / name)
-        loaders.read(self.path / 'jaffe')  # NumPy's random numbers are imported before it is watched what is read
+        loaders.read(self.path / 'jaffe')  # import NumPy's random numbers before reads are watched
         files = sorted(path for path in self.path.rglob('*') if path.is_file())
         self.files = {str(path.relative_to(self.path)): path.read_bytes() for path in files}
         self.names = [name for name in self.files for _ in range(40 if name.endswith(('.txt', '.csv', '.lst')) else 1)]

@@ -1,4 +1,4 @@
-"""Mutations: of bytes, and inside gzip, zip, PNG and HDF5 with the checksums made right again."""
+"""Mutations of bytes, and inside gzip, zip, PNG and HDF5 with corrected checksums."""
 
 # ruff: noqa: E402
 import binascii
@@ -60,7 +60,7 @@ TEXTS = [
 
 
 def havoc(data, rng, others=()):
-    """A mutation of bytes: one to eight changes, of any kind."""
+    """Mutate bytes by one to eight changes of any kind."""
     data = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
         if not data:
@@ -98,7 +98,7 @@ def havoc(data, rng, others=()):
 
 
 def lookup3(data):
-    """Jenkins's lookup3, the checksum of HDF5's tables (H5_checksum_lookup3)."""
+    """Compute Jenkins's lookup3, the checksum of HDF5's metadata (H5_checksum_lookup3)."""
     mask = 0xFFFFFFFF
 
     def rot(x, k):
@@ -125,7 +125,7 @@ def lookup3(data):
 
 
 def hdf5_blocks(data):
-    """(start, length) of each table of an HDF5 file that ends in a checksum: superblock, object headers."""
+    """Return (start, length) of each metadata block of an HDF5 file with a checksum: superblock, object headers."""
     blocks = [(0, 44)] if data[8:9] in (b'\2', b'\3') else []
     at = data.find(b'OHDR')
     while at >= 0:
@@ -140,7 +140,7 @@ def hdf5_blocks(data):
 
 
 def in_hdf5(data, rng, others):
-    """Change a table of an HDF5 file and make its checksum right."""
+    """Change a metadata block of an HDF5 file and correct its checksum."""
     data, blocks = bytearray(data), hdf5_blocks(data)
     if not blocks:
         return havoc(data, rng, others)
@@ -160,7 +160,7 @@ def in_gzip(data, rng, others):
 
 
 def in_zip(data, rng, others):
-    """Change a file of a zip archive, or the archive's own tables only."""
+    """Change a file in a zip archive, or only the archive's directory."""
     source, out = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
     chosen = rng.choice(source.namelist())
     with zipfile.ZipFile(out, 'w') as target:
@@ -189,7 +189,7 @@ def in_zip(data, rng, others):
 
 
 def in_png(data, rng, others=()):
-    """Change a chunk of a PNG and make its checksum right."""
+    """Change a chunk of a PNG and correct its checksum."""
     if data[:4] != b'\x89PNG':
         return havoc(data, rng, others)
     data, at, chunks = bytearray(data), 8, []

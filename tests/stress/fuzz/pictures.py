@@ -1,4 +1,4 @@
-"""Pictures of every format, and bodies of requests to the service."""
+"""Pictures of all formats, and bodies of requests to the service."""
 
 import io
 import json
@@ -19,7 +19,7 @@ def encoded(picture, kind, **options):
 
 
 def good_pictures():
-    """Colours, palettes, transparency, 16 bit, CMYK, several frames, orientation; by every decoder that is let in."""
+    """Make pictures for every decoder: colours, palettes, transparency, 16 bits, CMYK, several frames, orientation."""
     rng = np.random.default_rng(0)
     colour = Image.fromarray(rng.integers(0, 256, (*SIDES, 3), dtype=np.uint8))
     alpha = Image.fromarray(rng.integers(0, 256, (*SIDES, 4), dtype=np.uint8))
@@ -53,7 +53,7 @@ def good_pictures():
 
 
 class Picture(Kind):
-    """A picture that `symfer predict` is given."""
+    """A picture given to `symfer predict`."""
 
     suffix = '.img'
 
@@ -65,7 +65,7 @@ class Picture(Kind):
 
     def good(self):
         pictures = good_pictures()
-        for data in pictures:  # imports and tables of decoders, before memory is limited
+        for data in pictures:  # load imports and tables of decoders before memory is limited
             self.path.write_bytes(data)
             Picture.read(self)
         return pictures
@@ -90,7 +90,7 @@ class Refused(Exception):
 
 
 class Request(Picture):
-    """The body of a request to the service; the last byte but one says which kind of body it is said to be."""
+    """The body of a request to the service; its last byte but one chooses the declared content type."""
 
     suffix = '.body'
 

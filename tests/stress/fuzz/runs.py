@@ -1,4 +1,4 @@
-"""Files read in child processes that are watched; one that crashes is replaced."""
+"""Read files in watched child processes; a process that crashes is replaced."""
 
 # ruff: noqa: E402
 import mmap
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from tests.stress.fuzz.kinds import KINDS
 
-SECONDS, MEMORY = 5, 1 << 30  # of the processor, so that a busy machine changes nothing
-WAIT = 90  # seconds by the clock until a process is given up
+SECONDS, MEMORY = 5, 1 << 30  # seconds of processor time, which does not depend on the load of the machine
+WAIT = 90  # seconds of wall time until a process is given up
 
 
 class Watch:
-    """Tells, by Python's audit events, of what a reader writes, removes, runs or connects to."""
+    """Reports, by Python's audit events, what a reader writes, removes, runs or connects to."""
 
     def __init__(self):
         self.on, self.seen = False, []
@@ -67,15 +67,15 @@ def _late(*_):
 
 
 def size_now():
-    """Bytes of address space that this process has."""
+    """Return the size of this process's address space in bytes."""
     return int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
 
 
 def worker(kind, folder, seed, first, last, board, findings):
-    """Read files `first` to `last`; `board` counts them where the parent can see it."""
+    """Read files `first` to `last`; `board` counts them for the parent."""
     case = KINDS[kind](folder)
     case.count = 0
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # OpenCV and libpng tell of every image
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # OpenCV and libpng print a message for every image
     if kind.startswith('model'):
         import launch  # noqa: F401  (before memory is limited)
     watch, counts = Watch(), Counter()
@@ -120,7 +120,7 @@ def worker(kind, folder, seed, first, last, board, findings):
 
 
 def again(kind, number, seed):
-    """Make one file and read it, in this process and without limits."""
+    """Make and read one file, in this process and without limits."""
     with tempfile.TemporaryDirectory() as folder:
         case = KINDS[kind](folder)
         case.count = number
@@ -159,7 +159,7 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
             shared = mmap.mmap(-1, 64)
             board = memoryview(shared).cast('q')
             board[0] = first
-            part = min(n_files, first + 20_000)  # a fresh process now and then
+            part = min(n_files, first + 20_000)  # a new process from time to time
             sys.stdout.flush()
             child = os.fork()
             if not child:
@@ -181,7 +181,7 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
                 if board[0] != seen:
                     seen, since = board[0], time.monotonic()
                 elif time.monotonic() - since > WAIT * (5 if board[0] == first else 1):  # it imports at first
-                    os.kill(child, signal.SIGKILL)  # blocked, or in a library that lets no alarm through
+                    os.kill(child, signal.SIGKILL)  # blocked, or in a library that prevents the alarm
                     os.waitpid(child, 0)
                     died = 'no answer'
                     break
@@ -195,7 +195,7 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
                 continue
             number = board[0]
             first = number + 1
-            if board[6] and died != 'no answer':  # HDF5 crashed while the file was being made for it
+            if board[6] and died != 'no answer':  # HDF5 crashed while the file was being made
                 total['unmade'] += 1
                 continue
             suffix = KINDS[kind].suffix

@@ -1,10 +1,10 @@
-"""ONNX from the symbolic graph: a dispatch over Ops, as the JAX translations are.
+"""Conversion of the symbolic graph to ONNX by a dispatch over Ops, like the JAX translations.
 
 ==================  ===========================================================================
-`conversion`        a graph turned into the nodes of ONNX; `converter` registers an Op
-`elementwise`       what is done element by element
+`conversion`        conversion of a graph to ONNX nodes; `converter` registers an Op
+`elementwise`       element-wise operations
 `shaping`           reshapes, transposes, slices, joins, reductions, products
 `images`            convolution and pooling
-`model`             a network with pixels / 255, temperature and softmax as a file; the format 'onnx'
+`model`             the format 'onnx': a network with scaling of pixels, temperature and softmax
 ==================  ===========================================================================
 """

@@ -1,8 +1,8 @@
-"""A graph of PyTensor turned into the nodes of ONNX, by a dispatch over its Ops.
+"""Convert a PyTensor graph to ONNX nodes by a dispatch over its Ops.
 
 Images are (n, height, width, channels) in the graph and (n, channels, height, width) in ONNX. A variable of four
-dimensions may be there in either order; a transpose is made only where the other one is asked for, so that from the
-first convolution to the last pooling there is none.
+dimensions may exist in either order. A transpose is inserted only where the other order is needed, so there is none
+from the first convolution to the last pooling.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
     from utils.annotations import Tensor
 
-BATCH = 7919  # stands for the number of images, which is free in ONNX: a side that no image and no layer has
+BATCH = 7919  # placeholder for the number of images, which is free in ONNX: a size that no image or layer has
 OPSET = 17
-PLAIN, IMAGES = 'plain', 'images'  # orders of the axes: as in the graph; (n, channels, height, width)
+PLAIN, IMAGES = 'plain', 'images'  # orders of the axes: that of the graph, and (n, channels, height, width)
 TO_IMAGES, TO_PLAIN = (0, 3, 1, 2), (0, 2, 3, 1)
 CONVERTERS: dict[type, Callable[[Graph, Apply], None]] = {}
 
 
 class NotConvertible(ValueError):
-    """A part of a graph that ONNX export does not know."""
+    """A part of a graph cannot be converted to ONNX."""
 
 
 def converter(*ops: type[Op]) -> Callable[..., Any]:
-    """Decorator: the function ``convert(graph, node)`` gives the nodes of ONNX for an application of these Ops.
+    """Register a function ``convert(graph, node)`` that converts applications of these Ops; a decorator.
 
-    It asks for its inputs by `Graph.get`, makes nodes by `Graph.add` and says by `Graph.set` what its outputs are.
+    The function gets its inputs from `Graph.get`, adds nodes by `Graph.add` and assigns its outputs by `Graph.set`.
     """
 
     def register(function):
@@ -50,14 +50,14 @@ def converter(*ops: type[Op]) -> Callable[..., Any]:
 
 
 class Graph:
-    """The nodes and constants of ONNX that stand for a graph.
+    """The ONNX nodes and constants of a graph.
 
     Parameters
     ----------
     x : tensor (BATCH, height, width, channels)
-        The input of the graph.
+        Input of the graph.
     name : str
-        Of `x` in ONNX, where its order is that of images.
+        Name of `x` in ONNX, where its axes are in the order of images.
     """
 
     def __init__(self, x: Tensor, name: str) -> None:
@@ -67,29 +67,29 @@ class Graph:
         self.dynamic, self.unknown, self.count = {x}, {}, 0
 
     def convert(self, output: Tensor) -> str:
-        """Make the nodes of all that `output` needs; returns its name in ONNX.
+        """Add the nodes for everything that `output` depends on and return its name in ONNX.
 
         Raises
         ------
         NotConvertible
-            Names an Op that has no converter, and what to do.
+            An Op has no converter. The message names it and says what to do.
         """
         for node in io_toposort([self.x], [output]):
             if isinstance(node.op, (Shape, Shape_i)):
                 continue  # static shapes are known
             if not any(v in self.dynamic or v in self.unknown for v in node.inputs) and not _of_batch(node.outputs[0]):
-                continue  # a constant, taken when it is asked for
+                continue  # a constant, evaluated when it is needed
             self.dynamic.update(node.outputs)
             try:
                 _converter_of(node.op)(self, node)
-            except NotConvertible as error:  # it matters only if what comes out is asked for
+            except NotConvertible as error:  # raised only if an output of the node is needed
                 self.unknown.update(dict.fromkeys(node.outputs, error))
         return self.get(output)
 
     # ------------------------------------------------------------------ variables
 
     def get(self, variable: Variable, order: str = PLAIN, dtype: str | None = None) -> str:
-        """The name in ONNX of a variable, in an order of its axes and in a type."""
+        """Return the name in ONNX of a variable with the given order of axes and type."""
         if variable in self.unknown:
             raise self.unknown[variable]
         if variable not in self.dynamic:
@@ -105,45 +105,45 @@ class Graph:
         return known[order]
 
     def set(self, variable: Variable, name: str, order: str = PLAIN) -> None:
-        """Say which value of ONNX a variable is."""
+        """Assign the ONNX value `name` to a variable."""
         self.names[variable] = {order: name}
 
     def is_images(self, variable: Variable) -> bool:
-        """Whether a variable is there in the order of images alone."""
+        """Return whether a variable exists only in the order of images."""
         return variable in self.names and PLAIN not in self.names[variable]
 
     def constant(self, variable: Variable) -> np.ndarray:
-        """The value of a variable that does not depend on the images, float64 as float32.
+        """Return the value of a variable that does not depend on the images, with float64 as float32.
 
         Raises
         ------
         NotConvertible
-            It does depend on them, or on how many there are.
+            The variable depends on the images or on their number.
         """
         if variable in self.dynamic or variable in self.unknown:
-            raise NotConvertible(f'{variable} depends on the images, where export needs a constant')
+            raise NotConvertible(f'{variable} depends on the images, but export needs a constant')
         value = _evaluated(variable, BATCH)
         if _asks_for_shapes(variable) and not np.array_equal(value, _evaluated(variable, BATCH + 1)):
             raise NotConvertible(f'{variable} depends on the number of images, which is free in ONNX')
         return value.astype(plain_type(value.dtype.name))
 
     def sides(self, variable: Variable) -> list[int]:
-        """The static shape of a variable, -1 for the number of images."""
+        """Return the static shape of a variable, with -1 for the number of images."""
         shape = variable.type.shape
         if None in shape or shape.count(BATCH) > 1:
             raise NotConvertible(f'export needs static shapes, got {variable.type}')
         return [-1 if side == BATCH else side for side in shape]
 
-    # ------------------------------------------------------------------ what ONNX is made of
+    # ------------------------------------------------------------------ nodes and constants
 
     def add(self, kind: str, inputs: Sequence[str], n_outputs: int = 1, **attributes: Any) -> str:
-        """A node; returns the name of its first output."""
+        """Add a node and return the name of its first output."""
         outputs = [self._new(kind.lower()) for _ in range(n_outputs)]
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), outputs, **attributes))
         return outputs[0]
 
     def initializer(self, value: Any, label: str | None = None) -> str:
-        """The name of a constant of ONNX; the same for the same value."""
+        """Return the name of a constant, adding it if no equal constant exists."""
         value = np.ascontiguousarray(value)
         key = (value.dtype.str, value.shape, value.tobytes())
         if key not in self.constants:
@@ -152,7 +152,7 @@ class Graph:
         return self.constants[key][0]
 
     def type_number(self, dtype: str) -> int:
-        """ONNX's number of a NumPy type."""
+        """Return ONNX's number of a NumPy type."""
         return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
     def _new(self, word):
@@ -161,7 +161,7 @@ class Graph:
 
 
 def plain_type(dtype: str) -> str:
-    """The type in ONNX of one in the graph: what is float64 there needs no more than float32."""
+    """Return the ONNX type for a type in the graph; float64 becomes float32, which is precise enough."""
     return 'float32' if dtype == 'float64' else dtype
 
 
@@ -184,7 +184,7 @@ def _asks_for_shapes(variable):
 
 
 def _evaluated(variable, n):
-    """The value of a variable that depends on the images by their shape alone, for `n` of them, by NumPy."""
+    """Evaluate, in NumPy and for `n` images, a variable that depends on the images only through their shape."""
     values = {}
 
     def value_of(v):

@@ -1,4 +1,4 @@
-"""What is done element by element, for export to ONNX: a dispatch over PyTensor's scalar operations."""
+"""Convert element-wise operations to ONNX, by a dispatch over PyTensor's scalar operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from utils.export.onnx_.conversion import IMAGES, PLAIN, Graph, NotConvertible, 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Apply
 
-# Of one ONNX node with as many inputs; those of several inputs are made of pairs.
+# Operations that become ONNX nodes of this kind; operations of several inputs become a chain of pairs.
 NAMES = {
     scalar.Add: 'Add',
     scalar.Mul: 'Mul',
@@ -58,7 +58,7 @@ SCALARS: dict[type, Callable[[Graph, list[str], str], str]] = {}
 
 
 def scalar_converter(*ops: type) -> Callable[..., Any]:
-    """Decorator: ``convert(graph, inputs, dtype)`` gives the output for inputs by their names, all of `dtype`."""
+    """Register ``convert(graph, inputs, dtype)``, which maps names of inputs of `dtype` to an output; a decorator."""
 
     def register(function):
         for op in ops:
@@ -70,7 +70,7 @@ def scalar_converter(*ops: type) -> Callable[..., Any]:
 
 @converter(Elemwise)
 def elementwise(graph: Graph, node: Apply) -> None:
-    """One or more nodes; in the order of images where one of the inputs is there in no other."""
+    """Convert to one or more nodes, in the order of images if an input exists only in this order."""
     op, (out,) = node.op.scalar_op, node.outputs
     order = IMAGES if any(graph.is_images(v) for v in node.inputs) else PLAIN
     kind = _kind(op)
@@ -101,7 +101,7 @@ def elementwise(graph: Graph, node: Apply) -> None:
 
 
 def _kind(op):
-    """The class of a scalar operation that is known; NotConvertible, which names it, where there is none."""
+    """Return the convertible class of a scalar operation; raise NotConvertible if there is none."""
     known = {*NAMES, *COMPARISONS, *LOGIC, *SCALARS, scalar.Cast, scalar.Switch}
     for kind in type(op).__mro__:
         if kind in known:
@@ -113,7 +113,7 @@ def _kind(op):
 
 
 def _rectified(graph, node):
-    """The variable of which a maximum with 0 is taken; None where it is another maximum."""
+    """Return x if the node is max(x, 0), or None."""
     for one, other in (node.inputs, node.inputs[::-1]) if len(node.inputs) == 2 else ():
         if one not in graph.dynamic and other in graph.dynamic and not np.any(graph.constant(one)):
             return other

@@ -1,4 +1,4 @@
-"""Convolution and pooling, for export to ONNX."""
+"""Convert convolution and pooling to ONNX."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _pooling(graph, node, kind, **attributes):
 
 @converter(ops.MaxPool)
 def max_pool(graph: Graph, node: Apply) -> None:
-    """The maxima; which pixels they are is of the gradient alone."""
+    """Convert the maxima; their positions, the second output, are needed only by the gradient."""
     _pooling(graph, node, 'MaxPool')
 
 

@@ -1,4 +1,4 @@
-"""The format 'onnx': a network with all that stands before and behind it, as a file that needs nothing of symfer."""
+"""The format 'onnx': a network with pre- and post-processing, which runs without symfer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from utils import __version__
 from utils.experiment.prediction import temperature_of
 from utils.export.formats import format
-from utils.export.onnx_ import elementwise, images, shaping  # noqa: F401  (their functions enter CONVERTERS)
+from utils.export.onnx_ import elementwise, images, shaping  # noqa: F401  (register their converters)
 from utils.export.onnx_.conversion import BATCH, OPSET, Graph
 from utils.layer import Phase
 
@@ -23,16 +23,16 @@ IR_VERSION = 8  # read by every runtime since 2022
 
 @format('onnx', '.onnx')
 def onnx(exported: Exported) -> bytes:
-    """A network as ONNX: grey images in, probabilities out.
+    """Encode a network as ONNX, from grey images to probabilities.
 
-    Input ``images``: float32 (n, 1, height, width), grey levels 0 to 255. Output ``probabilities``: float32
-    (n, n_classes), with the model's temperature. n is free. The names of the classes, in their order, are in the
-    metadata as JSON under ``classes``.
+    The input ``images`` is float32 (n, 1, height, width), with grey levels from 0 to 255. The output ``probabilities``
+    is float32 (n, n_classes), computed with the model's temperature. The number of images n is free. The class names,
+    in their order, are in the metadata as JSON under ``classes``.
 
     Raises
     ------
     NotConvertible
-        The network computes with an Op that has no converter; names it.
+        The network uses an Op that has no converter. The message names it.
     MissingExtra
         onnx is not installed.
     """

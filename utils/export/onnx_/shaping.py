@@ -1,4 +1,4 @@
-"""Reshapes, transposes, slices, joins, reductions and products, for export to ONNX."""
+"""Convert reshapes, transposes, slices, joins, reductions and products to ONNX."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Apply
 
 REDUCTIONS = {'Add': 'ReduceSum', 'Mul': 'ReduceProd', 'Maximum': 'ReduceMax', 'Minimum': 'ReduceMin'}
-PLACE_IN_IMAGES = {0: 0, 1: 2, 2: 3, 3: 1}  # of the axes of the graph
+PLACE_IN_IMAGES = {0: 0, 1: 2, 2: 3, 3: 1}  # positions of the graph's axes in the order of images
 
 
 def _order(graph, node):
-    """The order in which the first input is there, and a function from its axes to those of that order."""
+    """Return the order in which the first input exists, and a function from its axes to those of that order."""
     if graph.is_images(node.inputs[0]):
         return IMAGES, PLACE_IN_IMAGES.__getitem__
     return PLAIN, int
@@ -41,7 +41,7 @@ def _order(graph, node):
 
 @converter(DimShuffle)
 def dimshuffle(graph: Graph, node: Apply) -> None:
-    """Squeeze, transpose, unsqueeze: what there is of them."""
+    """Convert to Squeeze, Transpose and Unsqueeze, as far as they are needed."""
     (x,), (out,) = node.inputs, node.outputs
     new_order = tuple(node.op.new_order)
     if graph.is_images(x) and new_order in (TO_IMAGES, (0, 1, 2, 3)):
@@ -78,7 +78,7 @@ def specify_shape(graph: Graph, node: Apply) -> None:
 
 @converter(Subtensor)
 def subtensor(graph: Graph, node: Apply) -> None:
-    """Slices by constants; a number takes a slice of one and squeezes it."""
+    """Convert slices with constant bounds; an integer index becomes a slice of length one that is squeezed."""
     x, out = node.inputs[0], node.outputs[0]
     order, place = _order(graph, node)
     starts, ends, axes, steps, dropped = [], [], [], [], []
@@ -100,7 +100,7 @@ def subtensor(graph: Graph, node: Apply) -> None:
             axes.append(place(axis))
             steps.append(step)
     if 0 in axes:
-        raise NotConvertible('the network takes some of its images alone, and their number is free in ONNX')
+        raise NotConvertible('the network selects some of its images, whose number is free in ONNX')
     name = graph.get(x, order)
     if axes:
         name = graph.add(
@@ -115,10 +115,10 @@ def subtensor(graph: Graph, node: Apply) -> None:
 
 @converter(Alloc)
 def alloc(graph: Graph, node: Apply) -> None:
-    """A value repeated for each image; what `join` does not take as padding."""
+    """Convert an array that repeats a value for each image, unless `join` has used it as padding."""
     sides = graph.sides(node.outputs[0])
     if sides[0] != -1:
-        raise NotConvertible(f'{node.outputs[0]} has the number of images on another axis than the first')
+        raise NotConvertible(f'{node.outputs[0]} has the number of images on an axis other than the first')
     images = next(iter(graph.names[graph.x].values()))
     one = [graph.initializer(np.array([k], np.int64)) for k in (0, 1)]
     n = graph.add('Slice', [graph.add('Shape', [images]), *one])
@@ -128,7 +128,7 @@ def alloc(graph: Graph, node: Apply) -> None:
 
 @converter(Join)
 def join(graph: Graph, node: Apply) -> None:
-    """Concatenation; constant parts at its ends, as channels of zeros, are padding."""
+    """Convert a concatenation; constant parts at its ends, such as channels of zeros, become padding."""
     axis, parts, out = int(graph.constant(node.inputs[0])), list(node.inputs[1:]), node.outputs[0]
     axis %= out.type.ndim
     before = after = 0
@@ -150,7 +150,7 @@ def join(graph: Graph, node: Apply) -> None:
 
 
 def _filled(graph, variable):
-    """The number that an array is full of; None where it is another array."""
+    """Return the number with which an array is filled; None if it is not such an array."""
     owner = variable.owner
     if owner is None or not isinstance(owner.op, Alloc) or BATCH not in variable.type.shape:
         return None
@@ -173,7 +173,7 @@ def reduction(graph: Graph, node: Apply) -> None:
         name = graph.add(kind, [name, graph.initializer(np.array(places, np.int64))], keepdims=0)
     else:
         name = graph.add(kind, [name], axes=places, keepdims=0)
-    if order == IMAGES:  # axes that stay are in another order: channels before height and width
+    if order == IMAGES:  # the remaining axes are in another order: channels before height and width
         left = [axis for axis in (0, 3, 1, 2) if axis not in axes]
         if left != sorted(left):
             name = graph.add('Transpose', [name], perm=[left.index(axis) for axis in sorted(left)])
@@ -188,7 +188,7 @@ def dot(graph: Graph, node: Apply) -> None:
 
 @converter(Blockwise)
 def blockwise(graph: Graph, node: Apply) -> None:
-    """Products of stacks of matrices."""
+    """Convert products of stacks of matrices."""
     if not isinstance(node.op.core_op, Dot):
         raise NotConvertible(f'export to ONNX has no converter for {node.op}')
     dot(graph, node)
@@ -198,5 +198,5 @@ def blockwise(graph: Graph, node: Apply) -> None:
 def softmax(graph: Graph, node: Apply) -> None:
     axes = np.atleast_1d(node.op.axis)
     if node.op.axis is None or len(axes) != 1:
-        raise NotConvertible(f'export to ONNX has a softmax over one axis, got {node.op}')
+        raise NotConvertible(f'export to ONNX supports a softmax over one axis, got {node.op}')
     graph.set(node.outputs[0], graph.add('Softmax', [graph.get(node.inputs[0])], axis=int(axes[0])))

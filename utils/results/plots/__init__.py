@@ -1,11 +1,11 @@
-"""The figures of a run. One that stands in the report is one function, decorated with its heading and caption.
+"""The figures of a run. Each figure of the report is one function, decorated with its heading and caption.
 
 =============================================  =============================================================
-`draw`, `Subject`                              all figures of a finished model, and what they are drawn from
+`draw`, `Subject`                              all figures of a finished model, and the data for them
 `figure`                                       decorator of a function ``(subject) -> matplotlib figure``
 `FIGURES`                                      the figures of the report by name, in order
 `plot_curves`, `curves_of_runs`, `rate_range`  curves outside the report
-`heat_map`                                     models on sets
+`heat_map`                                     errors of several models on several sets
 =============================================  =============================================================
 """
 

@@ -1,4 +1,4 @@
-"""Figures of the answers on the test images: confusion, worst mistakes, calibration."""
+"""Figures of the predictions for the test images: confusion, worst mistakes, calibration."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from utils.results.plots.drawing import Subject
 
 
-@figure('Confusion matrix', 'Share of each true class that got each answer, and number of images.')
+@figure('Confusion matrix', 'Fraction of each true class with each predicted class, and number of images.')
 def confusion(subject: Subject) -> Any:
-    """The confusion matrix of the test."""
+    """Draw the confusion matrix of the test."""
     return confusion_matrix(
         subject.whole['confusion'],
         subject.classes,
@@ -26,7 +26,7 @@ def confusion(subject: Subject) -> Any:
 
 
 def confusion_matrix(confusion: Any, classes: Sequence[str], title: str = '') -> Figure:
-    """Draw counts (rows: truth) with the share of the row as colour and in %."""
+    """Draw counts (rows: truth) with the fraction of the row as colour and in %."""
     confusion = np.asarray(confusion)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = 1.8 + 0.72 * len(classes)
@@ -47,28 +47,32 @@ def confusion_matrix(confusion: Any, classes: Sequence[str], title: str = '') ->
     axes.set(xlabel='answer', ylabel='truth', title=title)
     axes.set_xticks(places, classes, rotation=35, ha='right')
     axes.set_yticks(places, [f'{name}\n({n})' for name, n in zip(classes, confusion.sum(axis=1))])
-    drawing.colorbar(shown, ax=axes, label='share of the class (%)', shrink=0.8)
+    drawing.colorbar(shown, ax=axes, label='fraction of the class (%)', shrink=0.8)
     return drawing
 
 
-@figure('Worst mistakes', 'Probabilities of all classes beside each face: red the answer, green the truth.')
+@figure('Worst mistakes', 'Probabilities of all classes beside each face; the answer is red, the truth green.')
 def mistakes(subject: Subject) -> Figure:
-    """Images that were wrong with the greatest confidence."""
+    """Draw the images with the most confident wrong answers."""
     return worst_mistakes(subject.subset.images, subject.subset.y, subject.probabilities, subject.classes)
 
 
 def worst_mistakes(
     images: Callable[[Any], Any], truth: np.ndarray, p: np.ndarray, classes: Sequence[str], n: int = 12
 ) -> Figure | None:
-    """Draw the wrong answers given with the highest probability; None where all are right.
+    """Draw the wrong answers with the highest probability; None if all are right.
 
     Parameters
     ----------
     images : callable
-        Rows (k,) -> uint8 array (k, height, width).
+        Function from rows (k,) to a uint8 array (k, height, width).
     truth : int array (n,)
+        True classes.
     p : array (n, n_classes)
         Probabilities.
+    classes : sequence of str
+    n : int
+        Largest number of images to draw.
     """
     answer = p.argmax(axis=1)
     wrong = np.flatnonzero(answer != truth)
@@ -103,7 +107,7 @@ def worst_mistakes(
     'The temperature comes from validation images.',
 )
 def calibration(subject: Subject) -> Figure:
-    """Accuracy against confidence, with the temperature and without."""
+    """Draw accuracy against confidence, with and without the temperature."""
     curves = {'this model': subject.whole['calibration']}
     if 'scaled' in subject.whole:
         name = f'with temperature {subject.scores["temperature"]:.2f}'
@@ -112,12 +116,12 @@ def calibration(subject: Subject) -> Figure:
 
 
 def calibration_curve(curves: dict[str, dict[str, Any]], title: str = '') -> Figure:
-    """Draw accuracy against confidence, with the images of each bin below.
+    """Draw accuracy against confidence, with the number of images in each bin below.
 
     Parameters
     ----------
     curves : dict of str to dict
-        From `utils.results.metrics.calibration`, by name; the last is the one that counts.
+        Results of `utils.results.metrics.calibration`, by name; the last one is emphasised.
     title : str
     """
     drawing = blank(5.4, 5.6)

@@ -1,4 +1,4 @@
-"""Curves: cross-entropy by epoch, of one run or several; cost against learning rate."""
+"""Curves: cross-entropy by epoch, for one or several runs; cost against learning rate."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from utils.training.rules import Rule
 
 
-@figure('Curves', 'Cross-entropy by epoch. The kept epoch is that of the smallest {figure}.')
+@figure('Curves', 'Cross-entropy by epoch. The kept epoch is the one with the smallest {figure}.')
 def curves(subject: Subject) -> Figure | None:
-    """Curves of training and validation."""
+    """Draw the curves of training and validation."""
     return (
         plot_curves(subject.history, subject.best, subject.title, subject.rule, subject.cost)
         if subject.history
@@ -36,19 +36,19 @@ def plot_curves(
     rule: str = 'entropy',
     cost: str = 'cross-entropy',
 ) -> Figure:
-    """Draw training and validation cross-entropy by epoch, with the kept epoch marked, as thesis Figure 18.
+    """Draw training and validation cross-entropy by epoch and mark the kept epoch, as in thesis Figure 18.
 
     Parameters
     ----------
     history : list of dict
-        From `utils.training.trainer.Trainer`.
+        History of a `utils.training.trainer.Trainer`.
     best : dict, optional
-        Entry of the kept epoch.
+        Row of the kept epoch.
     title : str
     rule : {'entropy', 'error'}
-        By which it was kept.
+        Rule by which the epoch was kept.
     cost : str
-        What the loss is called.
+        Name of the loss.
     """
     drawing = blank(7.5, 4.5)
     axes = drawing.subplots()
@@ -57,7 +57,7 @@ def plot_curves(
         rows = [row for row in history if row['stage'] == stage.name and row['train_cross_entropy'] is not None]
         if not rows:
             continue
-        # Retraining starts afresh, so its curve lies over the first one; annealing follows on it.
+        # Retraining starts afresh, so its curve starts at 0 too; annealing continues after it.
         start = offset if stage.follows else 0
         axes.plot(
             [start + row['epoch'] for row in rows],
@@ -103,9 +103,10 @@ def curves_of_runs(histories: Any, title: str = '', rules: dict[str, Rule] | Non
     Parameters
     ----------
     histories : dict of str to list of (list of dict)
-        By name, the histories of one run or of several with other seeds, which get one colour.
+        Histories by name: of one run, or of several runs with different seeds, which have the same colour.
+    title : str
     rules : dict of str to Rule, optional
-        By name, the rule by which epochs were kept; by default the entropy point.
+        Rules by which epochs were kept, by name; by default the entropy point.
     """
     rules = rules or dict.fromkeys(histories, RULES['entropy'])
     drawing = blank(8, 4.8)

@@ -1,11 +1,11 @@
-"""What all figures share: the register, an empty figure, what a figure is drawn from.
+"""Common parts of all figures: the registry, empty figures, the data for figures.
 
 ==================  ===========================================================================
-`figure`            decorator: makes a function a figure of the report
+`figure`            decorator that makes a function a figure of the report
 `FIGURES`           the figures by name, in the order of the report
-`Subject`           a finished model with its answers: what every figure is drawn from
-`draw`              all figures, or some, into a folder
-`blank`, `save`     an empty figure; a figure as a file
+`Subject`           a finished model with its outputs, which every figure is drawn from
+`draw`              draws all or some figures into a folder
+`blank`, `save`     makes an empty figure; writes a figure to a file
 ==================  ===========================================================================
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure of the report: its heading, what a reader has to know, what draws it."""
+    """A figure of the report: its heading, its caption and the function that draws it."""
 
     heading: str
     caption: str
@@ -46,15 +46,16 @@ FIGURES: dict[str, ReportFigure] = {}
 
 
 def figure(heading: str, caption: str = '') -> Callable:
-    """Make a function ``(subject) -> matplotlib figure`` a figure of the report.
+    """Decorator that makes a function ``(subject) -> matplotlib figure`` a figure of the report.
 
-    It returns None where there is nothing to draw. Its name is that of the file. Figures stand in the
-    report in the order of their definition.
+    The function returns None if there is nothing to draw. Its name is that of the file. Figures appear in the report
+    in the order of their definition.
 
     Parameters
     ----------
     heading, caption : str
-        What stands above it in the report; ``{figure}`` in it is the validation figure by which the epoch was kept.
+        Texts above the figure in the report; ``{figure}`` in the caption becomes the name of the validation figure by
+        which the epoch was kept.
     """
 
     def register(function):
@@ -66,36 +67,36 @@ def figure(heading: str, caption: str = '') -> Callable:
 
 @dataclass
 class Subject:
-    """A finished model with its answers on test images.
+    """A finished model with its outputs for test images.
 
     Attributes
     ----------
     network : Layer
-        With the parameters that are to be looked at.
+        The network with its parameters.
     im_dim : (int, int)
-        Height and width of the images.
+        Height and width of the images, in pixels.
     subset : loaders.Subset
         The test images.
     classes : sequence of str
     outputs : dict of str to array (n, n_classes)
-        Linear outputs, as for `utils.results.metrics.evaluate`.
+        Logits, as for `utils.results.metrics.evaluate`.
     scores : dict
-        What `utils.results.metrics.evaluate` made of them.
+        Result of `utils.results.metrics.evaluate`.
     histograms : list of dict
-        Of weights and outputs of layers, one per epoch; see `utils.results.inspection.histogram`.
+        Histograms of weights and outputs of layers, one entry per epoch; see `utils.results.inspection.histogram`.
     history : list of dict
-        One row per epoch, see `utils.training.trainer.Trainer`; empty where the model was tested only.
+        One row per epoch, see `utils.training.trainer.Trainer`; empty if the model was only tested.
     best : dict or None
-        The row of the kept epoch.
+        Row of the kept epoch.
     title : str
     rule : {'entropy', 'error'}
-        By which the epoch was kept.
+        Rule by which the epoch was kept.
     cost : str
-        What the loss is called.
+        Name of the loss.
     say : callable
-        Is given why a figure is left out.
+        Function that prints why a figure is left out.
     reconstructions : dict of str to array (n, height, width), or None
-        Of pre-training, see `utils.training.pretraining.Pretraining.reconstructions`.
+        Result of `utils.training.pretraining.Pretraining.reconstructions`.
     """
 
     network: Layer
@@ -115,22 +116,22 @@ class Subject:
 
     @cached_property
     def test(self) -> str:
-        """Name of the test whose answers are shown: 'special test' where there is one, else 'test'."""
+        """Name of the test that is shown: 'special test' if there is one, otherwise 'test'."""
         return 'special test' if metrics.final_kind(self.scores) == 'special' else 'test'
 
     @cached_property
     def whole(self) -> dict:
-        """Its figures on the whole test set."""
+        """Scores of this test on the whole test set."""
         return self.scores[metrics.final_kind(self.scores)]['whole']
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """(n, n_classes)."""
+        """Probabilities (n, n_classes) of this test."""
         return metrics.probabilities(self.outputs[metrics.final_kind(self.scores)])
 
     @cached_property
     def examples(self) -> np.ndarray:
-        """Rows of the test set: of each class the right answer of median probability, or a wrong one."""
+        """Rows of the test set, one for each class: the right answer with median probability, or a wrong one."""
         rows, y, p = [], self.subset.y, self.probabilities
         for k in range(len(self.classes)):
             own = np.flatnonzero(y == k)
@@ -142,17 +143,17 @@ class Subject:
 
     @cached_property
     def bare_network(self) -> tuple[Any, Any]:
-        """The network, the first of several, without the crop around it, and the size of the images that it takes."""
+        """The network (the first of several) without `Cropped` around it, and the size of the images that it takes."""
         network = self.network.member[0] if isinstance(self.network, Members) else self.network
         return (network.network, network.size) if isinstance(network, Cropped) else (network, tuple(self.im_dim))
 
     @cached_property
     def faces(self) -> np.ndarray:
-        """The images of `examples` as the network takes them, uint8 (n, height, width)."""
+        """The images of `examples`, cropped for the network, uint8 (n, height, width)."""
         return self.images(self.examples)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Test images as the network takes them, uint8 (n, height, width)."""
+        """Test images, cropped for the network, uint8 (n, height, width)."""
         return centre(self.subset.images(rows), self.bare_network[1])
 
     @cached_property
@@ -162,7 +163,7 @@ class Subject:
 
     @cached_property
     def captions(self) -> list:
-        """What `faces` are taken for, with the probability, and what they are where that is something else."""
+        """Captions of `faces`: the predicted class, its probability, and the true class if it is another."""
         p, y, names = self.probabilities, self.subset.y, self.classes
         answers = p[self.examples].argmax(axis=1)
         return [
@@ -172,7 +173,7 @@ class Subject:
 
 
 def draw(folder: Path, subject: Subject, only: tuple = ()) -> None:
-    """Draw all figures, or those named, as PNG files of their names."""
+    """Draw all figures, or those in `only`, into PNG files named after them."""
     for name, entry in FIGURES.items():
         if only and name not in only:
             continue
@@ -182,21 +183,21 @@ def draw(folder: Path, subject: Subject, only: tuple = ()) -> None:
 
 
 def blank(*size: Any) -> Figure:
-    """An empty figure of that width and height in inches."""
-    # Not at the top: matplotlib takes a third of a second, and not every process draws.
+    """Make an empty figure with this width and height in inches."""
+    # Not at the top: importing matplotlib takes a third of a second, and not every process draws.
     from matplotlib.figure import Figure
 
     return Figure(figsize=size, layout='constrained')
 
 
 def save(figure: Figure, path: StrPath, dpi: int = 120) -> None:
-    """Write a figure as .png, .pdf or .svg; a file that is there is replaced at once or stays."""
+    """Write a figure as .png, .pdf or .svg; an existing file is replaced atomically."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format=Path(path).suffix[1:])
 
 
 def without_axes(axes: Axes) -> None:
-    """Take ticks and frame away."""
+    """Remove ticks and frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_frame_on(False)

@@ -1,4 +1,4 @@
-"""Figures of how weights and outputs of layers change from epoch to epoch."""
+"""Figures of the weights and outputs of layers, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
     from utils.results.plots.drawing import Subject
 
 
-@figure('Weights by epoch', 'Colour is the square root of the share of the values.')
+@figure('Weights by epoch', 'The colour shows the square root of the fraction of the values.')
 def weights(subject: Subject) -> Any:
-    """Weights of each layer over the epochs."""
+    """Draw the weights of each layer over the epochs."""
     return histograms(subject.histograms, 'weights', 'Weights')
 
 
 @figure('Outputs of layers by epoch', 'For one fixed batch of training images.')
 def activations(subject: Subject) -> Figure:
-    """Outputs of each layer over the epochs."""
+    """Draw the outputs of each layer over the epochs."""
     return histograms(subject.histograms, 'activations', 'Outputs of layers')
 
 
 def histograms(epochs: Sequence[dict[str, Any]], key: str, title: str) -> Figure | None:
-    """Draw a histogram per layer and epoch, as columns of colour.
+    """Draw a histogram per layer and epoch, as coloured columns.
 
     Parameters
     ----------
     epochs : list of dict
-        Each with 'stage', 'epoch' and, under `key`, histograms by name; see `utils.results.inspection.histogram`.
+        Entries with 'stage', 'epoch' and, under `key`, histograms by name; see `utils.results.inspection.histogram`.
     key : {'weights', 'activations'}
+    title : str
     """
     names = list(epochs[0][key]) if epochs else []
     if not names:
@@ -53,7 +54,7 @@ def histograms(epochs: Sequence[dict[str, Any]], key: str, title: str) -> Figure
         low, high = min(_quantile(h, 0.002) for h in all_of_it), max(_quantile(h, 0.998) for h in all_of_it)
         edges = np.linspace(low, high if high > low else low + 1, 81)
         density = np.array([_rebinned(h, edges) for h in all_of_it]).T
-        # The root lets the tails be seen; beside the peak of a rectifier at 0 nothing else would be.
+        # The root makes the tails visible, which would vanish beside the peak of a rectifier at 0.
         root = np.sqrt(density)
         axes.pcolormesh(
             np.arange(len(epochs) + 1) + 0.5,
@@ -75,13 +76,13 @@ def histograms(epochs: Sequence[dict[str, Any]], key: str, title: str) -> Figure
 
 
 def _quantile(h, share):
-    """The value below which a share of the values of a histogram lies."""
+    """The quantile `share` of the values of a histogram."""
     own = np.linspace(h['low'], h['high'], len(h['counts']) + 1)
     return float(np.interp(share, np.concatenate([[0], np.cumsum(h['counts'])]) / max(sum(h['counts']), 1), own))
 
 
 def _rebinned(h, edges):
-    """Share of the values of a histogram in the bins of other edges, values taken as spread evenly in each bin."""
+    """Fractions of the values of a histogram in bins with other edges; values are assumed uniform within a bin."""
     own = np.linspace(h['low'], h['high'], len(h['counts']) + 1)
     cumulated = np.concatenate([[0], np.cumsum(h['counts'])])
     share = np.diff(np.interp(edges, own, cumulated))

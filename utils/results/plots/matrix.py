@@ -1,4 +1,4 @@
-"""A matrix of figures, as of several models on several sets, as a heat map."""
+"""Draws a matrix of values, such as errors of several models on several sets, as a heat map."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def heat_map(
     own: Sequence[Sequence[bool]],
     title: str = '',
 ) -> Figure:
-    """Draw figures in % as colours and numbers.
+    """Draw values in % as colours and numbers.
 
     Parameters
     ----------
     values : array (n_rows, n_columns)
-        In %.
+        Values in %.
     rows, columns : sequence of str
-        What stands beside them: models and sets.
+        Labels: models and sets.
     own : bool array (n_rows, n_columns)
-        Where a frame is drawn: where a model is on images of the source that it was trained on.
+        True for cells with a frame: the model was trained on the source of the set.
     title : str
     """
     cells, longest = np.asarray(values, float), max(map(len, rows))
@@ -44,6 +44,6 @@ def heat_map(
             axes.plot(*edges.T, color='tab:red', linewidth=2)
     axes.set_xticks(range(len(columns)), columns, rotation=35, ha='right')
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_title(title + ('; framed: the source that it was trained on' if np.any(own) else ''), fontsize=10)
+    axes.set_title(title + ('; framed: the source that the model was trained on' if np.any(own) else ''), fontsize=10)
     drawing.colorbar(shown, ax=axes, label='%', shrink=0.9)
     return drawing

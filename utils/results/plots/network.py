@@ -1,4 +1,4 @@
-"""Figures of what a network has learned: filters, feature maps, what excites them, saliency."""
+"""Figures of what a network has learned: filters, feature maps, the images that excite them, saliency."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @figure('First-layer filters')
 def filters(subject: Subject) -> Figure:
-    """Filters of the first layer."""
+    """Draw the filters of the first layer."""
     network, im_dim = subject.bare_network
     first = next((p for name, p in parameters(network).items() if name.rpartition('.')[2] == 'W'), None)
     return first_layer_filters(first.get_value(), im_dim) if first is not None else None
 
 
 def first_layer_filters(W: np.ndarray, im_dim: tuple[int, int], most: int = 64) -> Any:
-    """Draw the weights of the first layer, convolution (h, w, 1, n) or fully connected (pixels, n), as images."""
+    """Draw the weights of the first layer, convolutional (h, w, 1, n) or fully connected (pixels, n), as images."""
     if W.ndim == 4:
         filters = W.mean(axis=2).transpose(2, 0, 1)
     elif W.shape[0] == np.prod(im_dim):
@@ -52,20 +52,24 @@ def first_layer_filters(W: np.ndarray, im_dim: tuple[int, int], most: int = 64) 
     return drawing
 
 
-@figure('Feature maps', 'The maps that vary most, of each convolutional layer, for one face.')
+@figure('Feature maps', 'The maps of each convolutional layer that vary most for one face.')
 def features(subject: Subject) -> Figure:
-    """Feature maps of one face."""
+    """Draw the feature maps of one face."""
     maps = {layer: value[0] for layer, value in subject.inspector.feature_maps(subject.faces).items()}
-    return feature_maps(subject.faces[0], maps, f'A face taken for {subject.captions[0]}')
+    return feature_maps(subject.faces[0], maps, f'A face classified as {subject.captions[0]}')
 
 
 def feature_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str = '', most: int = 12) -> Figure | None:
-    """Draw the strongest feature maps of each layer for one face.
+    """Draw the feature maps of each layer that vary most for one face.
 
     Parameters
     ----------
     image : uint8 array (height, width)
     maps : dict of str to array (h, w, channels)
+        Feature maps by layer.
+    title : str
+    most : int
+        Largest number of maps for each layer.
     """
     if not maps:
         return None
@@ -78,7 +82,7 @@ def feature_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str = ''
     grid[0, 0].imshow(image, cmap='gray', vmin=0, vmax=255)
     for line, (name, value) in zip(grid, maps.items()):
         line[0].set_xlabel(f'{name}\n{value.shape[0]}x{value.shape[1]}, {value.shape[2]} maps', fontsize=7)
-        # Tanh and sigmoid maps are strong where they vary, not where they are large.
+        # By variation, because tanh and sigmoid maps can be large without being informative.
         order = np.argsort(-value.std(axis=(0, 1)), kind='stable')[:columns]
         for axes, k in zip(line[1:], order):
             axes.imshow(value[..., k], cmap='viridis')
@@ -87,13 +91,13 @@ def feature_maps(image: np.ndarray, maps: dict[str, np.ndarray], title: str = ''
 
 @figure(
     'What excites the feature maps',
-    'For the strongest maps of some layers the nine test images that excite each most: above, what the largest '
-    'activation of the map alone takes from the image, projected down to its pixels; below, that part of the image. By '
-    'the deconvolution of Zeiler and Fergus (2014) where layers follow one another; where maps are summed or joined, '
-    'for which they define none, by the guided backpropagation of Springenberg et al. (2015).',
+    'For the strongest maps of some layers, the nine test images that excite each map most. Above: the largest '
+    'activation of the map alone, projected down to the pixels. Below: the same part of the image. The method is the '
+    'deconvolution of Zeiler and Fergus (2014) for a plain chain of layers. They do not define it for summed or joined '
+    'maps; there it is the guided backpropagation of Springenberg et al. (2015).',
 )
 def excitation(subject: Subject) -> Figure | None:
-    """The images that excite feature maps most, projected down to pixels."""
+    """Draw the images that excite feature maps most, projected down to pixels."""
     network, size = subject.bare_network
     rows = np.linspace(0, len(subject.subset) - 1, min(deconvolution.SAMPLE, len(subject.subset))).round().astype(int)
     if len(rows) < deconvolution.IMAGES:
@@ -107,7 +111,7 @@ def excitation(subject: Subject) -> Figure | None:
 
 
 def excited_maps(found: Sequence[deconvolution.Excited], method: str) -> Figure | None:
-    """Draw the projections of the largest activations of maps, and the parts of the images below them."""
+    """Draw the projections of the largest activations of maps, with the same parts of the images below."""
     if not found:
         return None
     drawing = blank(10, 2.8 * len(found) + 0.4)
@@ -128,7 +132,7 @@ def excited_maps(found: Sequence[deconvolution.Excited], method: str) -> Figure 
 
 
 def _mosaic(images, least=40):
-    """Images (9, h, w) as 3x3, of `least` pixels each at least, with white lines between them and a frame."""
+    """Arrange images (9, h, w) as 3x3 with white lines and a frame, each enlarged to about `least` pixels."""
     images = np.kron(images, np.ones((1, *[max(1, least // max(images.shape[1:]))] * 2)))
     _, height, width = images.shape
     out = np.ones((3 * height + 4, 3 * width + 4))
@@ -141,16 +145,16 @@ def _mosaic(images, least=40):
 @figure(
     'Saliency and Grad-CAM',
     'How much the score of the answer changes with each pixel, and where the last '
-    'convolutional layer sees evidence for it.',
+    'convolutional layer finds evidence for the answer.',
 )
 def saliency(subject: Subject) -> Figure:
-    """Saliency of some faces."""
+    """Draw the saliency of some faces."""
     answers = subject.probabilities[subject.examples].argmax(axis=1)
     return saliency_maps(subject.faces, *subject.inspector.saliency(subject.faces, answers), subject.captions)
 
 
 def saliency_maps(images: np.ndarray, saliency: np.ndarray, cam: np.ndarray, captions: Sequence[str]) -> Figure:
-    """Draw faces, the gradient of a class's score with respect to their pixels, and Grad-CAM over them."""
+    """Draw faces, the gradients of a class's score with respect to their pixels, and Grad-CAM over the faces."""
     lines = ['face', 'saliency'] + (['Grad-CAM'] if cam is not None else [])
     drawing = blank(1.35 * len(images) + 0.7, 1.4 * len(lines) + 0.6)
     grid = drawing.subplots(len(lines), len(images), squeeze=False)

@@ -1,4 +1,4 @@
-"""The figure of pre-training: what denoising autoencoders make of corrupted faces."""
+"""The figure of pre-training: corrupted faces, reconstructed by denoising autoencoders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @figure(
     'Reconstructions of pre-training',
-    'Faces, corrupted, and reconstructed from the code of the first layer and, decoded down through the stack, from '
-    'that of the deepest; with the weights that stage pretrain left, on validation images, or without those training '
-    'images.',
+    'Faces, corrupted faces, and reconstructions from the code of the first layer and from that of the deepest one, '
+    'decoded down through the stack. The weights are those after stage pretrain, the faces validation images or, '
+    'without validation, training images.',
 )
 def reconstructions(subject: Subject) -> Figure | None:
-    """Faces, corrupted and reconstructed."""
+    """Draw faces, corrupted and reconstructed."""
     rows = subject.reconstructions
     if not rows:
         return None

@@ -1,9 +1,9 @@
 'use strict';
-// The page of symfer serve: pictures are sent to /recognise, frames of the camera through /live, each when the last one was answered.
+// The page of symfer serve. It sends pictures to /recognise and camera frames to /live, each after the response to the last.
 
 const COLOURS = ['#1f5fc4', '#b3261e', '#1b7f3b', '#8a4fbf', '#a15c00', '#006d77'];
-const FRAME_SIDE = 640; // pixels of the longest side of a frame that is sent
-const FADE = 0.35; // weight of a new frame in the bars of the camera
+const FRAME_SIDE = 640; // longest side in pixels of a camera frame that is sent
+const FADE = 0.35; // weight of a new camera frame in the smoothed bars
 const at = (id) => document.getElementById(id);
 
 function element(name, properties = {}, ...children) {
@@ -185,7 +185,7 @@ function cameraOff(text = 'The camera is off.', wrong = false) {
 
 async function cameraOn() {
   if (!navigator.mediaDevices?.getUserMedia) {
-    say('The browser gives the camera to pages of this machine and of https alone.', true);
+    say('The browser allows the camera only on local and https pages.', true);
     return;
   }
   try {
@@ -213,7 +213,7 @@ async function cameraOn() {
 
 at('camera').addEventListener('click', () => (camera.stream ? cameraOff() : cameraOn()));
 
-// ---------------------------------------------------------------------- what the model is
+// ---------------------------------------------------------------------- model
 
 fetch('/model').then((answer) => answer.json()).then((card) => {
   if (card.data) at('trained').textContent = ` (${card.data})`;
