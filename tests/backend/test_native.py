@@ -24,7 +24,7 @@ WINOGRAD = [
     ((3, 12, 12), 3, 1, 1, 1, 32, 48),
     ((2, 9, 9), 3, 1, 1, 1, 64, 32),
     ((2, 10, 25), 3, 1, 1, 1, 48, 80),
-    ((30, 2, 1), 3, 1, 1, 1, 32, 32),
+    ((40, 2, 1), 3, 1, 1, 1, 32, 32),
     ((70, 1, 1), 3, 1, 1, 1, 32, 32),
 ]
 DIRECT = [
@@ -54,7 +54,7 @@ def both_forms(rng, images, size, pad, stride, groups, channels, filters):
     values = [rng.normal(size=(*images, channels)), rng.normal(size=(*size, channels // groups, filters))]
 
     def compute(dtype, mode):
-        x, W = (pt.tensor(dtype=dtype, shape=v.shape) for v in values)
+        x, W = (pt.tensor(dtype=dtype, shape=v.shape) for v in values[:2])
         y = ops.Conv2d(pad, stride, groups)(x, W)
         if len(values) == 2:
             values.append(rng.normal(size=y.type.shape))
@@ -75,7 +75,7 @@ def test_kernels_agree_with_float64(rng, case):
     assert len(used) == (2 if case[5] == 3 else 3)
     assert all(bool(op.tile) == (case in WINOGRAD) for op in used)
     for a, b in zip(got, expected):
-        assert abs(np.asarray(a) - b).max() <= (2e-5 if case in WINOGRAD else 2e-6) * abs(b).max()
+        assert abs(np.asarray(a) - b).max() <= (2e-5 if case in WINOGRAD else 4e-6) * abs(b).max()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ import os, sys
 if sys.argv[1:]:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import hashlib, numpy as np
-sys.path.insert(0, 'tests/backend')
+sys.path[:0] = ['tests', 'tests/backend']
 from test_native import DIRECT, NARROW, WINOGRAD, both_forms
 for case in (WINOGRAD[2], DIRECT[0], DIRECT[-1], NARROW[1]):
     for v in both_forms(np.random.default_rng(1), *case)[0]:
