@@ -103,12 +103,14 @@ def architecture() -> str:
 
 def rewrites() -> str:
     """Graphviz source of the passes from `function` to the device, with symfer's rewrites in the order of the code."""
-    tree = ast.parse((ROOT / 'utils' / 'backend' / 'rewrites.py').read_text(encoding='utf-8'))
-    own = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and any('_register' in ast.unparse(d) for d in node.decorator_list)
-    ]
+    found: list[tuple[float, ast.FunctionDef]] = []
+    for module in ('rewrites', 'native'):
+        for node in ast.parse((ROOT / 'utils' / 'backend' / f'{module}.py').read_text(encoding='utf-8')).body:
+            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if isinstance(call, ast.Call) and ast.unparse(call.func) in ('register', 'rewrites.register'):
+                    given = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+                    found.append((given.get('position', len(found)), node))
+    own = [node for _, node in sorted(found, key=lambda item: item[0])]
     steps = [
         ('built', ['the network called once,', 'its cost, gradients, updates'], '#f3f3f3'),
         ('canonical', ['PyTensor: canonicalise, stabilise'], '#f5e6cf'),

@@ -1,4 +1,4 @@
-"""Kernels in C++: against the NumPy form in float64, whatever the shape; which convolutions have one; how they are built."""
+"""Kernels in C++: results against NumPy in float64, which convolutions have a kernel, how they are compiled."""
 
 import os
 import subprocess
@@ -14,20 +14,18 @@ from utils import backend, native, ops
 from utils.backend.native import kernels
 from utils.ops.kernels import Kernel
 
-needs_compiler = [
-    pytest.mark.cpu_form,
-    pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler'),
-]
+needs_compiler = [pytest.mark.cpu_form, pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')]
 
 # images, size, pad, stride, groups, channels, filters
 WINOGRAD = [
-    ((3, 12, 12), 3, 1, 1, 1, 32, 48),
-    ((2, 9, 9), 3, 1, 1, 1, 64, 32),
-    ((2, 10, 25), 3, 1, 1, 1, 48, 80),
-    ((40, 2, 1), 3, 1, 1, 1, 32, 32),
-    ((70, 1, 1), 3, 1, 1, 1, 32, 32),
+    ((9, 12, 12), 3, 1, 1, 1, 32, 48),
+    ((14, 9, 9), 3, 1, 1, 1, 64, 32),
+    ((5, 10, 25), 3, 1, 1, 1, 48, 80),
+    ((512, 2, 1), 3, 1, 1, 1, 32, 32),
+    ((1030, 1, 1), 3, 1, 1, 1, 32, 32),
 ]
 DIRECT = [
+    ((2, 12, 12), 3, 1, 1, 1, 32, 48),  # too few pixels for Winograd's filtering
     ((5, 9, 8), 3, 1, 2, 1, 16, 32),
     ((3, 9, 8), 5, 2, 1, 2, 32, 96),
     ((3, 21, 23), (5, 4), (2, 0), (2, 3), 1, 16, 16),
@@ -71,7 +69,7 @@ def both_forms(rng, images, size, pad, stride, groups, channels, filters):
 def test_kernels_agree_with_float64(rng, case):
     got, expected, nodes = both_forms(rng, *case)
     used = [node.op for node in nodes if isinstance(node.op, Kernel)]
-    # Images of three channels have no gradient in vectors of channels; nobody asks for it.
+    # The gradient by images of three channels has no kernel.
     assert len(used) == (2 if case[5] == 3 else 3)
     assert all(bool(op.tile) == (case in WINOGRAD) for op in used)
     for a, b in zip(got, expected):
@@ -102,7 +100,7 @@ def of_one_convolution(**options):
 
 @pytest.mark.cpu_form
 @pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
-def test_what_is_rounded_or_divided_among_devices_has_none():
+def test_what_is_rounded_has_none():
     assert Kernel in of_one_convolution()
     assert Kernel not in of_one_convolution(precision='bf16')
     assert Kernel not in of_one_convolution(precision='tf32')

@@ -9,6 +9,7 @@
 `hosts`, `watching`        several hosts, and detection of those that stop
 `partition`                division of a function among devices
 `precision`                precision of the operands of convolutions and products
+`native`                   convolutions by kernels in C++
 `rewrites`                 graph rewrites, which choose implementations by platform and shape
 `convolution`, `winograd`  translations of the Ops in the modules of `utils.ops` with the same names
 `pooling`, `random`        translations of pooling and of random draws
@@ -22,7 +23,18 @@
 A translation computes the same as the NumPy `perform` of its Op; tests/backend compares the two.
 """
 
-from utils.backend import barrier, convolution, native, neighbours, pooling, products, random, reduction, rewrites, winograd
+from utils.backend import (
+    barrier,
+    convolution,
+    native,
+    neighbours,
+    pooling,
+    products,
+    random,
+    reduction,
+    rewrites,
+    winograd,
+)
 from utils.backend.compilation import MODE, function, mode
 from utils.backend.devices import MOST_BYTES, assign, device_names, n_devices
 from utils.backend.hosts import abandon, agreed, compared, host, join, n_hosts, own_rows, watch
@@ -49,6 +61,7 @@ __all__ = [
     'host',
     'join',
     'mode',
+    'native',
     'neighbours',
     'n_devices',
     'n_hosts',

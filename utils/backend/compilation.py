@@ -159,9 +159,9 @@ def mode(precision: str = 'float32', partition: Partition = NONE) -> Any:
         raise ValueError(f'precision must be one of {", ".join(map(repr, PRECISIONS))}, got {precision!r}')
     if precision == 'float32' and partition == NONE:
         return MODE
-    # Kernel calls cannot be divided among devices. In bf16 the transforms would be rounded too, and they amplify
-    # rounding errors.
-    exclude = ['native_convolutions', *(['winograd_convolutions'] if precision == 'bf16' else [])]
+    # The kernels are for float32 only. In bf16 the transforms would be rounded too, and they amplify rounding errors.
+    exclude = [] if precision == 'float32' else ['native_convolutions']
+    exclude += ['winograd_convolutions'] if precision == 'bf16' else []
     return Mode(Linker(precision, partition), MODE.provided_optimizer).excluding(*exclude)
 
 

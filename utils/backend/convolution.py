@@ -97,15 +97,16 @@ def one_a_network(convolution: Any) -> Any:
     return function
 
 
-def of_own_images(op: ops.convolution.Convolution, convolution: Any, summed: bool = False) -> Any:
-    """Make each device compute a grouped convolution of its own images.
+def of_own_images(convolution: Any, summed: bool = False) -> Any:
+    """Make each device compute a convolution of its own images.
 
     `convolution` is a function of images and filters or, with `summed`, of two arrays with a row for each image.
-    Otherwise XLA would divide the groups among the devices and send all images to each device.
+    Otherwise XLA would divide the groups of a convolution among the devices and send all images to each device, and
+    compute a kernel's call whole on each.
     """
 
     def divided(a, b):
-        n = parts(len(a)) if op.groups > 1 else 1
+        n = parts(len(a))
         if n == 1:
             return convolution(a, b)
         rows, whole = PartitionSpec(AXIS), PartitionSpec()
@@ -140,7 +141,7 @@ def _(op, **kwargs):
             for c in range(channels)
         )
 
-    return of_own_images(op, conv)
+    return of_own_images(conv) if op.groups > 1 else conv
 
 
 @jax_funcify.register(ops.Conv2dInputGrad)
@@ -158,7 +159,7 @@ def _(op, **kwargs):
             return jax.linear_transpose(lambda x: depthwise(x, W, op), x)(g)[0]
         return jax.linear_transpose(lambda x: correlate(x, b, op), x)(a)[0].astype(jnp.result_type(g, W))
 
-    return of_own_images(op, input_grad)
+    return of_own_images(input_grad) if op.groups > 1 else input_grad
 
 
 @jax_funcify.register(ops.Conv2dFilterGrad)
@@ -179,4 +180,4 @@ def _(op, **kwargs):
         views = jnp.stack([view[..., c] for view in patches(x, op, op.size) for c in range(channels)])
         return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
 
-    return of_own_images(op, filter_grad, summed=True)
+    return of_own_images(filter_grad, summed=True) if op.groups > 1 else filter_grad

@@ -1,7 +1,7 @@
-"""Convolutions by `utils.native`, where that can be compiled: the rewrite and the translation.
+"""Convolutions by the kernels of `utils.native`: a rewrite and a translation.
 
-The rewrite `native_convolutions` comes before those that make other forms of the same convolutions for XLA. In a kernel
-a part of the images stays in the processor's cache from the images to the result, and XLA has nothing to compile.
+`native_convolutions` runs before the rewrites that make other forms of the same convolutions for XLA. A kernel keeps a
+part of the images in the processor's cache from the images to the result, and XLA has nothing to compile.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.jax.dispatch import jax_funcify
 
 from utils import native, ops
 from utils.backend import rewrites
+from utils.backend.convolution import of_own_images
 from utils.backend.platform import platform
 from utils.ops import winograd
 from utils.ops.kernels import Kernel
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
     from utils.annotations import Tensor
 
-UNIT = 16  # channels come in multiples of these
-MOST_CHANNELS = 4096  # of Winograd's filtering
-LEAST_CHANNELS = 32  # in and out, from which it pays
-LEAST_PIXELS = 64  # of a minibatch, from which a call pays
-NARROW = 1, 2, 4, 8  # channels of groups that share a vector, if the processor's are as wide
+UNIT = 16  # channels are multiples of it
+MOST_CHANNELS = 4096  # limit of Winograd's filtering
+LEAST_CHANNELS = 32  # fewest input and output channels for which Winograd's filtering pays
+LEAST_PIXELS_WINOGRAD = 1024  # fewest pixels of a minibatch for which the transforms of the filters pay
+LEAST_PIXELS = 64  # fewest pixels of a minibatch for which a call pays
+NARROW = 1, 2, 4, 8  # channels of groups that share a vector, up to the width of the processor's
 
 NAMES = {
     ops.Conv2d: 'symfer_convolution',
@@ -47,7 +48,7 @@ WINOGRAD_NAMES = {
 
 @lru_cache
 def kernels() -> Any:
-    """The compiled kernels, known to JAX; None where there are none."""
+    """Return the compiled kernels, registered with JAX; None without a compiler."""
     library = native.library() if jax.default_backend() == 'cpu' else None
     if library is not None:
         for name in {*NAMES.values(), *WINOGRAD_NAMES.values()}:
@@ -59,7 +60,7 @@ def kernels() -> Any:
 
 
 def _shapes(op, a, b):
-    """Images, filters and what comes out of them, of the inputs of a convolution or gradient."""
+    """Return the shapes of images, filters and output from those of the inputs of a convolution or gradient."""
     if isinstance(op, ops.Conv2dFilterGrad):
         return a, (*op.size, a[3] // op.groups, b[3]), b
     if isinstance(op, ops.Conv2dInputGrad):
@@ -68,7 +69,7 @@ def _shapes(op, a, b):
 
 
 def _tile(op, images, filters):
-    """The side of the tile with the fewest products; 0 where Winograd's filtering does not apply or pay."""
+    """Return the tile size with the fewest products; 0 if Winograd's filtering does not apply or pay."""
     n_in, n_out = filters[2:]
     suits = (
         op.plain
@@ -77,6 +78,7 @@ def _tile(op, images, filters):
         and n_in % UNIT == n_out % UNIT == 0
         and LEAST_CHANNELS <= min(n_in, n_out)
         and max(n_in, n_out) <= MOST_CHANNELS
+        and np.prod(images[:3]) >= LEAST_PIXELS_WINOGRAD
     )
     height, width = images[1:3]
     products = {m: (m + 2) ** 2 * winograd.tiles(height, m) * winograd.tiles(width, m) for m in (4, 3, 5)}
@@ -84,7 +86,7 @@ def _tile(op, images, filters):
 
 
 def _has_kernel(op, images, filters):
-    """Whether the vectors of the direct kernels fit."""
+    """Tell whether the channels fill the vectors of the direct kernels."""
     channels, n_out = filters[2], filters[3] // op.groups
     if op.groups > 1 and channels == n_out in NARROW:
         return n_out <= kernels().symfer_lanes() and images[3] % UNIT == 0
@@ -92,13 +94,14 @@ def _has_kernel(op, images, filters):
 
 
 def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | None:
-    """How the kernels compute a convolution or gradient; None where they do not.
+    """Return the kernel for a convolution or gradient; None if there is none.
 
     Parameters
     ----------
     op : Conv2d, Conv2dInputGrad or Conv2dFilterGrad
+        The convolution or gradient.
     a, b : variables
-        Its inputs.
+        Inputs of `op`.
     """
     if platform() != 'cpu' or None in (*a.type.shape, *b.type.shape) or {a.dtype, b.dtype} != {'float32'}:
         return None
@@ -109,9 +112,9 @@ def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | No
     return Kernel(op, tile) if tile or _has_kernel(op, images, filters) else None
 
 
-@node_rewriter([ops.Conv2d, ops.Conv2dInputGrad, ops.Conv2dFilterGrad])
+@rewrites.register(ops.Conv2d, ops.Conv2dInputGrad, ops.Conv2dFilterGrad, position=0.5)
 def native_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
-    """Convolutions and gradients as `Kernel`, where there is one that suits."""
+    """Replace convolutions and their gradients by calls of kernels in C++."""
     op, (a, b) = node.op, node.inputs
     W = rewrites.unflipped(b) if isinstance(op, ops.Conv2d) and op.plain else None
     if W is not None and None not in (*node.outputs[0].type.shape, *b.type.shape):  # the gradient by images
@@ -120,9 +123,6 @@ def native_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | No
             op, b = ops.Conv2d(pad).adjoint(node.outputs[0].type.shape[1:3]), W
     found = kernel(op, a, b)
     return found and [found(a, b)]
-
-
-rewrites.DATABASE.register('native_convolutions', dfs_rewriter(native_convolutions), rewrites.TAG, position=0.5)
 
 
 @jax_funcify.register(Kernel)
@@ -150,4 +150,4 @@ def _(op, **kwargs):
         call = jax.ffi.ffi_call(name, types, vmap_method='sequential')
         return call(a, b, **{key: np.int64(value) for key, value in numbers.items()})[0]
 
-    return compute
+    return of_own_images(compute, summed=isinstance(conv, ops.Conv2dFilterGrad))

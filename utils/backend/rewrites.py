@@ -48,13 +48,13 @@ DATABASE = SequenceDB()
 optdb.register('symfer_rewrites', DATABASE, TAG, position=45)
 
 
-def _register(*tracks):
+def register(*tracks, position=None):
     def decorate(function):
         DATABASE.register(
             function.__name__,
             dfs_rewriter(node_rewriter(list(tracks))(function)),
             TAG,
-            position=len(DATABASE.__position__),
+            position=len(DATABASE.__position__) if position is None else position,
         )
         return function
 
@@ -106,7 +106,7 @@ def unflipped(W):
     return base
 
 
-@_register(ops.Conv2d)
+@register(ops.Conv2d)
 def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Replace convolutions with mirrored filters by `ops.Conv2dInputGrad`, which converts the filters before mirroring.
 
@@ -124,7 +124,7 @@ def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
 LEAST_OF_A_GROUP = 16  # XLA does not compute convolutions of fewer channels or filters any faster
 
 
-@_register(ops.Conv2d, ops.Conv2dFilterGrad, ops.Conv2dInputGrad)
+@register(ops.Conv2d, ops.Conv2dFilterGrad, ops.Conv2dInputGrad)
 def grouped_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Replace a grouped convolution on a CPU by convolutions of several groups each, with zeros between the groups.
 
@@ -163,7 +163,7 @@ def _of_one_group(op, a, b):
     return ops.convolution.input_grad(ops.Conv2d(op.pad, op.stride), a, b, b.type.shape[:2], op.image)
 
 
-@_register(ops.Conv2d, ops.Conv2dFilterGrad)
+@register(ops.Conv2d, ops.Conv2dFilterGrad)
 def winograd_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Compute 3x3 'same' convolutions, input gradients (mirrored filters) and filter gradients by Winograd's method."""
     x, other = node.inputs
@@ -200,7 +200,7 @@ def _factor_and_sum(mean):
     return getattr(c, 'unique_value', None), total
 
 
-@_register(Sum)
+@register(Sum)
 def centred_sums(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Replace ``sum(x - mean(x))`` by zero; computing it takes a pass over `x` and yields rounding errors only."""
     (centred,) = node.inputs
@@ -238,7 +238,7 @@ def _factors(v, size, alone):
     return [sum(side, []) for side in zip(*parts)]
 
 
-@_register(pt.mul, pt.true_div)
+@register(pt.mul, pt.true_div)
 def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
     """Multiply and divide factors that are smaller than the product with each other first."""
     (out,) = node.outputs
@@ -263,7 +263,7 @@ def small_factors(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
 SPLIT_ON_GPU = range(512, 4097)
 
 
-@_register(Sum)
+@register(Sum)
 def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
     """Replace sums over all axes but the last by `ops.ColumnSum`.
 
@@ -287,7 +287,7 @@ def column_sums(fgraph: FunctionGraph, node: Apply) -> list[Any] | None:
 # ------------------------------------------------------------------------------ dropout masks
 
 
-@_register(pt.ge)
+@register(pt.ge)
 def dropout_masks(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Replace ``uniform >= p`` by `ops.DropoutMask`, which has the same truth values without storing the numbers."""
     draw, p = node.inputs

@@ -1,12 +1,12 @@
-"""C++ kernels for convolutions on a CPU: compiled once for the processor that is there, if there is a compiler.
+"""Kernels in C++ for convolutions on a CPU, compiled at the first use if there is a compiler.
 
 ==================  ===========================================================================
-`start`             begin to compile them, in a process of its own
-`library`           the compiled kernels; compiles them if need be
+`start`             start the compiler in the background
+`library`           the compiled kernels; compiles them if necessary
 ==================  ===========================================================================
 
-Without a compiler, or with ``SYMFER_NATIVE=0`` in the environment, graphs compute the same without them, more slowly.
-This package does not import JAX; `utils.backend.native` hands the kernels to it.
+Without a compiler, or with ``SYMFER_NATIVE=0`` in the environment, XLA computes the same convolutions, more slowly.
+This package does not import JAX; `utils.backend.native` registers the kernels with it.
 
 ========================  ==========================================================================
 simd.h                    vectors of the processor; products of matrices
@@ -41,21 +41,21 @@ OPTIONS = (
     '-std=c++17',
     '-O3',
     '-march=native',
-    # Nothing that changes a result: no errno, no floating-point traps, and 0 + x is x.
+    # These change no result: no errno, no floating-point traps, and 0 + x is x.
     '-fno-math-errno',
     '-fno-trapping-math',
     '-fno-signed-zeros',
     '-shared',
     '-fPIC',
 )
-MOST_SECONDS = 120  # that a compiler may take
+MOST_SECONDS = 120  # time limit of the compiler
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def compiler() -> str | None:
-    """The C++ compiler: that of the environment variable CXX, or g++ or clang++; None where there is none.
+    """Return the C++ compiler: the environment variable CXX, g++ or clang++; None if there is none.
 
-    None too where the kernels are not wanted, or not made for: they are for Linux.
+    It is also None with ``SYMFER_NATIVE=0`` and on systems other than Linux.
     """
     if os.environ.get('SYMFER_NATIVE') == '0' or not sys.platform.startswith('linux'):
         return None
@@ -63,7 +63,7 @@ def compiler() -> str | None:
 
 
 def _headers() -> Path | None:
-    """The folder of XLA's headers, which come with jaxlib."""
+    """Return the folder of XLA's headers, which jaxlib contains."""
     spec = importlib.util.find_spec('jaxlib')
     folders = [Path(place) / 'include' for place in (spec.submodule_search_locations or ()) if spec] if spec else []
     return next((folder for folder in folders if (folder / 'xla/ffi/api/c_api.h').is_file()), None)
@@ -71,7 +71,7 @@ def _headers() -> Path | None:
 
 @lru_cache
 def digest() -> str:
-    """What the compiled kernels depend on, as a name."""
+    """Return a digest of everything that the compiled kernels depend on."""
     out = hashlib.sha256(process.processor().encode())
     for path in sorted(SOURCES.glob('*.[hc]*')):
         out.update(path.read_bytes())
@@ -82,7 +82,7 @@ def digest() -> str:
 
 
 def _path() -> Path | None:
-    """Where the compiled kernels lie or will lie; None where nothing is kept."""
+    """Return the path of the compiled kernels, which need not exist; None without a cache."""
     folder = process.cache_folder()
     return folder / 'native' / f'{digest()}.so' if folder else None
 
@@ -93,7 +93,7 @@ def _command(to: Path) -> list[str] | None:
 
 
 def _begin(path: Path) -> subprocess.Popen[bytes] | None:
-    """Start the compiler, which writes beside `path`."""
+    """Start the compiler, which writes to a file beside `path`."""
     command = _command(path.with_name(f'{path.name}.{os.getpid()}'))
     if command is None:
         return None
@@ -105,7 +105,7 @@ def _begin(path: Path) -> subprocess.Popen[bytes] | None:
 
 
 def _finish(path: Path, running: subprocess.Popen[bytes] | None) -> bool:
-    """Wait for the compiler; whether the kernels lie at `path` then."""
+    """Wait for the compiler; tell whether the kernels are at `path`."""
     if running is None:
         return False
     written = path.with_name(f'{path.name}.{os.getpid()}')
@@ -126,7 +126,7 @@ def _finish(path: Path, running: subprocess.Popen[bytes] | None) -> bool:
 
 
 def start() -> None:
-    """Begin to compile the kernels, if they are not there, while the process does something else."""
+    """Start to compile the kernels in the background, unless they are there already."""
     path = _path()
     if path and compiler() and path not in _started and not path.exists():
         running = _begin(path)
@@ -143,7 +143,7 @@ def _loaded(path):
 
 @lru_cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where there is no compiler, or where it failed."""
+    """Return the compiled kernels; None without a compiler, or if it fails."""
     if not compiler():
         return None
     path = _path()
@@ -151,6 +151,6 @@ def library() -> ctypes.CDLL | None:
         if path.exists() or _finish(path, _started.pop(path, None) or _begin(path)):
             return _loaded(path)
         return None
-    with tempfile.TemporaryDirectory() as folder:  # a loaded library needs its file no more
+    with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file
         path = Path(folder) / 'native.so'
         return _loaded(path) if _finish(path, _begin(path)) else None

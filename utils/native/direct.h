@@ -17,7 +17,8 @@ struct Convolution {
 };
 
 class Direct {
-  static constexpr long PATCH_FLOATS = 1 << 16, GRADIENT_FLOATS = 1 << 21, GRADIENT_ROWS = 48;
+  static constexpr long PATCH_FLOATS = 1 << 16, GRADIENT_FLOATS = 1 << 21, GRADIENT_ROWS = 48,
+                        PACKED_OUTPUTS = 2048;
   Threads& threads_;
   const Convolution s_;
 
@@ -60,18 +61,22 @@ class Direct {
  public:
   Direct(Threads& threads, const Convolution& s) : threads_(threads), s_(s) {}
 
-  // y = patches @ W; `packed` has room for the filters.
+  // y = patches @ W; `packed` has room for the filters, which are put into panels if they are read often enough.
   void images(const float* x, const float* W, float* y, float* packed) const {
-    const long D = s_.depth(), K = s_.filters, k = s_.group_filters(), block = pixels_at_a_time(D, PATCH_FLOATS);
-    threads_.each(s_.groups, [&](long g) { into_panels(W + g * k, K, D, k, packed + g * D * k, D); });
+    const long D = s_.depth(), K = s_.filters, k = s_.group_filters();
+    const long block = threads_.share(s_.outputs(), pixels_at_a_time(D, PATCH_FLOATS));
+    const bool pack = s_.outputs() >= PACKED_OUTPUTS;
+    if (pack) threads_.each(s_.groups, [&](long g) { into_panels(W + g * k, K, D, k, packed + g * D * k, D); });
     threads_.each((s_.outputs() + block - 1) / block, [&](long b) {
       const long first = b * block, count = std::min(block, s_.outputs() - first);
       float* patches = is_product() ? nullptr : scratch(block * D);
       for (long g = 0; g < s_.groups; ++g) {
         for (long t = 0; patches && t < count; ++t) patch(x, first + t, g, patches + t * D);
-        for (long k0 = 0; k0 < k; k0 += PANEL)
-          multiply<false, false>(patches ? patches : x + first * D, D, packed + g * D * k + k0 * D, panel_width(k0, k),
-                                 y + first * K + g * k + k0, K, count, D);
+        for (long k0 = 0; k0 < k; k0 += PANEL) {
+          const long width = panel_width(k0, k);
+          const Panel filters = pack ? Panel(packed + g * D * k + k0 * D, width) : Panel(W + g * k + k0, width, K);
+          multiply<false, false>(patches ? patches : x + first * D, D, filters, y + first * K + g * k + k0, K, count, D);
+        }
       }
     });
   }
@@ -109,7 +114,7 @@ class Direct {
         threads_.each(row_blocks * n_panels, [&](long b) {
           const long r = b / n_panels * GRADIENT_ROWS, k0 = b % n_panels * PANEL;
           (first ? multiply<true, true> : multiply<true, false>)(
-              rows + r, D, panels + k0 * count, panel_width(k0, k), dW + r * K + group * k + k0, K,
+              rows + r, D, {panels + k0 * count, panel_width(k0, k)}, dW + r * K + group * k + k0, K,
               std::min(GRADIENT_ROWS, D - r), count);
         });
       }
@@ -138,7 +143,7 @@ class Direct {
           for (long v = 0; v < width; ++v) to[o * width + v] = from[(c0 + v) * K + o];
       }
     });
-    const long block = pixels_at_a_time(std::max<long>(D, 1), PATCH_FLOATS);
+    const long block = threads_.share(total, pixels_at_a_time(std::max<long>(D, 1), PATCH_FLOATS));
     threads_.each((total + block - 1) / block, [&](long b) {
       const long first = b * block, count = std::min(block, total - first);
       float *patches = scratch(block * (D + PANEL)), *sums = patches + block * D;
@@ -158,7 +163,7 @@ class Direct {
         }
         for (long c0 = 0; c0 < c; c0 += PANEL) {
           const long width = panel_width(c0, c);
-          multiply<false, false>(patches, D, packed + group * D * c + c0 * D, width, sums, PANEL, count, D);
+          multiply<false, false>(patches, D, {packed + group * D * c + c0 * D, width}, sums, PANEL, count, D);
           for (long t = 0; t < count; ++t) {
             const long at = first + t, image = at / (high * wide), in_image = at % (high * wide);
             const long y = first_y + in_image / wide * s_.step_y, x = first_x + in_image % wide * s_.step_x;

@@ -19,6 +19,12 @@ class Threads {
     n_ = n;
   }
 
+  // How many of n things a block should have, at most `most`, so that all threads have about the same to do.
+  long share(long n, long most) const {
+    const long blocks = ((n + most - 1) / most + n_ - 1) / n_ * n_;
+    return std::min(most, ((n + blocks - 1) / blocks + 3) / 4 * 4);
+  }
+
   // f(k) for k = 0 ... n - 1, each once, in any order, on any thread; over when all are.
   //
   // The calling thread works too, and waits only for blocks that another has begun: nothing depends on whether, or

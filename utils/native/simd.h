@@ -23,7 +23,7 @@ typedef float Unaligned __attribute__((vector_size(LANES * sizeof(float)), align
 static inline Vector load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
 static inline void store(float* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
 
-// Offset of column n in a matrix of `depth` rows that is stored in panels, and the stride of that panel's rows.
+// Columns of the panel that begins with column n.
 static inline long panel_width(long n, long columns) { return columns - n < PANEL ? columns - n : PANEL; }
 
 // R rows and C vectors of `out = a @ b`, or added to `out`; element (r, k) of a is a[r * step_r + k * step_k].
@@ -58,16 +58,21 @@ static void all_rows(const float* a, long stride, const float* b, long b_stride,
     kernel<1, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
 }
 
-// out (rows, width) = a @ b, or out += a @ b if ADD; `a` is (rows, depth), or (depth, rows) if TRANSPOSED, and `b`
-// (depth, width) one panel: at most PANEL columns, row after row.
+// A matrix of at most PANEL columns; its rows are `stride` floats apart, `width` where it lies in a panel of its own.
+struct Panel {
+  const float* at;
+  long width, stride;
+  Panel(const float* at, long width, long stride = 0) : at(at), width(width), stride(stride ? stride : width) {}
+};
+
+// out (rows, width) = a @ b, or out += a @ b if ADD; `a` is (rows, depth), or (depth, rows) if TRANSPOSED.
 template <bool TRANSPOSED, bool ADD>
-static void multiply(const float* a, long stride, const float* panel, long width, float* out, long out_stride,
-                     long rows, long depth) {
-  if (width == PANEL)
-    all_rows<COLUMNS, TRANSPOSED, ADD>(a, stride, panel, width, out, out_stride, rows, depth);
+static void multiply(const float* a, long stride, const Panel& b, float* out, long out_stride, long rows, long depth) {
+  if (b.width == PANEL)
+    all_rows<COLUMNS, TRANSPOSED, ADD>(a, stride, b.at, b.stride, out, out_stride, rows, depth);
   else
-    for (long v = 0; v < width; v += LANES)
-      all_rows<1, TRANSPOSED, ADD>(a, stride, panel + v, width, out + v, out_stride, rows, depth);
+    for (long v = 0; v < b.width; v += LANES)
+      all_rows<1, TRANSPOSED, ADD>(a, stride, b.at + v, b.stride, out + v, out_stride, rows, depth);
 }
 
 }  // namespace symfer

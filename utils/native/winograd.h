@@ -119,7 +119,7 @@ class Winograd {
 
   // y = A^T [(B^T x B) U] A
   void images(const float* x, const float* U, float* y) const {
-    const long C = s_.channels, K = s_.filters, size = C * K, block = BLOCK;
+    const long C = s_.channels, K = s_.filters, size = C * K, block = threads_.share(tiles_, BLOCK);
     threads_.each((tiles_ + block - 1) / block, [&](long b) {
       const long first = b * block, count = std::min(block, tiles_ - first);
       const long v_place = padded(block * C), p_place = padded(block * PANEL);
@@ -136,7 +136,7 @@ class Winograd {
       for (long k0 = 0; k0 < K; k0 += PANEL) {
         const long width = panel_width(k0, K);
         for (int p = 0; p < PLACES; ++p)
-          multiply<false, false>(V + p * v_place, C, U + p * size + k0 * C, width, P + p * p_place, PANEL, count, C);
+          multiply<false, false>(V + p * v_place, C, {U + p * size + k0 * C, width}, P + p * p_place, PANEL, count, C);
         for (long t = 0; t < count; ++t) {
           const Tile at = tile(first + t);
           float* corner = y + ((at.image * s_.height + at.row) * s_.width + at.column) * K + k0;
@@ -191,8 +191,8 @@ class Winograd {
       });
       threads_.each(PLACES, [&](long p) {
         for (long k0 = 0; k0 < K; k0 += PANEL)
-          (begin ? multiply<true, true> : multiply<true, false>)(V + p * v_place, C, D + p * d_place + k0 * count,
-                                                                 panel_width(k0, K), S + p * size + k0, K, C, count);
+          (begin ? multiply<true, true> : multiply<true, false>)(
+              V + p * v_place, C, {D + p * d_place + k0 * count, panel_width(k0, K)}, S + p * size + k0, K, C, count);
       });
     }
     threads_.each(C, [&](long c) {
