@@ -48,7 +48,9 @@ DATABASE = SequenceDB()
 optdb.register('symfer_rewrites', DATABASE, TAG, position=45)
 
 
-def register(*tracks, position=None):
+def register(*tracks: Any, position: float | None = None) -> Any:
+    """Decorate a rewrite of nodes with these Ops, to run after those before it or at `position`."""
+
     def decorate(function):
         DATABASE.register(
             function.__name__,
