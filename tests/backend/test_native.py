@@ -1,6 +1,7 @@
 """Kernels in C++: results against NumPy in float64, which convolutions have a kernel, how they are compiled."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -67,6 +68,8 @@ def both_forms(rng, images, size, pad, stride, groups, channels, filters):
 
 @pytest.mark.parametrize('case', [pytest.param(case, marks=needs_compiler) for case in WINOGRAD + DIRECT + NARROW])
 def test_kernels_agree_with_float64(rng, case):
+    if case in NARROW and case[5] // case[4] > kernels().symfer_lanes():
+        pytest.skip('these groups do not share a vector of this processor')
     got, expected, nodes = both_forms(rng, *case)
     used = [node.op for node in nodes if isinstance(node.op, Kernel)]
     # The gradient by images of three channels has no kernel.
@@ -211,3 +214,33 @@ def test_a_tile_that_does_not_exist_is_an_error_of_xla_not_a_crash():
     types = [jax.ShapeDtypeStruct(shape, 'float32') for shape in ((1, 8, 8, 16), (1,))]
     with pytest.raises(Exception, match='tiles of 3 to 5 pixels'):
         jax.ffi.ffi_call('symfer_winograd', types)(x, W, tile=np.int64(9), mirrored=np.int64(0))
+
+
+OTHER_PROCESSOR = """
+import sys, pytest
+from utils import native
+native.OPTIONS = tuple(sys.argv[1] if option == '-march=native' else option for option in native.OPTIONS)
+sys.exit(pytest.main(['-q', '-n', '0', '-k', 'kernels_agree', 'tests/backend/test_native.py']))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.cpu_form
+@pytest.mark.skipif(
+    os.uname().machine != 'x86_64' or native.compiler() is None, reason='for x86-64 with a C++ compiler'
+)
+@pytest.mark.parametrize('architecture', ['x86-64', 'haswell'])  # vectors of 4 and of 8 numbers
+def test_narrower_vectors_compute_the_same(architecture):
+    command = [sys.executable, '-c', OTHER_PROCESSOR, f'-march={architecture}']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert '21 passed' in done.stdout or '20 passed, 1 skipped' in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.cpu_form
+@pytest.mark.skipif(shutil.which('clang++') is None, reason='needs clang++')
+def test_clang_compiles_them_too():
+    command = [sys.executable, '-c', OTHER_PROCESSOR, '-march=native']
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, 'CXX': 'clang++'})
+    assert done.returncode == 0, done.stdout

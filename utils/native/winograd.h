@@ -102,10 +102,10 @@ class Winograd {
             for (long k = 0; k < UNIT; ++k)
               for (long c = 0; c < UNIT; ++c)
                 turned[e][c][k] = W[(8 - e) * size + (k0 + k) * s_.channels + c0 + c];
-        const long first = k0 / PANEL * PANEL, width = panel_width(first, s_.filters);
         for (long c = 0; c < UNIT; ++c)
           for (long v = 0; v < UNIT; v += LANES) {
-            float* to = U + first * s_.channels + (c0 + c) * width + (k0 - first) + v;
+            const long first = (k0 + v) / PANEL * PANEL, width = panel_width(first, s_.filters);
+            float* to = U + first * s_.channels + (c0 + c) * width + (k0 + v - first);
             both_sides<G<m>>(
                 [&](int i, int j) {
                   const int e = 3 * i + j;
