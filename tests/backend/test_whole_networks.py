@@ -25,10 +25,10 @@ class Smooth(layer.Layer):
 
     def __init__(self, im_dim, n_classes, *, rng):
         options = dict(activation=rna.tanh(), batch_norm=True, p_drop=0.2, rng=rng)
-        self.conv1 = cnn.layers.Conv(1, 16, pool=cnn.layers.AvgPool(2), **options)
-        self.conv2 = cnn.layers.Conv(16, 24, pool=cnn.layers.AvgPool(2), **options)
-        self.conv3 = cnn.layers.Conv(24, 16, **options)
-        self.fc = mlp.layers.FullyConnected(im_dim[0] // 4 * (im_dim[1] // 4) * 16, n_classes, (32,), **options)
+        self.conv1 = cnn.layers.Conv(1, 32, pool=cnn.layers.AvgPool(2), **options)
+        self.conv2 = cnn.layers.Conv(32, 48, pool=cnn.layers.AvgPool(2), **options)
+        self.conv3 = cnn.layers.Conv(48, 32, **options)
+        self.fc = mlp.layers.FullyConnected(im_dim[0] // 4 * (im_dim[1] // 4) * 32, n_classes, (32,), **options)
 
     def __call__(self, x, phase):
         return self.fc(self.conv3(self.conv2(self.conv1(x, phase), phase), phase), phase)
@@ -37,8 +37,8 @@ class Smooth(layer.Layer):
 @functools.cache
 def gradients_of_network(mode, dtype):
     """Gradient of a cost by parameter name, parameters and computation in `dtype`."""
-    images = np.random.default_rng(5).integers(0, 256, (6, 20, 20)).astype('uint8')
-    factors = np.random.default_rng(6).normal(size=(6, 7)).astype('float32')
+    images = np.random.default_rng(5).integers(0, 256, (12, 20, 20)).astype('uint8')
+    factors = np.random.default_rng(6).normal(size=(12, 7)).astype('float32')
     with pytensor.config.change_flags(floatX=dtype):
         network = Smooth((20, 20), 7, rng=np.random.default_rng(0))
         trained = layer.parameters(network, trainable=True)
