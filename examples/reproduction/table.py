@@ -1,11 +1,11 @@
 """The table of results on a page."""
 
 import csv
-import json
 
 import numpy as np
 
 from reproduction.experiments import ENTRIES, SMALL
+from utils.files.former import parse_json
 from utils.results.metrics import final_kind
 from utils.results.tables import put_into_page
 
@@ -37,7 +37,7 @@ def table(results):
             lines.append('| ' + ' | '.join([entry.title, entry.table, entry.thesis, *cells]) + ' |')
     path = results / 'ensemble' / 'evaluation.json'
     if path.is_file():
-        saved = json.loads(path.read_text(encoding='utf-8'))
+        saved = parse_json(path.read_text(encoding='utf-8'))
         row = _errors(saved['evaluation'])
         cells = [_mean([row[key]]) for key in ERRORS] + [f'members: {len(saved["members"])}'] + [''] * 5
     else:
@@ -54,12 +54,12 @@ def _errors(scores):
         'whole': final['whole']['error'],
         'plain': scores['plain']['whole']['error'],
         **{half: final[half]['error'] if half in final else None for half in ('public', 'private')},
-        'clean': final['whole'].get('without_twins', final['whole'])['error'],
+        'clean': final['whole'].get('without_duplicates', final['whole'])['error'],
     }
 
 
 def _row(path):
-    result = json.loads(path.read_text(encoding='utf-8'))
+    result = parse_json(path.read_text(encoding='utf-8'))
     with open(path.with_name('history.csv'), newline='', encoding='utf-8') as file:
         history = list(csv.DictReader(file))
     kept = [row for row in history if row['stage'] == 'train' and int(row['epoch']) == result['epoch']][0]

@@ -212,7 +212,7 @@ def write_subset(
         'y': originals.labels[rows],
         'source': originals.ids[rows],
         'usage': originals.usage[rows],
-        'twin': duplicates[rows],
+        'duplicate': duplicates[rows],
     }
     for column, values in columns.items():
         write_column(group, column, np.repeat(values, n).astype(hdf5.COLUMNS[column]))

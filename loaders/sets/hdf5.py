@@ -7,7 +7,8 @@ Each stored subset (training, test, special_test) is a group with one row per im
     source  int32 (n,)      number of the original image in the source
     usage   uint8 (n,)      0 Training, 1 PublicTest, 2 PrivateTest
     view    uint8 (n,)      index into the group's attribute `transforms`
-    twin    uint8 (n,)      1 if the original has an exact duplicate among the training originals
+    duplicate  uint8 (n,)   1 if the original has an exact duplicate among the training originals (in sets built by
+                            earlier versions, this array is called twin)
 
 If the source has them, there are also:
 
@@ -42,7 +43,8 @@ from loaders.errors import DataError
 FORMAT, VERSION = 'symfer data set', 1
 MAX_ITEM = 1 << 16  # largest item of an attribute that is read, in bytes
 CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8, the first version with checksums of its metadata
-COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8, 'twin': np.uint8}
+COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8, 'duplicate': np.uint8}
+FORMER = {'duplicate': 'twin'}  # columns under the names of earlier versions
 STORED = ('training', 'test', 'special_test')
 SELECTED = ('reduced_training', 'validation')
 
@@ -253,6 +255,12 @@ def dataset(node: Any, name: str, path: str, dtype: Any, ndim: int) -> Any:
     if not n_bytes or data.id.get_offset() + n_bytes > os.path.getsize(path):
         raise DataError(f'{path}: {where} is empty or cut off: the file is too short for the shape {data.shape}')
     return data
+
+
+def stored_name(node: Any, column: str) -> str:
+    """Return the name of a column in a subset's group: its former name if only that exists."""
+    former = FORMER.get(column, column)
+    return former if column not in node and former in node else column
 
 
 def stamp(data: Any, crc: int) -> None:

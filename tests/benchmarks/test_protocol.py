@@ -93,7 +93,7 @@ def test_errors_are_counted_on_halves_and_without_duplicates(small):
     row = protocol.run(FEATURES['pixels'], CLASSIFIERS['naive-bayes'], protocol.Features(found))
     errors = row['errors']['plain']
     assert [errors[half]['images'] for half in ('whole', 'public', 'private')] == [60, 30, 30]
-    assert errors['whole']['images_without_twins'] == 59
+    assert errors['whole']['images_without_duplicates'] == 59
     assert errors['whole']['error'] == pytest.approx((errors['public']['error'] + errors['private']['error']) / 2)
     assert row['test_error'] == errors['whole']['error']
     assert row['images'] == 150 and row['numbers'] == [576]

@@ -26,8 +26,8 @@ def test_it_trains_without_the_people_of_the_fold_and_tests_on_them(people_set):
         assert n == {'train': len(fold.reduced_training), 'retrain': len(fold.training), 'anneal': len(fold.training)}
         wrong = answers['special'].argmax(axis=1) != fold.test.y
         assert result.special_test_error == pytest.approx(100 * wrong.mean())
-        clean = ~fold.test.twin
-        assert result.errors['plain']['whole']['images_without_twins'] == clean.sum()
+        clean = ~fold.test.duplicate
+        assert result.errors['plain']['whole']['images_without_duplicates'] == clean.sum()
     run = read_run(result.folder)
     assert run['config']['fold'] == [2, 4] and run['run']['data_name'] == 'set 2 fold 2/4'
     assert not run['run']['is_fer2013'] and 'fold 2/4' in run['run']['name']

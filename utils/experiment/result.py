@@ -185,9 +185,10 @@ def _say_errors(console, errors, members, scores, label, data):
         for half, e in (errors[kind] or {}).items():
             duplicates = (
                 ''
-                if e['images_without_twins'] in (0, e['images'])
-                else f', {e["error_without_twins"]:.2f} % without the '
-                f'{e["images"] - e["images_without_twins"]} images that have an exact duplicate in the training set'
+                if e['images_without_duplicates'] in (0, e['images'])
+                else f', {e["error_without_duplicates"]:.2f} % without the '
+                f'{e["images"] - e["images_without_duplicates"]} images that have an exact duplicate in the training '
+                'set'
             )
             console.say(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
     for line in summary.member_lines(members):

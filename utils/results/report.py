@@ -43,7 +43,7 @@ def _errors(scores):
     rows = []
     for kind, title in (('plain', 'test'), ('special', 'special test')):
         for half, e in scores.get(kind, {}).items():
-            without = e.get('without_twins')
+            without = e.get('without_duplicates')
             rows.append(
                 [
                     f'{title}, {half}',

@@ -166,7 +166,7 @@ def ensemble(
         for kind in ('plain', 'special')
         if all(kind in arrays[k] for k in places)
     }
-    images = predictions.Images(**{key: first[key] for key in ('y', 'source', 'usage', 'twin')})
+    images = predictions.Images(**{key: first[key] for key in ('y', 'source', 'usage', 'duplicate')})
     scores = metrics.evaluate(outputs, images, classes)
     final = scores[metrics.final_kind(scores)]['whole']
     for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):

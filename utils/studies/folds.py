@@ -153,7 +153,9 @@ def pool(arrays: Sequence[dict[str, np.ndarray]]) -> tuple[predictions.Images, d
     The logits are 'plain' and, if every fold has them, 'special'.
     """
     order = np.argsort(np.concatenate([one['source'] for one in arrays]), kind='stable')
-    columns = {key: np.concatenate([one[key] for one in arrays])[order] for key in ('source', 'y', 'usage', 'twin')}
+    columns = {
+        key: np.concatenate([one[key] for one in arrays])[order] for key in ('source', 'y', 'usage', 'duplicate')
+    }
     kinds = [kind for kind in ('plain', 'special') if all(kind in one for one in arrays)]
     return predictions.Images(**columns), {kind: np.concatenate([one[kind] for one in arrays])[order] for kind in kinds}
 

@@ -93,7 +93,7 @@ def test_validation_without_duplicates_by_person(tmp_path):
     (path,) = build(data, (1,), tmp_path, validation=30, no_duplicates=True, log=quiet)
     with load(path) as data:
         assert len(data.validation) == 28 and not {3, 4} & set(data.validation.person.tolist())
-        assert not data.validation.twin.any()
+        assert not data.validation.duplicate.any()
 
 
 def test_one_person_in_training_asks_for_no_validation(tmp_path):

@@ -77,7 +77,7 @@ def test_the_content_digest_covers_labels_and_pixels_also_without_checksums(tiny
         digest(('training/x', (0, 0, 0))),
         digest(('test/x', (5, 0, 0))),
         digest(('test/y', 3)),
-        digest(('special_test/twin', 0)),
+        digest(('special_test/duplicate', 0)),
         digest(('training/usage', 0)),
     ]
     assert len(set(found)) == 6 and found[0] == digest(checksums=True)
