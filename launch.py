@@ -57,7 +57,7 @@ from utils.studies import folds, lr_finder, matrix, search as searches, sweeps
 from utils.training.augmentation import Augment
 
 __all__ = ['Result', 'cross_evaluate', 'cross_validate', 'evaluate', 'export', 'open_model', 'predict',
-           'rate_range', 'read_config', 'recognise', 'run_point', 'sample_set', 'search', 'summary', 'sweep',
+           'rate_range', 'read_config', 'recognise', 'run_trial', 'sample_set', 'search', 'summary', 'sweep',
            'test']  # fmt: skip
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
@@ -286,8 +286,8 @@ read_config = CONTEXT.bind(saved.read_config)
 configured = CONTEXT.bind(saved.configured)
 rate_range = CONTEXT.bind(lr_finder.rate_range)
 recognise = CONTEXT.bind(recognition.recognise)
-run_point = CONTEXT.bind(sweeps.run_point)
-run_point_of_input = CONTEXT.bind(sweeps.run_point_of_input)
+run_trial = CONTEXT.bind(sweeps.run_trial)
+run_point, run_trial_of_input = CONTEXT.bind(sweeps.run_point), CONTEXT.bind(sweeps.run_trial_of_input)
 search = CONTEXT.bind(searches.search)
 summary = CONTEXT.bind(summarising.summary)
 sweep = CONTEXT.bind(sweeps.sweep)

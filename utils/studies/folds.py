@@ -16,7 +16,7 @@ from utils.files.atomic import atomic_write, write_json
 from utils.files.folders import new_folder, numbered_folder
 from utils.record.reading import read_run
 from utils.results import metrics, plots, predictions, report, summary, tables
-from utils.studies.sweeps import run_points
+from utils.studies.sweeps import run_trials
 from utils.training.rules import cost_of, rule_of
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def cross_validate(
         {**options, 'fold': [i, folds], 'savename': f'{model.with_suffix("")}_fold={i}-{folds}{model.suffix}'}
         for i in range(1, folds + 1)
     ]
-    finished, failures = run_points(context, every, say, workers, address, verbose)
+    finished, failures = run_trials(context, every, say, workers, address, verbose)
     if failures:
         raise ValueError(
             f"{len(failures)} of {folds} folds failed, first '{next(iter(failures))}': {next(iter(failures.values()))}"

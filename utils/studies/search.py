@@ -14,8 +14,8 @@ from utils.experiment.console import Console
 from utils.files import yaml_
 from utils.record import reading
 from utils.record.trackers import needed
-from utils.studies.grid import parse_grid, point_name
-from utils.studies.sweeps import run_point
+from utils.studies.grid import parse_grid, trial_name
+from utils.studies.sweeps import run_trial
 from utils.training.rules import RULES
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def search(
     if options.get('dataset') is None:
         options['dataset'] = str(context.sample_set(say=say))
 
-    def work(point, on_epoch):
-        return run_point(context, {**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
+    def work(own, on_epoch):
+        return run_trial(context, {**options, 'seed': seed, **own}, verbose=verbose, on_epoch=on_epoch)
 
     study = run_study(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
@@ -219,7 +219,7 @@ def run_study(
 
     def objective(trial):
         own = {name: _draw(trial, name, what) for name, what in space.items()}
-        model = f'{prefix}_{point_name(own)}.h5'
+        model = f'{prefix}_{trial_name(own)}.h5'
         say(f'\ntrial {trial.number}: {own}')
 
         def on_epoch(row):

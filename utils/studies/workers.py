@@ -143,7 +143,7 @@ def on_ray(
     )
     try:
         gpu = {'num_gpus': 1} if ray.cluster_resources().get('GPU') else {}
-        task = ray.remote(max_retries=RETRIES, **gpu)(_ray_point)
+        task = ray.remote(max_retries=RETRIES, **gpu)(_ray_trial)
         waiting = {task.remote(function, options, os.getcwd()): options for options in all_options}
         failures, done = {}, 0
         while waiting:
@@ -161,7 +161,7 @@ def on_ray(
         ray.shutdown()
 
 
-def _ray_point(function, options, folder):
+def _ray_trial(function, options, folder):
     """Run a trial in a Ray worker, in the folder in which the sweep was started."""
     os.chdir(folder)
     module, _, name = function.partition(':')
