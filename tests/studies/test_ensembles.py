@@ -1,5 +1,7 @@
 """Ensembles: averages, the choice of members on validation, evaluation."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,10 @@ def softmax(a):
 def test_averages(rng):
     logits = rng.normal(0, 2, (3, 10, 4))
     np.testing.assert_allclose(softmax(ensembles.combine(logits)), softmax(logits).mean(axis=0))
-    np.testing.assert_allclose(ensembles.combine(logits, 'linear'), logits.mean(axis=0))
-    with pytest.raises(ValueError, match="average must be one of 'probabilities', 'linear', got 'median'"):
+    np.testing.assert_allclose(ensembles.combine(logits, 'logits'), logits.mean(axis=0))
+    with pytest.warns(FutureWarning, match="average='linear' is now average='logits'"):
+        np.testing.assert_array_equal(ensembles.combine(logits, 'linear'), ensembles.combine(logits, 'logits'))
+    with pytest.raises(ValueError, match="average must be one of 'probabilities', 'logits', got 'median'"):
         ensembles.combine(logits, 'median')
 
 
@@ -67,8 +71,10 @@ def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
     ]
     capsys.readouterr()
     assert launch.main(['ensemble', *map(str, tiny_runs), '--average', 'linear', '--folder', str(tmp_path / 'f')]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert 'chosen on 30 validation images' in out and 'ensemble of' in out
+    assert err == 'warning: --average linear is now --average logits\n'
+    assert json.loads((tmp_path / 'f/evaluation.json').read_text())['average'] == 'logits'
 
 
 def test_the_validation_outputs_are_of_the_parameters_that_never_saw_the_images(tiny_runs):

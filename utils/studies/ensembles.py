@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-AVERAGES = ('probabilities', 'linear')
+AVERAGES = ('probabilities', 'logits')
 
 
 def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.ndarray:
@@ -36,7 +37,7 @@ def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.
     ----------
     logits : sequence of array (n, n_classes)
         Logits of each member.
-    average : {'probabilities', 'linear'}
+    average : {'probabilities', 'logits'}
         Whether to average the members' probabilities or their logits.
 
     Returns
@@ -49,13 +50,22 @@ def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.
     ValueError
         `average` is unknown.
     """
-    if average not in AVERAGES:
-        raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
+    average = _current(average)
     logits = np.asarray(logits, dtype=float)
-    if average == 'linear':
+    if average == 'logits':
         return np.mean(logits, axis=0)
     mean = np.mean([metrics.probabilities(one) for one in logits], axis=0)
     return np.log(np.maximum(mean, np.finfo(float).tiny))
+
+
+def _current(average):
+    """Validate a kind of average; 'linear' is the former name of 'logits'."""
+    if average == 'linear':
+        warnings.warn("average='linear' is now average='logits'", FutureWarning, stacklevel=3)
+        return 'logits'
+    if average not in AVERAGES:
+        raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
+    return average
 
 
 def choose(
@@ -69,7 +79,7 @@ def choose(
         Logits of the candidates on the validation images, on which no candidate was trained.
     y : int array (n,)
         Labels of the validation images.
-    average : {'probabilities', 'linear'}
+    average : {'probabilities', 'logits'}
         What is averaged, see `combine`.
     rule : {'entropy', 'error'}
         Whether to minimise the cross-entropy or the error.
@@ -90,6 +100,7 @@ def choose(
             return (p.argmax(axis=1) != y).mean()
         return -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).tiny)).mean()
 
+    average = _current(average)
     taken, best = [], np.inf
     while len(taken) < len(logits):
         value, candidate = min((figure([*taken, k]), k) for k in range(len(logits)) if k not in taken)
@@ -122,7 +133,7 @@ def ensemble(
     ----------
     paths : sequence of path
         Run folders, or models, which stand for their last finished run.
-    average : {'probabilities', 'linear'}
+    average : {'probabilities', 'logits'}
         What is averaged, see `combine`. Scores of runs with loss 'l2svm' are first divided by their temperature.
     chosen : bool
         Whether to choose the members on the validation images with `choose`, by the runs' rule or, if the rules differ,
@@ -144,6 +155,7 @@ def ensemble(
     ValueError
         The runs used different data sets or validation images, or `chosen` is True and a run was not validated.
     """
+    average = _current(average)
     runs = [read_run(path, need=['logits.npz']) for path in paths]
     runs = list({run['folder'].resolve(): run for run in runs}.values())
     if len(runs) < 2:
