@@ -62,12 +62,12 @@ def _row(path):
     result = parse_json(path.read_text(encoding='utf-8'))
     with open(path.with_name('history.csv'), newline='', encoding='utf-8') as file:
         history = list(csv.DictReader(file))
-    kept = [row for row in history if row['stage'] == 'train' and int(row['epoch']) == result['epoch']][0]
+    best = [row for row in history if row['stage'] == 'train' and int(row['epoch']) == result['epoch']][0]
     return {
         **_errors(result['evaluation']),
         'epoch': result['epoch'],
-        'train': float(kept['train_cross_entropy']),
-        'validation': float(kept['validation_cross_entropy']),
+        'train': float(best['train_cross_entropy']),
+        'validation': float(best['validation_cross_entropy']),
         'minutes': sum(float(row['seconds']) for row in history) / 60,
         'speed': float(np.median([float(row['images_per_second']) for row in history])),
         'device': result['about']['device'],

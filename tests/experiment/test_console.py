@@ -80,7 +80,7 @@ TWO = [
     'rule, epoch, label',
     [('entropy', 1, 'entropy point: epoch 1, 1.0000'), ('error', 2, 'smallest validation error: epoch 2, 40.00 %')],
 )
-def test_the_kept_epoch_is_shown_by_the_rule(rule, epoch, label):
+def test_the_best_epoch_is_shown_by_the_rule(rule, epoch, label):
     one = plots.plot_curves(TWO, best_epoch(TWO, rule), rule=rule)
     assert label in [text.get_text() for text in one.axes[0].get_legend().get_texts()]
     several = plots.curves_of_runs({'x': [TWO]}, rules={'x': RULES[rule]})

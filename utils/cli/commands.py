@@ -137,7 +137,7 @@ def export(
     format: Choice('h5', 'safetensors', 'onnx', 'stablehlo') = None,
     out: FILE = None,
     network: NETWORK = None,
-    kept: Flag() = False,
+    best: Flag() = False,
     overwrite: Flag() = False,
 ) -> None:
     """Export a saved model for inference.
@@ -153,14 +153,14 @@ def export(
         Output file; by default beside the model, with the ending of the format.
     network : class, optional
         The network's class, if it is your own: script.py:Class.
-    kept : bool
-        Export the parameters of the kept epoch, which never saw the validation images, instead of the last ones.
+    best : bool
+        Export the parameters of the best epoch, which never saw the validation images, instead of the last ones.
     overwrite : bool
         Overwrite an existing file.
     """
     import launch
 
-    path = launch.export(model, out, format=format, network=network, kept=kept, overwrite=overwrite)
+    path = launch.export(model, out, format=format, network=network, best=best, overwrite=overwrite)
     print(f"'{path}', {path.stat().st_size / 2**20:.1f} MiB")
 
 

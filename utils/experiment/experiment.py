@@ -23,7 +23,7 @@ from utils.experiment.signals import SignalHandler
 from utils.experiment.sizes import check_sizes
 from utils.experiment.teachers import check_teacher, open_teacher
 from utils.experiment.unlabelled import open_unlabelled
-from utils.experiment.wording import announce, default_model, kept_line, label, say_pretraining
+from utils.experiment.wording import announce, best_epoch_line, default_model, label, say_pretraining
 from utils.files import locks, models
 from utils.record.writing import Record
 from utils.training.rules import cost_of
@@ -156,9 +156,9 @@ class Experiment(ExitStack):
             with hosts.training(self._save_at_once):
                 yield
 
-    def say_kept(self) -> None:
-        """Print which epoch is kept and what follows."""
-        self.console.say(kept_line(self.trainer, self.options))
+    def say_best_epoch(self) -> None:
+        """Print which epoch is best and what follows."""
+        self.console.say(best_epoch_line(self.trainer, self.options))
 
     def finish(self, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
         """Write tables, figures and report, and return the `Result`."""

@@ -32,7 +32,7 @@ class Result:
     name : str
         Name in the competition's table.
     epoch : int or None
-        The kept epoch (entropy point), counted from 1; None without validation.
+        The best epoch (entropy point), counted from 1; None without validation.
     validation_error, validation_cross_entropy : float or None
         Error in % and cross-entropy on the validation images at that epoch.
     test_error, special_test_error : float or None
@@ -91,11 +91,11 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     folder, best, label = record.folder, trainer.best, label_of(experiment.options, experiment.data)
     console.close()
     record.epoch(trainer)  # a model that was already complete had no epoch in this run
-    kept = trainer.kept_outputs()
-    temperature = _fitted_temperature(experiment, kept)
+    outputs = trainer.best_outputs()
+    temperature = _fitted_temperature(experiment, outputs)
     scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes, temperature)
     _say_errors(console, errors, trainer.errors_of_members, scores, label, data)
-    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, kept)
+    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, outputs)
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
     values: dict[str, Any] = dict(
         name=label,
@@ -160,14 +160,14 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     )
 
 
-def _fitted_temperature(experiment, kept):
-    """Fit the temperature to the kept epoch's outputs for the validation images, and save it in the model file.
+def _fitted_temperature(experiment, outputs):
+    """Fit the temperature to the best epoch's outputs for the validation images, and save it in the model file.
 
     The test images do not influence it. A model trained without validation images has no temperature.
     """
-    if kept is None:
+    if outputs is None:
         return None
-    temperature = fit_temperature(kept[2], kept[1])
+    temperature = fit_temperature(outputs[2], outputs[1])
     if experiment.config.get('temperature') != temperature:
         experiment.config['temperature'] = temperature
         with experiment.signals.deferred():

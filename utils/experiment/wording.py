@@ -1,4 +1,4 @@
-"""The sentences that an experiment prints: its name, its start, the kept epoch, its result."""
+"""The sentences that an experiment prints: its name, its start, the best epoch, its result."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def say_pretraining(console: Console, trainer: Trainer) -> None:
         )
 
 
-def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
-    """The line that says which epoch is kept and what follows."""
+def best_epoch_line(trainer: Trainer, options: dict[str, Any]) -> str:
+    """The line that says which epoch is best and what follows."""
     best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
@@ -114,7 +114,7 @@ def lead(values: dict[str, Any], data: Dataset) -> str:
         f'{"Special test" if kind == "special" else "Test"} error {whole["error"]:.2f} % of {whole["images"]} '
         f'images (95 % interval {low:.2f} to {high:.2f} %); place {values["rank"]} in the competition of 2013'
         + (
-            f'; kept epoch {values["epoch"]}, validation error {values["validation_error"]:.2f} %.'
+            f'; best epoch {values["epoch"]}, validation error {values["validation_error"]:.2f} %.'
             if values['epoch']
             else '.'
         )

@@ -1,4 +1,4 @@
-"""Former names in files: keys of JSON files, arrays of logits.npz.
+"""Former names in files: keys of JSON files, arrays of logits.npz, columns of experiments.csv.
 
 Files are written with the current names. Their readers also accept the names of earlier versions.
 """
@@ -14,6 +14,7 @@ FORMER = {
     'without_twins': 'without_duplicates',
     'error_without_twins': 'error_without_duplicates',
     'images_without_twins': 'images_without_duplicates',
+    'kept_epoch': 'best_epoch',
 }
 
 

@@ -54,7 +54,7 @@ def save_logits(
     logits : dict of str to array (n, n_classes)
         Logits, as for `evaluate`.
     validation : tuple (source, y, logits), optional
-        The same for the original validation images, from the parameters of the kept epoch, which never saw them.
+        The same for the original validation images, from the parameters of the best epoch, which never saw them.
     """
     arrays = {
         'y': subset.y,

@@ -144,7 +144,7 @@ def write_report(
     texts : dict of str to str
         Further sections, shown unchanged: configuration, environment, log.
     rule, cost : str
-        Rule by which the epoch was kept, and name of the loss.
+        Rule by which the best epoch was chosen, and name of the loss.
     members : list of dict
         Errors of each of several members alone.
     ranked : bool
