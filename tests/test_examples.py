@@ -36,7 +36,7 @@ def faces(tmp_path_factory):
     images, *columns = draw_faces(110, 50, 50)
     originals = loaders.Originals(np.ascontiguousarray(images[:, ::3, ::3]), *columns, np.arange(210, dtype=np.int32))
     return loaders.build(
-        originals, sets=(2,), out=tmp_path_factory.mktemp('faces'), validation=30, log=lambda line: None
+        originals, sets=(2,), out=tmp_path_factory.mktemp('faces'), validation=30, info=lambda line: None
     )[0]
 
 

@@ -80,10 +80,10 @@ class Output(io.FileIO):
 
 
 @contextmanager
-def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
+def new_file(path: Path, info: Callable[..., Any] = print) -> Iterator[Any]:
     """Open a new HDF5 file for writing that appears under its name when it is complete, or not at all.
 
-    An existing file is renamed, see `make_way`, and `log` is called with a line that says so. If the existing file is
+    An existing file is renamed, see `make_way`, and `info` is called with a line that says so. If the existing file is
     identical, it stays as it is. A symbolic link is kept, and its target is written.
     """
     path = Path(os.path.realpath(path) if os.path.islink(path) else path)
@@ -100,12 +100,12 @@ def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
                 os.fsync(output.fileno())
                 if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
                     temporary.unlink()
-                    log(f'{path}: already existed and is identical')
+                    info(f'{path}: already existed and is identical')
                     return
                 other = make_way(path) if path.is_file() else None
                 os.replace(temporary, path)
                 if other:
-                    log(f'{path}: already existed; the old file is now {other}')
+                    info(f'{path}: already existed; the old file is now {other}')
             except BaseException as error:  # also Ctrl-C while h5py opens or closes the file: frames are cleared so
                 traceback.clear_frames(error.__traceback__)  # that h5py closes it before the output is closed
                 if file:

@@ -122,7 +122,7 @@ def test_a_resumed_and_a_streamed_experiment_end_as_an_undisturbed_one(teachers,
 
 def test_several_models_a_run_and_an_ensemble_teach_by_the_mean_of_their_outputs(tiny_set, teachers):
     files, last = [teachers / 't0.h5', teachers / 't1.h5'], {}
-    ensembles.ensemble([file.with_suffix('') for file in files], chosen=False, folder=Path('e'), say=lambda *_: None)
+    ensembles.ensemble([file.with_suffix('') for file in files], chosen=False, folder=Path('e'), info=lambda *_: None)
     with loaders.load(tiny_set) as data:
         for name, given in (
             ('files', files),
@@ -156,7 +156,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_gets_a_warning(
         assert line.startswith(f"warning: teacher '{teachers}/exported.h5' has only its final parameters")
         opened(teachers / 'exported.h5', data, said := [], val=False)
         assert not said
-    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path, validation=20, log=lambda *line: None)
+    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path, validation=20, info=lambda *line: None)
     with loaders.load(other) as data:
         opened(teachers / 't0.h5', data, said := [])
     (line,) = said
@@ -273,7 +273,7 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
     launch.export(found[0], 'student.safetensors')
     with loaders.load(dataset) as data:
         images = data.test.images()
-        launch.evaluate('student.h5', dataset, report=False, say=lambda *_: None)
+        launch.evaluate('student.h5', dataset, report=False, info=lambda *_: None)
     np.testing.assert_array_equal(launch.predict('student.h5', images), launch.predict(found[0], images))
     common |= {'soft_labels': True, 'verbose': 0, 'figure': None, 'steps': 6}
     costs = [launch.rate_range(trainShared=shared, **common)[1] for shared in (True, False)]

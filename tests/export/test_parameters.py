@@ -36,8 +36,8 @@ def test_an_export_answers_to_the_bit_as_the_model_and_is_smaller(trained, image
     assert all(name.startswith('parameters/') for name in state['arrays']) and not state['history']
     assert 'dataset' not in config['options'] and config['options']['network'] == 'MLP'
     assert str(tmp_path) not in json.dumps(config)
-    one = launch.evaluate(path, tiny_set, folder=tmp_path / 'a', report=False, say=lambda line: None)[0]
-    two = launch.evaluate(trained, tiny_set, folder=tmp_path / 'b', report=False, say=lambda line: None)[0]
+    one = launch.evaluate(path, tiny_set, folder=tmp_path / 'a', report=False, info=lambda line: None)[0]
+    two = launch.evaluate(trained, tiny_set, folder=tmp_path / 'b', report=False, info=lambda line: None)[0]
     assert one == two and one['temperature'] == config['temperature']
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from utils.files.former import FORMER, parse_json
+from utils.files.former import FORMER, accepts, parse_json
 from utils.results import metrics, summary
 from utils.results.predictions import Images, read_logits, save_logits
 
@@ -39,3 +39,15 @@ def test_logits_under_former_names_are_read(tmp_path, images):
 
 def test_no_current_name_is_a_former_one():
     assert not set(FORMER) & set(FORMER.values())
+
+
+def test_arguments_under_former_names_are_accepted():
+    @accepts(say='info')
+    def function(a, *, info=None):
+        return a, info
+
+    with pytest.warns(FutureWarning, match=r'function\(\): say is now info'):
+        assert function(1, say=2) == (1, 2)
+    assert function(1, info=3) == (1, 3)
+    with pytest.raises(TypeError, match='unexpected'):
+        function(1, sya=2)

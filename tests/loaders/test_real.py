@@ -33,7 +33,7 @@ def test_exact_duplicates_and_constant_images(data):
 
 
 def test_set_2(data, tmp_path):
-    (path,) = build(data, (2,), tmp_path, no_duplicates=True, log=lambda line: None)
+    (path,) = build(data, (2,), tmp_path, no_duplicates=True, info=lambda line: None)
     with load(path) as found:
         assert found.is_fer2013
         assert len(found.validation) == 7418 and len(found.reduced_training) == 50000
@@ -56,6 +56,6 @@ def test_near_duplicates(data):
 
 @pytest.mark.slow
 def test_set_4(data, tmp_path):
-    (path,) = build(data, (4,), tmp_path, log=lambda line: None)
+    (path,) = build(data, (4,), tmp_path, info=lambda line: None)
     with load(path) as found:
         assert [len(s) for s in found.subsets()] == [401926, 7178, 100492, 361746, 40180]

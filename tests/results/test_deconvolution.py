@@ -176,7 +176,7 @@ def test_the_figure_is_drawn_or_says_why_not(rng):
     images, said = rng.integers(0, 256, (20, *SIDE), dtype=np.uint8), []
 
     def subject(net, images=images):
-        return Subject(net, SIDE, Images(images), 'abc', {}, {}, say=said.append)
+        return Subject(net, SIDE, Images(images), 'abc', {}, {}, info=said.append)
 
     drawing = network.excitation(subject(Two(SIDE, 3, rng=rng)))
     assert len(drawing.axes) == 2 and drawing.axes[0].get_title(loc='left').startswith('conv1, ')

@@ -99,7 +99,7 @@ def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
     without = {key: value for key, value in arrays.items() if not key.startswith('validation')}
     np.savez(other / 'logits.npz', **without)
     with pytest.raises(predictions.RunError, match=r'without validation \(val=False\)'):
-        ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
+        ensembles.ensemble([tiny_runs[0], other], info=lambda line: None)
     np.savez(other / 'logits.npz', **{**arrays, 'validation_source': arrays['validation_source'] + 1})
     with pytest.raises(predictions.RunError, match='held out different validation images'):
-        ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
+        ensembles.ensemble([tiny_runs[0], other], info=lambda line: None)

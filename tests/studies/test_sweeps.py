@@ -148,7 +148,7 @@ def test_a_finished_trial_is_known_by_what_decides_its_result(tiny_set, tiny_ori
     assert runs_of_a_sweep(options, momentum=0.5) == 2
     assert runs_of_a_sweep(options, momentum=0.5) == 2
     assert runs_of_a_sweep(options) == 2  # the first is still there
-    loaders.build(tiny_originals, sets=(2,), out='data', validation=20, log=lambda *line: None)
+    loaders.build(tiny_originals, sets=(2,), out='data', validation=20, info=lambda *line: None)
     assert runs_of_a_sweep(options) == 3
 
 

@@ -85,7 +85,7 @@ def test_wrong_arguments_are_refused(data, options, message):
 
 
 def test_a_set_without_validation_part_is_refused_with_val(tiny_originals, tmp_path):
-    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, log=lambda *line: None)
+    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, info=lambda *line: None)
     with loaders.load(path) as data:
         with pytest.raises(ValueError, match='has none: make the set with some .* or pass val=False'):
             trainer(data)

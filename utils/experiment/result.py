@@ -112,7 +112,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         evaluation=scores,
         members=trainer.errors_of_members,
     )
-    console.say('drawing the figures', level=2)
+    console.debug('drawing the figures')
     subject = plots.Subject(
         trainer.functions.network,
         data.shape,
@@ -126,14 +126,14 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         label,
         options['rule'],
         cost_of(options),
-        console.note,
+        console.debug,
         trainer.reconstructions() if options['report'] else None,
     )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))
     seconds = time.perf_counter() - experiment.start
-    console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
-    console.say(f'total time {timedelta(seconds=round(seconds))}')
+    console.info(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
+    console.info(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
         reports.write_report(
             folder / 'report.html',
@@ -190,17 +190,17 @@ def _say_errors(console, errors, members, scores, label, data):
                 f'{e["images"] - e["images_without_duplicates"]} images that have an exact duplicate in the training '
                 'set'
             )
-            console.say(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
+            console.info(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
     for line in summary.member_lines(members):
-        console.say(line)
-    console.say('\n'.join(summary.summary_lines(scores)))
-    console.say('\n' + competition.ranking({label: _final(errors)['whole']['error']}))
+        console.info(line)
+    console.info('\n'.join(summary.summary_lines(scores)))
+    console.info('\n' + competition.ranking({label: _final(errors)['whole']['error']}))
     if not data.is_fer2013:
-        console.say(data_note(data))
+        console.info(data_note(data))
     elif 'private' in errors['plain']:
         private = _final(errors)['private']['error']
         place, known = competition.rank(private, 'private'), len(competition.COMPETITION)
-        console.say(
+        console.info(
             f'on the private half, which decided the competition: {private:.2f} %, '
             + (f'place {place}' if place <= known else f'below place {known}')
             + f' of {competition.TEAMS}'

@@ -43,7 +43,7 @@ class Member(NamedTuple):
     digest: str
 
 
-def open_teacher(context: Context, options: dict[str, Any], data: Dataset, say: Callable[..., Any]) -> Teacher | None:
+def open_teacher(context: Context, options: dict[str, Any], data: Dataset, info: Callable[..., Any]) -> Teacher | None:
     """Read and check the teacher of an experiment; None if it has none.
 
     Raises
@@ -51,7 +51,7 @@ def open_teacher(context: Context, options: dict[str, Any], data: Dataset, say: 
     ValueError, OSError
         If a file is missing or no model, or a model has other classes, another image size or an unknown network class.
     """
-    return Teacher(context, options, data, say) if options['teacher'] else None
+    return Teacher(context, options, data, info) if options['teacher'] else None
 
 
 class Teacher:
@@ -64,7 +64,7 @@ class Teacher:
         Arguments of the experiment. A teacher whose class comes from a script must have the experiment's own class.
     data : loaders.Dataset
         Data set of the experiment, whose training images the teacher will classify.
-    say : callable
+    info : callable
         Function that prints a line, among others a warning if a teacher may have seen the validation images.
 
     Attributes
@@ -75,8 +75,8 @@ class Teacher:
         Files of the members.
     """
 
-    def __init__(self, context: Context, options: dict[str, Any], data: Dataset, say: Callable[..., Any]) -> None:
-        self.context, self.say, self.batch_size = context, say, options['batch_size']
+    def __init__(self, context: Context, options: dict[str, Any], data: Dataset, info: Callable[..., Any]) -> None:
+        self.context, self.info, self.batch_size = context, info, options['batch_size']
         read = [_member(context, path, options['network'], data) for path in _files(options['teacher'])]
         # Sorted by digest, so that the order in which they are named does not matter.
         self.members = sorted({one.digest: one for one in read}.values(), key=lambda one: one.digest)
@@ -86,9 +86,9 @@ class Teacher:
             change = network_change(one.path, one.config, one.network, one.config['bundled_network'])
             doubt = _doubt(one, data) if options['val'] else None
             if change:
-                say(f'teacher: {change}')
+                info(f'teacher: {change}')
             if doubt:
-                say(
+                info(
                     f"warning: teacher '{one.path}' {doubt}: it may have been trained on images that are held out "
                     'here, so the validation figures of stage train may be too good'
                 )
@@ -104,7 +104,7 @@ class Teacher:
         best : bool
             Use the parameters of a member's best epoch, if it has them. They never saw its validation images.
         """
-        self.say(f'teacher: computing logits for {len(subset)} images of the {subset.name} set')
+        self.info(f'teacher: computing logits for {len(subset)} images of the {subset.name} set')
         total: Any = 0.0
         for one in self.members:
             net, options = self._network(one, best)

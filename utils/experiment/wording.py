@@ -49,31 +49,31 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
     crop = options['augment'] and options['augment'].crop
     hidden = '' if options['n_hidden'] is None else f', hidden layers {options["n_hidden"] or "none"}'
     several = f'{options["members"]} members, ' if options['members'] > 1 else ''
-    console.say(
+    console.info(
         f'network {class_name(options["network"])}{args}{narrowed}{hidden}, {several}'
         + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '')
         + f'on {backend.device_names(options["devices"], options["batch_size"])}'
     )
-    console.say(
+    console.info(
         f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
         f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes'
     )
     if options['soft_labels']:
-        console.say("targets: the distribution of the annotators' votes")
+        console.info("targets: the distribution of the annotators' votes")
     if options['teacher']:
         names = ', '.join(f"'{name}'" for name in options['teacher'])
         weight, temperature = (options['teacher_args'][key] for key in ('weight', 'temperature'))
-        console.say(f'teacher {names}: weight {weight:g} in the cost, temperature {temperature:g}')
-    console.say(f"model goes to '{path}'")
+        console.info(f'teacher {names}: weight {weight:g} in the cost, temperature {temperature:g}')
+    console.info(f"model goes to '{path}'")
     if options['resume']:
-        console.say(f"resuming '{options['resume']}'")
+        console.info(f"resuming '{options['resume']}'")
 
 
 def say_pretraining(console: Console, trainer: Trainer) -> None:
     """Print which layers are pre-trained, unless stage pretrain is over."""
     if trainer.stage == 'pretrain':
         stacked = trainer.pretraining
-        console.say(
+        console.info(
             f'pre-training {", ".join(stacked.names)} as denoising autoencoders, {stacked.n_epochs} epochs each, on '
             + ('unlabelled images' if stacked.source is not None else 'the training images without their labels')
         )

@@ -17,6 +17,7 @@ import numpy as np
 
 from utils.files import folders
 from utils.files.atomic import write_json
+from utils.files.former import accepts
 from utils.files.terminal import write_line
 from utils.record.reading import read_run, same_data
 from utils.results import competition, metrics, predictions, summary
@@ -120,12 +121,13 @@ def _comparable(run, arrays):
     return {**arrays, **{kind: arrays[kind] / np.float32(temperature) for kind in kinds}}
 
 
+@accepts(say='info')
 def ensemble(
     paths: Sequence[Path],
     average: str = 'probabilities',
     chosen: bool = True,
     folder: Path | None = None,
-    say: Callable[..., Any] = write_line,
+    info: Callable[..., Any] = write_line,
 ) -> Any:
     """Combine finished runs on one data set and evaluate the ensemble.
 
@@ -140,7 +142,7 @@ def ensemble(
         by the cross-entropy. False takes all runs.
     folder : path, optional
         New or empty folder for evaluation.json, predictions.csv, confusion.csv and logits.npz.
-    say : callable
+    info : callable
         Called with each text to print.
 
     Returns
@@ -166,12 +168,12 @@ def ensemble(
     if chosen:
         rule = common_rule(rule_of(run['config']) for run in runs)
         places = choose([one['validation'] for one in arrays], arrays[0]['validation_y'], average, rule.name)
-        say(
+        info(
             f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images by '
             f'the smallest {rule.label}:'
         )
     for k in places:
-        say(f'  {runs[k]["folder"]}')
+        info(f'  {runs[k]["folder"]}')
     first, classes = arrays[0], runs[0]['run']['classes']
     outputs = {
         kind: combine([arrays[k][kind] for k in places], average)
@@ -182,10 +184,10 @@ def ensemble(
     scores = metrics.evaluate(outputs, images, classes)
     final = scores[metrics.final_kind(scores)]['whole']
     for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
-        say(line)
-    say('\n' + competition.ranking({f'ensemble of {len(places)}': final['error']}))
+        info(line)
+    info('\n' + competition.ranking({f'ensemble of {len(places)}': final['error']}))
     if not runs[0]['run']['is_fer2013']:
-        say('These images are not FER2013: the rank is only an illustration.')
+        info('These images are not FER2013: the rank is only an illustration.')
     members = [runs[k]['folder'] for k in places]
     if folder is not None:
         folder = folders.new_folder(folder)
@@ -199,7 +201,7 @@ def ensemble(
             },
         )
         predictions.write_outputs(folder, images, classes, outputs, scores)
-        say(f"\nensemble '{folder}'")
+        info(f"\nensemble '{folder}'")
     return scores, members
 
 

@@ -105,16 +105,16 @@ def sweep(
     ValueError
         Before any run: an argument is wrong. After all runs: some trials failed.
     """
-    say = Console(verbose).say
-    every = _trials(context, grid or {}, seeds, savename, options, say)
-    folders, failures = run_trials(context, every, say, workers, address, verbose)
+    info = Console(verbose).info
+    every = _trials(context, grid or {}, seeds, savename, options, info)
+    folders, failures = run_trials(context, every, info, workers, address, verbose)
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
-        say(f'{len(every) - len(runs) - len(failures)} trials are being run by other processes')
+        info(f'{len(every) - len(runs) - len(failures)} trials are being run by other processes')
     groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
-        say('\n' + tables.as_text(*comparison.summary(groups)))
-        say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
+        info('\n' + tables.as_text(*comparison.summary(groups)))
+        info(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(
             f"{len(failures)} of {len(every)} trials failed, first '{next(iter(failures))}': "
@@ -127,7 +127,7 @@ def sweep(
 def run_trials(
     context: Context,
     every: Sequence[dict[str, Any]],
-    say: Callable[..., Any],
+    info: Callable[..., Any],
     workers: int | str = 1,
     address: Any = None,
     verbose: int = 1,
@@ -143,20 +143,20 @@ def run_trials(
     """
     wanted = [specification(context, trial) for trial in every]
     kind, count = _workers(workers)
-    say(f'{len(every)} trials')
+    info(f'{len(every)} trials')
     if kind == 'ray':
-        failures = on_ray(_portable(context, every), 'launch:run_trial', address, count, say)
+        failures = on_ray(_portable(context, every), 'launch:run_trial', address, count, info)
     elif count > 1:
-        failures = in_processes(_portable(context, every), worker_command('launch', 'run_trial_of_input'), count, say)
+        failures = in_processes(_portable(context, every), worker_command('launch', 'run_trial_of_input'), count, info)
     else:
-        failures = in_turn(every, lambda trial: run_trial(context, trial, verbose=verbose), say)
+        failures = in_turn(every, lambda trial: run_trial(context, trial, verbose=verbose), info)
     return [trials.finished_run(trial['savename'], one) for trial, one in zip(every, wanted)], failures
 
 
-def _trials(context, grid, seeds, savename, options, say):
+def _trials(context, grid, seeds, savename, options, info):
     """Return the arguments of every trial."""
     if options.get('dataset') is None:
-        options = {**options, 'dataset': str(context.sample_set(say=say))}
+        options = {**options, 'dataset': str(context.sample_set(info=info))}
     return [{**options, **trial} for trial in make_trials(grid, list(seeds), Path(savename).with_suffix(''))]
 
 

@@ -117,7 +117,7 @@ def test_sheet_places_every_image():
 
 
 def test_show_writes_a_sheet_a_class_and_one_of_the_views(tmp_path):
-    build(originals(), (3,), tmp_path, log=lambda line: None)
+    build(originals(), (3,), tmp_path, info=lambda line: None)
     with load(tmp_path / 'set3.h5') as data:
         paths = show(data, tmp_path / 'figures', image=int(data.training.source[0]))
         with pytest.raises(DataError, match='no training image has the number 99999'):
@@ -184,7 +184,7 @@ def test_command_that_audits(tmp_path, monkeypatch, capsys):
 
 
 def test_command_that_shows(tmp_path, monkeypatch, capsys):
-    build(originals(), (1,), tmp_path, log=lambda line: None)
+    build(originals(), (1,), tmp_path, info=lambda line: None)
     status, out, _ = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
     assert status == 0 and len(out.splitlines()) == 8
     status, _, err = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)

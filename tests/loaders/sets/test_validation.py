@@ -79,7 +79,7 @@ def test_shares_add_up(k):
 @pytest.mark.parametrize('validation', [-1, 14, 99, 1.0, 1.5, 0.99, float('nan'), 'many'])
 def test_validation_out_of_range(tmp_path, validation):
     with pytest.raises(DataError, match='expected a number of images from 0 to 13 or a fraction'):
-        build(originals(), (1,), tmp_path, validation=validation, log=quiet)
+        build(originals(), (1,), tmp_path, validation=validation, info=quiet)
     assert not list(tmp_path.iterdir())
 
 
@@ -115,4 +115,4 @@ def test_validation_without_duplicates_has_none_in_reduced_training(tmp_path):
     rest = {image.tobytes() for image in data.reduced_training.images()}
     assert not any(image.tobytes() in rest for image in data.validation.images())
     with pytest.raises(DataError, match='cannot hold out 55 training images without an exact duplicate'):
-        build(with_duplicates(), (1,), tmp_path, validation=55, no_duplicates=True, log=quiet)
+        build(with_duplicates(), (1,), tmp_path, validation=55, no_duplicates=True, info=quiet)

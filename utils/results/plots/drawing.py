@@ -93,7 +93,7 @@ class Subject:
         Rule by which the best epoch was chosen.
     cost : str
         Name of the loss.
-    say : callable
+    info : callable
         Function that prints why a figure is left out.
     reconstructions : dict of str to array (n, height, width), or None
         Result of `utils.training.pretraining.Pretraining.reconstructions`.
@@ -111,7 +111,7 @@ class Subject:
     title: str = ''
     rule: str = 'entropy'
     cost: str = 'cross-entropy'
-    say: Callable[[str], Any] = lambda text: None
+    info: Callable[[str], Any] = lambda text: None
     reconstructions: dict | None = None
 
     @cached_property
