@@ -89,7 +89,7 @@ def test_every_entry_of_reproduce_is_an_experiment(reproduce):
     rng = np.random.default_rng(0)
     for entry in reproduce.ENTRIES.values():
         options = importlib.import_module('reproduction.runs').rehearsed(entry.options, 0.02)
-        launch.CONTEXT.saved_form(options)
+        launch.CONTEXT.serialise(options)
         names = [name for name in NETWORK_OPTIONS if name in options]
         network = entry.options['network'](
             (42, 42), 7, rng=rng, **{name: options[name] for name in names}, **options['network_args']

@@ -115,7 +115,7 @@ class Context:
         network_arguments(options)
         return options
 
-    def saved_form(self, options: dict) -> dict:
+    def serialise(self, options: dict) -> dict:
         """Validate arguments like `validate`, and return them in the form in which a run saves them."""
         return as_json(self.validate(options))
 

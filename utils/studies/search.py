@@ -75,7 +75,7 @@ def search(
         for name, value in space.items()
     }
     ends = [{name: value} for name, what in space.items() for value in (what[1] if what[0] == 'choice' else what[1:3])]
-    if not all(context.saved_form({**options, **end})['val'] for end in ends or [{}]):
+    if not all(context.serialise({**options, **end})['val'] for end in ends or [{}]):
         raise ValueError('a search chooses on the validation images: val must be True')
     rule = RULES[options.get('rule', 'entropy')]
     if options.get('dataset') is None:

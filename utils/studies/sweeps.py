@@ -32,12 +32,12 @@ def specification(context: Context, options: dict[str, Any]) -> trials.Specifica
         An argument, the data set or the teacher cannot be used.
     """
     network = named(options.get('network', context.defaults['network']), context.networks, 'network', 'Class')
-    arguments, bundled = context.saved_form({**options, 'network': network}), context.bundled(network)
+    arguments, bundled = context.serialise({**options, 'network': network}), context.bundled(network)
     source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
     with context.load(options.get('dataset') or context.sample_set(), arguments['fold'], arguments['val']) as data:
         teacher = open_teacher(context, {**arguments, 'network': network}, data, lambda line: None)
         taught = teacher.digest if teacher else None
-        return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled, taught)
+        return trials.Specification(arguments, context.serialise({}), data.content_digest, source, bundled, taught)
 
 
 def run_trial(context: Context, options: dict[str, Any], **arguments: Any) -> str:
@@ -184,7 +184,7 @@ def _portable(context, every):
             names = trial['teacher']
             trial['teacher'] = [str(one) for one in ([names] if isinstance(names, (str, Path)) else names)]
         if trial.get('pretrain_args'):
-            trial['pretrain_args'] = context.saved_form(trial)['pretrain_args']  # a path as text
+            trial['pretrain_args'] = context.serialise(trial)['pretrain_args']  # a path as text
         if 'activation' in trial:
             trial['activation'] = getattr(trial['activation'], 'name', trial['activation'])
         out.append(trial)

@@ -190,7 +190,7 @@ class Targets:
         augment, distillation = self.settings.augment, self.settings.distillation
         if not (distillation and distillation.augmented):
             return None
-        return self.teacher.onlooker(augment.seen(self.data.shape) if augment else tuple(self.data.shape))
+        return self.teacher.onlooker(augment.output_size(self.data.shape) if augment else tuple(self.data.shape))
 
     def put(self, functions: Functions, subset: Subset) -> None:
         """Pass the targets of a subset to the functions, unless they have them already.
