@@ -264,7 +264,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         with experiment.guarded():
             trainer.pretrain()
             trainer.train(options['n_epochs'], options['patience'])
-            experiment.say_best_epoch()
+            experiment.print_best_epoch()
             trainer.retrain(options['retrain'])
             trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
             errors = trainer.test(options['special_test'])

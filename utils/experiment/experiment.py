@@ -23,7 +23,7 @@ from utils.experiment.signals import SignalHandler
 from utils.experiment.sizes import check_sizes
 from utils.experiment.teachers import check_teacher, open_teacher
 from utils.experiment.unlabelled import open_unlabelled
-from utils.experiment.wording import announce, best_epoch_line, default_model, label, say_pretraining
+from utils.experiment.wording import announce, best_epoch_line, default_model, label, print_pretraining
 from utils.files import locks, models
 from utils.record.writing import Record
 from utils.training.rules import cost_of
@@ -131,7 +131,7 @@ class Experiment(ExitStack):
         )
         if self._state:
             self._restore(path)
-        say_pretraining(self.console, self.trainer)
+        print_pretraining(self.console, self.trainer)
         self.console.follow(self.options['rule'], self.trainer.history, cost_of(self.options))
         self.record = Record(
             path,
@@ -156,7 +156,7 @@ class Experiment(ExitStack):
             with hosts.training(self._save_at_once):
                 yield
 
-    def say_best_epoch(self) -> None:
+    def print_best_epoch(self) -> None:
         """Print which epoch is best and what follows."""
         self.console.info(best_epoch_line(self.trainer, self.options))
 

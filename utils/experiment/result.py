@@ -94,7 +94,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     outputs = trainer.best_outputs()
     temperature = _fitted_temperature(experiment, outputs)
     scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes, temperature)
-    _say_errors(console, errors, trainer.errors_of_members, scores, label, data)
+    _print_errors(console, errors, trainer.errors_of_members, scores, label, data)
     write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, outputs)
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
     values: dict[str, Any] = dict(
@@ -180,7 +180,7 @@ def _final(errors):
     return errors['special'] or errors['plain']
 
 
-def _say_errors(console, errors, members, scores, label, data):
+def _print_errors(console, errors, members, scores, label, data):
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             duplicates = (

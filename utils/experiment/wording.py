@@ -69,7 +69,7 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
         console.info(f"resuming '{options['resume']}'")
 
 
-def say_pretraining(console: Console, trainer: Trainer) -> None:
+def print_pretraining(console: Console, trainer: Trainer) -> None:
     """Print which layers are pre-trained, unless stage pretrain is over."""
     if trainer.stage == 'pretrain':
         stacked = trainer.pretraining

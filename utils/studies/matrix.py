@@ -91,7 +91,7 @@ def cross_evaluate(
     about: dict[str, Any] = {'models': [], 'sets': [_of_set(context, path) for path in datasets], 'cells': []}
     said: list[str] = []
 
-    def say_once(line):
+    def info_once(line):
         if line not in said:
             said.append(line)
             info(line)
@@ -108,7 +108,7 @@ def cross_evaluate(
         try:
             with explain_out_of_memory(backend.device_name(), batch_size):
                 about['cells'].append(
-                    [_cell(context, f, path, config, dataset, special_test, say_once) for dataset in datasets]
+                    [_cell(context, f, path, config, dataset, special_test, info_once) for dataset in datasets]
                 )
         finally:
             f.release()
@@ -135,7 +135,7 @@ def _cell(context, f, model, config, dataset, special_test, info):
     """Test one model on one set."""
     with open_tested(context, dataset, config, info) as data:
         fitted = fit(model, config, data)
-        _say_fit(fitted, model, config, data, info)
+        _print_fit(fitted, model, config, data, info)
         outputs = test_outputs(f, fitted, special_test)
         fold = data.fold and list(data.fold)
     cell = {
@@ -153,7 +153,7 @@ def _cell(context, f, model, config, dataset, special_test, info):
     return {**cell, **{key: cell[metrics.final_kind(cell)][key] for key in FIGURES}}
 
 
-def _say_fit(fitted, model, config, data, info):
+def _print_fit(fitted, model, config, data, info):
     """Print how a set is adapted to a model."""
     if fitted.resized:
         (h, w), (height, width) = data.shape, config['im_dim']
