@@ -57,7 +57,7 @@ from utils.studies import folds, lr_finder, matrix, search as searches, sweeps
 from utils.training.augmentation import Augment
 
 __all__ = ['Result', 'cross_evaluate', 'cross_validate', 'evaluate', 'export', 'open_model', 'predict',
-           'rate_range', 'read_config', 'recognise', 'run_point', 'sample_set', 'search', 'summary', 'sweep',
+           'rate_range', 'read_config', 'recognise', 'run_trial', 'sample_set', 'search', 'summary', 'sweep',
            'test']  # fmt: skip
 
 NETWORKS = {name: getattr(package, name) for package in (cnn, mlp) for name in package.__all__}
@@ -145,9 +145,9 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
     progressive_sizes : list of int, optional
         Heights of the images in stage train, each for an equal part of its epochs; see `utils.training.resizing`.
     retrain : bool
-        Retrain with the validation images. False continues from the parameters of the kept epoch instead.
+        Retrain with the validation images. False continues from the parameters of the best epoch instead.
     anneal_epochs : int
-        Number of final epochs at a tenth of the learning rate; with a schedule, of the rate of the kept epoch.
+        Number of final epochs at a tenth of the learning rate; with a schedule, of the rate of the best epoch.
     optimiser : {'sgd', 'rmsprop', 'adam', 'adamw', 'muon'} or callable
         Optimiser, see `utils.training.optimisers`; or your own function, ``optimiser(gradients, parameters, rate)``,
         or its name, ``script.py:function``.
@@ -181,7 +181,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         Train on the distribution of the annotators' votes, which the set must have. Validation and test use labels.
     teacher : path or list of paths, optional
         Saved models, runs or an ensemble whose mean outputs for the unaugmented training images are learned. While
-        validation images are held out, the outputs are those of the teachers' kept epochs.
+        validation images are held out, the outputs are those of the teachers' best epochs.
     teacher_args : dict, optional
         ``{'weight': 0.9, 'temperature': 4.0, 'augmented': False}``: weight of the teacher's outputs in the cost, their
         temperature, and whether the teacher is given the augmented images.
@@ -264,7 +264,7 @@ def test(learning_rate: float = 0.1, L1_reg: float = 0.0, L2_reg: float = 0.0, n
         with experiment.guarded():
             trainer.pretrain()
             trainer.train(options['n_epochs'], options['patience'])
-            experiment.say_kept()
+            experiment.print_best_epoch()
             trainer.retrain(options['retrain'])
             trainer.anneal(options['anneal_epochs'], retrained=options['retrain'])
             errors = trainer.test(options['special_test'])
@@ -286,8 +286,8 @@ read_config = CONTEXT.bind(saved.read_config)
 configured = CONTEXT.bind(saved.configured)
 rate_range = CONTEXT.bind(lr_finder.rate_range)
 recognise = CONTEXT.bind(recognition.recognise)
-run_point = CONTEXT.bind(sweeps.run_point)
-run_point_of_input = CONTEXT.bind(sweeps.run_point_of_input)
+run_trial = CONTEXT.bind(sweeps.run_trial)
+run_point, run_trial_of_input = CONTEXT.bind(sweeps.run_point), CONTEXT.bind(sweeps.run_trial_of_input)
 search = CONTEXT.bind(searches.search)
 summary = CONTEXT.bind(summarising.summary)
 sweep = CONTEXT.bind(sweeps.sweep)

@@ -97,7 +97,7 @@ def run(args):
                 continue
             try:
                 row = protocol.run(
-                    *pair, features, args.seed, args.jobs, say=lambda line: print(f'{lead}: {line}', flush=True)
+                    *pair, features, args.seed, args.jobs, info=lambda line: print(f'{lead}: {line}', flush=True)
                 )
             except MissingExtra as error:
                 print(f'{lead}: left out: {error}', flush=True)

@@ -42,7 +42,7 @@ def timed(function):
 
 def building(source, number, out):
     """Make one set."""
-    seconds = timed(lambda: build(source, (int(number),), out, log=lambda line: None))
+    seconds = timed(lambda: build(source, (int(number),), out, info=lambda line: None))
     size = os.path.getsize(Path(out) / f'set{number}.h5')
     return dict(seconds=seconds, disk=size / 2**20)
 

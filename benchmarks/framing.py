@@ -2,7 +2,7 @@
 
 The validation images of a set represent correctly framed faces. Each is shifted by up to 20 % of its side and scaled
 by 0.7 to 1.4, as if a detector had used another frame. Beyond its edge an image continues with its mirror image. Test
-images are not used. The model must not have been trained on the validation images: use symfer export MODEL --kept.
+images are not used. The model must not have been trained on the validation images: use symfer export MODEL --best.
 """
 
 import argparse

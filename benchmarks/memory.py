@@ -37,11 +37,11 @@ def small_set(folder):
     from loaders.synthetic.sample import write_csv
 
     return loaders.build(
-        write_csv(Path(folder) / 'small.csv', 400, 30, 30), (1,), folder, validation=100, log=lambda line: None
+        write_csv(Path(folder) / 'small.csv', 400, 30, 30), (1,), folder, validation=100, info=lambda line: None
     )[0]
 
 
-def long_run(epochs, every, say=print, path=None):
+def long_run(epochs, every, info=print, path=None):
     """Memory by epoch of one long run with checkpoints, record and histograms, as a list of (epoch, MiB)."""
     import launch
     import mlp
@@ -52,7 +52,7 @@ def long_run(epochs, every, say=print, path=None):
         if row['stage'] == 'train' and (row['epoch'] % every == 0 or row['epoch'] == 1):
             gc.collect()
             seen.append((row['epoch'], memory()))
-            say(f'epoch {seen[-1][0]:5}  {seen[-1][1]:8.1f} MiB')
+            info(f'epoch {seen[-1][0]:5}  {seen[-1][1]:8.1f} MiB')
 
     with tempfile.TemporaryDirectory() as folder:
         launch.test(
@@ -71,7 +71,7 @@ def long_run(epochs, every, say=print, path=None):
     return seen
 
 
-def many_runs(runs, say=print):
+def many_runs(runs, info=print):
     """Run experiments in this process; for each, return (MiB of the process, arrays on the device, their KiB)."""
     import jax
 
@@ -95,7 +95,7 @@ def many_runs(runs, say=print):
             gc.collect()
             arrays = jax.live_arrays()
             seen.append((memory(), len(arrays), sum(a.nbytes for a in arrays) / 1024))
-            say('run {:3}  {:8.1f} MiB, {:3} arrays of {:.1f} KiB on the device'.format(k + 1, *seen[-1]))
+            info('run {:3}  {:8.1f} MiB, {:3} arrays of {:.1f} KiB on the device'.format(k + 1, *seen[-1]))
     return seen
 
 
@@ -154,12 +154,12 @@ def one_epoch(path, shared, limit):
         print(f'MemoryError: {error}')
 
 
-def larger_than_memory(images, limit, say=print):
+def larger_than_memory(images, limit, info=print):
     """Train on a set that is larger than memory; return the last line of output for each value of `trainShared`."""
     out = {}
     with tempfile.TemporaryDirectory() as folder:
         path = large_set(Path(folder) / 'large.h5', images)
-        say(f'set of {images * 2304 / 2**20:.0f} MiB, memory limit {limit} MiB')
+        info(f'set of {images * 2304 / 2**20:.0f} MiB, memory limit {limit} MiB')
         for shared in (False, True):
             command = [sys.executable, '-m', 'benchmarks.memory', '--epoch', str(path), str(shared), str(limit)]
             done = subprocess.run(
@@ -170,7 +170,7 @@ def larger_than_memory(images, limit, say=print):
                 env={**os.environ, 'SYMFER_MALLOC': '0'},
             )
             out[shared] = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
-            say(f'trainShared={shared}: {out[shared]}')
+            info(f'trainShared={shared}: {out[shared]}')
     return out
 
 

@@ -112,7 +112,7 @@ def video(folder):
     path, with_faces = film(folder / 'film.mp4', n), recogniser()
     for name, options in (('plain', {}), ('annotated', {'annotate': folder / 'out.mp4', 'csv': folder / 'out.csv'})):
         began = time.perf_counter()
-        summary = session.predict(with_faces.classifier, [str(path)], say=lambda line: None, overwrite=True, **options)
+        summary = session.predict(with_faces.classifier, [str(path)], info=lambda line: None, overwrite=True, **options)
         out[f'{name}, frames/s'] = round(n / (time.perf_counter() - began), 1)
         assert summary.faces > 0.9 * n, summary.faces
     return out
@@ -125,7 +125,7 @@ def folder(folder):
     n = 1000
     path, with_faces = photographs(folder / 'photographs', n), recogniser()
     began = time.perf_counter()
-    summary = session.predict(with_faces.classifier, [str(path)], say=lambda line: None)
+    summary = session.predict(with_faces.classifier, [str(path)], info=lambda line: None)
     return {'photographs/s': round(n / (time.perf_counter() - began), 1), 'faces': summary.faces}
 
 

@@ -63,7 +63,7 @@ def tiny_originals():
 def tiny_set(tiny_originals, tmp_path_factory):
     """Path of a set 2 (with mirror images) of 12x12 images: 260 rows, 60 of them held out, 60 test images."""
     folder = tmp_path_factory.mktemp('data')
-    (path,) = build(tiny_originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)
+    (path,) = build(tiny_originals, sets=(2,), out=folder, validation=30, info=lambda *line: None)
     return path
 
 

@@ -66,7 +66,7 @@ def data_set(folder, seed=7):
     usage = np.repeat([0, 1, 2], [130, 30, 30]).astype(np.uint8)
     images, labels = np.clip(images, 0, 255).astype(np.uint8), labels.astype(np.uint8)
     originals = Originals(images, labels, usage, np.arange(190, dtype=np.int32), ('a', 'b', 'c'))
-    return build(originals, sets=(2,), out=folder, validation=30, log=lambda *line: None)[0]
+    return build(originals, sets=(2,), out=folder, validation=30, info=lambda *line: None)[0]
 
 
 def trained(data, n, k=1, many=False, **settings):

@@ -19,5 +19,5 @@ def with_people(tiny_originals, n_people=N_PEOPLE):
 def people_set(tiny_originals, tmp_path_factory):
     """Path of a set 2 of 190 originals of eight people."""
     folder = tmp_path_factory.mktemp('people')
-    (path,) = build(with_people(tiny_originals), sets=(2,), out=folder, validation=30, log=lambda *line: None)
+    (path,) = build(with_people(tiny_originals), sets=(2,), out=folder, validation=30, info=lambda *line: None)
     return path

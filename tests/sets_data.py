@@ -8,5 +8,5 @@ def quiet(line):
 
 
 def built(tmp_path, data, number, **options):
-    (path,) = build(data, (number,), tmp_path, log=quiet, **options)
+    (path,) = build(data, (number,), tmp_path, info=quiet, **options)
     return load(path)

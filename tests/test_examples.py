@@ -36,7 +36,7 @@ def faces(tmp_path_factory):
     images, *columns = draw_faces(110, 50, 50)
     originals = loaders.Originals(np.ascontiguousarray(images[:, ::3, ::3]), *columns, np.arange(210, dtype=np.int32))
     return loaders.build(
-        originals, sets=(2,), out=tmp_path_factory.mktemp('faces'), validation=30, log=lambda line: None
+        originals, sets=(2,), out=tmp_path_factory.mktemp('faces'), validation=30, info=lambda line: None
     )[0]
 
 
@@ -89,7 +89,7 @@ def test_every_entry_of_reproduce_is_an_experiment(reproduce):
     rng = np.random.default_rng(0)
     for entry in reproduce.ENTRIES.values():
         options = importlib.import_module('reproduction.runs').rehearsed(entry.options, 0.02)
-        launch.CONTEXT.saved_form(options)
+        launch.CONTEXT.serialise(options)
         names = [name for name in NETWORK_OPTIONS if name in options]
         network = entry.options['network'](
             (42, 42), 7, rng=rng, **{name: options[name] for name in names}, **options['network_args']

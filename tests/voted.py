@@ -13,5 +13,5 @@ def voted_set(originals, folder, seed=3):
     votes = rng.integers(0, 4, (len(originals.labels), len(originals.classes))).astype(np.uint8)
     votes[np.arange(len(votes)), originals.labels] += 5
     votes[::7] = [4, 4, 2]
-    (path,) = build(replace(originals, votes=votes), sets=(2,), out=folder, validation=30, log=lambda *line: None)
+    (path,) = build(replace(originals, votes=votes), sets=(2,), out=folder, validation=30, info=lambda *line: None)
     return path

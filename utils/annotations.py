@@ -41,7 +41,7 @@ class Subset(Protocol):
     source: np.ndarray
     usage: np.ndarray
     view: np.ndarray
-    twin: np.ndarray
+    duplicate: np.ndarray
     person: np.ndarray | None
     votes: np.ndarray | None
 

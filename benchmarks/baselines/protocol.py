@@ -110,7 +110,7 @@ def run(
     features: Features,
     seed: int = 0,
     jobs: int = 1,
-    say: Callable[[str], Any] = lambda line: None,
+    info: Callable[[str], Any] = lambda line: None,
 ) -> dict[str, Any]:
     """Compute the row of a classifier on a feature.
 
@@ -121,7 +121,7 @@ def run(
         Seed of the subset of images for the trials, and of random classifiers.
     jobs : int
         Number of threads, for classifiers that support it.
-    say : callable
+    info : callable
         Called with a line of text on the chosen settings before the test images are used.
 
     Returns
@@ -137,7 +137,7 @@ def run(
     with Seconds() as choosing:
         settings, trials, n = choose(classifier, x, y, x_validation, y_validation, seed=seed, jobs=jobs)
     best = min(trial['validation_error'] for trial in trials)
-    say(f'validation error {best:.2f} % with {described(settings)}')
+    info(f'validation error {best:.2f} % with {described(settings)}')
     training = took + took_too
     with training:
         x, y = np.concatenate([x, x_validation]), np.concatenate([y, y_validation])

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.baselines.classifiers import CLASSIFIERS
 from benchmarks.baselines.protocol import described, pairs
 from utils.files.atomic import atomic_write
+from utils.files.former import parse_json
 from utils.results import tables
 
 MARK = 'classical'  # of the table on a page
@@ -90,7 +91,7 @@ def read(path: Path) -> dict[str, Any]:
         The file is not such a file.
     """
     try:
-        saved = json.loads(path.read_text(encoding='utf-8'))
+        saved = parse_json(path.read_text(encoding='utf-8'))
         if isinstance(saved['about'], dict) and all(set(row) >= NEEDED for row in saved['rows']):
             return saved
     except (ValueError, KeyError, TypeError):
@@ -111,7 +112,7 @@ def markdown(rows: Iterable[dict[str, Any]]) -> str:
             f'**{row["test_error"]:.2f}**',
             '{:.1f} to {:.1f}'.format(*row['interval']),
             *(_percent(errors.get(half, {}).get('error')) for half in ('public', 'private')),
-            _percent(errors['whole']['error_without_twins']),
+            _percent(errors['whole']['error_without_duplicates']),
             *(f'{row["seconds"][what]["cpu"]:.0f}' for what in ('choosing', 'training')),
             f'{row["ms_per_image"]:.2f}',
         ]

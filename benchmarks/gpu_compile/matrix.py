@@ -26,7 +26,7 @@ def cell_name(network, precision, capability, devices):
     return f'{network} {precision} {capability}' + (f' x{devices}' if devices > 1 else '')
 
 
-def run_cell(order, say=print):
+def run_cell(order, info=print):
     """Compute the figures of a cell, including errors, in a separate process."""
     process = subprocess.Popen(
         [sys.executable, '-m', 'benchmarks.gpu_compile.cell', json.dumps(order)],
@@ -40,14 +40,14 @@ def run_cell(order, say=print):
     for line in process.stdout:
         if not line.startswith('{'):
             continue
-        told = json.loads(line)
-        if 'fit' in told:
-            found['fit'] = told['fit']
+        answer = json.loads(line)
+        if 'fit' in answer:
+            found['fit'] = answer['fit']
             continue
-        left.remove(told['function'])
-        if told['figures']:
-            found['functions'][told['function']] = told['figures']
-            say(f'  {told["function"]}: {in_words(told["figures"])}')
+        left.remove(answer['function'])
+        if answer['figures']:
+            found['functions'][answer['function']] = answer['figures']
+            info(f'  {answer["function"]}: {in_words(answer["figures"])}')
     errors = process.stderr.read()
     if process.wait():
         last = ([line for line in errors.splitlines() if line.strip()] or [''])[-1]

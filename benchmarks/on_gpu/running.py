@@ -76,7 +76,7 @@ def in_words(name: str, path: Path) -> str:
         words = ', '.join(f'{n} {outcome}' for outcome, n in sorted(counts.items(), reverse=True))
         return words + (f': {", ".join(failed[:5])}' + (', ...' if len(failed) > 5 else '') if failed else '')
     try:
-        return TELL[name](json.loads(text))
+        return SUMMARIES[name](json.loads(text))
     except (ValueError, KeyError):
         return 'not complete'
 
@@ -84,26 +84,28 @@ def in_words(name: str, path: Path) -> str:
 def _speed(rows):
     from benchmarks.train import label, own, ratio
 
-    told = []
+    parts = []
     for case in {json.dumps(row['case']): row['case'] for row in rows}.values():
         group = [row for row in rows if row['case'] == case]
         best = ratio(group)
         beside = f', {best[0]:.2f} times {best[1]}' if best else ''
-        told.append(f'{label(case)}: {own(group)["images_per_s"]:,.0f} images/s{beside}' if own(group) else label(case))
-    return '; '.join(told)
+        parts.append(
+            f'{label(case)}: {own(group)["images_per_s"]:,.0f} images/s{beside}' if own(group) else label(case)
+        )
+    return '; '.join(parts)
 
 
 def _precision(figures):
-    told = [
+    parts = [
         f'{name} {f["images_per_second"]:,.0f} images/s, validation {f["validation_cross_entropy"]:.4f}'
         if 'error' not in f
         else f'{name} {f["error"]}'
         for name, f in figures['precisions'].items()
     ]
-    return f'chosen: {figures["chosen"] or "none"}; ' + '; '.join(told)
+    return f'chosen: {figures["chosen"] or "none"}; ' + '; '.join(parts)
 
 
-TELL = {
+SUMMARIES = {
     'device': lambda f: ' '.join([f['device'], f['nvidia-smi'], f'JAX {f["versions"].get("jax")}']),
     'sets': lambda f: '; '.join(f'{name} from {one["of"]} in {one["seconds"]} s' for name, one in f.items()),
     'speed': _speed,
@@ -118,7 +120,7 @@ TELL = {
 def write_summary(out: Path, outcomes: list[Outcome], about: str) -> str:
     """Write the table of outcomes as JSON and Markdown to the folder, and return it as text for the terminal."""
     rows = [outcome.row for outcome in outcomes]
-    told = {'about': about, 'steps': [outcome._asdict() for outcome in outcomes]}
-    (out / 'summary.json').write_text(json.dumps(told, indent=1), encoding='utf-8')
+    summary = {'about': about, 'steps': [outcome._asdict() for outcome in outcomes]}
+    (out / 'summary.json').write_text(json.dumps(summary, indent=1), encoding='utf-8')
     (out / 'summary.md').write_text(f'{about}\n\n{as_markdown(HEAD, rows)}', encoding='utf-8')
     return as_text(HEAD[:3], [row[:3] for row in rows])

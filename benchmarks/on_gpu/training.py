@@ -76,13 +76,13 @@ def time_epochs(data, args):
     precision = 'float32'
     if args.precision_of and args.precision_of.exists():
         precision = json.loads(args.precision_of.read_text(encoding='utf-8'))['chosen'] or precision
-    told = {'device': backend.device_name(), 'precision': precision, 'epochs': []}
+    result = {'device': backend.device_name(), 'precision': precision, 'epochs': []}
 
     def after(row):
-        told['epochs'].append({key: row[key] for key in ('images', 'seconds', 'wall', 'train_cost')})
-        told['images_per_second'] = round(speed(told['epochs']), 1)
-        told['seconds_of_an_epoch'] = round(min(epoch['seconds'] for epoch in told['epochs']), 2)
-        write(args.file, told)
+        result['epochs'].append({key: row[key] for key in ('images', 'seconds', 'wall', 'train_cost')})
+        result['images_per_second'] = round(speed(result['epochs']), 1)
+        result['seconds_of_an_epoch'] = round(min(epoch['seconds'] for epoch in result['epochs']), 2)
+        write(args.file, result)
 
     trained(data, precision, args.epochs or 2, args.width, after)
     return 0

@@ -98,11 +98,11 @@ def run_for(name, minutes, seed, dataset, folder):
     planned = json.loads(plan.read_text(encoding='utf-8'))
     options |= {'n_epochs': planned['n_epochs'], 'savename': str(place / f'seed-{seed}.h5'), 'report': entry.report}
     options['name'] = entry.title
-    outcome = launch.run_point(options, verbose=1)
+    outcome = launch.run_trial(options, verbose=1)
     if outcome not in ('finished', 'done already'):
         raise SystemExit(f'{name}: {outcome}')
     result = read_run((place / f'seed-{seed}.h5').with_suffix(''))['result']
-    kept = {kind: result['evaluation'][kind]['whole']['error'] for kind in result['evaluation'] if kind in KINDS}
+    errors = {kind: result['evaluation'][kind]['whole']['error'] for kind in result['evaluation'] if kind in KINDS}
     row = {
         'name': name,
         'title': entry.title,
@@ -112,7 +112,7 @@ def run_for(name, minutes, seed, dataset, folder):
         **planned,
         'epoch': result['epoch'],
         'validation_error': result['validation_error'],
-        **kept,
+        **errors,
     }
     write_json(place / f'seed-{seed}.json', row)
 

@@ -62,6 +62,6 @@ def make_sets(numbers, data, scale, folder):
             images = originals(data, scale) if images is None else images
             folder.mkdir(parents=True, exist_ok=True)
             recipe = loaders.Recipe('set 1', held_out=VALIDATION, number=1) if number == 1 else number
-            loaders.build(images, sets=(recipe,), out=folder, log=lambda line: None)
+            loaders.build(images, sets=(recipe,), out=folder, info=lambda line: None)
             print(f"made '{paths[number]}'")
     return paths

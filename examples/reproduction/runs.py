@@ -36,7 +36,7 @@ def run(name, seed, dataset, scale, folder, results):
         'name': entry.title,
         'savename': str(model),
     }
-    outcome = launch.run_point(options, verbose=1)
+    outcome = launch.run_trial(options, verbose=1)
     print(f'\n{name}, seed {seed}: {outcome}')
     if outcome == 'busy':
         return

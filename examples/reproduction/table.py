@@ -1,11 +1,11 @@
 """The table of results on a page."""
 
 import csv
-import json
 
 import numpy as np
 
 from reproduction.experiments import ENTRIES, SMALL
+from utils.files.former import parse_json
 from utils.results.metrics import final_kind
 from utils.results.tables import put_into_page
 
@@ -37,7 +37,7 @@ def table(results):
             lines.append('| ' + ' | '.join([entry.title, entry.table, entry.thesis, *cells]) + ' |')
     path = results / 'ensemble' / 'evaluation.json'
     if path.is_file():
-        saved = json.loads(path.read_text(encoding='utf-8'))
+        saved = parse_json(path.read_text(encoding='utf-8'))
         row = _errors(saved['evaluation'])
         cells = [_mean([row[key]]) for key in ERRORS] + [f'members: {len(saved["members"])}'] + [''] * 5
     else:
@@ -54,20 +54,20 @@ def _errors(scores):
         'whole': final['whole']['error'],
         'plain': scores['plain']['whole']['error'],
         **{half: final[half]['error'] if half in final else None for half in ('public', 'private')},
-        'clean': final['whole'].get('without_twins', final['whole'])['error'],
+        'clean': final['whole'].get('without_duplicates', final['whole'])['error'],
     }
 
 
 def _row(path):
-    result = json.loads(path.read_text(encoding='utf-8'))
+    result = parse_json(path.read_text(encoding='utf-8'))
     with open(path.with_name('history.csv'), newline='', encoding='utf-8') as file:
         history = list(csv.DictReader(file))
-    kept = [row for row in history if row['stage'] == 'train' and int(row['epoch']) == result['epoch']][0]
+    best = [row for row in history if row['stage'] == 'train' and int(row['epoch']) == result['epoch']][0]
     return {
         **_errors(result['evaluation']),
         'epoch': result['epoch'],
-        'train': float(kept['train_cross_entropy']),
-        'validation': float(kept['validation_cross_entropy']),
+        'train': float(best['train_cross_entropy']),
+        'validation': float(best['validation_cross_entropy']),
         'minutes': sum(float(row['seconds']) for row in history) / 60,
         'speed': float(np.median([float(row['images_per_second']) for row in history])),
         'device': result['about']['device'],

@@ -30,7 +30,7 @@ class Audit:
     ----------
     group : int64 array (n,)
         Number of the group of images with exactly the same pixels.
-    twin : bool array (n,)
+    duplicate : bool array (n,)
         Whether the image has an exact duplicate, other than itself, among the training originals.
     constant : bool array (n,)
         Whether all pixels are equal.
@@ -44,7 +44,7 @@ class Audit:
     """
 
     group: np.ndarray
-    twin: np.ndarray
+    duplicate: np.ndarray
     constant: np.ndarray
     pairs: np.ndarray
     correlation: np.ndarray
@@ -158,13 +158,13 @@ def figures(originals: Originals, found: Audit) -> dict[str, Any]:
         contradicting=int(contradicting.sum()),
         contradicting_images=int(size[contradicting].sum()),
         constant=int(found.constant.sum()),
-        leaked=tuple(int((found.twin & (usage == u)).sum()) for u in (1, 2)),
+        leaked=tuple(int((found.duplicate & (usage == u)).sum()) for u in (1, 2)),
         near={},
         mirrored={},
     )
     rows, r = found.mirrored
     for threshold in THRESHOLDS:
-        leaked = found.twin.copy()
+        leaked = found.duplicate.copy()
         pairs = found.pairs[found.correlation >= threshold]
         for a, b in ((0, 1), (1, 0)):
             leaked[pairs[usage[pairs[:, b]] == 0, a]] = True
@@ -201,8 +201,8 @@ def report(originals: Originals, found: Audit, near: float | None) -> list[str]:
 def write_list(path: Path, originals: Originals, found: Audit, overwrite: bool = False) -> None:
     """Write every finding as a row of a CSV table.
 
-    Columns: kind (twin, constant, near, mirrored); group of a twin; source, usage and class of the image; source,
-    usage and class of the other image; correlation.
+    Columns: kind (exact, constant, near, mirrored); group of an exact duplicate; source, usage and class of the image;
+    source, usage and class of the other image; correlation.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def write_list(path: Path, originals: Originals, found: Audit, overwrite: bool =
                 )
             )
             for row in in_groups[np.argsort(found.group[in_groups], kind='stable')]:
-                out.writerow(('twin', found.group[row], *image(row), *nothing, ''))
+                out.writerow(('exact', found.group[row], *image(row), *nothing, ''))
             for row in np.flatnonzero(found.constant):
                 out.writerow(('constant', '', *image(row), *nothing, ''))
             for kind, (pairs, r) in (('near', (found.pairs, found.correlation)), ('mirrored', found.mirrored)):

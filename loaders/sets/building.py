@@ -36,7 +36,7 @@ def build(
     stratify: bool = False,
     no_duplicates: bool = False,
     seed: int = 0,
-    log: Callable[..., Any] = print,
+    info: Callable[..., Any] = print,
     **reading: Any,
 ) -> list[str]:
     """Build data sets from a source and write each as an HDF5 file, completely or not at all.
@@ -64,7 +64,7 @@ def build(
     seed : int
         Seed of the choice of validation images. With the same seed, a smaller validation set is part of a larger one
         (only without `stratify` if people are known).
-    log : function
+    info : function
         Called with each line of the report.
     **reading
         Arguments of `read`: size, classes, test, votes, contempt, crop, angles, skip_bad.
@@ -82,6 +82,9 @@ def build(
     if 'no_twins' in reading:
         warnings.warn('no_twins is now no_duplicates', FutureWarning, stacklevel=2)
         no_duplicates = reading.pop('no_twins')
+    if 'log' in reading:
+        warnings.warn('log is now info', FutureWarning, stacklevel=2)
+        info = reading.pop('log')
     originals = read(source, seed=seed, **reading)
     if len(originals.classes) == 1:
         where = '' if isinstance(source, Originals) else f'{source}: '
@@ -90,16 +93,16 @@ def build(
             'folder for each class'
         )
     recipes = [s if isinstance(s, Recipe) else thesis_set(s, originals.images.shape[1:]) for s in sets]
-    log(f'recognised: {originals.layout}')
+    info(f'recognised: {originals.layout}')
     for note in originals.notes:
-        log(visible(note))
+        info(visible(note))
     for line in fer2013.table(originals.classes, originals.counts):
-        log(line)
+        info(line)
     if is_of_importer(originals.layout):
         stratify = True
     else:
         for line in fer2013.compare(originals.classes, originals.counts):
-            log(line)
+            info(line)
     duplicates = duplicates_in_training(originals.images, originals.usage)
     fingerprint = originals.fingerprint()
     n_training = int((originals.usage == 0).sum())
@@ -110,9 +113,9 @@ def build(
             originals, k, duplicates, seed=seed, stratify=stratify, no_duplicates=no_duplicates
         )
         path = Path(out) / f'{prefix}{recipe.name.replace(" ", "")}.h5'
-        write_set(path, originals, recipe, held_out, duplicates, fingerprint, log)
+        write_set(path, originals, recipe, held_out, duplicates, fingerprint, info)
         paths.append(str(path))
-        log(describe(path, recipe, originals, held_out))
+        info(describe(path, recipe, originals, held_out))
     return paths
 
 
@@ -146,7 +149,7 @@ def write_set(
     held_out: np.ndarray,
     duplicates: np.ndarray,
     fingerprint: str,
-    log: Callable[..., Any],
+    info: Callable[..., Any],
 ) -> None:
     """Write one set.
 
@@ -156,13 +159,13 @@ def write_set(
         Rows of the validation images in `originals`.
     duplicates : bool array (n,)
         Whether each original has an exact duplicate among the training originals.
-    log : function
+    info : function
         Called with a line if a file of that name existed.
     """
     size = tuple(recipe.size or originals.images.shape[1:])
     training = np.flatnonzero(originals.usage == 0)
     test = np.flatnonzero(originals.usage > 0)
-    with hdf5.new_file(path, log) as file:
+    with hdf5.new_file(path, info) as file:
         check_space(path, (len(training) + len(test)) * (len(recipe.views) + 1) * size[0] * size[1])
         texts = dict(
             format=hdf5.FORMAT,
@@ -212,7 +215,7 @@ def write_subset(
         'y': originals.labels[rows],
         'source': originals.ids[rows],
         'usage': originals.usage[rows],
-        'twin': duplicates[rows],
+        'duplicate': duplicates[rows],
     }
     for column, values in columns.items():
         write_column(group, column, np.repeat(values, n).astype(hdf5.COLUMNS[column]))

@@ -100,27 +100,28 @@ class Dataset:
             return None
         path = self.path
         x = hdf5.dataset(node, 'x', path, np.uint8, 3)
-        stored = [hdf5.dataset(node, c, path, dtype, 1) for c, dtype in hdf5.COLUMNS.items()]
+        names = [hdf5.stored_name(node, column) for column in hdf5.COLUMNS]
+        stored = [hdf5.dataset(node, c, path, dtype, 1) for c, dtype in zip(names, hdf5.COLUMNS.values())]
         if any(len(column) != len(x) for column in stored):
-            raise DataError(f'{path}: {name}: x, y, source, usage, view and twin differ in length')
+            raise DataError(f'{path}: {name}: x, y, source, usage, view and duplicate differ in length')
         transforms = hdf5.texts(node, 'transforms', path)
-        y, source, usage, view, twin = (column[:] for column in stored)
+        y, source, usage, view, duplicate = (column[:] for column in stored)
         for what, values, n in (
             ('label', y, len(self.classes)),
             ('usage', usage, 3),
             ('view', view, len(transforms)),
-            ('twin flag', twin, 2),
+            ('duplicate flag', duplicate, 2),
         ):
             if values.max() >= n:
                 row = int(np.argmax(values >= n))
                 raise DataError(f'{path}: {name} row {row}: expected a {what} from 0 to {n - 1}, found {values[row]}')
         if source.min() < 0:
             raise DataError(f'{path}: {name}: a negative source')
-        for what, values in zip(hdf5.COLUMNS, (y, source, usage, view, twin)):
+        for what, values in zip(names, (y, source, usage, view, duplicate)):
             hdf5.check_crc(values, hdf5.stamped(node, what, path), path, f'{name}/{what}')
         self._crc[name] = hdf5.stamped(node, 'x', path)
         mapped = np.memmap(path, np.uint8, 'r', x.id.get_offset(), x.shape)
-        columns = (y, source, usage, view, twin.astype(bool))
+        columns = (y, source, usage, view, duplicate.astype(bool))
         known = optional.read_columns(node, len(x), len(self.classes), self.people, path)
         return Subset(name, transforms, mapped.view(np.ndarray), columns, *known)
 
@@ -160,7 +161,7 @@ class Dataset:
                 continue
             crc = zlib.crc32(subset._x) if self._crc[name] is None else self._crc[name]
             digest.update(repr((name, len(subset), subset.x_shape, subset.transforms, crc)).encode())
-            for column in (subset.y, subset.source, subset.usage, subset.view, subset.twin):
+            for column in (subset.y, subset.source, subset.usage, subset.view, subset.duplicate):
                 digest.update(column)
             optional.digest_columns(digest, subset)
         for name in hdf5.SELECTED:

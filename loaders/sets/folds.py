@@ -22,7 +22,7 @@ from loaders.sets.splits import draw, draw_people
 from loaders.sets.subset import Subset
 
 TESTED = 2  # usage of the test images, as for all images that symfer itself holds out
-COLUMNS = ('y', 'source', 'usage', 'view', 'twin', 'person', 'votes')
+COLUMNS = ('y', 'source', 'usage', 'view', 'duplicate', 'person', 'votes')
 
 
 class Pool:
@@ -87,7 +87,7 @@ class Fold:
         Line that describes how the set is divided.
     training, test, special_test : Subset
         As in `Dataset`. All views of an original are on the same side of the division. `test` has the first view of
-        each original. The flag `twin` is recomputed from the first views.
+        each original. The flag `duplicate` is recomputed from the first views.
     reduced_training, validation : Subset or None
         Parts of `training` that have no person in common (no original, if the set knows no people). `validation` is the
         same fraction of the training images as in the set. None if the set holds out no images or only one person is
@@ -163,12 +163,12 @@ class Fold:
         data, n_views = self._set, self._n_views
         usage = np.zeros(len(self._y), np.uint8)
         usage[tested] = TESTED
-        twin = duplicates_in_training(self._pool[self._order * n_views], usage)
-        self.training = self._subset('training', data.transforms, training, range(n_views), usage, twin)
-        self.test = self._subset('test', data.test.transforms, tested, [0], usage, twin)
+        duplicate = duplicates_in_training(self._pool[self._order * n_views], usage)
+        self.training = self._subset('training', data.transforms, training, range(n_views), usage, duplicate)
+        self.test = self._subset('test', data.test.transforms, tested, [0], usage, duplicate)
         self.special_test = None
         if data.special_test is not None:
-            self.special_test = self._subset('special_test', data.transforms, tested, range(n_views), usage, twin)
+            self.special_test = self._subset('special_test', data.transforms, tested, range(n_views), usage, duplicate)
         held_out = self._held_out(training)
         self.reduced_training = self.validation = None
         if held_out is not None:
@@ -177,10 +177,10 @@ class Fold:
             self.validation = self.training.select('validation', np.flatnonzero(mask).astype(np.int32))
         self.about = self._about(training, tested, held_out)
 
-    def _subset(self, name, transforms, originals, views, usage, twin):
+    def _subset(self, name, transforms, originals, views, usage, duplicate):
         rows = (self._order[originals][:, None] * self._n_views + np.array(views, np.int32)).ravel()
         columns = [None if column is None else column[rows] for column in self._columns]
-        columns[2], columns[4] = (np.repeat(values[originals], len(views)) for values in (usage, twin))
+        columns[2], columns[4] = (np.repeat(values[originals], len(views)) for values in (usage, duplicate))
         return Gathered(name, transforms, self._pool, rows, columns)
 
     def _held_out(self, training):

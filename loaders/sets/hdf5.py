@@ -7,7 +7,8 @@ Each stored subset (training, test, special_test) is a group with one row per im
     source  int32 (n,)      number of the original image in the source
     usage   uint8 (n,)      0 Training, 1 PublicTest, 2 PrivateTest
     view    uint8 (n,)      index into the group's attribute `transforms`
-    twin    uint8 (n,)      1 if the original has an exact duplicate among the training originals
+    duplicate  uint8 (n,)   1 if the original has an exact duplicate among the training originals (in sets built by
+                            earlier versions, this array is called twin)
 
 If the source has them, there are also:
 
@@ -42,7 +43,8 @@ from loaders.errors import DataError
 FORMAT, VERSION = 'symfer data set', 1
 MAX_ITEM = 1 << 16  # largest item of an attribute that is read, in bytes
 CHECKSUMMED = ('v108', 'v108')  # HDF5 1.8, the first version with checksums of its metadata
-COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8, 'twin': np.uint8}
+COLUMNS = {'y': np.uint8, 'source': np.int32, 'usage': np.uint8, 'view': np.uint8, 'duplicate': np.uint8}
+FORMER = {'duplicate': 'twin'}  # columns under the names of earlier versions
 STORED = ('training', 'test', 'special_test')
 SELECTED = ('reduced_training', 'validation')
 
@@ -78,10 +80,10 @@ class Output(io.FileIO):
 
 
 @contextmanager
-def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
+def new_file(path: Path, info: Callable[..., Any] = print) -> Iterator[Any]:
     """Open a new HDF5 file for writing that appears under its name when it is complete, or not at all.
 
-    An existing file is renamed, see `make_way`, and `log` is called with a line that says so. If the existing file is
+    An existing file is renamed, see `make_way`, and `info` is called with a line that says so. If the existing file is
     identical, it stays as it is. A symbolic link is kept, and its target is written.
     """
     path = Path(os.path.realpath(path) if os.path.islink(path) else path)
@@ -98,12 +100,12 @@ def new_file(path: Path, log: Callable[..., Any] = print) -> Iterator[Any]:
                 os.fsync(output.fileno())
                 if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
                     temporary.unlink()
-                    log(f'{path}: already existed and is identical')
+                    info(f'{path}: already existed and is identical')
                     return
                 other = make_way(path) if path.is_file() else None
                 os.replace(temporary, path)
                 if other:
-                    log(f'{path}: already existed; the old file is now {other}')
+                    info(f'{path}: already existed; the old file is now {other}')
             except BaseException as error:  # also Ctrl-C while h5py opens or closes the file: frames are cleared so
                 traceback.clear_frames(error.__traceback__)  # that h5py closes it before the output is closed
                 if file:
@@ -253,6 +255,12 @@ def dataset(node: Any, name: str, path: str, dtype: Any, ndim: int) -> Any:
     if not n_bytes or data.id.get_offset() + n_bytes > os.path.getsize(path):
         raise DataError(f'{path}: {where} is empty or cut off: the file is too short for the shape {data.shape}')
     return data
+
+
+def stored_name(node: Any, column: str) -> str:
+    """Return the name of a column in a subset's group: its former name if only that exists."""
+    former = FORMER.get(column, column)
+    return former if column not in node and former in node else column
 
 
 def stamp(data: Any, crc: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class Subset:
         0 Training, 1 PublicTest, 2 PrivateTest.
     view : uint8 array (n,)
         Index into `transforms`.
-    twin : bool array (n,)
+    duplicate : bool array (n,)
         Whether the original has an exact duplicate, other than itself, among the training originals.
     person : int32 array (n,) or None
         Person in each image: index into `Dataset.people`, -1 if unknown. None if the set knows no people.
@@ -51,15 +52,21 @@ class Subset:
     ) -> None:
         self.name, self.transforms = name, transforms
         self.x_shape = x.shape[1:]
-        self.y, self.source, self.usage, self.view, self.twin = columns
+        self.y, self.source, self.usage, self.view, self.duplicate = columns
         self.person, self.votes = person, votes
         self.base = self
         self.rows = np.arange(len(x), dtype=np.int32)
         self._x = x
 
+    @property
+    def twin(self) -> np.ndarray:
+        """The former name of `duplicate`."""
+        warnings.warn('Subset.twin is now Subset.duplicate', FutureWarning, stacklevel=2)
+        return self.duplicate
+
     def select(self, name: str, rows: np.ndarray) -> Subset:
         """Return the subset of these rows, int32 (m,), under another name."""
-        columns = (self.y, self.source, self.usage, self.view, self.twin)
+        columns = (self.y, self.source, self.usage, self.view, self.duplicate)
         known = (None if column is None else column[rows] for column in (self.person, self.votes))
         subset = Subset(name, self.transforms, self._x, [column[rows] for column in columns], *known)
         subset.base, subset.rows = self, rows

@@ -56,10 +56,10 @@ def read_published(
     entries = [entry for entry in found.entries if CLASS_OF.get(entry.label) in classes]
     if not entries:
         raise DataError(f'{listing.source}: {importer.name} has no image with a class; {count_left_out(labels, ())}')
-    told = {(entry.usage or 0) > 0 for entry in entries if entry.usage is not None}
-    if len(told) == 1:
+    tested = {(entry.usage or 0) > 0 for entry in entries if entry.usage is not None}
+    if len(tested) == 1:
         raise DataError(
-            f'{listing.source}: {importer.name} has no labelled {"test" if False in told else "training"} images: '
+            f'{listing.source}: {importer.name} has no labelled {"test" if False in tested else "training"} images: '
             'expected training and test images; give the folder that contains both'
         )
     gathered = gather(

@@ -14,7 +14,7 @@ except MissingExtra as missing:
 def compiled(precision, functions, capability='sm_90', devices=1):
     order = dict(network='A', precision=precision, capability=capability, devices=devices, functions=list(functions))
     order |= dict(name='test', batch=20, options={'width': 0.125, 'n_hidden': [32]})
-    found = matrix.run_cell(order, say=lambda line: None)['functions']
+    found = matrix.run_cell(order, info=lambda line: None)['functions']
     assert list(found) == list(functions)
     for name, figures in found.items():
         assert figures['compiles'], (name, figures)

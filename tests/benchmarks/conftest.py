@@ -23,5 +23,5 @@ def small_path(tmp_path_factory):
     images[160] = images[labels.tolist().index(labels[160])]
     usage = np.repeat([0, 1, 2], [150, 30, 30]).astype(np.uint8)
     originals = Originals(images, labels.astype(np.uint8), usage, np.arange(210, dtype=np.int32), ('a', 'b', 'c'))
-    (path,) = build(originals, (1,), tmp_path_factory.mktemp('small'), validation=60, log=lambda line: None)
+    (path,) = build(originals, (1,), tmp_path_factory.mktemp('small'), validation=60, info=lambda line: None)
     return path

@@ -93,7 +93,7 @@ def cells(tmp_path, monkeypatch):
     """Replace the cells of the command and record the calls."""
     asked = []
 
-    def run_cell(order, say=print):
+    def run_cell(order, info=print):
         asked.append((order['name'], order['functions']))
         good = dict(compiles=True, seconds=1.0, arguments=1, temporary=1, peak=3 << 20, in_place=1 << 20, kernels=5)
         good |= dict(

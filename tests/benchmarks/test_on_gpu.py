@@ -165,8 +165,8 @@ def test_what_fails_or_takes_too_long_does_not_end_the_others(tmp_path, monkeypa
     ]
     monkeypatch.setattr(command, 'steps', lambda *_: listed)
     assert command.main(['report', '--from', str(tmp_path)]) == 1
-    told = json.loads((tmp_path / 'report/summary.json').read_text())['steps']
-    assert [(one['step'], one['outcome']) for one in told] == [
+    steps = json.loads((tmp_path / 'report/summary.json').read_text())['steps']
+    assert [(one['step'], one['outcome']) for one in steps] == [
         *(('bad', 'failed'), ('long', 'out of time'), ('sets', 'passed'))
     ]
     assert '| sets | passed |' in (tmp_path / 'report/summary.md').read_text()

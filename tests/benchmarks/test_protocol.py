@@ -52,7 +52,7 @@ def test_the_setting_of_smallest_validation_error_is_tested_once(small):
     features = protocol.Features({**found, 'test': found['validation'].select('test', np.arange(30))})
     ORDER[30], found['test'] = 3, features.parts['test']
     row = protocol.run(
-        Feature('tell', tell, None), recorder((1, 0, 2)), features, say=lambda line: told.append((line, list(seen)))
+        Feature('tell', tell, None), recorder((1, 0, 2)), features, info=lambda line: told.append((line, list(seen)))
     )
     assert row['settings'] == {'shift': 0} and row['validation_error'] == pytest.approx(10)
     assert told == [('validation error 10.00 % with shift=0', [90, 60])]  # test images came later
@@ -93,7 +93,7 @@ def test_errors_are_counted_on_halves_and_without_duplicates(small):
     row = protocol.run(FEATURES['pixels'], CLASSIFIERS['naive-bayes'], protocol.Features(found))
     errors = row['errors']['plain']
     assert [errors[half]['images'] for half in ('whole', 'public', 'private')] == [60, 30, 30]
-    assert errors['whole']['images_without_twins'] == 59
+    assert errors['whole']['images_without_duplicates'] == 59
     assert errors['whole']['error'] == pytest.approx((errors['public']['error'] + errors['private']['error']) / 2)
     assert row['test_error'] == errors['whole']['error']
     assert row['images'] == 150 and row['numbers'] == [576]
@@ -123,6 +123,6 @@ def test_other_numbers_of_images_are_refused(small, images):
 
 
 def test_a_set_without_validation_images_is_refused(tiny_originals, tmp_path):
-    (path,) = loaders.build(tiny_originals, (1,), tmp_path, validation=0, log=lambda line: None)
+    (path,) = loaders.build(tiny_originals, (1,), tmp_path, validation=0, info=lambda line: None)
     with loaders.load(path) as data, pytest.raises(ValueError, match='no validation images.*--validation 3709'):
         parts(data)

@@ -56,14 +56,14 @@ from utils.training import optimisers
 )
 def test_what_cannot_be_used_gets_one_error_that_names_the_argument(options, message):
     with pytest.raises(ValueError, match=message):
-        launch.CONTEXT.saved_form(options)
+        launch.CONTEXT.serialise(options)
 
 
 def test_arguments_that_hold_themselves_are_refused():
     endless = {}
     endless['width'] = [endless]
     with pytest.raises(ValueError, match='network_args contains itself'):
-        launch.CONTEXT.saved_form({'network_args': endless})
+        launch.CONTEXT.serialise({'network_args': endless})
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_arguments_that_hold_themselves_are_refused():
 )
 def test_numbers_of_numpy_are_numbers(name):
     for kind in (np.float16, np.float32, np.float64, np.longdouble):
-        value = launch.CONTEXT.saved_form({name: kind(0.25)})[name]
+        value = launch.CONTEXT.serialise({name: kind(0.25)})[name]
         assert value == 0.25 and type(value) is float
 
 
 def test_numbers_of_numpy_are_numbers_in_further_arguments():
-    found = launch.CONTEXT.saved_form(
+    found = launch.CONTEXT.serialise(
         {
             'optimiser': 'adam',
             'optimiser_args': {'beta2': np.float32(0.5)},
@@ -145,5 +145,5 @@ def test_an_unknown_argument_is_met_with_the_likely_one_or_none(name, suggestion
     [('A', cnn.A), ('cnn.A', cnn.A), ('cnn.vgg.A', cnn.A), ('mlp.MLP', mlp.MLP), ('cnn.ResNet18', cnn.ResNet18)],
 )
 def test_a_network_is_named_with_or_without_its_package(name, network):
-    assert launch.CONTEXT.saved_form({'network': name}) == launch.CONTEXT.saved_form({'network': network})
-    assert launch.CONTEXT.saved_form({'optimiser': 'optimisers.adam'})['optimiser'] == 'adam'
+    assert launch.CONTEXT.serialise({'network': name}) == launch.CONTEXT.serialise({'network': network})
+    assert launch.CONTEXT.serialise({'optimiser': 'optimisers.adam'})['optimiser'] == 'adam'

@@ -80,7 +80,7 @@ TWO = [
     'rule, epoch, label',
     [('entropy', 1, 'entropy point: epoch 1, 1.0000'), ('error', 2, 'smallest validation error: epoch 2, 40.00 %')],
 )
-def test_the_kept_epoch_is_shown_by_the_rule(rule, epoch, label):
+def test_the_best_epoch_is_shown_by_the_rule(rule, epoch, label):
     one = plots.plot_curves(TWO, best_epoch(TWO, rule), rule=rule)
     assert label in [text.get_text() for text in one.axes[0].get_legend().get_texts()]
     several = plots.curves_of_runs({'x': [TWO]}, rules={'x': RULES[rule]})
@@ -134,13 +134,14 @@ def test_on_a_terminal_there_is_a_display_of_the_stage(monkeypatch):
 def test_elsewhere_there_are_plain_lines_and_the_log_has_them_all(monkeypatch, capsys, tmp_path):
     for verbose, lines in ((0, 0), (1, 2), (2, 3)):
         console = Console(verbose)
-        console.say('[before] the log')
+        console.info('[before] the log')
         console.write_to(tmp_path / f'{verbose}.txt')
         run_an_epoch(console, monkeypatch)
-        console.say('a detail', level=2)
+        console.debug('a detail')
         out = capsys.readouterr().out
         assert out.count('\n') == lines and '\x1b' not in out and '\r' not in out
-        assert (tmp_path / f'{verbose}.txt').read_text().splitlines() == ['[before] the log', epoch_line(ROW, 2)]
+        logged = (tmp_path / f'{verbose}.txt').read_text().splitlines()
+        assert logged == ['[before] the log', epoch_line(ROW, 2), 'a detail']
 
 
 def test_what_a_callback_does_to_its_entry_changes_no_history():

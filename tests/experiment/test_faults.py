@@ -173,10 +173,10 @@ def test_a_set_that_is_being_made_is_made_once(tiny_originals):
     with hdf5.new_file('set2.h5') as file:
         file['x'] = 1
         with pytest.raises(DataError, match='set2.h5: another process is making this data set'):
-            build(tiny_originals, (2,), '.', log=lambda line: None)
+            build(tiny_originals, (2,), '.', info=lambda line: None)
     assert not list(Path('.').glob('.*'))
     Path('.set2.h5.tmp').write_bytes(b'left by a process that was killed' * 100_000)
-    (path,) = build(tiny_originals, (2,), '.', log=lambda line: None)
+    (path,) = build(tiny_originals, (2,), '.', info=lambda line: None)
     load(path).close()
     assert not list(Path('.').glob('.*'))
 
@@ -186,7 +186,7 @@ def test_two_processes_that_make_one_set_leave_a_whole_one(tiny_originals, tmp_p
         'import numpy as np, sys, loaders\nrng = np.random.default_rng(0)\nn = 3000\nimages = rng.integers(0, 255, '
         "(n, 12, 12), np.uint8)\no = loaders.Originals(images, (np.arange(n) % 3).astype('u1'), (np.arange(n) % 4 == 3)"
         ".astype('u1'), np.arange(n, dtype='i4'), ('a', 'b', 'c'))\nprint(flush=True)\ninput()\n"
-        "try:\n    loaders.build(o, (2, 4), '.', log=lambda line: None)\nexcept loaders.DataError as e:\n"
+        "try:\n    loaders.build(o, (2, 4), '.', info=lambda line: None)\nexcept loaders.DataError as e:\n"
         '    print(e)\n    sys.exit(2)'
     )
     processes = [python(code, stdin=subprocess.PIPE) for _ in range(3)]

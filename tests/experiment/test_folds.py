@@ -26,8 +26,8 @@ def test_it_trains_without_the_people_of_the_fold_and_tests_on_them(people_set):
         assert n == {'train': len(fold.reduced_training), 'retrain': len(fold.training), 'anneal': len(fold.training)}
         wrong = answers['special'].argmax(axis=1) != fold.test.y
         assert result.special_test_error == pytest.approx(100 * wrong.mean())
-        clean = ~fold.test.twin
-        assert result.errors['plain']['whole']['images_without_twins'] == clean.sum()
+        clean = ~fold.test.duplicate
+        assert result.errors['plain']['whole']['images_without_duplicates'] == clean.sum()
     run = read_run(result.folder)
     assert run['config']['fold'] == [2, 4] and run['run']['data_name'] == 'set 2 fold 2/4'
     assert not run['run']['is_fer2013'] and 'fold 2/4' in run['run']['name']
@@ -66,7 +66,7 @@ def test_streamed_it_is_the_same_to_the_bit_and_so_is_one_that_was_broken_off(pe
 
 @pytest.mark.slow
 def test_a_set_without_views_is_tested_on_those_of_the_augmentation(tiny_originals, tmp_path):
-    (path,) = loaders.build(with_people(tiny_originals), (1,), tmp_path, validation=30, log=lambda *line: None)
+    (path,) = loaders.build(with_people(tiny_originals), (1,), tmp_path, validation=30, info=lambda *line: None)
     assert small(path, fold=(1, 3)).special_test_error is None
     assert small(path, fold=(1, 3), augment={'mirror': 0.5}).special_test_error is not None
 
@@ -96,7 +96,7 @@ def test_models_of_before_that_know_no_folds_go_on(tiny_set):
 
 
 def test_bad_folds_get_one_line(people_set, tiny_originals, tmp_path, capsys):  # noqa: F811
-    (two,) = loaders.build(with_people(tiny_originals, 2), (1,), tmp_path, validation=30, log=lambda *line: None)
+    (two,) = loaders.build(with_people(tiny_originals, 2), (1,), tmp_path, validation=30, info=lambda *line: None)
     wanted = 'must be a fold i of k with 1 <= i <= k and k >= 2, as 3/10 or (3, 10)'
     for fold, dataset, message in (
         ('4/3', people_set, wanted),

@@ -34,7 +34,7 @@ def test_a_model_of_members_answers_by_the_mean_of_their_logits(result, tiny_set
         images, y = data.test.images(), data.test.y
     p = launch.predict(result.savename, images)
     assert 100 * np.mean(p.argmax(axis=1) != y) == pytest.approx(result.test_error)
-    _, folder = launch.evaluate(result.savename, tiny_set, report=False, special_test=False, say=lambda *_: None)
+    _, folder = launch.evaluate(result.savename, tiny_set, report=False, special_test=False, info=lambda *_: None)
     again = json.loads((folder / 'evaluation.json').read_text())['members']
     assert again == json.loads(json.dumps(result.members))
 

@@ -46,7 +46,7 @@ def test_used_up_memory_of_a_saved_model_asks_for_a_smaller_minibatch(tiny_set, 
     monkeypatch.setattr(Functions, 'test', property(used_up))
     for use in (
         lambda: launch.predict('models/m.h5', np.zeros((40, 12, 12), np.uint8)),
-        lambda: launch.evaluate('models/m.h5', tiny_set, batch_size=40, say=print),
+        lambda: launch.evaluate('models/m.h5', tiny_set, batch_size=40, info=print),
     ):
         with pytest.raises(MemoryError, match=r'is used up: pass a batch_size below 40 \(RESOURCE'):
             use()
@@ -85,7 +85,7 @@ def test_a_set_larger_than_memory_trains_from_its_file():
     sys.path.insert(0, str(ROOT))
     from benchmarks import memory
 
-    out = memory.larger_than_memory(300_000, 400, say=lambda line: None)
+    out = memory.larger_than_memory(300_000, 400, info=lambda line: None)
     assert out[False].startswith('trained')
     assert 'pass trainShared=False' in out[True]
 
@@ -95,5 +95,5 @@ def test_memory_is_flat_over_many_epochs():
     sys.path.insert(0, str(ROOT))
     from benchmarks import memory
 
-    seen = memory.long_run(400, 20, say=lambda line: None)
+    seen = memory.long_run(400, 20, info=lambda line: None)
     assert seen[-1][1] - seen[len(seen) // 4][1] < 20

@@ -31,7 +31,7 @@ def run(tiny_set, **options):
 
 
 def options_of(network, **options):
-    everything = launch.CONTEXT.saved_form({'network': network, **options})
+    everything = launch.CONTEXT.serialise({'network': network, **options})
     return {key: everything[key] for key in NETWORK_OPTIONS}
 
 
@@ -180,7 +180,7 @@ def test_the_recipes_of_published_results_still_say_what_was_used(monkeypatch):
     assert published
     for path in published:
         used = schema.renamed(json.loads(path.read_text())['about']['arguments'])
-        now = launch.CONTEXT.saved_form({'dataset': 'x', **ENTRIES[path.parent.parent.name].options})
+        now = launch.CONTEXT.serialise({'dataset': 'x', **ENTRIES[path.parent.parent.name].options})
         fixed = {*schema.names(decides='result')} & {*used} - {'seed', 'p_dropConv'}
         assert {key: now[key] for key in fixed} == {key: used[key] for key in fixed}
         assert used['p_dropConv'] in (None, now['p_dropConv'])

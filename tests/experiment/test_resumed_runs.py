@@ -150,7 +150,7 @@ def test_resuming_another_architecture_lists_the_names(tiny_set):
 def test_resuming_on_another_data_set_is_refused(tiny_set, tiny_originals, tmp_path):
     small(tiny_set)
     tiny_originals.images[0, 0, 0] ^= 1
-    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, log=lambda *line: None)
+    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path / 'other', validation=30, info=lambda *line: None)
     tiny_originals.images[0, 0, 0] ^= 1
     with pytest.raises(ValueError, match='was trained on another data set'):
         launch.test(resume='models/m.h5', dataset=other, verbose=0)

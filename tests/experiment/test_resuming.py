@@ -47,7 +47,7 @@ OTHERS = {
 
 
 def made(originals, folder, sets=(2,), **options):
-    return loaders.build(originals, sets=sets, out=folder, log=lambda *line: None, **{'validation': 30, **options})[0]
+    return loaders.build(originals, sets=sets, out=folder, info=lambda *line: None, **{'validation': 30, **options})[0]
 
 
 @pytest.mark.parametrize('other', OTHERS)
@@ -97,12 +97,12 @@ def copied(run, folder, **about):
 def test_runs_on_other_sets_of_one_source_are_not_compared(tiny_runs, tmp_path, about):
     other = copied(tiny_runs[1], tmp_path / 'm/run-001', **about)
     with pytest.raises(comparison.ComparisonError, match='used different data sets'):
-        comparison.compare([tiny_runs[0], other], say=lambda line: None)
+        comparison.compare([tiny_runs[0], other], info=lambda line: None)
     with pytest.raises(
         predictions.RunError, match='used different data sets with the same images, .*: use all members'
     ):
-        ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
-    assert len(ensembles.ensemble([tiny_runs[0], other], chosen=False, say=lambda line: None)[1]) == 2
+        ensembles.ensemble([tiny_runs[0], other], info=lambda line: None)
+    assert len(ensembles.ensemble([tiny_runs[0], other], chosen=False, info=lambda line: None)[1]) == 2
 
 
 def test_runs_on_copies_of_one_set_are_put_together(tiny_runs, tmp_path):
@@ -110,9 +110,9 @@ def test_runs_on_copies_of_one_set_are_put_together(tiny_runs, tmp_path):
     config = (other / 'config.yaml').read_text()
     (other / 'config.yaml').write_text(config.replace('/set2.h5', '/moved.h5'))
     assert 'moved.h5' in (other / 'config.yaml').read_text()
-    assert len(comparison.compare([tiny_runs[0], other], say=lambda line: None)) == 1
+    assert len(comparison.compare([tiny_runs[0], other], info=lambda line: None)) == 1
     early = [copied(tiny_runs[0], tmp_path / 'a/run-001', content_digest=None), other]
-    assert len(comparison.compare(early, say=lambda line: None)) == 2
+    assert len(comparison.compare(early, info=lambda line: None)) == 2
 
 
 # --------------------------------------------------------------------------------------- the network

@@ -51,25 +51,25 @@ def same_outputs(logits, others):
     np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_stage_train_is_taught_by_the_kept_epoch_and_what_follows_by_the_last_parameters(tiny_set, teachers):
-    """The last parameters were trained on the validation images, the kept ones were not."""
-    launch.export(teachers / 't0.h5', 'kept.h5', kept=True)
+def test_stage_train_is_taught_by_the_best_epoch_and_what_follows_by_the_last_parameters(tiny_set, teachers):
+    """The last parameters were trained on the validation images, the best ones were not."""
+    launch.export(teachers / 't0.h5', 'best.h5', best=True)
     with loaders.load(tiny_set) as data:
         teacher = opened(teachers / 't0.h5', data, said := [])
         assert not said
-        kept, last = (teacher(data.reduced_training, kept) for kept in (True, False))
-        same_outputs(kept, log_p('kept.h5', data.reduced_training))
+        best, last = (teacher(data.reduced_training, best) for best in (True, False))
+        same_outputs(best, log_p('best.h5', data.reduced_training))
         same_outputs(last, log_p(teachers / 't0.h5', data.reduced_training))
-        assert abs(kept - last).max() > 0.01
+        assert abs(best - last).max() > 0.01
         assert [line for line in said] == ['teacher: computing logits for 200 images of the reduced_training set'] * 2
 
 
 def test_in_an_experiment_no_validation_image_is_shown_to_it_before_stage_retrain(tiny_set, teachers, monkeypatch):
     asked, original = [], Teacher.__call__
 
-    def call(self, subset, kept):
-        asked.append((subset.name, kept))
-        return original(self, subset, kept)
+    def call(self, subset, best):
+        asked.append((subset.name, best))
+        return original(self, subset, best)
 
     monkeypatch.setattr(Teacher, '__call__', call)
     small(tiny_set, teacher=teachers / 't0.h5')
@@ -122,7 +122,7 @@ def test_a_resumed_and_a_streamed_experiment_end_as_an_undisturbed_one(teachers,
 
 def test_several_models_a_run_and_an_ensemble_teach_by_the_mean_of_their_outputs(tiny_set, teachers):
     files, last = [teachers / 't0.h5', teachers / 't1.h5'], {}
-    ensembles.ensemble([file.with_suffix('') for file in files], chosen=False, folder=Path('e'), say=lambda *_: None)
+    ensembles.ensemble([file.with_suffix('') for file in files], chosen=False, folder=Path('e'), info=lambda *_: None)
     with loaders.load(tiny_set) as data:
         for name, given in (
             ('files', files),
@@ -156,7 +156,7 @@ def test_a_teacher_that_may_have_seen_the_validation_images_gets_a_warning(
         assert line.startswith(f"warning: teacher '{teachers}/exported.h5' has only its final parameters")
         opened(teachers / 'exported.h5', data, said := [], val=False)
         assert not said
-    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path, validation=20, log=lambda *line: None)
+    (other,) = loaders.build(tiny_originals, sets=(2,), out=tmp_path, validation=20, info=lambda *line: None)
     with loaders.load(other) as data:
         opened(teachers / 't0.h5', data, said := [])
     (line,) = said
@@ -273,7 +273,7 @@ def test_sweeps_the_learning_rate_finder_and_exported_students(tiny_set, tiny_or
     launch.export(found[0], 'student.safetensors')
     with loaders.load(dataset) as data:
         images = data.test.images()
-        launch.evaluate('student.h5', dataset, report=False, say=lambda *_: None)
+        launch.evaluate('student.h5', dataset, report=False, info=lambda *_: None)
     np.testing.assert_array_equal(launch.predict('student.h5', images), launch.predict(found[0], images))
     common |= {'soft_labels': True, 'verbose': 0, 'figure': None, 'steps': 6}
     costs = [launch.rate_range(trainShared=shared, **common)[1] for shared in (True, False)]
@@ -293,5 +293,5 @@ def test_a_teacher_that_sees_images_that_nothing_changes_is_the_one_that_is_aske
     once = small(tiny_set, savename='once.h5', **options)
     options['teacher_args'] = {'weight': 1.0, 'augmented': True}
     seeing = small(tiny_set, savename='seeing.h5', **options)
-    for a, b in zip(once.history, seeing.history):  # stages train, retrain, anneal: the kept epoch, the last parameters
+    for a, b in zip(once.history, seeing.history):  # stages train, retrain, anneal: the best epoch, the last parameters
         np.testing.assert_allclose(a['train_cost'], b['train_cost'], rtol=1e-4)

@@ -36,8 +36,8 @@ def test_an_export_answers_to_the_bit_as_the_model_and_is_smaller(trained, image
     assert all(name.startswith('parameters/') for name in state['arrays']) and not state['history']
     assert 'dataset' not in config['options'] and config['options']['network'] == 'MLP'
     assert str(tmp_path) not in json.dumps(config)
-    one = launch.evaluate(path, tiny_set, folder=tmp_path / 'a', report=False, say=lambda line: None)[0]
-    two = launch.evaluate(trained, tiny_set, folder=tmp_path / 'b', report=False, say=lambda line: None)[0]
+    one = launch.evaluate(path, tiny_set, folder=tmp_path / 'a', report=False, info=lambda line: None)[0]
+    two = launch.evaluate(trained, tiny_set, folder=tmp_path / 'b', report=False, info=lambda line: None)[0]
     assert one == two and one['temperature'] == config['temperature']
 
 
@@ -135,11 +135,16 @@ def test_the_command(trained, tmp_path, capsys):
     assert 'already exists' in capsys.readouterr().err
 
 
-def test_the_kept_epoch_can_be_exported(trained, images, tmp_path):
-    path = launch.export(trained, tmp_path / 'kept.h5', kept=True)
+def test_the_best_epoch_can_be_exported(trained, images, tmp_path):
+    path = launch.export(trained, tmp_path / 'best.h5', best=True)
     saved, state = models.load(path)[0]['arrays'], models.load(trained)[0]
     for name, value in saved.items():
         np.testing.assert_array_equal(value, state['kept'][name])
     assert abs(launch.predict(path, images) - launch.predict(trained, images)).max() > 0
     with pytest.raises(ValueError, match='has no best epoch'):
-        launch.export(path, tmp_path / 'again.h5', kept=True)
+        launch.export(path, tmp_path / 'again.h5', best=True)
+    with pytest.warns(FutureWarning, match='kept is now best'):
+        former = launch.export(trained, tmp_path / 'former.h5', kept=True)
+    assert former.read_bytes() == path.read_bytes()
+    assert launch.main(['export', str(trained), '--kept', '-o', str(tmp_path / 'command.h5')]) == 0
+    assert (tmp_path / 'command.h5').read_bytes() == path.read_bytes()

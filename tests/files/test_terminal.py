@@ -37,7 +37,7 @@ def test_a_guarded_text_comes_back(text):
 
 def test_classes_are_guarded_wherever_they_stand_in_a_table(tmp_path):
     class Images:
-        source, usage, twin, y = np.arange(2), np.full(2, 2), np.zeros(2, bool), np.array([0, 1])
+        source, usage, duplicate, y = np.arange(2), np.full(2, 2), np.zeros(2, bool), np.array([0, 1])
 
         def __len__(self):
             return 2

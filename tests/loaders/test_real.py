@@ -24,7 +24,7 @@ def test_counts(data):
     assert data.images.shape == (35887, 48, 48)
 
 
-def test_exact_twins_and_constant_images(data):
+def test_exact_duplicates_and_constant_images(data):
     f = figures(data, audit(data, near=None))
     assert (f['surplus'], f['groups'], f['grouped']) == (1853, 1516, 3369)
     assert (f['contradicting'], f['contradicting_images']) == (57, 160)
@@ -33,12 +33,12 @@ def test_exact_twins_and_constant_images(data):
 
 
 def test_set_2(data, tmp_path):
-    (path,) = build(data, (2,), tmp_path, no_duplicates=True, log=lambda line: None)
+    (path,) = build(data, (2,), tmp_path, no_duplicates=True, info=lambda line: None)
     with load(path) as found:
         assert found.is_fer2013
         assert len(found.validation) == 7418 and len(found.reduced_training) == 50000
-        assert not found.validation.twin.any()
-        assert found.test.twin[found.test.usage == 2].sum() == 288
+        assert not found.validation.duplicate.any()
+        assert found.test.duplicate[found.test.usage == 2].sum() == 288
         rows = np.arange(0, len(found.training), 997)
         originals = data.images[found.training.source[rows]]
         mirrored = found.training.view[rows] == 1
@@ -47,7 +47,7 @@ def test_set_2(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_near_twins(data):
+def test_near_duplicates(data):
     """One public image is black and has black duplicates, for which no correlation is defined."""
     f = figures(data, audit(data))
     assert f['near'] == {0.98: (301, 325), 0.95: (373, 392), 0.90: (485, 512)}
@@ -56,6 +56,6 @@ def test_near_twins(data):
 
 @pytest.mark.slow
 def test_set_4(data, tmp_path):
-    (path,) = build(data, (4,), tmp_path, log=lambda line: None)
+    (path,) = build(data, (4,), tmp_path, info=lambda line: None)
     with load(path) as found:
         assert [len(s) for s in found.subsets()] == [401926, 7178, 100492, 361746, 40180]

@@ -181,7 +181,7 @@ def test_tables_pictures_video_and_timeline_are_written(shipped, clip, bright, c
 
 def test_pictures_of_a_folder_are_annotated_in_their_places(shipped, bright, tmp_path):
     pictures(tmp_path / 'p', 2)
-    session.predict(shipped, ['p'], detector=bright, annotate='out', say=lambda line: None)
+    session.predict(shipped, ['p'], detector=bright, annotate='out', info=lambda line: None)
     assert sorted(str(path) for path in Path('out').rglob('*.png')) == ['out/0.png', 'out/deep/1.png']
     before, after = cv2.imread('p/0.png'), cv2.imread('out/0.png')
     assert before.shape == after.shape and (before != after).any()

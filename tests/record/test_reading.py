@@ -81,6 +81,20 @@ def test_columns_that_a_person_added_to_the_table_stay():
         writing.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data)
 
 
+def test_a_table_whose_best_epoch_had_another_name_gets_rows_in_the_right_columns():
+    def end(number):
+        record = writing.Record(Path('models/m.h5'), CONFIG, mlp.MLP, 'name', Data)
+        record.end('finished', {'epoch': number, 'test_error': 10 * number})
+
+    end(1)
+    path = Path('models/experiments.csv')
+    path.write_text(path.read_text().replace(',best_epoch,', ',kept_epoch,'))
+    end(2)
+    rows = table.read_table(path)
+    assert [(row['best_epoch'], row['test_error']) for row in rows] == [('1', '10'), ('2', '20')]
+    assert 'kept_epoch' not in path.read_text()
+
+
 def test_what_is_wrong_with_a_run_folder_is_said(tiny_set):
     folder = launch.test(**SMALL, dataset=tiny_set).folder
     with pytest.raises(predictions.RunError, match="there is no run folder 'absent'"):

@@ -86,7 +86,7 @@ def by_hand(net, image, layer, unit=None, place=None, guided=False):
 def test_projections_are_those_of_numpy(rng, monkeypatch, guided):
     net, images = Two(SIDE, 3, rng=rng), rng.integers(0, 256, (7, *SIDE), dtype=np.uint8)
     if guided:
-        monkeypatch.setattr(deconvolution, 'way_back', lambda x, maps: GUIDED)
+        monkeypatch.setattr(deconvolution, 'projection_method', lambda x, maps: GUIDED)
     looking = Deconvolution(net, SIDE, n=3)
     assert looking.layers == ('conv1', 'conv2') and looking.method == (GUIDED if guided else DECONVOLUTION)
     found, differ = looking.maxima(images), 0
@@ -134,7 +134,7 @@ def test_patches_are_the_parts_in_which_projections_are():
     'made, side, method',
     [(cnn.A, 16, DECONVOLUTION), (cnn.ZFNet, 24, DECONVOLUTION), (cnn.D, 16, GUIDED), (cnn.GoogLeNet, 24, GUIDED)],
 )
-def test_the_way_back_is_that_of_the_graph(rng, made, side, method):
+def test_the_projection_is_that_of_the_graph(rng, made, side, method):
     looking = Deconvolution(made((side, side), 3, width=1 / 32, rng=rng), (side, side), n=2)
     assert looking.method == method and 3 <= len(looking.layers) <= 5
 
@@ -176,7 +176,7 @@ def test_the_figure_is_drawn_or_says_why_not(rng):
     images, said = rng.integers(0, 256, (20, *SIDE), dtype=np.uint8), []
 
     def subject(net, images=images):
-        return Subject(net, SIDE, Images(images), 'abc', {}, {}, say=said.append)
+        return Subject(net, SIDE, Images(images), 'abc', {}, {}, info=said.append)
 
     drawing = network.excitation(subject(Two(SIDE, 3, rng=rng)))
     assert len(drawing.axes) == 2 and drawing.axes[0].get_title(loc='left').startswith('conv1, ')

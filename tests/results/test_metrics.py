@@ -12,8 +12,8 @@ CLASSES = ('a', 'b', 'c')
 class Images:
     """The part of a subset that an evaluation reads."""
 
-    def __init__(self, y, usage, twin):
-        self.y, self.usage, self.twin = np.asarray(y, np.uint8), np.asarray(usage), np.asarray(twin, bool)
+    def __init__(self, y, usage, duplicate):
+        self.y, self.usage, self.duplicate = np.asarray(y, np.uint8), np.asarray(usage), np.asarray(duplicate, bool)
 
     def __len__(self):
         return len(self.y)
@@ -75,15 +75,15 @@ def test_interval_is_wilsons(wrong, n):
     np.testing.assert_allclose(metrics.interval(wrong, n), [100 * (middle - half), 100 * (middle + half)], atol=1e-10)
 
 
-def test_halves_and_twins_are_told_apart(answers):
+def test_halves_and_duplicates_are_told_apart(answers):
     logits, y = answers
-    usage, twin = np.repeat([1, 2], 100), np.arange(200) % 10 == 0
-    got = metrics.evaluate({'plain': logits, 'special': 2 * logits}, Images(y, usage, twin), CLASSES)
+    usage, duplicate = np.repeat([1, 2], 100), np.arange(200) % 10 == 0
+    got = metrics.evaluate({'plain': logits, 'special': 2 * logits}, Images(y, usage, duplicate), CLASSES)
     wrong = logits.argmax(axis=1) != y
     for half, mask in (('whole', usage > 0), ('public', usage == 1), ('private', usage == 2)):
         entry = got['special'][half]
         assert (entry['images'], entry['error']) == (mask.sum(), pytest.approx(100 * wrong[mask].mean()))
-        assert entry['without_twins']['error'] == pytest.approx(100 * wrong[mask & ~twin].mean())
+        assert entry['without_duplicates']['error'] == pytest.approx(100 * wrong[mask & ~duplicate].mean())
         low, high = entry['interval']
         assert low < entry['error'] < high
     assert got['plain']['whole']['cross_entropy'] != got['special']['whole']['cross_entropy']
@@ -95,9 +95,9 @@ def test_a_class_that_does_not_occur_does_not_spoil_the_mean():
     assert got['macro_f1'] == 1 and got['per_class']['c'] == {'precision': 0, 'recall': 0, 'f1': 0, 'images': 0}
 
 
-def test_without_twins_or_halves_they_are_left_out():
+def test_without_duplicates_or_halves_they_are_left_out():
     got = metrics.evaluate({'plain': np.eye(3)}, Images([0, 1, 2], [1, 1, 1], [False] * 3), CLASSES)
-    assert 'private' not in got['plain'] and 'without_twins' not in got['plain']['whole'] and 'special' not in got
+    assert 'private' not in got['plain'] and 'without_duplicates' not in got['plain']['whole'] and 'special' not in got
     assert set(got['rank']) == {'whole'}
     assert 'macro-F1 1.000' in summary.summary_lines(got)[0]
     assert summary.class_table(got['plain']['whole']).count('\n') == 3

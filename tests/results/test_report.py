@@ -60,7 +60,7 @@ def _padded(tiny_set, folder):
             sets=(2,),
             out=folder,
             validation=30,
-            log=lambda *line: None,
+            info=lambda *line: None,
         )
     return path
 
@@ -109,7 +109,7 @@ def test_the_caption_of_the_curves_says_by_what_the_epoch_was_kept(run, rule, ca
 
 def test_evaluate_gives_the_figures_of_the_run(run, tmp_path):
     said = []
-    scores, folder = launch.evaluate(run.savename, run.config['options']['dataset'], report=False, say=said.append)
+    scores, folder = launch.evaluate(run.savename, run.config['options']['dataset'], report=False, info=said.append)
     assert folder == run.savename.with_suffix('') / 'evaluation-001'
     assert scores['special']['whole']['error'] == pytest.approx(run.special_test_error)
     assert scores['plain'].keys() == run.evaluation['plain'].keys()
@@ -121,7 +121,7 @@ def test_evaluate_gives_the_figures_of_the_run(run, tmp_path):
     np.testing.assert_allclose(
         predictions.read_logits(folder)['special'], predictions.read_logits(run.folder)['special'], rtol=1e-4, atol=1e-5
     )
-    again, second = launch.evaluate(run.folder, run.config['options']['dataset'], say=lambda line: None)
+    again, second = launch.evaluate(run.folder, run.config['options']['dataset'], info=lambda line: None)
     assert again == scores and second == run.folder / 'evaluation-001' and (second / 'report.html').is_file()
     with pytest.raises(ValueError, match='is not empty: choose a new or empty folder'):
         launch.evaluate(run.folder, run.config['options']['dataset'], folder=second)

@@ -27,7 +27,7 @@ def test_mcnemar_is_the_sign_test_of_the_images_on_which_they_differ(rng):
 
 def test_runs_are_put_together_over_seeds(tiny_runs, tmp_path):
     said = []
-    groups = comparison.compare(tiny_runs, tmp_path / 'c', say=said.append)
+    groups = comparison.compare(tiny_runs, tmp_path / 'c', info=said.append)
     assert [group.name for group in groups] == [
         'MLP BN-drop (set 2), learning_rate=0.1',
         'MLP BN-drop (set 2), learning_rate=0.002',
@@ -54,7 +54,7 @@ def test_runs_are_put_together_over_seeds(tiny_runs, tmp_path):
         run['result']['validation_cross_entropy'] for run in groups[0].runs
     )
     with pytest.raises(comparison.ComparisonError, match='is not empty: choose a new or empty folder'):
-        comparison.compare(tiny_runs, tmp_path / 'c', say=said.append)
+        comparison.compare(tiny_runs, tmp_path / 'c', info=said.append)
 
 
 def with_figures(run, rule, **figures):
@@ -85,13 +85,13 @@ def test_the_comparison_says_by_what_a_run_was_chosen(tiny_runs, tmp_path):
         text = (copies[-1] / 'config.yaml').read_text()
         (copies[-1] / 'config.yaml').write_text(text.replace('rule: entropy', 'rule: error'))
     said = []
-    comparison.compare(copies, say=said.append)
+    comparison.compare(copies, info=said.append)
     assert 'of each network, the run with the smallest validation error' in '\n'.join(said)
 
 
 def test_two_seeds_are_tested_against_each_other(tiny_runs):
     said = []
-    comparison.compare([tiny_runs[0], tiny_runs[1], tiny_runs[0]], say=said.append)
+    comparison.compare([tiny_runs[0], tiny_runs[1], tiny_runs[0]], info=said.append)
     assert 'seed 1' in said[2] and 'seed 2' in said[2] and len(said[2].strip().splitlines()) == 2
     right = [
         np.array([int(row['correct']) for row in csv.DictReader(open(folder / 'predictions.csv'))], bool)

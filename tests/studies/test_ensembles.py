@@ -1,5 +1,7 @@
 """Ensembles: averages, the choice of members on validation, evaluation."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,10 @@ def softmax(a):
 def test_averages(rng):
     logits = rng.normal(0, 2, (3, 10, 4))
     np.testing.assert_allclose(softmax(ensembles.combine(logits)), softmax(logits).mean(axis=0))
-    np.testing.assert_allclose(ensembles.combine(logits, 'linear'), logits.mean(axis=0))
-    with pytest.raises(ValueError, match="average must be one of 'probabilities', 'linear', got 'median'"):
+    np.testing.assert_allclose(ensembles.combine(logits, 'logits'), logits.mean(axis=0))
+    with pytest.warns(FutureWarning, match="average='linear' is now average='logits'"):
+        np.testing.assert_array_equal(ensembles.combine(logits, 'linear'), ensembles.combine(logits, 'logits'))
+    with pytest.raises(ValueError, match="average must be one of 'probabilities', 'logits', got 'median'"):
         ensembles.combine(logits, 'median')
 
 
@@ -67,8 +71,10 @@ def test_an_ensemble_is_evaluated_like_a_model(tiny_runs, tmp_path, capsys):
     ]
     capsys.readouterr()
     assert launch.main(['ensemble', *map(str, tiny_runs), '--average', 'linear', '--folder', str(tmp_path / 'f')]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert 'chosen on 30 validation images' in out and 'ensemble of' in out
+    assert err == 'warning: --average linear is now --average logits\n'
+    assert json.loads((tmp_path / 'f/evaluation.json').read_text())['average'] == 'logits'
 
 
 def test_the_validation_outputs_are_of_the_parameters_that_never_saw_the_images(tiny_runs):
@@ -93,7 +99,7 @@ def test_what_cannot_be_combined_gets_one_line(tiny_runs, tmp_path, capsys):
     without = {key: value for key, value in arrays.items() if not key.startswith('validation')}
     np.savez(other / 'logits.npz', **without)
     with pytest.raises(predictions.RunError, match=r'without validation \(val=False\)'):
-        ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
+        ensembles.ensemble([tiny_runs[0], other], info=lambda line: None)
     np.savez(other / 'logits.npz', **{**arrays, 'validation_source': arrays['validation_source'] + 1})
     with pytest.raises(predictions.RunError, match='held out different validation images'):
-        ensembles.ensemble([tiny_runs[0], other], say=lambda line: None)
+        ensembles.ensemble([tiny_runs[0], other], info=lambda line: None)

@@ -136,7 +136,7 @@ def test_a_set_without_people_is_divided_by_image(tiny_set):
     assert set(scores) == {'plain', 'folds', 'mean', 'std'}
     assert json.loads((folder / 'result.json').read_text())['by'] == 'image'
     assert [fold['images'] for fold in scores['folds']] == [95, 95]
-    assert 0 < scores['plain']['whole']['without_twins']['images'] < 190  # copies in the other fold
+    assert 0 < scores['plain']['whole']['without_duplicates']['images'] < 190  # copies in the other fold
 
 
 def test_wrong_arguments_are_refused_before_anything_runs(people_set, capsys):  # noqa: F811

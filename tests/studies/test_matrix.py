@@ -24,7 +24,7 @@ def other_set(tmp_path_factory):
     labels = np.array([classes.index(names[label]) for label in labels], np.uint8)
     usage = np.repeat([0, 2], [80, 60]).astype(np.uint8)
     source = Originals(images, labels, usage, np.arange(140, dtype=np.int32), classes)
-    (path,) = build(source, (1,), tmp_path_factory.mktemp('other'), validation=10, log=lambda *line: None)
+    (path,) = build(source, (1,), tmp_path_factory.mktemp('other'), validation=10, info=lambda *line: None)
     return path
 
 
@@ -58,7 +58,7 @@ def figures(truth, answer):
 
 def test_the_figures_are_those_computed_by_hand(trained, tiny_set, other_set, tmp_path):
     said = []
-    matrix, folder = launch.cross_evaluate(trained, [tiny_set, other_set], folder=tmp_path / 'm', say=said.append)
+    matrix, folder = launch.cross_evaluate(trained, [tiny_set, other_set], folder=tmp_path / 'm', info=said.append)
     with load(tiny_set) as tiny, load(other_set) as other:
         test, views, theirs = tiny.test, tiny.special_test, other.test
         # 12 pixels of 24 are means over 2x2, as INTER_AREA has them; of 12, 24: each pixel four times.
@@ -106,7 +106,9 @@ def test_the_figures_are_those_computed_by_hand(trained, tiny_set, other_set, tm
 
 
 def test_its_files_hold_it(trained, tiny_set, other_set, tmp_path):
-    matrix, folder = launch.cross_evaluate(trained, [other_set, tiny_set], folder=tmp_path / 'm', say=lambda line: None)
+    matrix, folder = launch.cross_evaluate(
+        trained, [other_set, tiny_set], folder=tmp_path / 'm', info=lambda line: None
+    )
     assert json.loads((folder / 'matrix.json').read_text()) == json.loads(json.dumps(matrix))
     for key in ('error', 'mean_recall'):
         rows = list(csv.reader((folder / f'{key}.csv').read_text().splitlines()))
@@ -121,9 +123,9 @@ def test_its_files_hold_it(trained, tiny_set, other_set, tmp_path):
 
 
 def test_a_cell_is_what_evaluate_gives(trained, tiny_set, tmp_path):
-    scores, _ = launch.evaluate(trained[0], tiny_set, folder=tmp_path / 'e', report=False, say=lambda line: None)
+    scores, _ = launch.evaluate(trained[0], tiny_set, folder=tmp_path / 'e', report=False, info=lambda line: None)
     matrix, folder = launch.cross_evaluate(
-        [trained[0].with_suffix('') / 'run-001'], [tiny_set], report=False, say=lambda line: None
+        [trained[0].with_suffix('') / 'run-001'], [tiny_set], report=False, info=lambda line: None
     )
     assert folder == trained[0].with_suffix('') / 'run-001' / 'matrix-001' and not list(folder.glob('*.png'))
     for kind in ('plain', 'special'):
@@ -132,7 +134,7 @@ def test_a_cell_is_what_evaluate_gives(trained, tiny_set, tmp_path):
         assert cell['cross_entropy'] == pytest.approx(whole['cross_entropy'], rel=1e-5)
     assert matrix['mean_of_others'] == [{'error': None, 'mean_recall': None}]
     plain, _ = launch.cross_evaluate(
-        trained[:1], [tiny_set], folder=tmp_path / 'p', special_test=False, report=False, say=lambda line: None
+        trained[:1], [tiny_set], folder=tmp_path / 'p', special_test=False, report=False, info=lambda line: None
     )
     assert 'special' not in plain['cells'][0][0] and plain['cells'][0][0]['error'] == scores['plain']['whole']['error']
 
@@ -155,7 +157,7 @@ def test_what_makes_no_matrix_gets_one_line(trained, tiny_set, other_set, tmp_pa
     images, labels = pattern_images(60, np.random.default_rng(2))
     usage = np.repeat([0, 2], 30).astype(np.uint8)
     source = Originals(images, labels, usage, np.arange(60, dtype=np.int32), ('a', 'x', 'y'))
-    (strange,) = build(source, (1,), tmp_path / 'strange', log=lambda *line: None)
+    (strange,) = build(source, (1,), tmp_path / 'strange', info=lambda *line: None)
     Path('text.h5').write_text('no set')
     model = str(trained[0])
     for words, message in (
@@ -185,7 +187,7 @@ def test_a_network_of_ones_own_goes_with_symfers(trained, tiny_set, tmp_path):
     options = {key: value for key, value in SMALL.items() if key not in ('network', 'n_hidden')}
     launch.test(**options, dataset=tiny_set, network=own, savename='mine.h5')
     with pytest.raises(ValueError, match='pass it as network='):
-        cross_evaluate(launch.CONTEXT, ['mine.h5', trained[0]], [tiny_set], say=lambda line: None)
-    matrix, _ = launch.cross_evaluate(['mine.h5', trained[0]], [tiny_set], network=own, say=lambda line: None)
-    alone, _ = launch.cross_evaluate([trained[0]], [tiny_set], folder='alone', say=lambda line: None)
+        cross_evaluate(launch.CONTEXT, ['mine.h5', trained[0]], [tiny_set], info=lambda line: None)
+    matrix, _ = launch.cross_evaluate(['mine.h5', trained[0]], [tiny_set], network=own, info=lambda line: None)
+    alone, _ = launch.cross_evaluate([trained[0]], [tiny_set], folder='alone', info=lambda line: None)
     assert matrix['cells'][1] == alone['cells'][0] and matrix['cells'][0] != matrix['cells'][1]

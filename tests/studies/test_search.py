@@ -59,16 +59,16 @@ def test_search_goes_on_after_an_interruption_and_prunes(tiny_set):
     optuna = pytest.importorskip('optuna')
     done, saved = [], {}
 
-    def work(point, on_epoch):
-        """Replace `launch.run_point`: the cost is the distance of the rate from 0.1, and rates above 0.5 are bad."""
+    def work(options, on_epoch):
+        """Replace `launch.run_trial`: the cost is the distance of the rate from 0.1, and rates above 0.5 are bad."""
         if len(done) == 3 and not saved:
-            saved.update(point)
+            saved.update(options)
             raise KeyboardInterrupt
-        done.append(point)
-        cost = abs(np.log(point['learning_rate'] / 0.1))
+        done.append(options)
+        cost = abs(np.log(options['learning_rate'] / 0.1))
         for epoch in range(1, 6):
             on_epoch({'stage': 'train', 'epoch': epoch, 'validation_cross_entropy': cost})
-        folder = Path(point['savename']).with_suffix('') / 'run-001'
+        folder = Path(options['savename']).with_suffix('') / 'run-001'
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'run.json').write_text(
             json.dumps(

@@ -54,18 +54,18 @@ def test_wrong_grids_are_refused(texts, message):
 
 
 def test_points_are_all_combinations_and_have_names_of_their_own():
-    points = grid.points({'learning_rate': [0.05, 0.1], 'n_hidden': [[8], [8, 4]]}, [0, 1], 'models/s')
-    assert len(points) == 8 and len({point['savename'] for point in points}) == 8
-    assert points[3] == {
+    trials = grid.make_trials({'learning_rate': [0.05, 0.1], 'n_hidden': [[8], [8, 4]]}, [0, 1], 'models/s')
+    assert len(trials) == 8 and len({trial['savename'] for trial in trials}) == 8
+    assert trials[3] == {
         'learning_rate': 0.05,
         'n_hidden': [8, 4],
         'seed': 1,
         'savename': 'models/s_learning_rate=0.05_n_hidden=8-4_seed=1.h5',
     }
     with pytest.raises(ValueError, match='cannot vary seed: use seeds'):
-        grid.points({'seed': [1]}, [0], 's')
+        grid.make_trials({'seed': [1]}, [0], 's')
     with pytest.raises(ValueError, match='two trials of the sweep are the same'):
-        grid.points({'n_epochs': [1, 1]}, [0], 's')
+        grid.make_trials({'n_epochs': [1, 1]}, [0], 's')
 
 
 def test_wrong_arguments_of_a_sweep_are_refused_before_anything_runs(tiny_set, capsys):
@@ -130,7 +130,7 @@ def runs_of_a_sweep(options, **changes):
     return len(list(Path('models').rglob('run-0*')))
 
 
-def test_a_finished_point_is_known_by_what_decides_its_result(tiny_set, tiny_originals):
+def test_a_finished_trial_is_known_by_what_decides_its_result(tiny_set, tiny_originals):
     options = {**SMALL, 'n_epochs': 1, 'dataset': 'data/set2.h5', 'savename': 'models/s.h5', 'verbose': 0}
     Path('data').mkdir()
     Path('data/set2.h5').write_bytes(Path(tiny_set).read_bytes())
@@ -148,13 +148,18 @@ def test_a_finished_point_is_known_by_what_decides_its_result(tiny_set, tiny_ori
     assert runs_of_a_sweep(options, momentum=0.5) == 2
     assert runs_of_a_sweep(options, momentum=0.5) == 2
     assert runs_of_a_sweep(options) == 2  # the first is still there
-    loaders.build(tiny_originals, sets=(2,), out='data', validation=20, log=lambda *line: None)
+    loaders.build(tiny_originals, sets=(2,), out='data', validation=20, info=lambda *line: None)
     assert runs_of_a_sweep(options) == 3
 
 
-def test_a_point_of_an_early_version_is_known_without_digest_and_later_arguments(tiny_set):
+def test_a_trial_of_an_early_version_is_known_without_digest_and_later_arguments(tiny_set):
     options = {**SMALL, 'n_epochs': 1, 'dataset': str(tiny_set), 'savename': 'models/s.h5', 'verbose': 0}
     assert runs_of_a_sweep(options) == 1
+    with pytest.warns(FutureWarning, match='run_point.* is now run_trial'):
+        assert (
+            launch.run_point({**options, **grid.make_trials({'learning_rate': [0.1]}, [1], 'models/s')[0]})
+            == 'done already'
+        )
     (folder,) = Path('models').rglob('run-001')
     run, config = (folder / 'run.json').read_text(), (folder / 'config.yaml').read_text()
     about = json.loads(run)
@@ -168,7 +173,7 @@ def test_a_point_of_an_early_version_is_known_without_digest_and_later_arguments
     assert runs_of_a_sweep(options, clip_norm=1.0) == 2
 
 
-def test_a_point_of_an_edited_network_is_run_again(tiny_set):
+def test_a_trial_of_an_edited_network_is_run_again(tiny_set):
     options = {
         **SMALL,
         'n_epochs': 1,
@@ -185,7 +190,7 @@ def test_a_point_of_an_edited_network_is_run_again(tiny_set):
     assert runs_of_a_sweep(options, accept_changed_network=True) == 2
 
 
-def test_a_point_that_another_process_is_at_is_left_to_it(tiny_set):
+def test_a_trial_that_another_process_is_at_is_left_to_it(tiny_set):
     with locks.try_model_lock('models/m.h5') as mine:
         assert mine
         code = (
@@ -197,7 +202,7 @@ def test_a_point_that_another_process_is_at_is_left_to_it(tiny_set):
         assert mine
 
 
-def test_a_point_that_fails_is_told_of_and_the_others_run(tiny_set):
+def test_a_trial_that_fails_is_told_of_and_the_others_run(tiny_set):
     with pytest.raises(ValueError, match='1 of 2 trials failed, first .*learning_rate=1e.30.*not finite'):
         launch.sweep(
             {'learning_rate': [1e30, 0.1]},
@@ -211,23 +216,23 @@ def test_a_point_that_fails_is_told_of_and_the_others_run(tiny_set):
     assert statuses == ['failed', 'finished']
 
 
-def test_processes_share_the_points_and_one_that_is_killed_is_replaced(tmp_path):
+def test_processes_share_the_trials_and_one_that_is_killed_is_replaced(tmp_path):
     """A substitute for the work dies by a signal the first time."""
     code = (
         'import json, os, pathlib, signal, sys; o = json.load(sys.stdin); p = pathlib.Path(o["savename"]);'
         'n = int(p.read_text()) if p.exists() else 0; p.write_text(str(n + 1));'
         'n == 0 and o["dies"] and os.kill(os.getpid(), signal.SIGKILL); sys.exit("no good" if o["bad"] else 0)'
     )
-    points = [{'savename': f'{k}', 'dies': k == 1, 'bad': k == 2} for k in range(4)]
+    trials = [{'savename': f'{k}', 'dies': k == 1, 'bad': k == 2} for k in range(4)]
     said = []
-    failures = workers.in_processes(points, [sys.executable, '-c', code], 2, said.append)
+    failures = workers.in_processes(trials, [sys.executable, '-c', code], 2, said.append)
     assert failures == {'2': 'no good'}
     assert [Path(str(k)).read_text() for k in range(4)] == ['1', '2', '1', '1']
     assert sum('died (signal 9)' in line for line in said) == 1
 
 
 def test_a_worker_finds_the_project_from_any_folder():
-    code = workers.worker_command('launch', 'run_point_of_input')[2]
+    code = workers.worker_command('launch', 'run_trial_of_input')[2]
     assert f'sys.path.insert(0, {str(ROOT)!r})' in code
 
 

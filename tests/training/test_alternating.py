@@ -89,7 +89,7 @@ def test_epochs_are_counted_through_the_stages(data):
     best = t.best['epoch']
     assert numbers == [0, 1, 2, *range(best), best, best + 1]
     assert counted(trainer(data, augment=alternating, val=False), 3, 1) == [0, 1, 2, 3]
-    t = trainer(data, augment=alternating)  # annealing from the kept epoch
+    t = trainer(data, augment=alternating)  # annealing from the best epoch
     assert counted(t, 3, 1, retrain=False) == [0, 1, 2, t.best['epoch']]
 
 

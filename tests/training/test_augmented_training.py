@@ -43,7 +43,7 @@ def test_augmented_training_is_resumable_to_the_last_bit_and_the_same_streamed(t
 
 def test_sets_without_views_are_tested_on_those_of_the_augmentation(tiny_originals, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, validation=30, log=lambda *line: None)
+    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, validation=30, info=lambda *line: None)
     assert launch.test(**SMALL, dataset=path).special_test_error is None
     augment = Augment(mirror=0.0, shift=0.0, rotation=4.0, zoom=0.0)
     result = launch.test(**SMALL, dataset=path, augment=augment, savename='m.h5')
@@ -124,7 +124,7 @@ def test_crops_in_a_whole_experiment(tiny_set, tmp_path, monkeypatch, capsys):
         launch.predict('whole.h5', images - edges, network=OneConvolution), p, rtol=1e-5
     )  # the edge is outside the crop
     scores, folder = launch.evaluate(
-        'whole.h5', tiny_set, network=OneConvolution, folder='again', say=lambda line: None
+        'whole.h5', tiny_set, network=OneConvolution, folder='again', info=lambda line: None
     )
     assert abs(100 * (p.argmax(axis=1) != data.test.y).mean() - scores['plain']['whole']['error']) < 1e-9
     assert (folder / 'figures' / 'saliency.png').is_file() and (folder / 'figures' / 'filters.png').is_file()

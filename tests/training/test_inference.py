@@ -140,19 +140,19 @@ def test_the_special_test_sums_compute_logits_over_views(rng):
         sum_over_views(logits, source, np.array([9, 3, 8]))
 
 
-def test_errors_by_half_and_without_twins(data):
+def test_errors_by_half_and_without_duplicates(data):
     logits = np.eye(3)[data.test.y]  # all right
-    twins = np.flatnonzero(data.test.twin)
-    assert len(twins) == 3
-    logits[twins[0]] = logits[twins[0]][[1, 2, 0]]  # a public twin wrong
+    duplicates = np.flatnonzero(data.test.duplicate)
+    assert len(duplicates) == 3
+    logits[duplicates[0]] = logits[duplicates[0]][[1, 2, 0]]  # a public duplicate wrong
     logits[59] = logits[59][[1, 2, 0]]  # a private image wrong
     errors = test_errors(logits, data.test)
     assert errors['public']['error'] == pytest.approx(100 / 30)
     assert errors['private']['error'] == pytest.approx(100 / 30)
     assert errors['whole']['error'] == pytest.approx(200 / 60)
-    assert errors['public']['error_without_twins'] == 0
-    assert errors['whole']['images_without_twins'] == 57
-    assert errors['whole']['error_without_twins'] == pytest.approx(100 / 57)
+    assert errors['public']['error_without_duplicates'] == 0
+    assert errors['whole']['images_without_duplicates'] == 57
+    assert errors['whole']['error_without_duplicates'] == pytest.approx(100 / 57)
 
 
 @pytest.mark.slow

@@ -254,7 +254,7 @@ def test_test_and_validation_images_among_the_unlabelled_are_left_out(tiny_set, 
 def test_views_of_validation_and_test_images_in_another_set_of_the_same_source_are_left_out(
     tiny_set, tiny_originals, own_folder
 ):
-    (other,) = loaders.build(tiny_originals, sets=(1,), out='other', validation=20, log=lambda *line: None)
+    (other,) = loaders.build(tiny_originals, sets=(1,), out='other', validation=20, info=lambda *line: None)
     seen = []
     for val in (True, False):
         result = small(tiny_set, val=val, **PRETRAINED, pretrain_args={'images': other, 'layers': 1})

@@ -70,7 +70,7 @@ EVERYTHING = {
 }
 
 
-def test_retraining_has_the_rates_of_training_and_annealing_a_tenth_of_the_kept(data):
+def test_retraining_has_the_rates_of_training_and_annealing_a_tenth_of_the_best(data):
     t = trainer(data, **EVERYTHING)
     t.train(5), t.retrain(), t.anneal(1)
     rates = {
@@ -140,12 +140,12 @@ def test_a_resumed_run_ends_as_an_undisturbed_one_to_the_last_bit(data, stop_aft
 def test_what_is_saved_is_the_average_and_what_was_validated(data):
     t = trainer(data, **EVERYTHING)
     t.train(3)
-    t.set_arrays(t.kept)
+    t.set_arrays(t.best_arrays)
     outputs = compute_logits(t.functions, data.validation)
     net = network(np.random.default_rng(0))
     f = Functions(net, (12, 12), Settings(32))
     for name, p in f.parameters.items():
-        p.set_value(t.kept[f'parameters/{name}'])
-        if f'optimiser/trained.{name}' in t.kept:
-            assert not np.array_equal(t.kept[f'optimiser/trained.{name}'], p.get_value())
+        p.set_value(t.best_arrays[f'parameters/{name}'])
+        if f'optimiser/trained.{name}' in t.best_arrays:
+            assert not np.array_equal(t.best_arrays[f'optimiser/trained.{name}'], p.get_value())
     np.testing.assert_array_equal(compute_logits(f, data.validation), outputs)

@@ -212,7 +212,7 @@ def test_an_experiment_is_resumed_to_the_last_bit(tiny_set, tmp_path, monkeypatc
     resumed = launch.test(resume='m.h5', network=Means, verbose=0, report=False)
     assert lines_without_times(resumed.history) == lines_without_times(whole.history)
     assert same_models('m.h5', 'whole.h5')
-    assert launch.evaluate('whole.h5', tiny_set, network=Means, say=lambda line: None, report=False)[0]
+    assert launch.evaluate('whole.h5', tiny_set, network=Means, info=lambda line: None, report=False)[0]
     with loaders.load(tiny_set) as data:
         assert launch.predict('whole.h5', data.test.images(), network=Means).shape == (60, 3)
 

@@ -119,27 +119,27 @@ def test_mixed_images_have_mixed_targets(rng, mixing, weights):
     assert abs(np.subtract(costs['others'], costs['labels'])).max() > 0.01
 
 
-@pytest.mark.parametrize('kept', [False, True])
-def test_a_teacher_in_the_graph_sees_what_augmentation_made_of_the_images(rng, kept):
+@pytest.mark.parametrize('best', [False, True])
+def test_a_teacher_in_the_graph_sees_what_augmentation_made_of_the_images(rng, best):
     net, taught = Linear(rng), [Linear(rng) for _ in range(2)]
     shapes = {name: p.get_value().shape for name, p in parameters(net).items()}
     draws = [[{k: rng.normal(0, 3, v).astype('float32') for k, v in shapes.items()} for _ in range(2)] for _ in taught]
-    onlooker = Onlooker([(one, last, at_kept, 2.0) for one, (last, at_kept) in zip(taught, draws)])
+    onlooker = Onlooker([(one, last, at_best, 2.0) for one, (last, at_best) in zip(taught, draws)])
     augment = Augment(mirror=1.0, shift=0.0, rotation=0.0, zoom=0.0)
     settings = Settings(6, learning_rate=1.0, augment=augment, distillation=Distillation(0.7, 3.0, augmented=True))
     f = Functions(net, (4, 4), settings, n_classes=3, onlooker=onlooker)
-    onlooker.put(kept)
+    onlooker.put(best)
     W, b = (p.get_value().astype(float) for p in parameters(net).values())
     cost = float(f.train(X, Y, THERE)[0])
     seen, w = X[:, :, ::-1].reshape(6, 16) / 255, THERE / THERE.sum()
-    teacher = sum(seen @ one[kept]['softmax.W'] + one[kept]['softmax.b'] for one in draws) / 2 / 2.0
+    teacher = sum(seen @ one[best]['softmax.W'] + one[best]['softmax.b'] for one in draws) / 2 / 2.0
     q, p, cool = softmax(teacher / 3), softmax(seen @ W + b), softmax((seen @ W + b) / 3)
     each = -0.3 * np.log(p[np.arange(6), Y]) - 0.7 * 9 * (q * np.log(cool)).sum(axis=1)
     np.testing.assert_allclose(cost, (w * each).sum(), rtol=1e-5)
     gradient = 0.3 * (p - np.eye(3)[Y]) + 0.7 * 3 * (cool - q)
     np.testing.assert_allclose(W - net.softmax.W.get_value(), seen.T @ (w[:, None] * gradient), rtol=1e-3, atol=1e-5)
     for one, values in zip(taught, draws):  # these are not trained
-        np.testing.assert_array_equal(one.softmax.W.get_value(), values[kept]['softmax.W'])
+        np.testing.assert_array_equal(one.softmax.W.get_value(), values[best]['softmax.W'])
 
 
 def test_a_teacher_in_the_graph_is_shown_mixed_images_whose_targets_are_not_mixed_again(rng):
@@ -159,10 +159,10 @@ def voted(tiny_originals, tmp_path_factory):
     return voted_set(tiny_originals, tmp_path_factory.mktemp('voted'))
 
 
-def teach(subset, kept):
-    """Logits that depend on the images, and differ for the kept epoch."""
+def teach(subset, best):
+    """Logits that depend on the images, and differ for the best epoch."""
     means = subset.images().reshape(len(subset), 3, -1).mean(axis=2)
-    return (means - means.mean(axis=1, keepdims=True)) / (5 if kept else 10)
+    return (means - means.mean(axis=1, keepdims=True)) / (5 if best else 10)
 
 
 SOFT = dict(soft_labels=True, distillation=Distillation(0.6, 3.0), augment=Augment(mixup=0.3))
@@ -187,12 +187,12 @@ def test_it_is_the_same_on_the_device_and_streamed_and_resumed(voted):
         assert not equal(labels, whole)
 
 
-def test_the_teacher_is_shown_training_images_alone_and_its_kept_epoch_while_some_are_held_out(voted):
+def test_the_teacher_is_shown_training_images_alone_and_its_best_epoch_while_some_are_held_out(voted):
     asked = []
 
-    def watched(subset, kept):
-        asked.append((subset.name, kept, len(subset)))
-        return teach(subset, kept)
+    def watched(subset, best):
+        asked.append((subset.name, best, len(subset)))
+        return teach(subset, best)
 
     with loaders.load(voted) as data:
         run(trainer(data, teacher=watched, distillation=Distillation()))

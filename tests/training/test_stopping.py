@@ -24,16 +24,16 @@ FIGURES = 3.0, 2.0, 2.5, 2.0, 1.9, 2.2, 1.9, 2.1, 1.8, 1.7
 
 
 @pytest.mark.parametrize(
-    'rule, patience, kept, ended',
+    'rule, patience, best, ended',
     [('entropy', 1, 2, 3), ('entropy', 3, 5, 8), ('entropy', 4, 10, 10), ('entropy', 0, 10, 10), ('error', 3, 1, 4)],
 )
 def test_patience_ends_stage_train_where_the_rules_figure_has_had_no_new_minimum(
-    data, monkeypatch, rule, patience, kept, ended
+    data, monkeypatch, rule, patience, best, ended
 ):
     with_figures(monkeypatch, *FIGURES)
     t = trainer(data, rule=rule)
     t.train(10, patience)
-    assert len(t.history) == ended and t.best['epoch'] == kept and t.stage == 'retrain'
+    assert len(t.history) == ended and t.best['epoch'] == best and t.stage == 'retrain'
 
 
 @pytest.mark.parametrize('done', [1, 7, 8])
@@ -85,7 +85,7 @@ def test_wrong_arguments_are_refused(data, options, message):
 
 
 def test_a_set_without_validation_part_is_refused_with_val(tiny_originals, tmp_path):
-    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, log=lambda *line: None)
+    (path,) = loaders.build(tiny_originals, sets=(1,), out=tmp_path, info=lambda *line: None)
     with loaders.load(path) as data:
         with pytest.raises(ValueError, match='has none: make the set with some .* or pass val=False'):
             trainer(data)

@@ -52,10 +52,10 @@ def test_the_stages_of_the_methodology(data):
     assert errors['special']['whole']['error'] < 40  # chance is 66.7
 
 
-def test_the_kept_parameters_give_the_kept_epochs_figures(data):
+def test_the_best_parameters_give_the_best_epochs_figures(data):
     t = trainer(data)
     t.train(5)
-    t.set_arrays(t.kept)
+    t.set_arrays(t.best_arrays)
     assert validate(t.functions, data.validation) == (t.best['validation_error'], t.best['validation_cross_entropy'])
 
 
@@ -71,12 +71,12 @@ def test_retraining_begins_at_the_same_initialisation(data):
     assert all(np.array_equal(first[k], starts[0][k]) for k in first)
 
 
-def test_without_retraining_the_kept_parameters_are_annealed(data):
+def test_without_retraining_the_best_parameters_are_annealed(data):
     t = trainer(data)
     t.train(4)
-    kept = t.kept
+    best = t.best_arrays
     t.retrain(False)
-    assert all(np.array_equal(kept[k], v) for k, v in t.arrays().items())
+    assert all(np.array_equal(best[k], v) for k, v in t.arrays().items())
     t.anneal(2, retrained=False)
     assert [row['images'] for row in t.history[4:]] == [200, 200]
 

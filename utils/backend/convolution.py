@@ -61,8 +61,8 @@ def is_depthwise(op: ops.convolution.Convolution, channels: int, n_out: int) -> 
 
 def depthwise(x: Any, W: Any, op: ops.convolution.Convolution) -> Any:
     """Cross-correlation of images (n, h, w, c) with filters (kh, kw, 1, c), by one product per filter pixel."""
-    views = patches(x, op, W.shape[:2], stored=True)
-    return sum(view * w for view, w in zip(views, W.reshape(-1, W.shape[3])))
+    shifted = patches(x, op, W.shape[:2], stored=True)
+    return sum(images * w for images, w in zip(shifted, W.reshape(-1, W.shape[3])))
 
 
 def depthwise_filter_grad(x: Any, g: Any, op: ops.convolution.Conv2dFilterGrad) -> Any:
@@ -177,7 +177,7 @@ def _(op, **kwargs):
             W = jax.ShapeDtypeStruct((*op.size, channels, n_out), a.dtype)
             return jax.linear_transpose(lambda W: correlate(a, W, op), W)(b)[0].astype(x.dtype)
         # (pixels of the filter, all positions) @ (all positions, filters)
-        views = jnp.stack([view[..., c] for view in patches(x, op, op.size) for c in range(channels)])
-        return (views.reshape(len(views), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
+        shifted = jnp.stack([images[..., c] for images in patches(x, op, op.size) for c in range(channels)])
+        return (shifted.reshape(len(shifted), -1) @ g.reshape(-1, n_out)).reshape(*op.size, channels, n_out)
 
     return of_own_images(filter_grad, summed=True) if op.groups > 1 else filter_grad

@@ -96,12 +96,12 @@ class Watch:
     def end(self, kind: str, text: str) -> None:
         """Tell the other hosts what ends the run on this host, see `HostEnded`."""
 
-        def say():
+        def send():
             with suppress(Exception):  # without host 0, no message can be sent
-                self.client.key_value_set(f'symfer/{self.run}/ended/{self.number}', note, allow_overwrite=True)
+                self.client.key_value_set(f'symfer/{self.run}/ended/{self.number}', message, allow_overwrite=True)
 
-        note = json.dumps([kind, text])
-        thread = threading.Thread(target=say, daemon=True)  # it may wait for host 0 forever
+        message = json.dumps([kind, text])
+        thread = threading.Thread(target=send, daemon=True)  # it may wait for host 0 forever
         thread.start()
         thread.join(2)
 
@@ -154,7 +154,7 @@ class Watch:
                 count += 1
                 self.client.key_value_set(f'symfer/alive/{self.number}', str(count), allow_overwrite=True)
                 beats, run = self.client.key_value_dir_get('symfer/alive/'), self.run
-                notes = self.client.key_value_dir_get(f'symfer/{run}/ended/')
+                messages = self.client.key_value_dir_get(f'symfer/{run}/ended/')
             except Exception:  # `_judge` counts the seconds
                 continue
             self._answered = now = time.monotonic()
@@ -162,10 +162,10 @@ class Watch:
                 k = int(key.rpartition('/')[2])
                 if self._beats.get(k) != beat:
                     self._beats[k], self._heard[k] = beat, now
-            for key, note in notes:
+            for key, message in messages:
                 k = int(key.rpartition('/')[2])
                 if k != self.number and run == self.run:
-                    self._learn(k, *json.loads(note))
+                    self._learn(k, *json.loads(message))
 
     def _judge(self):
         while not self._closed.wait(BEAT):

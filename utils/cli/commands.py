@@ -4,6 +4,8 @@ The annotation of a parameter is the kind of its values; that of ``**options`` n
 function only gets the options that the user gave. The modules that do the work are imported inside the functions.
 """
 
+import sys
+
 from utils.cli.registry import command
 from utils.cli.sample import with_sample
 from utils.experiment import schema
@@ -33,6 +35,16 @@ ON_RESUMING = (
 MODEL, SET, RUN = (Location(metavar) for metavar in ('MODEL', 'SET', 'RUN'))
 FOLDER, FILE, NETWORK = Location('FOLDER'), Location('FILE'), Own('a network', 'Class')
 VALUES, RANGE = Text('ARG=V,V'), Text('ARG=LOW..HIGH')
+
+
+class Average(Choice):
+    """A choice that accepts 'linear', the former name of 'logits'."""
+
+    def read(self, word: str) -> str:
+        if word != 'linear':
+            return word
+        print('warning: --average linear is now --average logits', file=sys.stderr)
+        return 'logits'
 
 
 # ---------------------------------------------------------------------------------------- one run
@@ -125,7 +137,7 @@ def export(
     format: Choice('h5', 'safetensors', 'onnx', 'stablehlo') = None,
     out: FILE = None,
     network: NETWORK = None,
-    kept: Flag() = False,
+    best: Flag() = False,
     overwrite: Flag() = False,
 ) -> None:
     """Export a saved model for inference.
@@ -141,14 +153,14 @@ def export(
         Output file; by default beside the model, with the ending of the format.
     network : class, optional
         The network's class, if it is your own: script.py:Class.
-    kept : bool
-        Export the parameters of the kept epoch, which never saw the validation images, instead of the last ones.
+    best : bool
+        Export the parameters of the best epoch, which never saw the validation images, instead of the last ones.
     overwrite : bool
         Overwrite an existing file.
     """
     import launch
 
-    path = launch.export(model, out, format=format, network=network, kept=kept, overwrite=overwrite)
+    path = launch.export(model, out, format=format, network=network, best=best, overwrite=overwrite)
     print(f"'{path}', {path.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -249,7 +261,7 @@ def compare(runs: Several(RUN, 'runs'), *, folder: FOLDER = None) -> None:
 def ensemble(
     runs: Several(RUN, 'runs'),
     *,
-    average: Choice('probabilities', 'linear') = 'probabilities',
+    average: Average('probabilities', 'logits') = 'probabilities',
     all: Flag() = False,
     folder: FOLDER = None,
 ) -> None:
@@ -260,7 +272,7 @@ def ensemble(
     runs : list of path
         Folders of runs, or models.
     average : str
-        Outputs that are averaged: probabilities, or logits (linear).
+        Outputs of the members that are averaged.
     all : bool
         Use all members; by default they are chosen on the validation images.
     folder : path, optional

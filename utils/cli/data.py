@@ -104,7 +104,7 @@ def data(
     arguments = dict(locals())
     from loaders import build
 
-    with tidily():
+    with guarded():
         if arguments.pop('faces'):
             arguments['size'] = size or FACE
             arguments['crop'] = face_crop(arguments['size'])
@@ -164,7 +164,7 @@ def data_audit(
     from loaders.sources.importing import is_of_importer
 
     near = None if exact else near
-    with tidily():
+    with guarded():
         originals = read(set)
         print(f'{set}: {originals.layout}')
         if not is_of_importer(originals.layout):
@@ -228,7 +228,7 @@ def data_check(sets: Several(SET, 'data sets')) -> None:
 
 
 @contextmanager
-def tidily() -> Iterator[None]:
+def guarded() -> Iterator[None]:
     """Block in which SIGTERM raises an exception, so that no file is left half-written, and image decoders are silent.
 
     What libpng and libjpeg write to standard error names no file; the errors of loaders do.

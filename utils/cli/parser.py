@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 LAUNCH = Path(__file__).parents[2] / 'launch.py'
-FORMER = {**schema.FORMER, 'no_twins': 'no_duplicates'}  # options of the last release
+FORMER = {**schema.FORMER, 'no_twins': 'no_duplicates', 'kept': 'best'}  # options of the last release
 SHORT = {'out': '-o'}
 CONFIG_HELP = 'YAML file of options, such as the config.yaml of a run; options on the command line override it'
 

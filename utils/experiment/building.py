@@ -77,21 +77,21 @@ def make_network(
     ModelError
         If the arguments of the file do not fit the class.
     """
-    seen = augment.seen(im_dim) if augment else tuple(im_dim)
+    size = augment.output_size(im_dim) if augment else tuple(im_dim)
     if saved is None:
-        made = network(seen, len(classes), rng=rng, **kwargs)
+        made = network(size, len(classes), rng=rng, **kwargs)
     else:
         path, state = saved
         rng = BoundedGenerator(
             rng.bit_generator, sum(value.size for value in state['arrays'].values()), 4 * len(state['arrays']) + 100
         )
         try:
-            made = network(seen, len(classes), rng=rng, **kwargs)
+            made = network(size, len(classes), rng=rng, **kwargs)
         except ModelError:
             raise
         except (TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(f"'{path}' cannot be loaded: its arguments do not fit it ({str(error)[:300]})") from error
-    return made if seen == tuple(im_dim) else Cropped(made, seen)
+    return made if size == tuple(im_dim) else Cropped(made, size)
 
 
 def network_maker(options: dict[str, Any], data: Dataset, state: dict[str, Any] | None = None) -> Callable[..., Any]:

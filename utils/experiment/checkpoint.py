@@ -30,7 +30,7 @@ class Checkpoint:
         Defers signals during a write.
     replaces : str or None
         The resumed model. If it is another file than `path`, an existing file at `path` is renamed first.
-    say : callable
+    info : callable
         Function that prints a line.
     recorded : callable
         Function of the trainer that writes the record of an epoch.
@@ -43,11 +43,11 @@ class Checkpoint:
         save_every: int,
         signals: SignalHandler,
         replaces: str | None,
-        say: Callable[..., Any],
+        info: Callable[..., Any],
         recorded: Callable[..., Any],
     ) -> None:
         self.path, self.config, self.save_every, self.signals = path, config, save_every, signals
-        self.say, self.recorded = say, recorded
+        self.info, self.recorded = info, recorded
         self.replaces = replaces is not None and Path(replaces).resolve() == path.resolve()
         self.written = None
 
@@ -61,7 +61,7 @@ class Checkpoint:
         if not self.replaces:
             other = atomic.rotate(self.path)
             if other:
-                self.say(f"'{self.path}' already existed; it was renamed to '{other}'")
+                self.info(f"'{self.path}' already existed; it was renamed to '{other}'")
             self.replaces = True
         models.save(self.path, state, self.config)
         self.written = state
@@ -91,16 +91,16 @@ class Checkpoint:
             else f'ended by {type(error).__name__}'
         )
         if not trainer.history:
-            self.say(f'{what} before the end of the first epoch; no model was written')
+            self.info(f'{what} before the end of the first epoch; no model was written')
             return
         try:
             if self.written is not trainer.last:
                 self.write(trainer.last)
         except OSError as failure:
-            self.say(f'{what}; {failure}')
+            self.info(f'{what}; {failure}')
             return
         diverged = isinstance(error, FloatingPointError)
-        self.say(
+        self.info(
             f'{what} after {trainer.epoch} epochs of stage {trainer.stage}; '
             + (
                 f"the last good epoch is in '{self.path}'"

@@ -50,9 +50,16 @@ class Console:
         self.rule, self.cost_name = RULES[rule], cost
         self.best = self.rule.best(row for row in history if row['stage'] == 'train')
 
-    def say(self, text: str = '', level: int = 1) -> None:
-        if level <= 1:
-            self._write(text)
+    def info(self, text: str = '') -> None:
+        """Write a line to the log and, unless `verbose` is 0, to the terminal."""
+        self._print(text, 1)
+
+    def debug(self, text: str) -> None:
+        """Write a line to the log and, if `verbose` is 2, to the terminal."""
+        self._print(text, 2)
+
+    def _print(self, text, level):
+        self._write(text)
         if self.verbose < level:
             return
         if self.progress:  # above the progress bar, without markup, colours or line wrapping
@@ -60,11 +67,6 @@ class Console:
         elif not write_line(text):
             self.verbose = 0
             self._write('standard output is closed: further output goes to this log only')
-
-    def note(self, text: str) -> None:
-        """Write a line to the log, and with `verbose` 2 also to the terminal."""
-        self._write(text)
-        self.say(text, level=2)
 
     def _write(self, text):
         text = visible(text)
@@ -107,10 +109,10 @@ class Console:
 
     def compiling(self, what: str) -> None:
         """Say what is being compiled, which delays the first minibatch."""
-        self.say(f'compiling the {what}')
+        self.info(f'compiling the {what}')
 
     def warn(self, text: str) -> None:
-        self.say(f'warning: {text}')
+        self.info(f'warning: {text}')
 
     def minibatch(self, count: int, cost: Any) -> None:
         self.check()
@@ -130,7 +132,7 @@ class Console:
 
     def epoch_ends(self, row: dict[str, Any]) -> None:
         self.best = self.rule.best([self.best, row] if self.best else [row])
-        self.say(epoch_line(row, self.n_epochs, self.cost_name))
+        self.info(epoch_line(row, self.n_epochs, self.cost_name))
         if self.on_epoch:
             self.on_epoch(dict(row))  # a copy: the callback cannot change the history
 

@@ -33,7 +33,7 @@ class Context:
     loaders : module
         The package `loaders`.
     sample_set : callable
-        Function ``sample_set(say=...) -> Path`` that returns the set of drawn faces and makes it if it is missing.
+        Function ``sample_set(info=...) -> Path`` that returns the set of drawn faces and makes it if it is missing.
     """
 
     test: Callable
@@ -115,11 +115,11 @@ class Context:
         network_arguments(options)
         return options
 
-    def saved_form(self, options: dict) -> dict:
+    def serialise(self, options: dict) -> dict:
         """Validate arguments like `validate`, and return them in the form in which a run saves them."""
         return as_json(self.validate(options))
 
-    def open_data(self, options: dict, say: Callable) -> Dataset:
+    def open_data(self, options: dict, info: Callable) -> Dataset:
         """Open and verify the data set of an experiment; the sample set by default.
 
         Raises
@@ -128,11 +128,11 @@ class Context:
             If there is no such set, or its images are not of size `im_dim`.
         """
         if options['dataset'] is None:
-            options['dataset'] = self.sample_set(say=say)
+            options['dataset'] = self.sample_set(info=info)
         data = self.load(Path(options['dataset']), options.get('fold'), options['val'])
         try:
             if data.fold:
-                say(data.about)
+                info(data.about)
             if options['im_dim'] is not None and tuple(options['im_dim']) != tuple(data.shape):
                 raise ValueError(
                     f"im_dim must be the size of the images of '{data.path}', {list(data.shape)}, got "

@@ -16,6 +16,7 @@ from utils.experiment.wording import data_note
 from utils.files import models
 from utils.files.atomic import write_json
 from utils.files.folders import new_folder, numbered_folder
+from utils.files.former import accepts
 from utils.files.terminal import write_line
 from utils.results import competition, metrics, plots, summary
 from utils.results import report as reports
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from utils.layer import Layer
 
 
+@accepts(say='info')
 def evaluate(
     context: Context,
     model: StrPath,
@@ -40,7 +42,7 @@ def evaluate(
     batch_size: int = 100,
     special_test: bool = True,
     report: bool = True,
-    say: Callable[..., Any] = write_line,
+    info: Callable[..., Any] = write_line,
 ) -> tuple[dict[str, Any], Path]:
     """Test a saved model on the test images of any set.
 
@@ -60,7 +62,7 @@ def evaluate(
         Also test on all views of each image.
     report : bool
         Draw the figures and write the HTML report.
-    say : callable
+    info : callable
         Function that prints a line.
 
     Returns
@@ -80,7 +82,7 @@ def evaluate(
     schema.ARGUMENTS['batch_size'].check('batch_size', batch_size)
     model = model_file(model)
     net, config = open_model(context, model, network)
-    with open_tested(context, dataset, config, say) as data:
+    with open_tested(context, dataset, config, info) as data:
         check_fit(model, config, data)
         options = config['options']
         f = functions_to_test(net, config, min(batch_size, len(data.test)))
@@ -97,13 +99,13 @@ def evaluate(
             scores,
             outputs,
             data,
-            say,
+            info,
             {'model': str(model), 'data': data.path, 'fingerprint': data.fingerprint, 'same_source_as_training': known},
             members,
         )
         if report:
             (folder / 'figures').mkdir(exist_ok=True)
-            subject = plots.Subject(net, data.shape, data.test, data.classes, outputs, scores, say=say)
+            subject = plots.Subject(net, data.shape, data.test, data.classes, outputs, scores, info=info)
             plots.draw(folder / 'figures', subject)
             reports.write_report(
                 folder / 'report.html',
@@ -124,13 +126,13 @@ def functions_to_test(net: Layer, config: dict[str, Any], batch_size: int) -> An
     return functions_of(net, tuple(config['im_dim']), n_classes=len(config['classes']), settings=settings)
 
 
-def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], say: Callable[..., Any]) -> Dataset:
+def open_tested(context: Context, dataset: StrPath, config: dict[str, Any], info: Callable[..., Any]) -> Dataset:
     """Open a set to test a model on; if the model was trained on a fold of this set, that fold of it."""
     data = context.load(dataset)
     fold = config['options'].get('fold')
     if fold and data.fingerprint == config['fingerprint']:
         data = context.fold_of(data, fold)
-        say(f"'{data.path}': {data.about}")
+        info(f"'{data.path}': {data.about}")
     return data
 
 
@@ -178,21 +180,21 @@ def evaluation_folder(folder: StrPath | None, model: Path, word: str = 'evaluati
     return new_folder(folder)
 
 
-def _write_evaluation(folder, title, scores, outputs, data, say, about, members):
+def _write_evaluation(folder, title, scores, outputs, data, info, about, members):
     """Write the tables of an evaluation to files and to the terminal."""
     kind = metrics.final_kind(scores)
     singly = {'members': members} if members else {}
     write_json(folder / 'evaluation.json', {'name': title, **about, 'evaluation': scores, **singly})
     write_outputs(folder, data.test, data.classes, outputs, scores)
     for line in (*summary.error_lines(scores), *summary.member_lines(members), *summary.summary_lines(scores)):
-        say(line)
-    say('\n' + summary.class_table(scores[kind]['whole']))
-    say('\n' + competition.ranking({title: scores[kind]['whole']['error']}))
+        info(line)
+    info('\n' + summary.class_table(scores[kind]['whole']))
+    info('\n' + competition.ranking({title: scores[kind]['whole']['error']}))
     if not data.is_fer2013:
-        say(data_note(data))
+        info(data_note(data))
     elif 'private' in scores[kind]:
-        say(
+        info(
             '\nprivate half, which decided:\n'
             + competition.ranking({title: scores[kind]['private']['error']}, 'private')
         )
-    say(f"\nevaluation '{folder}'")
+    info(f"\nevaluation '{folder}'")

@@ -23,7 +23,7 @@ from utils.experiment.signals import SignalHandler
 from utils.experiment.sizes import check_sizes
 from utils.experiment.teachers import check_teacher, open_teacher
 from utils.experiment.unlabelled import open_unlabelled
-from utils.experiment.wording import announce, default_model, kept_line, label, say_pretraining
+from utils.experiment.wording import announce, best_epoch_line, default_model, label, print_pretraining
 from utils.files import locks, models
 from utils.record.writing import Record
 from utils.training.rules import cost_of
@@ -63,7 +63,7 @@ class Experiment(ExitStack):
         self.context, self.console = context, Console(arguments['verbose'], arguments['on_epoch'])
         self.options = validate_arguments({k: v for k, v in arguments.items() if k != 'given'}, context.networks)
         self.resume, self._given = self.options['resume'], given
-        hosts.join(self.options, self.console.say)
+        hosts.join(self.options, self.console.info)
         self.enter_context(hosts.together())
 
     def load(self) -> Dataset:
@@ -76,7 +76,7 @@ class Experiment(ExitStack):
         if backend.host():  # host 0 prints, draws and writes for all
             self.console.verbose, self.console.on_epoch = 0, None
             self.options |= {'track': [], 'report': False, 'save_every': 10**9}
-        self.data = self.enter_context(self.context.open_data(self.options, self.console.say))
+        self.data = self.enter_context(self.context.open_data(self.options, self.console.info))
         if self._saved:
             resuming.check_data(self.resume, self._saved, self._state['history'], self.data)
         return self.data
@@ -86,7 +86,7 @@ class Experiment(ExitStack):
         network = network_maker(self.options, self.data, self._state)
         if not self._state:
             check_sizes(self.options, self.data)
-        self.teacher = open_teacher(self.context, self.options, self.data, self.console.say)
+        self.teacher = open_teacher(self.context, self.options, self.data, self.console.info)
         if self._saved:
             check_teacher(self.resume, self._saved, self.teacher)
         path, unlabelled = self._target(), self.enter_context(self._unlabelled())
@@ -104,7 +104,7 @@ class Experiment(ExitStack):
         self.config = self._configuration(path)
         announce(self.console, self.options, self.data, path)
         for what, values in (('arguments', 'options'), ('of the network', 'network_arguments')):
-            self.console.note(f'{what}: ' + ', '.join(f'{k}={v!r}' for k, v in self.config[values].items()))
+            self.console.debug(f'{what}: ' + ', '.join(f'{k}={v!r}' for k, v in self.config[values].items()))
         self.signals = SignalHandler()
         self.console.check = self._check
         self.checkpoint = Checkpoint(
@@ -113,7 +113,7 @@ class Experiment(ExitStack):
             self.options['save_every'],
             self.signals,
             replaces=self.resume,
-            say=self.console.say,
+            info=self.console.info,
             recorded=lambda trainer: self.record.epoch(trainer),
         )
         self.enter_context(locks.model_lock(path))
@@ -131,7 +131,7 @@ class Experiment(ExitStack):
         )
         if self._state:
             self._restore(path)
-        say_pretraining(self.console, self.trainer)
+        print_pretraining(self.console, self.trainer)
         self.console.follow(self.options['rule'], self.trainer.history, cost_of(self.options))
         self.record = Record(
             path,
@@ -144,9 +144,9 @@ class Experiment(ExitStack):
             self.trainer.functions.devices,
         )
         self.console.write_to(self.record.log)
-        self.console.say(f"record goes to '{self.record.folder}'", level=2)
+        self.console.debug(f"record goes to '{self.record.folder}'")
         if self.record.caveat:
-            self.console.say(self.record.caveat)
+            self.console.info(self.record.caveat)
         return self.trainer
 
     @contextmanager
@@ -156,9 +156,9 @@ class Experiment(ExitStack):
             with hosts.training(self._save_at_once):
                 yield
 
-    def say_kept(self) -> None:
-        """Print which epoch is kept and what follows."""
-        self.console.say(kept_line(self.trainer, self.options))
+    def print_best_epoch(self) -> None:
+        """Print which epoch is best and what follows."""
+        self.console.info(best_epoch_line(self.trainer, self.options))
 
     def finish(self, errors: dict[str, dict[str, dict[str, float]]]) -> Result:
         """Write tables, figures and report, and return the `Result`."""
@@ -179,7 +179,7 @@ class Experiment(ExitStack):
         images = self.options['pretrain_args'].get('images')
         if images is None or (self._state and self._state['stage'] != 'pretrain'):
             return nullcontext()
-        return open_unlabelled(self.context, images, self.data, self.options['val'], self.console.say)
+        return open_unlabelled(self.context, images, self.data, self.options['val'], self.console.info)
 
     def _explain_out_of_memory(self):
         return explain_out_of_memory(backend.device_name(), self.options['batch_size'], self.options['trainShared'])
@@ -195,7 +195,7 @@ class Experiment(ExitStack):
             self.options['network'],
             self.config['bundled_network'],
             self.options['accept_changed_network'],
-            self.console.say,
+            self.console.info,
         )
 
     def _target(self):

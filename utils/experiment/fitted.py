@@ -29,7 +29,9 @@ class Part:
         self.subset, self.x_shape = subset, tuple(size)
         self.rows = np.flatnonzero(numbers[subset.y] >= 0)
         self.y = numbers[subset.y[self.rows]]
-        self.source, self.usage, self.twin = (getattr(subset, name)[self.rows] for name in ('source', 'usage', 'twin'))
+        self.source, self.usage, self.duplicate = (
+            getattr(subset, name)[self.rows] for name in ('source', 'usage', 'duplicate')
+        )
 
     def __len__(self) -> int:
         return len(self.rows)

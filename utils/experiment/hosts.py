@@ -71,7 +71,7 @@ def _check_address(hosts, index, number):
         raise ValueError(f'hosts must be host:port of host 0, such as 10.0.0.1:4321, or auto, got {hosts!r}')
 
 
-def join(options: dict[str, Any], say: Callable[..., Any]) -> None:
+def join(options: dict[str, Any], info: Callable[..., Any]) -> None:
     """Connect to the other hosts, if the arguments name any.
 
     Raises
@@ -83,11 +83,11 @@ def join(options: dict[str, Any], say: Callable[..., Any]) -> None:
         return
     first = backend.n_hosts() == 1
     if first:
-        say('waiting for the other hosts')
+        info('waiting for the other hosts')
     backend.join(options['hosts'], options['host_index'], options['n_hosts'])
     if first and backend.n_hosts() > 1:
         others = ', '.join(backend.watch().names)
-        say(f'hosts: {others}' if backend.host() == 0 else f'this is {backend.watch().names[backend.host()]}; host 0 '
+        info(f'hosts: {others}' if backend.host() == 0 else f'this is {backend.watch().names[backend.host()]}; host 0 '
             'prints the progress and writes model and record')  # fmt: skip
 
 

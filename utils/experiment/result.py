@@ -32,7 +32,7 @@ class Result:
     name : str
         Name in the competition's table.
     epoch : int or None
-        The kept epoch (entropy point), counted from 1; None without validation.
+        The best epoch (entropy point), counted from 1; None without validation.
     validation_error, validation_cross_entropy : float or None
         Error in % and cross-entropy on the validation images at that epoch.
     test_error, special_test_error : float or None
@@ -91,11 +91,11 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     folder, best, label = record.folder, trainer.best, label_of(experiment.options, experiment.data)
     console.close()
     record.epoch(trainer)  # a model that was already complete had no epoch in this run
-    kept = trainer.kept_outputs()
-    temperature = _fitted_temperature(experiment, kept)
+    outputs = trainer.best_outputs()
+    temperature = _fitted_temperature(experiment, outputs)
     scores = metrics.evaluate(trainer.test_outputs, data.test, data.classes, temperature)
-    _say_errors(console, errors, trainer.errors_of_members, scores, label, data)
-    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, kept)
+    _print_errors(console, errors, trainer.errors_of_members, scores, label, data)
+    write_outputs(folder, data.test, data.classes, trainer.test_outputs, scores, outputs)
     plain, special = (errors[kind] and errors[kind]['whole']['error'] for kind in ('plain', 'special'))
     values: dict[str, Any] = dict(
         name=label,
@@ -112,7 +112,7 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         evaluation=scores,
         members=trainer.errors_of_members,
     )
-    console.say('drawing the figures', level=2)
+    console.debug('drawing the figures')
     subject = plots.Subject(
         trainer.functions.network,
         data.shape,
@@ -126,14 +126,14 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
         label,
         options['rule'],
         cost_of(options),
-        console.note,
+        console.debug,
         trainer.reconstructions() if options['report'] else None,
     )
     figure = folder / 'figures' / 'curves.png'
     plots.draw(folder / 'figures', subject, only=() if options['report'] else ('curves',))
     seconds = time.perf_counter() - experiment.start
-    console.say(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
-    console.say(f'total time {timedelta(seconds=round(seconds))}')
+    console.info(f"\nmodel '{record.model}', record '{folder}', curves '{figure}'")
+    console.info(f'total time {timedelta(seconds=round(seconds))}')
     if options['report']:
         reports.write_report(
             folder / 'report.html',
@@ -160,14 +160,14 @@ def finish(experiment: Experiment, errors: dict[str, dict[str, dict[str, float]]
     )
 
 
-def _fitted_temperature(experiment, kept):
-    """Fit the temperature to the kept epoch's outputs for the validation images, and save it in the model file.
+def _fitted_temperature(experiment, outputs):
+    """Fit the temperature to the best epoch's outputs for the validation images, and save it in the model file.
 
     The test images do not influence it. A model trained without validation images has no temperature.
     """
-    if kept is None:
+    if outputs is None:
         return None
-    temperature = fit_temperature(kept[2], kept[1])
+    temperature = fit_temperature(outputs[2], outputs[1])
     if experiment.config.get('temperature') != temperature:
         experiment.config['temperature'] = temperature
         with experiment.signals.deferred():
@@ -180,26 +180,27 @@ def _final(errors):
     return errors['special'] or errors['plain']
 
 
-def _say_errors(console, errors, members, scores, label, data):
+def _print_errors(console, errors, members, scores, label, data):
     for kind, title in (('plain', 'test error'), ('special', 'special test error')):
         for half, e in (errors[kind] or {}).items():
             duplicates = (
                 ''
-                if e['images_without_twins'] in (0, e['images'])
-                else f', {e["error_without_twins"]:.2f} % without the '
-                f'{e["images"] - e["images_without_twins"]} images that have an exact duplicate in the training set'
+                if e['images_without_duplicates'] in (0, e['images'])
+                else f', {e["error_without_duplicates"]:.2f} % without the '
+                f'{e["images"] - e["images_without_duplicates"]} images that have an exact duplicate in the training '
+                'set'
             )
-            console.say(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
+            console.info(f'{title}, {half}: {e["error"]:.2f} % of {e["images"]}{duplicates}')
     for line in summary.member_lines(members):
-        console.say(line)
-    console.say('\n'.join(summary.summary_lines(scores)))
-    console.say('\n' + competition.ranking({label: _final(errors)['whole']['error']}))
+        console.info(line)
+    console.info('\n'.join(summary.summary_lines(scores)))
+    console.info('\n' + competition.ranking({label: _final(errors)['whole']['error']}))
     if not data.is_fer2013:
-        console.say(data_note(data))
+        console.info(data_note(data))
     elif 'private' in errors['plain']:
         private = _final(errors)['private']['error']
         place, known = competition.rank(private, 'private'), len(competition.COMPETITION)
-        console.say(
+        console.info(
             f'on the private half, which decided the competition: {private:.2f} %, '
             + (f'place {place}' if place <= known else f'below place {known}')
             + f' of {competition.TEAMS}'

@@ -243,7 +243,7 @@ def network_change(model: Path, config: dict[str, Any], network: type, bundled: 
 
 
 def check_network(
-    model: Any, config: dict[str, Any], network: Any, bundled: bool, accept: Any, say: Callable[..., Any]
+    model: Any, config: dict[str, Any], network: Any, bundled: bool, accept: Any, info: Callable[..., Any]
 ) -> None:
     """Refuse to resume with a changed network class; with `accept`, or without a source, only print the change.
 
@@ -259,4 +259,4 @@ def check_network(
             'accept_changed_network=True (--accept-changed-network)'
         )
     if change:
-        say(change)
+        info(change)

@@ -226,7 +226,7 @@ def network_of(
     network : class
         The network's class.
     group : {'arrays', 'kept'}
-        Parameters of the last epoch or of the kept epoch.
+        Parameters of the last epoch or of the best epoch.
 
     Raises
     ------

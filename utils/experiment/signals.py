@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AT_ONCE = 1.0  # seconds within which a second signal counts as the first
+DEBOUNCE = 1.0  # seconds within which a second signal counts as the first
 
 
 class Terminated(SystemExit):
@@ -34,7 +34,7 @@ class SignalHandler:
 
     def __init__(self) -> None:
         self.before, self.depth, self.waiting, self.ending = {}, 0, [], False
-        self.requested, self.raised, self.hook = None, -AT_ONCE, None
+        self.requested, self.raised, self.hook = None, -DEBOUNCE, None
 
     def _unraisable(self, unraisable):
         """Silence our exceptions where Python drops them: `check` raises them again."""
@@ -61,7 +61,7 @@ class SignalHandler:
             if not self.ending or len(self.waiting) < 3:
                 os.write(2, b'one moment, the model is being saved\n')
                 return
-        elif time.monotonic() - self.raised < AT_ONCE:
+        elif time.monotonic() - self.raised < DEBOUNCE:
             return
         self._stop(number)
 

@@ -30,7 +30,7 @@ def check_sizes(options: dict[str, Any], data: Dataset) -> None:
         If a parameter depends on the size (the message names the first), or the class makes no network for that size.
     """
     network, augment, heights = options['network'], options['augment'], options['progressive_sizes']
-    full = augment.seen(data.shape) if augment else tuple(data.shape)
+    full = augment.output_size(data.shape) if augment else tuple(data.shape)
 
     def shapes(size):
         made = network(size, len(data.classes), rng=np.random.default_rng(0), **network_arguments(options))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Member(NamedTuple):
-    """One model of a teacher: file, last and kept parameters, configuration, network class, digest."""
+    """One model of a teacher: file, last and best parameters, configuration, network class, digest."""
 
     path: Path
     state: dict[str, Any]
@@ -43,7 +43,7 @@ class Member(NamedTuple):
     digest: str
 
 
-def open_teacher(context: Context, options: dict[str, Any], data: Dataset, say: Callable[..., Any]) -> Teacher | None:
+def open_teacher(context: Context, options: dict[str, Any], data: Dataset, info: Callable[..., Any]) -> Teacher | None:
     """Read and check the teacher of an experiment; None if it has none.
 
     Raises
@@ -51,7 +51,7 @@ def open_teacher(context: Context, options: dict[str, Any], data: Dataset, say: 
     ValueError, OSError
         If a file is missing or no model, or a model has other classes, another image size or an unknown network class.
     """
-    return Teacher(context, options, data, say) if options['teacher'] else None
+    return Teacher(context, options, data, info) if options['teacher'] else None
 
 
 class Teacher:
@@ -64,7 +64,7 @@ class Teacher:
         Arguments of the experiment. A teacher whose class comes from a script must have the experiment's own class.
     data : loaders.Dataset
         Data set of the experiment, whose training images the teacher will classify.
-    say : callable
+    info : callable
         Function that prints a line, among others a warning if a teacher may have seen the validation images.
 
     Attributes
@@ -75,8 +75,8 @@ class Teacher:
         Files of the members.
     """
 
-    def __init__(self, context: Context, options: dict[str, Any], data: Dataset, say: Callable[..., Any]) -> None:
-        self.context, self.say, self.batch_size = context, say, options['batch_size']
+    def __init__(self, context: Context, options: dict[str, Any], data: Dataset, info: Callable[..., Any]) -> None:
+        self.context, self.info, self.batch_size = context, info, options['batch_size']
         read = [_member(context, path, options['network'], data) for path in _files(options['teacher'])]
         # Sorted by digest, so that the order in which they are named does not matter.
         self.members = sorted({one.digest: one for one in read}.values(), key=lambda one: one.digest)
@@ -86,14 +86,14 @@ class Teacher:
             change = network_change(one.path, one.config, one.network, one.config['bundled_network'])
             doubt = _doubt(one, data) if options['val'] else None
             if change:
-                say(f'teacher: {change}')
+                info(f'teacher: {change}')
             if doubt:
-                say(
+                info(
                     f"warning: teacher '{one.path}' {doubt}: it may have been trained on images that are held out "
                     'here, so the validation figures of stage train may be too good'
                 )
 
-    def __call__(self, subset: Subset, kept: bool) -> np.ndarray:
+    def __call__(self, subset: Subset, best: bool) -> np.ndarray:
         """Logits for the unaugmented images of a subset, averaged over the members, float64 (n, n_classes).
 
         The scores of a member with ``loss='l2svm'`` are first divided by its temperature, if it has one.
@@ -101,13 +101,13 @@ class Teacher:
         Parameters
         ----------
         subset : loaders.Subset
-        kept : bool
-            Use the parameters of a member's kept epoch, if it has them. They never saw its validation images.
+        best : bool
+            Use the parameters of a member's best epoch, if it has them. They never saw its validation images.
         """
-        self.say(f'teacher: computing logits for {len(subset)} images of the {subset.name} set')
+        self.info(f'teacher: computing logits for {len(subset)} images of the {subset.name} set')
         total: Any = 0.0
         for one in self.members:
-            net, options = self._network(one, kept)
+            net, options = self._network(one, best)
             functions = functions_to_test(net, {**one.config, 'options': options}, min(self.batch_size, len(subset)))
             try:
                 logits = compute_logits(functions, subset).astype(float)
@@ -126,7 +126,7 @@ class Teacher:
         """
         members = []
         for one in self.members:
-            net, kept = (self._network(one, kept)[0] for kept in (False, True))
+            net, at_best = (self._network(one, best)[0] for best in (False, True))
             takes = net.size if isinstance(net, Cropped) else tuple(one.config['im_dim'])
             fits = (
                 all(shown >= side for shown, side in zip(im_dim, takes))
@@ -138,13 +138,13 @@ class Teacher:
                     f"teacher_args: augmented=True gives the teacher crops of {list(im_dim)}, but '{one.path}' takes "
                     f'images of {list(takes)}: leave out augmented or the crop'
                 )
-            values = ({name: p.get_value() for name, p in parameters(of).items()} for of in (net, kept))
+            values = ({name: p.get_value() for name, p in parameters(of).items()} for of in (net, at_best))
             members.append((net, *values, _scale(one)))
         return Onlooker(members)
 
-    def _network(self, member, kept):
+    def _network(self, member, best):
         """The network of a member and its arguments."""
-        group = 'kept' if kept and member.state['kept'] else 'arrays'
+        group = 'kept' if best and member.state['kept'] else 'arrays'
         return network_of(self.context, member.path, member.state, member.config, member.network, group)
 
 
@@ -239,7 +239,7 @@ def _scale(member):
 def _doubt(member, data):
     """Why a teacher may have seen the validation images, as the end of a sentence; None if it cannot have."""
     if not member.state['kept']:
-        return 'has only its final parameters, none of a kept epoch'
+        return 'has only its final parameters, not those of its best epoch'
     if member.config.get('content_digest') != data.content_digest:
         return f'was trained on another set, {member.config["data"]}, with other validation images'
     return None

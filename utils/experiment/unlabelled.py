@@ -48,7 +48,7 @@ class Unlabelled:
 
 @contextmanager
 def open_unlabelled(
-    context: Context, path: StrPath, data: Dataset, val: bool, say: Callable[..., Any]
+    context: Context, path: StrPath, data: Dataset, val: bool, info: Callable[..., Any]
 ) -> Iterator[Unlabelled]:
     """Block with the images of a folder, of a zip archive or of the training images of an HDF5 set.
 
@@ -64,7 +64,7 @@ def open_unlabelled(
         Data set of the experiment.
     val : bool
         Whether the experiment holds out validation images.
-    say : callable
+    info : callable
         Function that prints a line; called with the number of images used and left out.
 
     Raises
@@ -98,7 +98,7 @@ def open_unlabelled(
         left = len(allowed) - len(rows)
         if not len(rows):
             raise ValueError(f"images of pretrain_args: all images of '{path}' are validation or test images")
-        say(
+        info(
             f"{len(rows)} unlabelled images of '{path}'"
             + (f'; {left} left out, which are validation or test images of the data set' if left else '')
         )

@@ -1,4 +1,4 @@
-"""The sentences that an experiment prints: its name, its start, the kept epoch, its result."""
+"""The sentences that an experiment prints: its name, its start, the best epoch, its result."""
 
 from __future__ import annotations
 
@@ -49,38 +49,38 @@ def announce(console: Console, options: dict[str, Any], data: Dataset, path: Pat
     crop = options['augment'] and options['augment'].crop
     hidden = '' if options['n_hidden'] is None else f', hidden layers {options["n_hidden"] or "none"}'
     several = f'{options["members"]} members, ' if options['members'] > 1 else ''
-    console.say(
+    console.info(
         f'network {class_name(options["network"])}{args}{narrowed}{hidden}, {several}'
         + (f'for crops of {crop[0]}x{crop[1]} pixels, ' if crop else '')
         + f'on {backend.device_names(options["devices"], options["batch_size"])}'
     )
-    console.say(
+    console.info(
         f"data '{data.path}' ({data.name}): {', '.join(counts)} images of "
         f'{data.shape[0]}x{data.shape[1]} pixels, {len(data.classes)} classes'
     )
     if options['soft_labels']:
-        console.say("targets: the distribution of the annotators' votes")
+        console.info("targets: the distribution of the annotators' votes")
     if options['teacher']:
         names = ', '.join(f"'{name}'" for name in options['teacher'])
         weight, temperature = (options['teacher_args'][key] for key in ('weight', 'temperature'))
-        console.say(f'teacher {names}: weight {weight:g} in the cost, temperature {temperature:g}')
-    console.say(f"model goes to '{path}'")
+        console.info(f'teacher {names}: weight {weight:g} in the cost, temperature {temperature:g}')
+    console.info(f"model goes to '{path}'")
     if options['resume']:
-        console.say(f"resuming '{options['resume']}'")
+        console.info(f"resuming '{options['resume']}'")
 
 
-def say_pretraining(console: Console, trainer: Trainer) -> None:
+def print_pretraining(console: Console, trainer: Trainer) -> None:
     """Print which layers are pre-trained, unless stage pretrain is over."""
     if trainer.stage == 'pretrain':
         stacked = trainer.pretraining
-        console.say(
+        console.info(
             f'pre-training {", ".join(stacked.names)} as denoising autoencoders, {stacked.n_epochs} epochs each, on '
             + ('unlabelled images' if stacked.source is not None else 'the training images without their labels')
         )
 
 
-def kept_line(trainer: Trainer, options: dict[str, Any]) -> str:
-    """The line that says which epoch is kept and what follows."""
+def best_epoch_line(trainer: Trainer, options: dict[str, Any]) -> str:
+    """The line that says which epoch is best and what follows."""
     best, point = trainer.best, RULES[options['rule']].point
     if best is None:
         return 'trained on all training images, without validation'
@@ -114,7 +114,7 @@ def lead(values: dict[str, Any], data: Dataset) -> str:
         f'{"Special test" if kind == "special" else "Test"} error {whole["error"]:.2f} % of {whole["images"]} '
         f'images (95 % interval {low:.2f} to {high:.2f} %); place {values["rank"]} in the competition of 2013'
         + (
-            f'; kept epoch {values["epoch"]}, validation error {values["validation_error"]:.2f} %.'
+            f'; best epoch {values["epoch"]}, validation error {values["validation_error"]:.2f} %.'
             if values['epoch']
             else '.'
         )

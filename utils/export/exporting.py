@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,9 @@ def export(
     *,
     format: Any = None,
     network: Any = None,
-    kept: bool = False,
+    best: bool = False,
     overwrite: bool = False,
+    kept: bool | None = None,
 ) -> Path:
     """Write a saved model in a format for inference. Its training cannot be continued.
 
@@ -54,11 +56,13 @@ def export(
         maps grey images to probabilities without symfer, see `utils.export.onnx_.model`; 'stablehlo' does so in JAX.
     network : class, optional
         Class of the network, if it is not one of symfer's.
-    kept : bool
+    best : bool
         Whether to export the parameters of the best epoch, which was not trained on the validation images, instead of
         the last ones.
     overwrite : bool
         Whether to overwrite an existing file.
+    kept : bool, optional
+        Former name of `best`.
 
     Returns
     -------
@@ -76,6 +80,9 @@ def export(
     OSError
         The file cannot be written. No part of it is left.
     """
+    if kept is not None:
+        warnings.warn('kept is now best', FutureWarning, stacklevel=3)
+        best = kept
     kind = format_of(format, out)
     net, config = open_model(context, model, network)
     model = Path(model)
@@ -89,8 +96,8 @@ def export(
     wanted = set(names(saved=True)) - set(OF_TRAINING)
     config = {**config, 'options': {k: v for k, v in config['options'].items() if k in wanted}}
     config = {key: value for key, value in config.items() if value is not None} | {'exported': {'symfer': __version__}}
-    if kept:
-        _put_back_kept(context, model, net)
+    if best:
+        _put_back_best(context, model, net)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = kind.encode(Exported(net, config))
     with atomic_write(path) as temporary:
@@ -98,7 +105,7 @@ def export(
     return path
 
 
-def _put_back_kept(context, model, net):
+def _put_back_best(context, model, net):
     """Set the parameters of a network to those of the best epoch, from the model's file."""
     state, _ = load_model(context, model)
     targets = parameters_of(net)

@@ -10,6 +10,7 @@
 `bounded`                                 a random generator with a bound
 `terminal`                                safe text for terminals and spreadsheets
 `yaml_`                                   YAML of configurations
+`former`                                  former names in files
 `extras`                                  libraries of symfer's extras
 ========================================  =====================================================
 """

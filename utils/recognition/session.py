@@ -145,7 +145,7 @@ def predict(
     annotate: Any = None,
     timeline: Any = None,
     overwrite: bool = False,
-    say: Callable[..., Any] = write_line,
+    info: Callable[..., Any] = write_line,
     progress: Callable[[int], Any] | None = None,
 ) -> Summary:
     """Recognise the faces of sources, print the results, and write tables, annotated pictures and a timeline.
@@ -162,7 +162,7 @@ def predict(
         Files to write. ``json='-'`` writes to standard output, and results are then not printed.
     overwrite : bool
         Whether to overwrite existing files.
-    say : callable
+    info : callable
         Called with each line for the terminal.
     progress : callable, optional
         Called with the number of pictures and frames processed so far.
@@ -208,19 +208,19 @@ def predict(
                     sink.add(one)
                 if one.frame is None and not quiet:
                     for text in lines_of(one):
-                        say(text)
+                        info(text)
                 if progress is not None:
                     progress(n)
         finally:
             if line is not None and line.persons():
                 line.draw(timeline, Path(str(given[0])).name)
     if line is not None and not line.persons():
-        say('no timeline: no person appears in two frames')
+        info('no timeline: no person appears in two frames')
     if not quiet:
         for text in summary.lines():
-            say(text)
+            info(text)
         if summary.videos:
-            say(f'{summary.pictures / max(time.monotonic() - began, 1e-9):.1f} frames/s')
+            info(f'{summary.pictures / max(time.monotonic() - began, 1e-9):.1f} frames/s')
     if problems:
         count = '1 file' if len(problems) == 1 else f'{len(problems)} files'
         print(f'{count} could not be read:', file=sys.stderr)

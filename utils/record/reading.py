@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from utils.files.folders import numbered_folder
+from utils.files.former import parse_json
 from utils.files.yaml_ import load_yaml
 from utils.results.predictions import RunError
 
@@ -124,7 +124,7 @@ def _number(text):
 def _read(path):
     try:
         text = path.read_text(encoding='utf-8')
-        return json.loads(text) if path.suffix == '.json' else load_yaml(text)
+        return parse_json(text) if path.suffix == '.json' else load_yaml(text)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RunError(f"'{path}' cannot be read: {' '.join(str(error).split())}") from None
 

@@ -7,6 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from utils.files.former import FORMER
 from utils.files.terminal import uncell
 from utils.results.predictions import RunError
 
@@ -29,7 +30,7 @@ COLUMNS = (
     'batch_size',
     'n_hidden',
     'n_epochs',
-    'kept_epoch',
+    'best_epoch',
     'validation_error',
     'validation_cross_entropy',
     'test_error',
@@ -63,7 +64,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """
     with open(path, newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file, restkey='more', restval='')
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        reader.fieldnames = [FORMER.get(name, name) for name in reader.fieldnames or ()]
+        missing = [name for name in COLUMNS if name not in reader.fieldnames]
         if missing:
             raise RunError(f"'{path}' is not a table of runs: it has no column {', '.join(missing)}; move it away")
         return [{name: uncell(text) for name, text in row.items()} for row in reader]

@@ -273,7 +273,7 @@ class Record:
             **{
                 ours: result.get(theirs)
                 for ours, theirs in (
-                    ('kept_epoch', 'epoch'),
+                    ('best_epoch', 'epoch'),
                     *(
                         (key, key)
                         for key in ('validation_error', 'validation_cross_entropy', 'test_error', 'special_test_error')

@@ -84,7 +84,7 @@ def _ways(node, depends):
     raise Undefined(f'no projection through {node.op} is known')
 
 
-def way_back(x: Tensor, maps: Sequence[Tensor]) -> str:
+def projection_method(x: Tensor, maps: Sequence[Tensor]) -> str:
     """Choose how to project activations of `maps` to `x`: deconvolution, or guided backpropagation for branches.
 
     Raises
@@ -181,7 +181,7 @@ class Deconvolution:
         _, seen = outputs_of_layers(network, given)
         maps = chosen_layers(network, seen)
         self.layers, self.channels = tuple(maps), [y.type.shape[3] for y in maps.values()]
-        self.method = way_back(given, list(maps.values()))
+        self.method = projection_method(given, list(maps.values()))
         if not maps:
             return
         flat = [y.reshape((n, int(np.prod(y.type.shape[1:3])), y.type.shape[3])) for y in maps.values()]

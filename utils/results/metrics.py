@@ -167,8 +167,8 @@ def evaluate(
     -------
     dict
         ``[kind][half]``: result of `scores`. If some images have an exact duplicate in the training set, it includes
-        'without_twins': images, error and interval without them. 'rank': places in the 2013 competition by the whole
-        and by the private error, of 'special' if there is one. 'temperature', if one is given.
+        'without_duplicates': images, error and interval without them. 'rank': places in the 2013 competition by the
+        whole and by the private error, of 'special' if there is one. 'temperature', if one is given.
     """
     out = {}
     for kind, values in logits.items():
@@ -178,10 +178,10 @@ def evaluate(
             if not mask.any():
                 continue
             entry = scores(values[mask], subset.y[mask], classes, temperature)
-            clean = mask & ~subset.twin
+            clean = mask & ~subset.duplicate
             if 0 < clean.sum() < mask.sum():
                 wrong = int((values[clean].argmax(axis=1) != subset.y[clean]).sum())
-                entry['without_twins'] = {
+                entry['without_duplicates'] = {
                     'images': int(clean.sum()),
                     'error': 100 * wrong / int(clean.sum()),
                     'interval': interval(wrong, clean.sum()),

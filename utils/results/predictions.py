@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from utils.files.atomic import atomic_write
+from utils.files.former import current
 from utils.files.terminal import cell
 from utils.results import metrics
 
@@ -33,7 +34,7 @@ class RunError(ValueError):
 
 
 class Images(SimpleNamespace):
-    """Data of test images without the images themselves: y, source, usage, twin."""
+    """Data of test images without the images themselves: y, source, usage, duplicate."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -53,13 +54,13 @@ def save_logits(
     logits : dict of str to array (n, n_classes)
         Logits, as for `evaluate`.
     validation : tuple (source, y, logits), optional
-        The same for the original validation images, from the parameters of the kept epoch, which never saw them.
+        The same for the original validation images, from the parameters of the best epoch, which never saw them.
     """
     arrays = {
         'y': subset.y,
         'source': subset.source,
         'usage': subset.usage,
-        'twin': subset.twin,
+        'duplicate': subset.duplicate,
         **{kind: np.asarray(values, dtype=np.float32) for kind, values in logits.items()},
     }
     if validation is not None:
@@ -82,7 +83,7 @@ def read_logits(folder: Path) -> dict[str, np.ndarray]:
     path = Path(folder) / 'logits.npz'
     try:
         with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            return current(file.items())
     except (
         OSError,
         ValueError,
@@ -120,7 +121,7 @@ def write_predictions(
             [
                 'source',
                 'usage',
-                'twin',
+                'duplicate',
                 'label',
                 'predicted',
                 'correct',
@@ -133,7 +134,7 @@ def write_predictions(
                 [
                     subset.source[k],
                     usage[subset.usage[k]],
-                    int(subset.twin[k]),
+                    int(subset.duplicate[k]),
                     names[subset.y[k]],
                     names[taken[k]],
                     int(taken[k] == subset.y[k]),

@@ -43,7 +43,7 @@ def _errors(scores):
     rows = []
     for kind, title in (('plain', 'test'), ('special', 'special test')):
         for half, e in scores.get(kind, {}).items():
-            without = e.get('without_twins')
+            without = e.get('without_duplicates')
             rows.append(
                 [
                     f'{title}, {half}',
@@ -144,7 +144,7 @@ def write_report(
     texts : dict of str to str
         Further sections, shown unchanged: configuration, environment, log.
     rule, cost : str
-        Rule by which the epoch was kept, and name of the loss.
+        Rule by which the best epoch was chosen, and name of the loss.
     members : list of dict
         Errors of each of several members alone.
     ranked : bool

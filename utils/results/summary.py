@@ -23,8 +23,8 @@ def error_lines(evaluation: dict[str, Any]) -> list[str]:
         for half, e in evaluation.get(kind, {}).items():
             low, high = e['interval']
             line = f'{title}, {half}: {e["error"]:.2f} % of {e["images"]} ({low:.2f} to {high:.2f})'
-            if 'without_twins' in e:
-                clean = e['without_twins']
+            if 'without_duplicates' in e:
+                clean = e['without_duplicates']
                 line += (
                     f', {clean["error"]:.2f} % without the {e["images"] - clean["images"]} images that have an '
                     'exact duplicate in the training set'

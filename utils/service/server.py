@@ -49,7 +49,7 @@ def serve(
     origins: tuple[str, ...] = (),
     names: tuple[str, ...] = (),
     limits: Limits | None = None,
-    say: Callable[[str], Any] = write_line,
+    info: Callable[[str], Any] = write_line,
 ) -> None:
     """Serve a model until Ctrl-C or SIGTERM.
 
@@ -67,7 +67,7 @@ def serve(
         Host names of the service, in addition to `host` and the local names.
     limits : Limits, optional
         Limits of the service.
-    say : callable
+    info : callable
         Called with each line to print.
 
     Raises
@@ -87,13 +87,13 @@ def serve(
     limits = limits or Limits()
     listener = _listener(host, port)
     address = f'[{host}]' if ':' in host else host
-    say('compiling the network')
+    info('compiling the network')
     for n in (1, limits.batch):  # compile in advance, so that the first request does not wait
         recogniser.classifier(np.zeros((n, *recogniser.classifier.size), np.uint8))
     app = make_app(recogniser, card_of(recogniser.classifier), limits, hosts=(*LOCAL, host, *names), origins=origins)
-    say(f'http://{address}:{listener.getsockname()[1]}  (press Ctrl-C to stop)')
+    info(f'http://{address}:{listener.getsockname()[1]}  (press Ctrl-C to stop)')
     if host not in LOCAL:
-        say('everyone who can reach this address can use the service: there are no passwords')
+        info('everyone who can reach this address can use the service: there are no passwords')
     logging.getLogger('symfer.service').addHandler(logging.StreamHandler())
     logging.getLogger('symfer.service').setLevel(logging.INFO)
     config = uvicorn.Config(

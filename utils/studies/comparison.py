@@ -21,6 +21,7 @@ from utils.annotations import StrPath
 from utils.experiment import schema
 from utils.files.atomic import atomic_write
 from utils.files.folders import new_folder
+from utils.files.former import accepts
 from utils.files.terminal import write_line
 from utils.record.reading import read_run, same_data
 from utils.results import competition, metrics, plots
@@ -209,7 +210,8 @@ def by_mean(groups: Sequence[Group]) -> tuple[list[Group], Rule]:
     return sorted(groups, key=lambda group: group.values(rule.label).mean()), rule
 
 
-def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[..., Any] = write_line) -> list[Group]:
+@accepts(say='info')
+def compare(paths: Sequence[StrPath], folder: Path | None = None, info: Callable[..., Any] = write_line) -> list[Group]:
     """Compare runs on one data set.
 
     Parameters
@@ -218,7 +220,7 @@ def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[
         Run folders, or model files or their folders, which stand for their last finished run.
     folder : path, optional
         New or empty folder for the tables (table.csv, .md, .tex, mcnemar.csv, runs.csv), the curves and the ranking.
-    say : callable
+    info : callable
         Called with each text to print.
 
     Returns
@@ -243,16 +245,16 @@ def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[
         for group in groups
     }
     ranking = competition.ranking(means)
-    say(as_text(*table))
-    say('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
-    say('\n' + as_text(*tests))
-    say(
+    info(as_text(*table))
+    info('\nmean ± standard deviation over seeds; errors in %; the epoch of each run was chosen on validation images')
+    info('\n' + as_text(*tests))
+    info(
         '\np: probability that two equally good networks differ as much; not corrected for the number of pairs'
         + (f'; of each network, the run with the smallest {_figure(groups)}' if len(groups) > 1 else '')
     )
-    say(f'\n{final}\n{ranking}')
+    info(f'\n{final}\n{ranking}')
     if not groups[0].runs[0]['run']['is_fer2013']:
-        say('These images are not FER2013: the ranks are only an illustration.')
+        info('These images are not FER2013: the ranks are only an illustration.')
     if folder is not None:
         folder = new_folder(folder, ComparisonError)
         runs = [
@@ -280,5 +282,5 @@ def compare(paths: Sequence[StrPath], folder: Path | None = None, say: Callable[
             rules={group.name: group.rule for group in groups},
         )
         plots.save(drawing, folder / 'curves.png')
-        say(f"\ncomparison '{folder}'")
+        info(f"\ncomparison '{folder}'")
     return groups

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from utils.files import folders
 from utils.files.atomic import write_json
+from utils.files.former import accepts
 from utils.files.terminal import write_line
 from utils.record.reading import read_run, same_data
 from utils.results import competition, metrics, predictions, summary
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-AVERAGES = ('probabilities', 'linear')
+AVERAGES = ('probabilities', 'logits')
 
 
 def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.ndarray:
@@ -36,7 +38,7 @@ def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.
     ----------
     logits : sequence of array (n, n_classes)
         Logits of each member.
-    average : {'probabilities', 'linear'}
+    average : {'probabilities', 'logits'}
         Whether to average the members' probabilities or their logits.
 
     Returns
@@ -49,13 +51,22 @@ def combine(logits: Sequence[np.ndarray], average: str = 'probabilities') -> np.
     ValueError
         `average` is unknown.
     """
-    if average not in AVERAGES:
-        raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
+    average = _current(average)
     logits = np.asarray(logits, dtype=float)
-    if average == 'linear':
+    if average == 'logits':
         return np.mean(logits, axis=0)
     mean = np.mean([metrics.probabilities(one) for one in logits], axis=0)
     return np.log(np.maximum(mean, np.finfo(float).tiny))
+
+
+def _current(average):
+    """Validate a kind of average; 'linear' is the former name of 'logits'."""
+    if average == 'linear':
+        warnings.warn("average='linear' is now average='logits'", FutureWarning, stacklevel=3)
+        return 'logits'
+    if average not in AVERAGES:
+        raise ValueError(f'average must be one of {", ".join(map(repr, AVERAGES))}, got {average!r}')
+    return average
 
 
 def choose(
@@ -69,7 +80,7 @@ def choose(
         Logits of the candidates on the validation images, on which no candidate was trained.
     y : int array (n,)
         Labels of the validation images.
-    average : {'probabilities', 'linear'}
+    average : {'probabilities', 'logits'}
         What is averaged, see `combine`.
     rule : {'entropy', 'error'}
         Whether to minimise the cross-entropy or the error.
@@ -90,6 +101,7 @@ def choose(
             return (p.argmax(axis=1) != y).mean()
         return -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).tiny)).mean()
 
+    average = _current(average)
     taken, best = [], np.inf
     while len(taken) < len(logits):
         value, candidate = min((figure([*taken, k]), k) for k in range(len(logits)) if k not in taken)
@@ -109,12 +121,13 @@ def _comparable(run, arrays):
     return {**arrays, **{kind: arrays[kind] / np.float32(temperature) for kind in kinds}}
 
 
+@accepts(say='info')
 def ensemble(
     paths: Sequence[Path],
     average: str = 'probabilities',
     chosen: bool = True,
     folder: Path | None = None,
-    say: Callable[..., Any] = write_line,
+    info: Callable[..., Any] = write_line,
 ) -> Any:
     """Combine finished runs on one data set and evaluate the ensemble.
 
@@ -122,14 +135,14 @@ def ensemble(
     ----------
     paths : sequence of path
         Run folders, or models, which stand for their last finished run.
-    average : {'probabilities', 'linear'}
+    average : {'probabilities', 'logits'}
         What is averaged, see `combine`. Scores of runs with loss 'l2svm' are first divided by their temperature.
     chosen : bool
         Whether to choose the members on the validation images with `choose`, by the runs' rule or, if the rules differ,
         by the cross-entropy. False takes all runs.
     folder : path, optional
         New or empty folder for evaluation.json, predictions.csv, confusion.csv and logits.npz.
-    say : callable
+    info : callable
         Called with each text to print.
 
     Returns
@@ -144,6 +157,7 @@ def ensemble(
     ValueError
         The runs used different data sets or validation images, or `chosen` is True and a run was not validated.
     """
+    average = _current(average)
     runs = [read_run(path, need=['logits.npz']) for path in paths]
     runs = list({run['folder'].resolve(): run for run in runs}.values())
     if len(runs) < 2:
@@ -154,26 +168,26 @@ def ensemble(
     if chosen:
         rule = common_rule(rule_of(run['config']) for run in runs)
         places = choose([one['validation'] for one in arrays], arrays[0]['validation_y'], average, rule.name)
-        say(
+        info(
             f'{len(places)} of {len(runs)} members, chosen on {len(arrays[0]["validation_y"])} validation images by '
             f'the smallest {rule.label}:'
         )
     for k in places:
-        say(f'  {runs[k]["folder"]}')
+        info(f'  {runs[k]["folder"]}')
     first, classes = arrays[0], runs[0]['run']['classes']
     outputs = {
         kind: combine([arrays[k][kind] for k in places], average)
         for kind in ('plain', 'special')
         if all(kind in arrays[k] for k in places)
     }
-    images = predictions.Images(**{key: first[key] for key in ('y', 'source', 'usage', 'twin')})
+    images = predictions.Images(**{key: first[key] for key in ('y', 'source', 'usage', 'duplicate')})
     scores = metrics.evaluate(outputs, images, classes)
     final = scores[metrics.final_kind(scores)]['whole']
     for line in (*summary.error_lines(scores), *summary.summary_lines(scores)):
-        say(line)
-    say('\n' + competition.ranking({f'ensemble of {len(places)}': final['error']}))
+        info(line)
+    info('\n' + competition.ranking({f'ensemble of {len(places)}': final['error']}))
     if not runs[0]['run']['is_fer2013']:
-        say('These images are not FER2013: the rank is only an illustration.')
+        info('These images are not FER2013: the rank is only an illustration.')
     members = [runs[k]['folder'] for k in places]
     if folder is not None:
         folder = folders.new_folder(folder)
@@ -187,7 +201,7 @@ def ensemble(
             },
         )
         predictions.write_outputs(folder, images, classes, outputs, scores)
-        say(f"\nensemble '{folder}'")
+        info(f"\nensemble '{folder}'")
     return scores, members
 
 

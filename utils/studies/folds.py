@@ -16,7 +16,7 @@ from utils.files.atomic import atomic_write, write_json
 from utils.files.folders import new_folder, numbered_folder
 from utils.record.reading import read_run
 from utils.results import metrics, plots, predictions, report, summary, tables
-from utils.studies.sweeps import run_points
+from utils.studies.sweeps import run_trials
 from utils.training.rules import cost_of, rule_of
 
 if TYPE_CHECKING:
@@ -75,19 +75,19 @@ def cross_validate(
     ----------
     .. [1] Stone (1974), Cross-Validatory Choice and Assessment of Statistical Predictions, JRSS B 36.
     """
-    say = Console(verbose).say
+    info = Console(verbose).info
     folds = Argument(Whole(2), 'data').check('folds', folds)
     if options.get('fold') is not None:
         raise ValueError(f'cross_validate runs all folds, got fold={options["fold"]!r}: leave out fold')
     if options.get('dataset') is None:
-        options = {**options, 'dataset': str(context.sample_set(say=say))}
+        options = {**options, 'dataset': str(context.sample_set(info=info))}
     plain = context.validate(options)
     model = Path(savename or default_model(plain, options['dataset']))
     every = [
         {**options, 'fold': [i, folds], 'savename': f'{model.with_suffix("")}_fold={i}-{folds}{model.suffix}'}
         for i in range(1, folds + 1)
     ]
-    finished, failures = run_points(context, every, say, workers, address, verbose)
+    finished, failures = run_trials(context, every, info, workers, address, verbose)
     if failures:
         raise ValueError(
             f"{len(failures)} of {folds} folds failed, first '{next(iter(failures))}': {next(iter(failures.values()))}"
@@ -98,11 +98,11 @@ def cross_validate(
             'repeat the call when they are done'
         )
     with context.load(options['dataset'], every[0]['fold']) as data:
-        return _pooled([read_run(run, need=['logits.npz']) for run in finished if run], data, model, folder, say)
+        return _pooled([read_run(run, need=['logits.npz']) for run in finished if run], data, model, folder, info)
 
 
 def _pooled(
-    runs: Sequence[dict[str, Any]], data: Dataset, model: Path, folder: StrPath | None, say: Callable[..., Any]
+    runs: Sequence[dict[str, Any]], data: Dataset, model: Path, folder: StrPath | None, info: Callable[..., Any]
 ) -> tuple[dict[str, Any], Path]:
     """Score all folds together, print the scores, and write them to a folder."""
     images, outputs = pool([predictions.read_logits(run['folder']) for run in runs])
@@ -122,10 +122,10 @@ def _pooled(
         f'each tested once; over {len(runs)} folds by {by}: '
         f'{scores["mean"]["error"]:.2f} ± {scores["std"]["error"]:.2f} %'
     )
-    say('\n' + tables.as_text(*table))
-    say('\n' + '\n'.join(summary.error_lines(scores)))
-    say('\n' + summary.class_table(whole))
-    say('\n' + sentence)
+    info('\n' + tables.as_text(*table))
+    info('\n' + '\n'.join(summary.error_lines(scores)))
+    info('\n' + summary.class_table(whole))
+    info('\n' + sentence)
     out = numbered_folder(model.with_suffix(''), 'folds') if folder is None else new_folder(folder)
     write_json(
         out / 'result.json',
@@ -143,7 +143,7 @@ def _pooled(
     plots.save(plots.curves_of_runs({title: [run['history'] for run in runs]}, rules={title: rule}), out / 'curves.png')
     if runs[0]['config'].get('report', True):
         _report(out, title, sentence, scores, table, runs)
-    say(f"\nfolds '{out}'")
+    info(f"\nfolds '{out}'")
     return scores, out
 
 
@@ -153,7 +153,9 @@ def pool(arrays: Sequence[dict[str, np.ndarray]]) -> tuple[predictions.Images, d
     The logits are 'plain' and, if every fold has them, 'special'.
     """
     order = np.argsort(np.concatenate([one['source'] for one in arrays]), kind='stable')
-    columns = {key: np.concatenate([one[key] for one in arrays])[order] for key in ('source', 'y', 'usage', 'twin')}
+    columns = {
+        key: np.concatenate([one[key] for one in arrays])[order] for key in ('source', 'y', 'usage', 'duplicate')
+    }
     kinds = [kind for kind in ('plain', 'special') if all(kind in one for one in arrays)]
     return predictions.Images(**columns), {kind: np.concatenate([one[kind] for one in arrays])[order] for kind in kinds}
 

@@ -40,7 +40,7 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[float]]:
     return grid
 
 
-def point_name(options: dict[str, Any]) -> str:
+def trial_name(options: dict[str, Any]) -> str:
     """Return the name of a trial for files and tables, such as ``learning_rate=0.05_n_hidden=8-8_seed=1``."""
 
     def short(value):
@@ -54,7 +54,7 @@ def point_name(options: dict[str, Any]) -> str:
     return re.sub(r'[^\w=.+-]', '-', text)
 
 
-def points(grid: dict[str, Any], seeds: Sequence[int], prefix: StrPath) -> list[dict[str, Any]]:
+def make_trials(grid: dict[str, Any], seeds: Sequence[int], prefix: StrPath) -> list[dict[str, Any]]:
     """Combine every combination of a grid with every seed.
 
     Parameters
@@ -85,8 +85,8 @@ def points(grid: dict[str, Any], seeds: Sequence[int], prefix: StrPath) -> list[
     for values in itertools.product(*grid.values()):
         for seed in seeds:
             own = {**dict(zip(grid, values)), 'seed': seed}
-            out.append({**own, 'savename': f'{prefix}_{point_name(own)}.h5'})
-    names = [point['savename'] for point in out]
+            out.append({**own, 'savename': f'{prefix}_{trial_name(own)}.h5'})
+    names = [trial['savename'] for trial in out]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f'two trials of the sweep are the same: {min(twice)}')

@@ -67,12 +67,12 @@ def rate_range(
             f'the range test trains a new network, got pretrain_epochs={options["pretrain_epochs"]}: leave it out'
         )
     with (
-        context.open_data(options, console.say) as data,
+        context.open_data(options, console.info) as data,
         Trainer(
             network_maker(options, data),
             data,
             training_settings(options),
-            teacher=open_teacher(context, options, data, console.say),
+            teacher=open_teacher(context, options, data, console.info),
         ) as trainer,
     ):
         f, subset = trainer.functions, data.reduced_training if options['val'] else data.training
@@ -93,7 +93,7 @@ def rate_range(
         raise FloatingPointError(f'the training cost is not finite from the start: try a lowest below {lowest:g}')
     if figure:
         plots.save(plots.rate_range(rates, costs, smooth, suggestion), figure)
-    console.say(
+    console.info(
         f'tried rates from {rates[0]:.3g} to {rates[-1]:.3g}; '
         + (f'the cost falls fastest at {suggestion:.3g}' if suggestion else 'the cost never falls')
         + (f"; figure '{figure}'" if figure else '')

@@ -15,6 +15,7 @@ from utils.experiment.fitted import fit
 from utils.experiment.memory import explain_out_of_memory
 from utils.experiment.saved import load_model, open_model
 from utils.files.atomic import atomic_write, write_json
+from utils.files.former import accepts
 from utils.files.terminal import write_line
 from utils.results import metrics, plots, tables
 from utils.training.inference import test_outputs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 FIGURES = {'error': 'error, %', 'mean_recall': 'mean recall, %'}
 
 
+@accepts(say='info')
 def cross_evaluate(
     context: Context,
     models: Sequence[StrPath],
@@ -36,7 +38,7 @@ def cross_evaluate(
     batch_size: int = 100,
     special_test: bool = True,
     report: bool = True,
-    say: Callable[..., Any] = write_line,
+    info: Callable[..., Any] = write_line,
 ) -> tuple[dict[str, Any], Path]:
     """Test saved models on the test images of several sets, over the classes that a model and a set have in common.
 
@@ -60,7 +62,7 @@ def cross_evaluate(
         Whether to test on all views of each image as well.
     report : bool
         Whether to draw the matrix.
-    say : callable
+    info : callable
         Called with each text to print.
 
     Returns
@@ -89,10 +91,10 @@ def cross_evaluate(
     about: dict[str, Any] = {'models': [], 'sets': [_of_set(context, path) for path in datasets], 'cells': []}
     said: list[str] = []
 
-    def say_once(line):
+    def info_once(line):
         if line not in said:
             said.append(line)
-            say(line)
+            info(line)
 
     for path in paths:
         own = network is not None and not load_model(context, path)[1]['bundled_network']
@@ -106,14 +108,14 @@ def cross_evaluate(
         try:
             with explain_out_of_memory(backend.device_name(), batch_size):
                 about['cells'].append(
-                    [_cell(context, f, path, config, dataset, special_test, say_once) for dataset in datasets]
+                    [_cell(context, f, path, config, dataset, special_test, info_once) for dataset in datasets]
                 )
         finally:
             f.release()
     about['mean_of_others'] = [_mean_of_others(row) for row in about['cells']]
     out = evaluation_folder(folder, paths[0], 'matrix')
-    _write(out, about, [_names(paths), _names([Path(path) for path in datasets])], report, say)
-    say(f"\nmatrix '{out}'")
+    _write(out, about, [_names(paths), _names([Path(path) for path in datasets])], report, info)
+    info(f"\nmatrix '{out}'")
     return about, out
 
 
@@ -129,11 +131,11 @@ def _of_set(context, path):
         }
 
 
-def _cell(context, f, model, config, dataset, special_test, say):
+def _cell(context, f, model, config, dataset, special_test, info):
     """Test one model on one set."""
-    with open_tested(context, dataset, config, say) as data:
+    with open_tested(context, dataset, config, info) as data:
         fitted = fit(model, config, data)
-        _say_fit(fitted, model, config, data, say)
+        _print_fit(fitted, model, config, data, info)
         outputs = test_outputs(f, fitted, special_test)
         fold = data.fold and list(data.fold)
     cell = {
@@ -151,17 +153,17 @@ def _cell(context, f, model, config, dataset, special_test, say):
     return {**cell, **{key: cell[metrics.final_kind(cell)][key] for key in FIGURES}}
 
 
-def _say_fit(fitted, model, config, data, say):
+def _print_fit(fitted, model, config, data, info):
     """Print how a set is adapted to a model."""
     if fitted.resized:
         (h, w), (height, width) = data.shape, config['im_dim']
-        say(f"'{data.path}': images of {h}x{w} resized to {height}x{width}")
+        info(f"'{data.path}': images of {h}x{w} resized to {height}x{width}")
     missing = [name for name in config['classes'] if name not in data.classes]
     if fitted.left_out:
         parts = ', '.join(f'{n} of {name}' for name, n in fitted.left_out.items())
-        say(f"'{data.path}': images of classes that '{model}' does not know are left out: {parts}")
+        info(f"'{data.path}': images of classes that '{model}' does not know are left out: {parts}")
     if missing:
-        say(f"'{data.path}' has no {', '.join(missing)}: '{model}' does not predict these classes there")
+        info(f"'{data.path}' has no {', '.join(missing)}: '{model}' does not predict these classes there")
 
 
 def _mean_of_others(row):
@@ -178,7 +180,7 @@ def _names(paths):
     return [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths)]
 
 
-def _write(out, about, names, report, say):
+def _write(out, about, names, report, info):
     """Print the matrices and write them to files."""
     models, sets = names
     write_json(out / 'matrix.json', about)
@@ -213,14 +215,14 @@ def _write(out, about, names, report, say):
             ]
             for model, row, mines, mean in zip(models, values, own, means)
         ]
-        say('\n' + tables.as_text([title, *(f'{name} ' for name in sets), 'mean of others'], shown))
+        info('\n' + tables.as_text([title, *(f'{name} ' for name in sets), 'mean of others'], shown))
         if report:
             drawing = plots.heat_map(values, models, sets, own, title)
             plots.save(drawing, out / f'{key}.png')
     for name, text in texts.items():
         with atomic_write(out / name) as temporary:
             temporary.write_text(text, encoding='utf-8')
-    say('\n' + _legend(about, sets))
+    info('\n' + _legend(about, sets))
 
 
 def _texts(rows):

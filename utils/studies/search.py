@@ -14,8 +14,8 @@ from utils.experiment.console import Console
 from utils.files import yaml_
 from utils.record import reading
 from utils.record.trackers import needed
-from utils.studies.grid import parse_grid, point_name
-from utils.studies.sweeps import run_point
+from utils.studies.grid import parse_grid, trial_name
+from utils.studies.sweeps import run_trial
 from utils.training.rules import RULES
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def search(
     ValueError
         An argument is wrong.
     """
-    say = Console(verbose).say
+    info = Console(verbose).info
     if not (isinstance(n_trials, int) and n_trials > 0):
         raise ValueError(f'n_trials must be a whole number >= 1, got {n_trials!r}')
     if 'rule' in space:
@@ -75,19 +75,19 @@ def search(
         for name, value in space.items()
     }
     ends = [{name: value} for name, what in space.items() for value in (what[1] if what[0] == 'choice' else what[1:3])]
-    if not all(context.saved_form({**options, **end})['val'] for end in ends or [{}]):
+    if not all(context.serialise({**options, **end})['val'] for end in ends or [{}]):
         raise ValueError('a search chooses on the validation images: val must be True')
     rule = RULES[options.get('rule', 'entropy')]
     if options.get('dataset') is None:
-        options['dataset'] = str(context.sample_set(say=say))
+        options['dataset'] = str(context.sample_set(info=info))
 
-    def work(point, on_epoch):
-        return run_point(context, {**options, 'seed': seed, **point}, verbose=verbose, on_epoch=on_epoch)
+    def work(own, on_epoch):
+        return run_trial(context, {**options, 'seed': seed, **own}, verbose=verbose, on_epoch=on_epoch)
 
-    study = run_study(space, n_trials, Path(savename).with_suffix(''), work, say, seed, rule=rule.name)
+    study = run_study(space, n_trials, Path(savename).with_suffix(''), work, info, seed, rule=rule.name)
     finished = [trial for trial in study.trials if trial.state.name == 'COMPLETE']
     if finished:
-        say(
+        info(
             f'\nsmallest {rule.label} {rule.form.format(study.best_value)} (trial {study.best_trial.number}): '
             + ', '.join(f'{key}={value}' for key, value in study.best_params.items())
         )
@@ -139,7 +139,7 @@ def run_study(
     n_trials: int,
     prefix: Path,
     work: Callable[..., Any],
-    say: Callable[..., Any],
+    info: Callable[..., Any],
     seed: int = 0,
     pruner: Any = None,
     rule: str = 'entropy',
@@ -158,7 +158,7 @@ def run_study(
         Prefix of the model files, ``<prefix>_<values>.h5``.
     work : callable
         Function ``work(options, on_epoch=...)`` that runs a trial.
-    say : callable
+    info : callable
         Called with each text to print.
     seed : int
         Seed of the search.
@@ -219,8 +219,8 @@ def run_study(
 
     def objective(trial):
         own = {name: _draw(trial, name, what) for name, what in space.items()}
-        model = f'{prefix}_{point_name(own)}.h5'
-        say(f'\ntrial {trial.number}: {own}')
+        model = f'{prefix}_{trial_name(own)}.h5'
+        info(f'\ntrial {trial.number}: {own}')
 
         def on_epoch(row):
             if row['stage'] == 'train' and row[key] is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,7 +16,7 @@ from utils.experiment.teachers import open_teacher
 from utils.record.reading import read_run
 from utils.results import tables
 from utils.studies import comparison, trials
-from utils.studies.grid import points
+from utils.studies.grid import make_trials
 from utils.studies.workers import in_processes, in_turn, on_ray, worker_command
 
 if TYPE_CHECKING:
@@ -31,25 +32,31 @@ def specification(context: Context, options: dict[str, Any]) -> trials.Specifica
         An argument, the data set or the teacher cannot be used.
     """
     network = named(options.get('network', context.defaults['network']), context.networks, 'network', 'Class')
-    arguments, bundled = context.saved_form({**options, 'network': network}), context.bundled(network)
+    arguments, bundled = context.serialise({**options, 'network': network}), context.bundled(network)
     source = None if options.get('accept_changed_network') else resuming.network_source(network, arguments, bundled)
     with context.load(options.get('dataset') or context.sample_set(), arguments['fold'], arguments['val']) as data:
         teacher = open_teacher(context, {**arguments, 'network': network}, data, lambda line: None)
         taught = teacher.digest if teacher else None
-        return trials.Specification(arguments, context.saved_form({}), data.content_digest, source, bundled, taught)
+        return trials.Specification(arguments, context.serialise({}), data.content_digest, source, bundled, taught)
 
 
-def run_point(context: Context, options: dict[str, Any], **arguments: Any) -> str:
-    """Run one trial of a sweep unless it is done; see `utils.studies.trials.run_point`."""
-    return trials.run_point(
+def run_trial(context: Context, options: dict[str, Any], **arguments: Any) -> str:
+    """Run one trial of a sweep unless it is done; see `utils.studies.trials.run_trial`."""
+    return trials.run_trial(
         options, context.test, lambda options: specification(context, options), **{'verbose': 0, **arguments}
     )
 
 
-def run_point_of_input(context: Context, file: TextIO) -> int:
+def run_point(context: Context, options: dict[str, Any], **arguments: Any) -> str:
+    """The former name of `run_trial`."""
+    warnings.warn('run_point() is now run_trial()', FutureWarning, stacklevel=3)
+    return run_trial(context, options, **arguments)
+
+
+def run_trial_of_input(context: Context, file: TextIO) -> int:
     """Run a trial whose arguments are read as JSON from a file, and return the exit status of the worker."""
     try:
-        run_point(context, json.load(file))
+        run_trial(context, json.load(file))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
@@ -98,16 +105,16 @@ def sweep(
     ValueError
         Before any run: an argument is wrong. After all runs: some trials failed.
     """
-    say = Console(verbose).say
-    every = _trials(context, grid or {}, seeds, savename, options, say)
-    folders, failures = run_points(context, every, say, workers, address, verbose)
+    info = Console(verbose).info
+    every = _trials(context, grid or {}, seeds, savename, options, info)
+    folders, failures = run_trials(context, every, info, workers, address, verbose)
     runs = [read_run(folder) for folder in folders if folder]
     if len(runs) + len(failures) < len(every):
-        say(f'{len(every) - len(runs) - len(failures)} trials are being run by other processes')
+        info(f'{len(every) - len(runs) - len(failures)} trials are being run by other processes')
     groups, rule = comparison.by_mean(comparison.grouped(runs))
     if groups:
-        say('\n' + tables.as_text(*comparison.summary(groups)))
-        say(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
+        info('\n' + tables.as_text(*comparison.summary(groups)))
+        info(f'\nchosen on the validation images, smallest {rule.label}: {groups[0].name}')
     if failures:
         raise ValueError(
             f"{len(failures)} of {len(every)} trials failed, first '{next(iter(failures))}': "
@@ -117,10 +124,10 @@ def sweep(
     return [Path(run['run']['model']) for run in ordered]
 
 
-def run_points(
+def run_trials(
     context: Context,
     every: Sequence[dict[str, Any]],
-    say: Callable[..., Any],
+    info: Callable[..., Any],
     workers: int | str = 1,
     address: Any = None,
     verbose: int = 1,
@@ -134,23 +141,23 @@ def run_points(
     failures : dict of str to str
         Error of each failed trial, by model file.
     """
-    wanted = [specification(context, point) for point in every]
+    wanted = [specification(context, trial) for trial in every]
     kind, count = _workers(workers)
-    say(f'{len(every)} trials')
+    info(f'{len(every)} trials')
     if kind == 'ray':
-        failures = on_ray(_portable(context, every), 'launch:run_point', address, count, say)
+        failures = on_ray(_portable(context, every), 'launch:run_trial', address, count, info)
     elif count > 1:
-        failures = in_processes(_portable(context, every), worker_command('launch', 'run_point_of_input'), count, say)
+        failures = in_processes(_portable(context, every), worker_command('launch', 'run_trial_of_input'), count, info)
     else:
-        failures = in_turn(every, lambda point: run_point(context, point, verbose=verbose), say)
-    return [trials.finished_run(point['savename'], one) for point, one in zip(every, wanted)], failures
+        failures = in_turn(every, lambda trial: run_trial(context, trial, verbose=verbose), info)
+    return [trials.finished_run(trial['savename'], one) for trial, one in zip(every, wanted)], failures
 
 
-def _trials(context, grid, seeds, savename, options, say):
+def _trials(context, grid, seeds, savename, options, info):
     """Return the arguments of every trial."""
     if options.get('dataset') is None:
-        options = {**options, 'dataset': str(context.sample_set(say=say))}
-    return [{**options, **point} for point in points(grid, list(seeds), Path(savename).with_suffix(''))]
+        options = {**options, 'dataset': str(context.sample_set(info=info))}
+    return [{**options, **trial} for trial in make_trials(grid, list(seeds), Path(savename).with_suffix(''))]
 
 
 def _workers(workers):
@@ -166,19 +173,19 @@ def _workers(workers):
 def _portable(context, every):
     """Convert the arguments of trials to text and numbers, which can be sent to other processes."""
     out = []
-    for point in every:
-        point = {**point, 'dataset': str(point['dataset'])}
+    for trial in every:
+        trial = {**trial, 'dataset': str(trial['dataset'])}
         for key, known in (('network', context.networks), *FUNCTIONS.items()):
-            if callable(point.get(key)):
-                if point[key] not in known.values():
+            if callable(trial.get(key)):
+                if trial[key] not in known.values():
                     raise ValueError(f'with several workers, your own {key} must be given as text, script.py:name')
-                point[key] = class_name(point[key])
-        if point.get('teacher') is not None:
-            names = point['teacher']
-            point['teacher'] = [str(one) for one in ([names] if isinstance(names, (str, Path)) else names)]
-        if point.get('pretrain_args'):
-            point['pretrain_args'] = context.saved_form(point)['pretrain_args']  # a path as text
-        if 'activation' in point:
-            point['activation'] = getattr(point['activation'], 'name', point['activation'])
-        out.append(point)
+                trial[key] = class_name(trial[key])
+        if trial.get('teacher') is not None:
+            names = trial['teacher']
+            trial['teacher'] = [str(one) for one in ([names] if isinstance(names, (str, Path)) else names)]
+        if trial.get('pretrain_args'):
+            trial['pretrain_args'] = context.serialise(trial)['pretrain_args']  # a path as text
+        if 'activation' in trial:
+            trial['activation'] = getattr(trial['activation'], 'name', trial['activation'])
+        out.append(trial)
     return out

@@ -89,7 +89,7 @@ def _last_run(model, wanted, status):
     return None
 
 
-def run_point(options: dict[str, Any], test: Callable[..., Any], specify: Callable[..., Any], **arguments: Any) -> str:
+def run_trial(options: dict[str, Any], test: Callable[..., Any], specify: Callable[..., Any], **arguments: Any) -> str:
     """Run one trial, or resume it if it was interrupted, unless it is done or another process is running it.
 
     Parameters

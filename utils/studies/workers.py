@@ -17,7 +17,9 @@ from utils.record.trackers import needed
 RETRIES = 3  # of a trial whose worker died
 
 
-def in_turn(all_options: Sequence[dict[str, Any]], work: Callable[..., Any], say: Callable[..., Any]) -> dict[Any, Any]:
+def in_turn(
+    all_options: Sequence[dict[str, Any]], work: Callable[..., Any], info: Callable[..., Any]
+) -> dict[Any, Any]:
     """Run the trials in this process. A trial that fails is reported and skipped.
 
     Returns
@@ -27,17 +29,17 @@ def in_turn(all_options: Sequence[dict[str, Any]], work: Callable[..., Any], say
     """
     failures = {}
     for k, options in enumerate(all_options, start=1):
-        say(f"\ntrial {k} of {len(all_options)}: '{options['savename']}'")
+        info(f"\ntrial {k} of {len(all_options)}: '{options['savename']}'")
         try:
-            say(f'trial {k} of {len(all_options)}: {work(options)}')
+            info(f'trial {k} of {len(all_options)}: {work(options)}')
         except (ValueError, OSError, FloatingPointError) as error:
             failures[options['savename']] = str(error)
-            say(f'trial {k} of {len(all_options)} failed: {error}')
+            info(f'trial {k} of {len(all_options)} failed: {error}')
     return failures
 
 
 def in_processes(
-    all_options: Sequence[dict[str, Any]], command: Sequence[str], workers: int, say: Callable[..., Any]
+    all_options: Sequence[dict[str, Any]], command: Sequence[str], workers: int, info: Callable[..., Any]
 ) -> Any:
     """Run the trials in several processes on this machine. A trial whose process dies is run again.
 
@@ -49,7 +51,7 @@ def in_processes(
         Command that reads a trial as JSON from its input and runs it.
     workers : int
         Number of processes.
-    say : callable
+    info : callable
         Called with each text to print.
 
     Returns
@@ -69,20 +71,20 @@ def in_processes(
                 process.stdin.write(json.dumps(options))
                 process.stdin.close()
                 running[process] = options, tries
-                say(f"process {process.pid}: '{options['savename']}'")
+                info(f"process {process.pid}: '{options['savename']}'")
             time.sleep(0.1)
             for process in [p for p in running if p.poll() is not None]:
                 options, tries = running.pop(process)
                 errors = process.stderr.read().strip()
                 process.stderr.close()
                 if process.returncode < 0 and tries < RETRIES:
-                    say(f'process {process.pid} died (signal {-process.returncode}); its trial is started again')
+                    info(f'process {process.pid} died (signal {-process.returncode}); its trial is started again')
                     waiting.insert(0, (options, tries + 1))
                     continue
                 done += 1
                 if process.returncode:
                     failures[options['savename']] = errors.splitlines()[-1] if errors else f'exit {process.returncode}'
-                say(
+                info(
                     f"{done} of {len(all_options)}: '{options['savename']}' "
                     + (f'failed: {failures[options["savename"]]}' if process.returncode else 'finished')
                 )
@@ -108,7 +110,7 @@ def worker_command(module: str, name: str) -> list[str]:
 
 
 def on_ray(
-    all_options: Sequence[dict[str, Any]], function: str, address: Any, cpus: Any, say: Callable[..., Any]
+    all_options: Sequence[dict[str, Any]], function: str, address: Any, cpus: Any, info: Callable[..., Any]
 ) -> Any:
     """Run the trials as tasks of a Ray cluster. A task whose worker dies is retried.
 
@@ -122,7 +124,7 @@ def on_ray(
         Address of a cluster that shares this folder and has symfer installed. None starts one on this machine.
     cpus : int or None
         Number of workers of a cluster that is started here; by default one per core.
-    say : callable
+    info : callable
         Called with each text to print.
 
     Returns
@@ -143,7 +145,7 @@ def on_ray(
     )
     try:
         gpu = {'num_gpus': 1} if ray.cluster_resources().get('GPU') else {}
-        task = ray.remote(max_retries=RETRIES, **gpu)(_ray_point)
+        task = ray.remote(max_retries=RETRIES, **gpu)(_ray_trial)
         waiting = {task.remote(function, options, os.getcwd()): options for options in all_options}
         failures, done = {}, 0
         while waiting:
@@ -155,13 +157,13 @@ def on_ray(
             except ray.exceptions.RayError as error:
                 cause = getattr(error, 'cause', None) or error
                 outcome = failures[options['savename']] = f'failed: {str(cause).strip().splitlines()[-1]}'
-            say(f"{done} of {len(all_options)}: '{options['savename']}' {outcome}")
+            info(f"{done} of {len(all_options)}: '{options['savename']}' {outcome}")
         return failures
     finally:
         ray.shutdown()
 
 
-def _ray_point(function, options, folder):
+def _ray_trial(function, options, folder):
     """Run a trial in a Ray worker, in the folder in which the sweep was started."""
     os.chdir(folder)
     module, _, name = function.partition(':')

@@ -179,7 +179,7 @@ class Augment(Layer):
         values = {k: f'{v:g}' if isinstance(v, float) else repr(v) for k, v in self.settings.items()}
         return f'Augment({", ".join(f"{k}={v}" for k, v in values.items())})'
 
-    def seen(self, im_dim: tuple[int, ...]) -> tuple[int, ...]:
+    def output_size(self, im_dim: tuple[int, ...]) -> tuple[int, ...]:
         """Height and width of the images that the network takes: those of the crop, or `im_dim`.
 
         Raises
@@ -280,7 +280,7 @@ class Augment(Layer):
         """
         views = [{}]
         if self.crop:
-            spare = [whole - part for whole, part in zip(im_dim, self.seen(im_dim))]
+            spare = [whole - part for whole, part in zip(im_dim, self.output_size(im_dim))]
             downs, rights = ([n // 2 / whole, (n // 2 - n) / whole] for n, whole in zip(spare, im_dim))
             views += [{'down': down, 'right': right} for down in downs for right in rights]
         elif self.shift:

@@ -78,7 +78,7 @@ class Engine(Resumable):
         )
         self.functions.check()
         self.stage, self.epoch, self.history = stages.names(self.settings)[0], 0, []
-        self.kept = self.trained = None
+        self.best_arrays = self.trained = None
         # On a GPU, a step takes less time than its call in Python; on a CPU it does not.
         self.many_steps = self.settings.trainShared and backend.device_name() != 'cpu'
         self._measured, self._compiled = False, None
@@ -167,8 +167,8 @@ class Engine(Resumable):
         if not STAGES[self.stage].follows:
             return self.epoch
         retrained = sum(row['stage'] == 'retrain' for row in self.history)
-        kept = best_epoch(self.history, self.settings.rule)['epoch'] if self.settings.val else len(self._trained_rows())
-        return (retrained or kept) + self.epoch
+        best = best_epoch(self.history, self.settings.rule)['epoch'] if self.settings.val else len(self._trained_rows())
+        return (retrained or best) + self.epoch
 
     def _measure(self, subset):
         if not self._measured:

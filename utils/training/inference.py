@@ -139,19 +139,19 @@ def test_errors(logits: np.ndarray, subset: Subset) -> dict[str, dict[str, float
     -------
     dict of dict
         For 'whole', 'public' and 'private' (if the set has these halves): 'error' in % and the number 'images'; and
-        'error_without_twins', 'images_without_twins', which leave out exact duplicates of training images.
+        'error_without_duplicates', 'images_without_duplicates', which leave out exact duplicates of training images.
     """
     wrong = np.argmax(logits, axis=1) != subset.y
     halves = {'whole': np.ones(len(subset), bool), 'public': subset.usage == 1, 'private': subset.usage == 2}
     out = {}
     for name, mask in halves.items():
         if mask.any():
-            clean = mask & ~subset.twin
+            clean = mask & ~subset.duplicate
             out[name] = {
                 'error': 100 * wrong[mask].mean(),
                 'images': int(mask.sum()),
-                'error_without_twins': 100 * wrong[clean].mean() if clean.any() else None,
-                'images_without_twins': int(clean.sum()),
+                'error_without_duplicates': 100 * wrong[clean].mean() if clean.any() else None,
+                'images_without_duplicates': int(clean.sum()),
             }
     return out
 

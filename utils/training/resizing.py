@@ -58,7 +58,7 @@ def area_resized(x: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def full_size(settings: Settings, im_dim: tuple[int, ...]) -> tuple[int, ...]:
     """Height and width of the images that a network takes: those of the set, or of the crops."""
-    return settings.augment.seen(im_dim) if settings.augment else tuple(im_dim)
+    return settings.augment.output_size(im_dim) if settings.augment else tuple(im_dim)
 
 
 def at_height(height: int, size: tuple[int, ...]) -> tuple[int, int]:

@@ -87,8 +87,8 @@ class Resumable:
         Current stage, and number of its completed epochs.
     history : list of dict
         A row of figures for every epoch.
-    kept, trained : dict of str to array or None
-        Arrays at the kept epoch and at the end of stage train.
+    best_arrays, trained : dict of str to array or None
+        Arrays at the best epoch and at the end of stage train.
     """
 
     ROW: tuple[str, ...]
@@ -97,7 +97,7 @@ class Resumable:
     stage: str
     epoch: int
     history: list[dict[str, Any]]
-    kept: dict[str, np.ndarray] | None
+    best_arrays: dict[str, np.ndarray] | None
     trained: dict[str, np.ndarray] | None
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -117,10 +117,10 @@ class Resumable:
             backend.to_device(p, np.array(arrays[path], dtype=p.dtype))
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to resume: arrays now, at the kept epoch and after stage train; stage, epoch, history."""
+        """Everything needed to resume: arrays now, at the best epoch and after stage train; stage, epoch, history."""
         return {
             'arrays': self.arrays(),
-            'kept': self.kept,
+            'kept': self.best_arrays,
             'trained': self.trained,
             'stage': self.stage,
             'epoch': self.epoch,
@@ -151,7 +151,7 @@ class Resumable:
         ):
             raise ValueError('the saved model is incomplete: the parameters or the history of an epoch are missing')
         self.set_arrays(state['arrays'])
-        self.kept, self.trained = state['kept'], state['trained']
+        self.best_arrays, self.trained = state['kept'], state['trained']
         self.stage, self.epoch = state['stage'], state['epoch']
         self.history = [dict(row) for row in state['history']]
         self._measured = False  # whether batch norm's statistics are those of the current weights

@@ -124,7 +124,7 @@ class Onlooker:
     Parameters
     ----------
     members : sequence of (Layer, dict of str to array, dict of str to array, float)
-        Networks, their parameters of the last and of the kept epoch, and the divisors of their logits.
+        Networks, their parameters of the last and of the best epoch, and the divisors of their logits.
 
     References
     ----------
@@ -146,11 +146,11 @@ class Onlooker:
         """The parameters of all networks."""
         return [p for net, *_ in self.members for p in parameters(net).values()]
 
-    def put(self, kept: bool) -> None:
-        """Use the parameters of the kept epoch, or the last ones, in the following steps."""
-        for net, last, at_kept, _ in self.members:
+    def put(self, best: bool) -> None:
+        """Use the parameters of the best epoch, or the last ones, in the following steps."""
+        for net, last, at_best, _ in self.members:
             for name, p in parameters(net).items():
-                backend.to_device(p, (at_kept if kept else last)[name])
+                backend.to_device(p, (at_best if best else last)[name])
 
     def release(self) -> None:
         """Give back the device's memory."""
@@ -190,20 +190,20 @@ class Targets:
         augment, distillation = self.settings.augment, self.settings.distillation
         if not (distillation and distillation.augmented):
             return None
-        return self.teacher.onlooker(augment.seen(self.data.shape) if augment else tuple(self.data.shape))
+        return self.teacher.onlooker(augment.output_size(self.data.shape) if augment else tuple(self.data.shape))
 
     def put(self, functions: Functions, subset: Subset) -> None:
         """Pass the targets of a subset to the functions, unless they have them already.
 
-        As long as validation images are held out, a teacher uses the parameters of its kept epoch.
+        As long as validation images are held out, a teacher uses the parameters of its best epoch.
         """
         if self.subset is subset:
             return
-        kept, temperature = subset is not self.data.training, getattr(self.settings.distillation, 'temperature', 1.0)
+        best, temperature = subset is not self.data.training, getattr(self.settings.distillation, 'temperature', 1.0)
         soft, onlooker = functions.soft, functions.onlooker
-        soft.put(distributions(subset, soft.kinds, lambda images: self.teacher(images, kept), temperature))
+        soft.put(distributions(subset, soft.kinds, lambda images: self.teacher(images, best), temperature))
         if onlooker:
-            onlooker.put(kept)
+            onlooker.put(best)
         self.subset = subset
 
 

@@ -38,8 +38,8 @@ class Trainer(Pretrained):
     checkpoint : callable, optional
         Called with the trainer after every epoch and stage.
     teacher : callable, optional
-        Teacher for `Settings.distillation`. ``teacher(subset, kept)`` returns logits (n, n_classes) for the images of a
-        subset, with the parameters of the kept epoch or the last ones; ``teacher.onlooker(im_dim)`` is an `Onlooker`.
+        Teacher for `Settings.distillation`. ``teacher(subset, best)`` returns logits (n, n_classes) for the images of a
+        subset, with the parameters of the best epoch or the last ones; ``teacher.onlooker(im_dim)`` is an `Onlooker`.
     unlabelled : Subset, optional
         Images of stage pretrain, with their digest; by default those of stage train.
 
@@ -100,7 +100,7 @@ class Trainer(Pretrained):
                 if not math.isfinite(row['validation_cross_entropy']):
                     self._diverged('the validation cross-entropy is not finite')
                 if best_epoch([*self.history, row], self.settings.rule) is row:
-                    self.kept = self.arrays()
+                    self.best_arrays = self.arrays()
             self._end_epoch(row, subset)
         self.trained = self.arrays()
         self._end_stage()
@@ -146,15 +146,15 @@ class Trainer(Pretrained):
 
     @property
     def best(self) -> dict[str, Any]:
-        """Row of the kept epoch in the history; None without validation."""
+        """Row of the best epoch in the history; None without validation."""
         return best_epoch(self.history, self.settings.rule) if self.settings.val else None
 
     @stage(1, 'training, with validation images')
     def retrain(self, retrain: bool = True) -> None:
-        """Stage retrain: train on all training images up to the number of the kept epoch, from the same initialisation.
+        """Stage retrain: train on all training images up to the number of the best epoch, from the same initialisation.
 
         After stage pretrain, the initialisation is the pre-trained one. Without validation, the stage does nothing.
-        With ``retrain=False``, it restores the parameters of the kept epoch instead.
+        With ``retrain=False``, it restores the parameters of the best epoch instead.
         """
         if self.stage != 'retrain':
             return
@@ -162,7 +162,7 @@ class Trainer(Pretrained):
             if retrain:
                 self._start_again()
             else:
-                self.set_arrays(self.kept)
+                self.set_arrays(self.best_arrays)
         if self.settings.val and retrain:
             rows, subset = self._trained_rows()[: self.best['epoch']], self.data.training
             while self.epoch < len(rows):
@@ -172,7 +172,7 @@ class Trainer(Pretrained):
 
     @stage(2, 'annealing', follows=True)
     def anneal(self, n_epochs: int = 10, factor: float = 0.1, retrained: bool = True) -> None:
-        """Stage anneal: train a few epochs at `factor` times the learning rate of the kept epoch (thesis 5.5).
+        """Stage anneal: train a few epochs at `factor` times the learning rate of the best epoch (thesis 5.5).
 
         Without validation, that of the last epoch is used.
 
@@ -181,7 +181,7 @@ class Trainer(Pretrained):
         n_epochs : int
         factor : float
         retrained : bool
-            False if `retrain` restored the kept parameters: the validation images are then still held out.
+            False if `retrain` restored the parameters of the best epoch: the validation images are then still held out.
         """
         if self.stage not in ('anneal', DONE):
             return
@@ -216,8 +216,8 @@ class Trainer(Pretrained):
             **{kind: test_errors(logits, self.data.test) for kind, logits in self.test_outputs.items()},
         }
 
-    def kept_outputs(self) -> tuple[np.ndarray, ...] | None:
-        """Logits for the validation images, with the parameters of the kept epoch, which was not trained on them.
+    def best_outputs(self) -> tuple[np.ndarray, ...] | None:
+        """Logits for the validation images, with the parameters of the best epoch, which was not trained on them.
 
         Returns
         -------
@@ -225,10 +225,10 @@ class Trainer(Pretrained):
             Numbers and labels of the original images, and means of the logits over their views; None without
             validation.
         """
-        if self.kept is None:
+        if self.best_arrays is None:
             return None
         now, subset = self.arrays(), self.data.validation
-        self.set_arrays(self.kept)
+        self.set_arrays(self.best_arrays)
         try:
             logits = compute_logits(self.functions, subset)
         finally:

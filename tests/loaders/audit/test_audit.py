@@ -68,7 +68,7 @@ def test_contradicting_groups_are_counted():
     assert (f['contradicting'], f['contradicting_images']) == (1, 3)
 
 
-def test_near_twins_do_not_depend_on_the_blocks(monkeypatch):
+def test_near_duplicates_do_not_depend_on_the_blocks(monkeypatch):
     images = with_findings().images
     pairs, r = near_pairs(images, 0.9)
     monkeypatch.setattr('loaders.audit.findings.BLOCK', 17)
@@ -87,15 +87,15 @@ def test_correlation_out_of_range(near):
 def test_list_of_findings(tmp_path):
     data = with_findings()
     found = audit(data)
-    write_list(tmp_path / 'twins.csv', data, found)
-    rows = list(csv.DictReader(open(tmp_path / 'twins.csv')))
+    write_list(tmp_path / 'duplicates.csv', data, found)
+    rows = list(csv.DictReader(open(tmp_path / 'duplicates.csv')))
     kinds = [row['kind'] for row in rows]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == dict(
-        twin=18, near=len(found.pairs), constant=2, mirrored=3
+        exact=18, near=len(found.pairs), constant=2, mirrored=3
     )
     groups = {}
     for row in rows:
-        if row['kind'] == 'twin':
+        if row['kind'] == 'exact':
             groups.setdefault(row['group'], []).append(int(row['source']))
     for group in groups.values():
         assert len(group) > 1 and (data.images[group] == data.images[group[0]]).all()
@@ -103,7 +103,7 @@ def test_list_of_findings(tmp_path):
         write_list(tmp_path, data, found)
 
 
-def test_report_without_near_twins_is_short():
+def test_report_without_near_duplicates_is_short():
     data = with_findings()
     assert len(report(data, audit(data, None), None)) == 4
 
@@ -117,7 +117,7 @@ def test_sheet_places_every_image():
 
 
 def test_show_writes_a_sheet_a_class_and_one_of_the_views(tmp_path):
-    build(originals(), (3,), tmp_path, log=lambda line: None)
+    build(originals(), (3,), tmp_path, info=lambda line: None)
     with load(tmp_path / 'set3.h5') as data:
         paths = show(data, tmp_path / 'figures', image=int(data.training.source[0]))
         with pytest.raises(DataError, match='no training image has the number 99999'):
@@ -184,7 +184,7 @@ def test_command_that_audits(tmp_path, monkeypatch, capsys):
 
 
 def test_command_that_shows(tmp_path, monkeypatch, capsys):
-    build(originals(), (1,), tmp_path, log=lambda line: None)
+    build(originals(), (1,), tmp_path, info=lambda line: None)
     status, out, _ = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)
     assert status == 0 and len(out.splitlines()) == 8
     status, _, err = run(monkeypatch, capsys, 'show', tmp_path / 'set1.h5', '-o', tmp_path)

@@ -11,11 +11,11 @@ from loaders import build, load
 def four(tmp_path_factory):
     """Sets 1 to 4 of data with FER2013's counts, and the originals."""
     data = fer2013_sized()
-    paths = build(data, (1, 2, 3, 4), tmp_path_factory.mktemp('sets'), log=quiet)
+    paths = build(data, (1, 2, 3, 4), tmp_path_factory.mktemp('sets'), info=quiet)
     return data, [load(path) for path in paths]
 
 
 @pytest.fixture
 def path(tmp_path):
-    (path,) = build(originals(), (2,), tmp_path, log=quiet)
+    (path,) = build(originals(), (2,), tmp_path, info=quiet)
     return path

@@ -68,7 +68,7 @@ def test_images_of_nobody_known_stay_in_training():
 def test_nobody_is_in_training_and_validation(tmp_path, options):
     lines = []
     written = sets.jaffe(tmp_path / 'jaffe', people=[a + 'X' for a in 'ABCDEFGHIJ'])
-    (path,) = build(tmp_path / 'jaffe', (2,), tmp_path, log=lines.append, **options)
+    (path,) = build(tmp_path / 'jaffe', (2,), tmp_path, info=lines.append, **options)
     with load(path) as data:
         parts = [set(s.person.tolist()) for s in (data.reduced_training, data.validation, data.test)]
         assert all(parts) and sum(map(len, parts)) == len(set.union(*parts)) == len(data.people) == 10
@@ -90,16 +90,16 @@ def test_validation_without_duplicates_by_person(tmp_path):
     data = originals(np.array([[20] * 7, [0] * 7, [2] * 7]))
     data.person, data.people = (np.arange(len(data)) % 10).astype(np.int32), tuple('abcdefghij')
     data.images[3] = data.images[14]  # of persons 3 and 4
-    (path,) = build(data, (1,), tmp_path, validation=30, no_duplicates=True, log=quiet)
+    (path,) = build(data, (1,), tmp_path, validation=30, no_duplicates=True, info=quiet)
     with load(path) as data:
         assert len(data.validation) == 28 and not {3, 4} & set(data.validation.person.tolist())
-        assert not data.validation.twin.any()
+        assert not data.validation.duplicate.any()
 
 
 def test_one_person_in_training_asks_for_no_validation(tmp_path):
     sets.jaffe(tmp_path / 'jaffe', people=('KA', 'KL'))
     with pytest.raises(DataError, match=r'the images show 1, expected 2 or more; hold out none \(validation=0'):
-        build(tmp_path / 'jaffe', (2,), tmp_path, log=quiet)
-    (path,) = build(tmp_path / 'jaffe', (2,), tmp_path, validation=0, log=quiet)
+        build(tmp_path / 'jaffe', (2,), tmp_path, info=quiet)
+    (path,) = build(tmp_path / 'jaffe', (2,), tmp_path, validation=0, info=quiet)
     with load(path) as data:
         assert data.validation is None

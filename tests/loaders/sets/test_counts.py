@@ -31,14 +31,14 @@ def test_counts_are_those_of_the_thesis(four, number):
 
 
 def test_sizes_are_those_of_the_thesis(tmp_path):
-    paths = build(originals(), (1, 2, 3, 4), tmp_path, log=quiet)
+    paths = build(originals(), (1, 2, 3, 4), tmp_path, info=quiet)
     assert [load(path).shape for path in paths] == [(48, 48), (48, 48), (44, 44), (42, 42)]
 
 
 def test_the_content_digest_tells_sets_of_one_source_apart(tiny_originals, tmp_path):
     def digest(folder, sets=(2,), **options):
         (path,) = build(
-            tiny_originals, sets=sets, out=tmp_path / folder, log=lambda *line: None, **{'validation': 30, **options}
+            tiny_originals, sets=sets, out=tmp_path / folder, info=lambda *line: None, **{'validation': 30, **options}
         )
         with load(path) as data:
             return data.content_digest, data.fingerprint
@@ -77,7 +77,7 @@ def test_the_content_digest_covers_labels_and_pixels_also_without_checksums(tiny
         digest(('training/x', (0, 0, 0))),
         digest(('test/x', (5, 0, 0))),
         digest(('test/y', 3)),
-        digest(('special_test/twin', 0)),
+        digest(('special_test/duplicate', 0)),
         digest(('training/usage', 0)),
     ]
     assert len(set(found)) == 6 and found[0] == digest(checksums=True)
@@ -86,7 +86,7 @@ def test_the_content_digest_covers_labels_and_pixels_also_without_checksums(tiny
 def test_all_sets_of_a_source_have_its_fingerprint(four, tmp_path):
     data, sets = four
     assert {s.fingerprint for s in sets} == {data.fingerprint()}
-    (path,) = build(sets[0].path, (2,), tmp_path, log=quiet)
+    (path,) = build(sets[0].path, (2,), tmp_path, info=quiet)
     assert load(path).fingerprint == data.fingerprint()
     other = fer2013_sized()
     other.images[5, 3, 3] ^= 1
@@ -95,14 +95,14 @@ def test_all_sets_of_a_source_have_its_fingerprint(four, tmp_path):
 
 def test_set_1_is_a_source_that_gives_the_same_file(tmp_path):
     source = write_table(tmp_path / 'fer2013.csv', originals())
-    (first,) = build(source, (1,), tmp_path, log=quiet)
-    (direct,) = build(source, (2,), tmp_path / 'direct', log=quiet)
-    (by_set,) = build(first, (2,), tmp_path / 'by_set', log=quiet)
-    (again,) = build(by_set, (2,), tmp_path / 'again', log=quiet)
+    (first,) = build(source, (1,), tmp_path, info=quiet)
+    (direct,) = build(source, (2,), tmp_path / 'direct', info=quiet)
+    (by_set,) = build(first, (2,), tmp_path / 'by_set', info=quiet)
+    (again,) = build(by_set, (2,), tmp_path / 'again', info=quiet)
     assert len({open(path, 'rb').read() for path in (direct, by_set, again)}) == 1
 
 
 def test_a_set_without_the_images_as_they_were_is_no_source(tmp_path):
-    (path,) = build(originals(), (3,), tmp_path, log=quiet)
+    (path,) = build(originals(), (3,), tmp_path, info=quiet)
     with pytest.raises(DataError, match='set 3 does not store the original images; give set 1'):
-        build(path, (2,), tmp_path, log=quiet)
+        build(path, (2,), tmp_path, info=quiet)

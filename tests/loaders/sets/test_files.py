@@ -124,7 +124,7 @@ def unallocated(file):
         (replace('test/x', np.zeros((28, 2304), np.uint8)), 'test/x is not a 3-dimensional array of uint8'),
         (replace('test/x', np.zeros((28, 48, 48), np.float32)), 'test/x is not a 3-dimensional array'),
         (replace('test/x', np.zeros((28, 44, 44), np.uint8)), 'the subsets have images of different'),
-        (lambda file: file.__delitem__('test/twin'), 'test/twin is missing'),
+        (lambda file: file.__delitem__('test/duplicate'), 'test/duplicate is missing'),
         (lambda file: file.__delitem__('test'), 'no training or no test subset'),
         (lambda file: file.__delitem__('validation'), 'one of validation and reduced_training is missing'),
         (external_link, 'test is not a group of this file'),
@@ -140,6 +140,25 @@ def test_a_file_that_contradicts_itself_or_reaches_out(path, change, message):
     with h5py.File(path, 'r+') as file:
         change(file)
     refuses(path, message)
+
+
+def test_a_set_whose_duplicates_were_called_twins(path):
+    with load(path) as data:
+        expected = [subset.duplicate for subset in data.subsets()]
+        digest = data.content_digest
+    with h5py.File(path, 'r+') as file:
+        for name in ('training', 'test', 'special_test'):
+            if name in file:
+                file.move(f'{name}/duplicate', f'{name}/twin')
+    with load(path) as data:
+        for subset, flags in zip(data.subsets(), expected, strict=True):
+            np.testing.assert_array_equal(subset.duplicate, flags)
+        assert data.content_digest == digest
+        with pytest.warns(FutureWarning, match='Subset.twin is now Subset.duplicate'):
+            np.testing.assert_array_equal(data.test.twin, data.test.duplicate)
+    with h5py.File(path, 'r+') as file:
+        file['test/twin'][0] ^= 1
+    refuses(path, 'test/twin was damaged')
 
 
 def test_a_shape_beyond_the_end_of_the_file(path):

@@ -134,8 +134,8 @@ def test_exact_duplicates_are_found_anew(tmp_path):
             fold = Fold(data, i, 3)
             training = set(fold.training.source)
             for subset in fold.subsets():
-                np.testing.assert_array_equal(subset.twin, [pairs.get(s) in training for s in subset.source])
-            across += fold.test.twin.sum()
+                np.testing.assert_array_equal(subset.duplicate, [pairs.get(s) in training for s in subset.source])
+            across += fold.test.duplicate.sum()
         assert across > 0
 
 

@@ -47,13 +47,13 @@ def test_the_example_of_the_documentation():
 )
 def test_views_that_cannot_be_made(tmp_path, names, size, message):
     with pytest.raises(DataError, match=message):
-        build(originals(), (Recipe('own', names, size),), tmp_path, log=quiet)
+        build(originals(), (Recipe('own', names, size),), tmp_path, info=quiet)
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_set(tmp_path):
     with pytest.raises(DataError, match='a set must be 1, 2, 3, 4 or a Recipe, got 5'):
-        build(originals(), (5,), tmp_path, log=quiet)
+        build(originals(), (5,), tmp_path, info=quiet)
 
 
 def test_views_keep_images_that_are_not_square():

@@ -83,7 +83,7 @@ def no_votes(votes):
 def test_bad_arrays_are_refused(tmp_path, known, change, message):
     vars(known).update(change)
     with pytest.raises(DataError, match=message):
-        build(known, (1,), tmp_path, log=quiet)
+        build(known, (1,), tmp_path, info=quiet)
 
 
 def replaced(name, values):
@@ -136,7 +136,7 @@ def removed(*names):
     ),
 )
 def test_damage_gets_one_error(tmp_path, known, change, message):
-    (path,) = build(known, (1,), tmp_path, log=quiet)
+    (path,) = build(known, (1,), tmp_path, info=quiet)
     with h5py.File(path, 'r+') as file:
         change(file)
     with pytest.raises(DataError, match=message):

@@ -30,7 +30,7 @@ def test_types_and_shapes_of_the_interface(four):
             ('source', np.int32),
             ('usage', np.uint8),
             ('view', np.uint8),
-            ('twin', bool),
+            ('duplicate', bool),
             ('rows', np.int32),
         ):
             column = getattr(subset, name)

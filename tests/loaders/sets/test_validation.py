@@ -37,7 +37,7 @@ def test_selected_subsets_show_the_rows_of_their_base(four):
     data = four[1][1]
     for subset in (data.validation, data.reduced_training):
         assert subset.base is data.training and data.training.base is data.training
-        for column in ('y', 'source', 'usage', 'view', 'twin'):
+        for column in ('y', 'source', 'usage', 'view', 'duplicate'):
             np.testing.assert_array_equal(getattr(subset, column), getattr(data.training, column)[subset.rows])
         rows = [5, 0, -1, 5]
         np.testing.assert_array_equal(subset.images(rows), data.training.images()[subset.rows[rows]])
@@ -79,11 +79,11 @@ def test_shares_add_up(k):
 @pytest.mark.parametrize('validation', [-1, 14, 99, 1.0, 1.5, 0.99, float('nan'), 'many'])
 def test_validation_out_of_range(tmp_path, validation):
     with pytest.raises(DataError, match='expected a number of images from 0 to 13 or a fraction'):
-        build(originals(), (1,), tmp_path, validation=validation, log=quiet)
+        build(originals(), (1,), tmp_path, validation=validation, info=quiet)
     assert not list(tmp_path.iterdir())
 
 
-def with_twins():
+def with_duplicates():
     """Make data in which many images, also of different usages, have the same pixels."""
     data = originals(np.full((3, 7), 8))
     rng = np.random.default_rng(2)
@@ -91,8 +91,8 @@ def with_twins():
     return data
 
 
-def test_twin_flags_equal_a_search_of_all_pairs():
-    data = with_twins()
+def test_duplicate_flags_equal_a_search_of_all_pairs():
+    data = with_duplicates()
     expected = np.zeros(len(data), bool)
     for a, b in combinations(range(len(data)), 2):
         if (data.images[a] == data.images[b]).all():
@@ -102,17 +102,17 @@ def test_twin_flags_equal_a_search_of_all_pairs():
     assert 0 < expected[data.usage > 0].sum() < (data.usage > 0).sum()
 
 
-def test_twin_flags_are_in_every_row(tmp_path):
-    source = with_twins()
+def test_duplicate_flags_are_in_every_row(tmp_path):
+    source = with_duplicates()
     expected = duplicates_in_training(source.images, source.usage)
     for subset in built(tmp_path, source, 3).subsets():
-        np.testing.assert_array_equal(subset.twin, expected[subset.source], subset.name)
+        np.testing.assert_array_equal(subset.duplicate, expected[subset.source], subset.name)
 
 
-def test_validation_without_twins_has_none_in_reduced_training(tmp_path):
-    data = built(tmp_path, with_twins(), 1, validation=9, no_duplicates=True)
+def test_validation_without_duplicates_has_none_in_reduced_training(tmp_path):
+    data = built(tmp_path, with_duplicates(), 1, validation=9, no_duplicates=True)
     assert len(data.validation) == 9
     rest = {image.tobytes() for image in data.reduced_training.images()}
     assert not any(image.tobytes() in rest for image in data.validation.images())
     with pytest.raises(DataError, match='cannot hold out 55 training images without an exact duplicate'):
-        build(with_twins(), (1,), tmp_path, validation=55, no_duplicates=True, log=quiet)
+        build(with_duplicates(), (1,), tmp_path, validation=55, no_duplicates=True, info=quiet)

@@ -56,7 +56,7 @@ def test_a_full_disk_leaves_nothing_behind_and_the_old_file_alone(tmp_path):
 def test_a_disk_without_room_is_noticed_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr('shutil.disk_usage', lambda folder: SimpleNamespace(free=1000))
     with pytest.raises(DataError, match='set2.h5: cannot be written: needs 0 MiB, the disk has 0'):
-        build(originals(), (2,), tmp_path, log=lambda line: None)
+        build(originals(), (2,), tmp_path, info=lambda line: None)
     assert not list(tmp_path.iterdir())
 
 
@@ -69,7 +69,7 @@ def test_an_interruption_leaves_nothing_behind_and_the_old_file_alone(tmp_path, 
     monkeypatch.setattr('loaders.sets.building.BLOCK', 4)
     monkeypatch.setattr('loaders.sets.building.views', interrupt)
     with pytest.raises(error):
-        build(originals(), (2,), tmp_path, log=lambda line: None)
+        build(originals(), (2,), tmp_path, info=lambda line: None)
     assert [file.name for file in tmp_path.iterdir()] == ['set2.h5']
     assert open(path, 'rb').read() == before
 
@@ -106,7 +106,7 @@ def test_an_existing_set_is_renamed_and_it_is_said(tmp_path, path):
     with load(path) as opened:
         first = opened.training.images(slice(2))
         for seed in (1, 2):
-            build(originals(seed=seed), (2,), tmp_path, log=lines.append)
+            build(originals(seed=seed), (2,), tmp_path, info=lines.append)
         np.testing.assert_array_equal(opened.training.images(slice(2)), first)
         assert opened.verify()
     assert sorted(file.name for file in tmp_path.iterdir()) == ['set2.1.h5', 'set2.2.h5', 'set2.h5']
@@ -125,20 +125,23 @@ def test_an_existing_set_is_renamed_where_there_are_no_hard_links(tmp_path, path
     monkeypatch.setattr('os.link', link)
     before = open(path, 'rb').read()
     (tmp_path / 'set2.1.h5').symlink_to('nowhere')
-    build(originals(seed=1), (2,), tmp_path, log=lambda line: None)
+    build(originals(seed=1), (2,), tmp_path, info=lambda line: None)
     assert (tmp_path / 'set2.2.h5').read_bytes() == before
 
 
 def test_a_set_that_is_made_again_stays_alone(tmp_path, path):
     lines, made = [], Path(path).stat()
-    assert build(originals(), (2,), tmp_path, log=lines.append) == [path]
+    assert build(originals(), (2,), tmp_path, info=lines.append) == [path]
     assert [file.name for file in tmp_path.iterdir()] == ['set2.h5']
     assert Path(path).stat().st_mtime_ns == made.st_mtime_ns and Path(path).stat().st_ino == made.st_ino
     assert f'{path}: already existed and is identical' in lines
+    with pytest.warns(FutureWarning, match='log is now info'):
+        build(originals(), (2,), tmp_path, log=(former := []).append)
+    assert former == lines
 
 
 def test_a_set_can_be_made_again_from_itself(tmp_path, path):
-    build(path, (2,), tmp_path, validation=3, log=lambda line: None)
+    build(path, (2,), tmp_path, validation=3, info=lambda line: None)
     with load(path) as new, load(tmp_path / 'set2.1.h5') as old:
         assert len(new.validation) == 6 != len(old.validation)
         np.testing.assert_array_equal(new.training.images(), old.training.images())
@@ -149,7 +152,7 @@ def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path, path):
     big.mkdir()
     os.rename(path, big / 'whole.h5')
     os.symlink(big / 'whole.h5', path)
-    assert build(originals(seed=1), (2,), tmp_path, log=lambda line: None) == [path]
+    assert build(originals(seed=1), (2,), tmp_path, info=lambda line: None) == [path]
     assert os.path.islink(path)
     assert sorted(file.name for file in big.iterdir()) == ['whole.1.h5', 'whole.h5']
     load(path).close()
@@ -158,4 +161,4 @@ def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path, path):
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(DataError, match='cannot be written'):
-        build(originals(), (2,), tmp_path / 'file', log=lambda line: None)
+        build(originals(), (2,), tmp_path / 'file', info=lambda line: None)

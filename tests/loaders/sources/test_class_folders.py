@@ -54,7 +54,7 @@ def test_files_that_are_not_read_are_counted_and_named(tmp_path, packed):
     ):
         (folder / name).write_bytes(b'x')
     lines = []
-    build(packed_or_not(folder, packed), out=tmp_path / 'sets', log=lines.append)
+    build(packed_or_not(folder, packed), out=tmp_path / 'sets', info=lines.append)
     (note,) = (line for line in lines if 'not read' in line)
     assert note.startswith('6 files were not read: 3 .heic, ')
     assert '1 .avif' in note and '1 without an ending' in note and r'1 .\x1b[2j' in note and 'DS_Store' not in note
@@ -73,7 +73,7 @@ def test_a_folder_of_other_images_only_names_them(tmp_path):
 def test_one_class_is_nothing_to_learn(tmp_path):
     folder, _ = own_images(tmp_path / 'own', classes=('calm',))
     with pytest.raises(DataError, match=f'^{folder}: only one class, calm: every prediction would be correct'):
-        build(folder, out=tmp_path / 'sets', log=lambda line: None)
+        build(folder, out=tmp_path / 'sets', info=lambda line: None)
     assert not (tmp_path / 'sets').exists()
     assert len(read(folder)) == 10  # may be looked at all the same
 

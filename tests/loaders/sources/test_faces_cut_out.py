@@ -135,7 +135,7 @@ def test_contempt_from_the_command(tmp_path):
 
 def test_a_set_of_a_published_source_is_a_source(tmp_path):
     written, votes = sets.ferplus(tmp_path / 'ferplus')
-    (path,) = build(tmp_path / 'ferplus', (2,), tmp_path, validation=3, log=lambda line: None)
+    (path,) = build(tmp_path / 'ferplus', (2,), tmp_path, validation=3, info=lambda line: None)
     again = read(path)
     first = read(tmp_path / 'ferplus')
     np.testing.assert_array_equal(again.votes, first.votes)

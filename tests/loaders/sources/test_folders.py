@@ -80,7 +80,7 @@ def test_own_images_with_train_and_test(tmp_path):
 
 def test_own_set_is_built_and_named(tmp_path):
     folder, _ = own_images(tmp_path / 'own', size=(96, 96))
-    (path,) = build(folder, sets=(3,), out=tmp_path, prefix='own-', log=lambda line: None)
+    (path,) = build(folder, sets=(3,), out=tmp_path, prefix='own-', info=lambda line: None)
     assert path.endswith('own-set3.h5')
     with load(path) as data:
         assert data.shape == (88, 88) and not data.is_fer2013

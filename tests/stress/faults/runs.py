@@ -19,15 +19,15 @@ from utils.record.table import TABLE, read_table
 class Faults:
     """Kills, counted by what was killed and where, and the faults found afterwards."""
 
-    def __init__(self, folder, seed, say):
-        self.folder, self.rng, self.say = Path(folder), random.Random(seed), say
+    def __init__(self, folder, seed, info):
+        self.folder, self.rng, self.info = Path(folder), random.Random(seed), info
         self.kills, self.writing, self.ends = Counter(), Counter(), Counter()
         self.problems, self.chains, self.identical, self.seconds = [], Counter(), Counter(), 0.0
 
     def check(self, good, what):
         if not good:
             self.problems.append(what)
-            self.say(f'PROBLEM: {what}')
+            self.info(f'PROBLEM: {what}')
 
     def draw_end(self):
         return self.rng.choices(list(ENDS), (8, 1, 1))[0]
@@ -82,7 +82,7 @@ class Faults:
         status = strike(child, end)
         self.kills[stage] += 1
         if self.kills.total() % 20 == 0:
-            self.say(f'{self.kills.total()} processes ended')
+            self.info(f'{self.kills.total()} processes ended')
         self.writing[stage] += bool(unfinished())
         self.ends[f'{end}: status {status}'] += 1
         allowed = {'kill -9': (-9, 0), 'SIGTERM': (143, -15, 0), 'Ctrl-C twice': (130, -2, 0)}[end]
@@ -94,7 +94,7 @@ class Faults:
         """Kill processes that train, in all stages."""
         sets = self.folder / 'sets'
         source = write_csv(self.folder / 'small.csv', 240, 30, 30, seed=5)
-        loaders.build(source, (2,), sets, validation=60, log=lambda line: None)
+        loaders.build(source, (2,), sets, validation=60, info=lambda line: None)
         data, log = sets / 'set2.h5', self.folder / 'train.log'
         start = time.monotonic()
         for name in ('first', 'whole'):  # the first run fills the cache of compiled functions
@@ -196,11 +196,11 @@ class Faults:
         return '\n'.join(lines)
 
 
-def run(kills, seed=0, folder=None, say=print, suffixes=('.h5', '.pkl')):
+def run(kills, seed=0, folder=None, info=print, suffixes=('.h5', '.pkl')):
     """Kill `kills` processes, of which a fifth, at least one, build data sets; return a `Faults` with the findings."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        faults = Faults(temporary, seed, say)
+        faults = Faults(temporary, seed, info)
         n_data = max(1, kills // 5)
         faults.data(n_data)
         for k, suffix in enumerate(suffixes):

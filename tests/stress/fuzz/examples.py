@@ -68,11 +68,11 @@ def good_sets(folder):
     labels = (np.arange(60) % 3).astype(np.uint8)
     usage = np.repeat([0, 1, 2], [40, 10, 10]).astype(np.uint8)
     originals = loaders.Originals(images, labels, usage, np.arange(60, dtype=np.int32), ('a', 'b', 'c'))
-    (path,) = loaders.build(originals, (2,), folder, validation=10, log=lambda line: None)
+    (path,) = loaders.build(originals, (2,), folder, validation=10, info=lambda line: None)
     content = Path(path).read_bytes()
     originals.person, originals.people = (np.arange(60) % 10).astype(np.int32), tuple('abcdefghij')
     originals.votes = np.eye(3, dtype=np.uint8)[labels] * 9 + 1
-    (known,) = loaders.build(originals, (2,), folder, validation=10, log=lambda line: None)
+    (known,) = loaders.build(originals, (2,), folder, validation=10, info=lambda line: None)
     return [content, Path(known).read_bytes(), resaved(path, ('earliest', 'v108')), resaved(path, ('latest', 'latest'))]
 
 

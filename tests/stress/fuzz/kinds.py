@@ -140,7 +140,7 @@ class Set(Kind):
         *(
             f'{group}/{name}'
             for group in ('training', 'test', 'special_test')
-            for name in ('x', 'y', 'source', 'view', 'twin', 'person', 'votes')
+            for name in ('x', 'y', 'source', 'view', 'duplicate', 'person', 'votes')
         ),
         'people',
         'validation/rows',

@@ -143,7 +143,7 @@ def keep(kind, path, number, problem, findings):
         shutil.copyfile(path, findings / f'{kind}-{number}{path.suffix}')
 
 
-def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
+def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), info=print):
     """Read `n_files` mutated files of a kind in child processes; one that crashes is replaced.
 
     Returns
@@ -201,10 +201,10 @@ def fuzz(kind, n_files, seed=0, findings=Path('fuzz-findings'), say=print):
             suffix = KINDS[kind].suffix
             path = Path(folder) / (f'file{suffix}' if kind != 'folder' else 'images')
             keep(kind, path, number, f'the process died: {died}', findings)
-            say(f'{kind}: file {number}: the process died ({died})')
+            info(f'{kind}: file {number}: the process died ({died})')
             total['problems'] += 1
             if total['problems'] > 200:
-                say(f'{kind}: too many problems, the rest is left')
+                info(f'{kind}: too many problems, the rest is left')
                 break
     return {
         'files': first - total['unmade'],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from utils.training.rules import Rule
 
 
-@figure('Curves', 'Cross-entropy by epoch. The kept epoch is the one with the smallest {figure}.')
+@figure('Curves', 'Cross-entropy by epoch. The best epoch is the one with the smallest {figure}.')
 def curves(subject: Subject) -> Figure | None:
     """Draw the curves of training and validation."""
     return (
@@ -36,17 +36,17 @@ def plot_curves(
     rule: str = 'entropy',
     cost: str = 'cross-entropy',
 ) -> Figure:
-    """Draw training and validation cross-entropy by epoch and mark the kept epoch, as in thesis Figure 18.
+    """Draw training and validation cross-entropy by epoch and mark the best epoch, as in thesis Figure 18.
 
     Parameters
     ----------
     history : list of dict
         History of a `utils.training.trainer.Trainer`.
     best : dict, optional
-        Row of the kept epoch.
+        Row of the best epoch.
     title : str
     rule : {'entropy', 'error'}
-        Rule by which the epoch was kept.
+        Rule by which the best epoch was chosen.
     cost : str
         Name of the loss.
     """
@@ -106,7 +106,7 @@ def curves_of_runs(histories: Any, title: str = '', rules: dict[str, Rule] | Non
         Histories by name: of one run, or of several runs with different seeds, which have the same colour.
     title : str
     rules : dict of str to Rule, optional
-        Rules by which epochs were kept, by name; by default the entropy point.
+        Rules by which the best epochs were chosen, by name; by default the entropy point.
     """
     rules = rules or dict.fromkeys(histories, RULES['entropy'])
     drawing = blank(8, 4.8)

@@ -55,7 +55,7 @@ def figure(heading: str, caption: str = '') -> Callable:
     ----------
     heading, caption : str
         Texts above the figure in the report; ``{figure}`` in the caption becomes the name of the validation figure by
-        which the epoch was kept.
+        which the best epoch was chosen.
     """
 
     def register(function):
@@ -87,13 +87,13 @@ class Subject:
     history : list of dict
         One row per epoch, see `utils.training.trainer.Trainer`; empty if the model was only tested.
     best : dict or None
-        Row of the kept epoch.
+        Row of the best epoch.
     title : str
     rule : {'entropy', 'error'}
-        Rule by which the epoch was kept.
+        Rule by which the best epoch was chosen.
     cost : str
         Name of the loss.
-    say : callable
+    info : callable
         Function that prints why a figure is left out.
     reconstructions : dict of str to array (n, height, width), or None
         Result of `utils.training.pretraining.Pretraining.reconstructions`.
@@ -111,7 +111,7 @@ class Subject:
     title: str = ''
     rule: str = 'entropy'
     cost: str = 'cross-entropy'
-    say: Callable[[str], Any] = lambda text: None
+    info: Callable[[str], Any] = lambda text: None
     reconstructions: dict | None = None
 
     @cached_property

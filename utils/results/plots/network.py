@@ -105,7 +105,7 @@ def excitation(subject: Subject) -> Figure | None:
     try:
         looking = deconvolution.Deconvolution(network, size)
     except deconvolution.Undefined as reason:
-        subject.say(f'no figure of what excites the feature maps: {reason}')
+        subject.info(f'no figure of what excites the feature maps: {reason}')
         return None
     return excited_maps(list(deconvolution.strongest(looking, subject.images(rows))), looking.method)
 
