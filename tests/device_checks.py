@@ -102,7 +102,8 @@ def network_a():
     """Check 20 steps of network A, narrowed, on 1, 2 and 4 devices, with all rewrites of a CPU.
 
     If a maximum or the sign of an output depends on the last bit, rounding changes the step, and 20 consecutive steps
-    diverge as they do from weights that differ by a rounding error. So each step starts from the state of one device.
+    diverge as they do from weights that differ by a rounding error. So each step starts from the state of one device,
+    and is repeated there from weights that differ by rounding errors: what these change, devices may change, too.
     """
     import cnn
 
@@ -116,18 +117,36 @@ def network_a():
         settings = Settings(24, learning_rate=0.05, augment=AUGMENT, devices=n, optimiser=optimisers.momentum)
         made[n] = Functions(network, (24, 24), settings, n_classes=7)
         out[f'{n} devices'], out[f'{n} devices, each array'] = [], []
-    for images, labels in zip(x, y):
-        before = values_of(made[1])
+    out['rounding'], out['rounding, each array'] = [], []
+
+    def compared(f, start, batch, base=None):
+        """Differences after a step from `start`, of all parameters and of the array that differs most."""
+        for name, p in all_of(f).items():
+            backend.to_device(p, start[name])
+        f.train(*batch, weights)
+        after = values_of(f)
+        base = base or after
+        each = [apart({k: after[k]}, {k: base[k]}) for k in base if base[k].any()]
+        return apart(*({k: v[k] for k in f.parameters} for v in (after, base))), max(each), after
+
+    for batch in zip(x, y):
+        before, one = values_of(made[1]), None
+        found = []
         for n, f in made.items():
-            for name, p in all_of(f).items():
-                backend.to_device(p, before[name])
-            f.train(images, labels, weights)
-            after = values_of(f)
-            if n == 1:
-                one = after
-            out[f'{n} devices'].append(apart(*({k: v[k] for k in f.parameters} for v in (after, one))))
-            each = [apart({k: after[k]}, {k: one[k]}) for k in one if one[k].any()]
-            out[f'{n} devices, each array'].append(max(each))
+            whole, most, after = compared(f, before, batch, one)
+            one = one or after
+            out[f'{n} devices'].append(whole)
+            out[f'{n} devices, each array'].append(most)
+        for _ in range(8):
+            close = {
+                k: (v * (1 + 4e-7 * rng.choice([-1, 1], v.shape))).astype(v.dtype) if k in made[1].parameters else v
+                for k, v in before.items()
+            }
+            found.append(compared(made[1], close, batch, one)[:2])
+        out['rounding'].append(max(whole for whole, _ in found))
+        out['rounding, each array'].append(max(most for _, most in found))
+        for name, p in all_of(made[1]).items():
+            backend.to_device(p, one[name])
     for n in (2, 4):
         out[f'{n} devices, collectives'] = collectives(made[n].train, [x[0], y[0], weights])
     return out
