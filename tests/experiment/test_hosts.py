@@ -183,7 +183,7 @@ def test_two_experiments_in_one_program_and_an_error_of_one_host(tmp_path):
     assert '[1, 2, 1, 2]' in lines[0] and '[1, 2, 1, 2]' in lines[1]
     assert 'seen [1, 2, 1, 2]' in lines[0] and 'seen []' in lines[1]  # `on_epoch` is called on host 0 alone
     assert lines[0][-1] == 'error: no more epochs' and lines[0][-2].startswith(
-        'ended by OSError in stage train after 2 '
+        'ended by OSError after 2 epochs of stage train'
     )
     assert lines[1][-1].startswith('error: host 0 (') and lines[1][-1].endswith('ended by OSError: no more epochs')
     assert len(history(tmp_path / 'm.h5')) == 2
