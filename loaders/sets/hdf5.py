@@ -1,6 +1,6 @@
 """The HDF5 file of a data set: layout, writing, and checks on reading.
 
-Each stored subset (training, test, special_test) is a group with one row per image:
+Each stored subset (training, test, special_test) is a group with one row per image::
 
     x       uint8 (n, height, width)    grey levels, contiguous, not compressed
     y       uint8 (n,)      class
@@ -10,7 +10,7 @@ Each stored subset (training, test, special_test) is a group with one row per im
     duplicate  uint8 (n,)   1 if the original has an exact duplicate among the training originals (in sets built by
                             earlier versions, this array is called twin)
 
-If the source has them, there are also:
+If the source has them, there are also::
 
     person  int32 (n,)      the person: index into the array `people` of the file, -1 for unknown
     votes   uint8 or float32 (n, n_classes)     votes for each class, not all 0
