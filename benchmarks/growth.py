@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from benchmarks.engines import take_turns
 from benchmarks.train import OURS, Engine, cases
 
 # group: (what grows, the reference, what it should grow with)
@@ -26,12 +27,7 @@ def measure(group, turns, seconds):
     key, reference, amount = GROUPS[group]
     found = cases([group], ['float32'])
     engines = [Engine(OURS, case, sys.executable) for case in found]
-    counts = [max(1, round(seconds / engine.steps(1))) for engine in engines]
-    for turn in range(turns):
-        for engine, count in list(zip(engines, counts))[:: 1 if turn % 2 else -1]:
-            engine.times.append(engine.steps(count))
-    for engine in engines:
-        engine.close()
+    take_turns(engines, turns, seconds)
     base = next(k for k, case in enumerate(found) if case[key] == reference)
     unit = [[time / amount(case) for time in engine.times] for case, engine in zip(found, engines)]
     return [

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import environments
-from benchmarks.engines import ENGINES, LIBRARIES, Case
+from benchmarks.engines import ENGINES, LIBRARIES, Case, take_turns
 from benchmarks.engines import engine as find
 
 OURS, MANY = 'symfer', 'symfer, many steps a call'
@@ -140,12 +140,7 @@ def measure(case, names, pythons, turns, seconds):
             engines.append(Engine(name, case, pythons[ENGINES[name][0]]))
         except (RuntimeError, OSError) as error:
             print(f'  {name} is left out: {error}', flush=True)
-    counts = {e.name: max(1, round(seconds / e.steps(1))) for e in engines}
-    for turn in range(turns):
-        for engine in engines if turn % 2 else engines[::-1]:
-            engine.times.append(engine.steps(counts[engine.name]))
-    for engine in engines:
-        engine.close()
+    take_turns(engines, turns, seconds)
     return [
         {
             'case': dict(case),

@@ -131,3 +131,13 @@ def engine(name):
     """Function and options of an engine."""
     library, options = ENGINES[name]
     return getattr(import_module(f'benchmarks.engines.{library}_'), library), options
+
+
+def take_turns(engines, turns, seconds):
+    """Time the engines in turn, each for about so many seconds, and end them."""
+    counts = [max(1, round(seconds / engine.steps(1))) for engine in engines]
+    for turn in range(turns):
+        for engine, count in list(zip(engines, counts))[:: 1 if turn % 2 else -1]:
+            engine.times.append(engine.steps(count))
+    for engine in engines:
+        engine.close()

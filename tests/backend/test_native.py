@@ -15,7 +15,7 @@ from utils import backend, native, ops
 from utils.backend.native import kernels
 from utils.ops.kernels import Kernel
 
-needs_compiler = [pytest.mark.cpu_form, pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')]
+needs_compiler = pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
 
 # images, size, pad, stride, groups, channels, filters
 WINOGRAD = [
@@ -66,7 +66,9 @@ def both_forms(rng, images, size, pad, stride, groups, channels, filters):
     return got, compute('float64', 'FAST_COMPILE')[0], nodes
 
 
-@pytest.mark.parametrize('case', [pytest.param(case, marks=needs_compiler) for case in WINOGRAD + DIRECT + NARROW])
+@pytest.mark.cpu_form
+@needs_compiler
+@pytest.mark.parametrize('case', WINOGRAD + DIRECT + NARROW)
 def test_kernels_agree_with_float64(rng, case):
     if case in NARROW and case[5] // case[4] > kernels().symfer_lanes():
         pytest.skip('these groups do not share a vector of this processor')
@@ -102,7 +104,7 @@ def of_one_convolution(**options):
 
 
 @pytest.mark.cpu_form
-@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+@needs_compiler
 def test_what_is_rounded_has_none():
     assert Kernel in of_one_convolution()
     assert Kernel not in of_one_convolution(precision='bf16')
@@ -132,7 +134,7 @@ for case in (WINOGRAD[2], DIRECT[0], DIRECT[-1], NARROW[1]):
 
 
 @pytest.mark.cpu_form
-@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+@needs_compiler
 @pytest.mark.skipif(not hasattr(os, 'sched_setaffinity'), reason='needs sched_setaffinity')
 def test_results_do_not_depend_on_the_number_of_threads():
     outcomes = [
@@ -179,7 +181,7 @@ def test_they_can_be_turned_off(built, monkeypatch):
     assert native.compiler() is None and built() is None
 
 
-@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+@needs_compiler
 @pytest.mark.skipif(sys.platform != 'linux', reason='for Linux')
 def test_they_are_compiled_once(built, tmp_path, monkeypatch):
     native.start()
@@ -205,7 +207,7 @@ def test_other_sources_are_another_library(monkeypatch, tmp_path):
 
 
 @pytest.mark.cpu_form
-@pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')
+@needs_compiler
 def test_a_tile_that_does_not_exist_is_an_error_of_xla_not_a_crash():
     import jax
 

@@ -10,6 +10,7 @@
 `partition`                division of a function among devices
 `precision`                precision of the operands of convolutions and products
 `native`                   convolutions by kernels in C++
+`mirrored`                 convolutions that are gradients of others
 `rewrites`                 graph rewrites, which choose implementations by platform and shape
 `convolution`, `winograd`  translations of the Ops in the modules of `utils.ops` with the same names
 `pooling`, `random`        translations of pooling and of random draws

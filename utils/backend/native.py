@@ -17,6 +17,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 from utils import native, ops
 from utils.backend import rewrites
 from utils.backend.convolution import of_own_images
+from utils.backend.mirrored import as_input_grad
 from utils.backend.platform import platform
 from utils.ops import winograd
 from utils.ops.kernels import Kernel
@@ -80,9 +81,11 @@ def _tile(op, images, filters):
         and max(n_in, n_out) <= MOST_CHANNELS
         and np.prod(images[:3]) >= LEAST_PIXELS_WINOGRAD
     )
+    if not suits:
+        return 0
     height, width = images[1:3]
     products = {m: (m + 2) ** 2 * winograd.tiles(height, m) * winograd.tiles(width, m) for m in (4, 3, 5)}
-    return min(products, key=products.__getitem__) if suits else 0
+    return min(products, key=products.__getitem__)
 
 
 def _has_kernel(op, images, filters):
@@ -115,12 +118,8 @@ def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | No
 @rewrites.register(ops.Conv2d, ops.Conv2dInputGrad, ops.Conv2dFilterGrad, position=0.5)
 def native_convolutions(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Replace convolutions and their gradients by calls of kernels in C++."""
-    op, (a, b) = node.op, node.inputs
-    W = rewrites.unflipped(b) if isinstance(op, ops.Conv2d) and op.plain else None
-    if W is not None and None not in (*node.outputs[0].type.shape, *b.type.shape):  # the gradient by images
-        pad = tuple(k - 1 - p for k, p in zip(b.type.shape[:2], op.pad))
-        if min(pad) >= 0:
-            op, b = ops.Conv2d(pad).adjoint(node.outputs[0].type.shape[1:3]), W
+    a, b = node.inputs
+    op, b = as_input_grad(node) or (node.op, b)
     found = kernel(op, a, b)
     return found and [found(a, b)]
 

@@ -28,10 +28,10 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.rewriting.db import SequenceDB
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Sum
-from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorConstant
 
 from utils import ops
+from utils.backend.mirrored import as_input_grad, unflipped
 from utils.backend.platform import platform
 from utils.ops import winograd
 
@@ -94,33 +94,14 @@ def _has_gradients(fgraph, x):
     return any(isinstance(getattr(node, 'op', None), kinds) and node.inputs[0] is x for node, _ in fgraph.clients[x])
 
 
-def unflipped(W):
-    """The filters whose mirror image with exchanged channels is `W`; None if `W` does not have this form."""
-    if not (W.owner and isinstance(W.owner.op, DimShuffle) and W.owner.op.new_order == (0, 1, 3, 2)):
-        return None
-    mirror = W.owner.inputs[0]
-    if not (mirror.owner and isinstance(mirror.owner.op, Subtensor)):
-        return None
-    base, *steps = mirror.owner.inputs
-    whole = all(s.start is None and s.stop is None and s.step is not None for s in mirror.owner.op.idx_list)
-    if not whole or [getattr(v, 'data', None) for v in steps] != [-1, -1]:
-        return None
-    return base
-
-
 @register(ops.Conv2d)
 def mirrored_filters(fgraph: FunctionGraph, node: Apply) -> list[Tensor] | None:
     """Replace convolutions with mirrored filters by `ops.Conv2dInputGrad`, which converts the filters before mirroring.
 
     XLA recognises a convolution with mirrored filters as cuDNN's input gradient, but not through a type conversion.
     """
-    g, mirrored = node.inputs
-    W = unflipped(mirrored) if platform() == 'gpu' and node.op.plain else None
-    image, size = node.outputs[0].type.shape[1:3], mirrored.type.shape[:2]
-    if W is None or None in (*image, *size):
-        return None
-    pad = tuple(k - 1 - p for k, p in zip(size, node.op.pad))
-    return [ops.Conv2d(pad).adjoint(image)(g, W)] if min(pad) >= 0 else None
+    found = as_input_grad(node) if platform() == 'gpu' else None
+    return [found[0](node.inputs[0], found[1])] if found else None
 
 
 LEAST_OF_A_GROUP = 16  # XLA does not compute convolutions of fewer channels or filters any faster

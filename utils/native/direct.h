@@ -50,11 +50,12 @@ class Direct {
     }
   }
 
-  // Rows of a matrix with `columns` columns, of which `stride` floats apart, into panels.
-  static void into_panels(const float* from, long stride, long rows, long columns, float* to, long of_all) {
+  // Rows begin ... end - 1 of a matrix whose rows are `stride` floats apart, into panels with `rows` rows.
+  static void into_panels(const float* from, long stride, long begin, long end, long columns, float* to, long rows) {
     for (long k = 0; k < columns; k += PANEL) {
       const long width = panel_width(k, columns);
-      for (long r = 0; r < rows; ++r) std::memcpy(to + k * of_all + r * width, from + r * stride + k, width * sizeof(float));
+      for (long r = begin; r < end; ++r)
+        std::memcpy(to + k * rows + r * width, from + r * stride + k, width * sizeof(float));
     }
   }
 
@@ -66,7 +67,7 @@ class Direct {
     const long D = s_.depth(), K = s_.filters, k = s_.group_filters();
     const long block = threads_.share(s_.outputs(), pixels_at_a_time(D, PATCH_FLOATS));
     const bool pack = s_.outputs() >= PACKED_OUTPUTS;
-    if (pack) threads_.each(s_.groups, [&](long g) { into_panels(W + g * k, K, D, k, packed + g * D * k, D); });
+    if (pack) threads_.each(s_.groups, [&](long g) { into_panels(W + g * k, K, 0, D, k, packed + g * D * k, D); });
     threads_.each((s_.outputs() + block - 1) / block, [&](long b) {
       const long first = b * block, count = std::min(block, s_.outputs() - first);
       float* patches = is_product() ? nullptr : scratch(block * D);
@@ -104,11 +105,7 @@ class Direct {
         threads_.each((count + some - 1) / some, [&](long b) {
           const long from = b * some, to = std::min(from + some, count);
           for (long t = from; rows == patches && t < to; ++t) patch(x, first + t, group, patches + t * D);
-          for (long k0 = 0; k0 < k; k0 += PANEL) {
-            const long width = panel_width(k0, k);
-            for (long t = from; t < to; ++t)
-              std::memcpy(panels + k0 * count + t * width, g + (first + t) * K + group * k + k0, width * sizeof(float));
-          }
+          into_panels(g + first * K + group * k, K, from, to, k, panels, count);
         });
         const long row_blocks = (D + GRADIENT_ROWS - 1) / GRADIENT_ROWS, n_panels = (k + PANEL - 1) / PANEL;
         threads_.each(row_blocks * n_panels, [&](long b) {
@@ -143,14 +140,20 @@ class Direct {
           for (long v = 0; v < width; ++v) to[o * width + v] = from[(c0 + v) * K + o];
       }
     });
+    struct Pixel {
+      long image, row, column;
+    };
+    const auto pixel = [&](long at) -> Pixel {
+      const long in_image = at % (high * wide);
+      return {at / (high * wide), first_y + in_image / wide * s_.step_y, first_x + in_image % wide * s_.step_x};
+    };
     const long block = threads_.share(total, pixels_at_a_time(std::max<long>(D, 1), PATCH_FLOATS));
     threads_.each((total + block - 1) / block, [&](long b) {
       const long first = b * block, count = std::min(block, total - first);
       float *patches = scratch(block * (D + PANEL)), *sums = patches + block * D;
       for (long group = 0; group < s_.groups; ++group) {
         for (long t = 0; t < count; ++t) {
-          const long at = first + t, image = at / (high * wide), in_image = at % (high * wide);
-          const long y = first_y + in_image / wide * s_.step_y, x = first_x + in_image % wide * s_.step_x;
+          const auto [image, y, x] = pixel(first + t);
           float* to = patches + t * D;
           for (long i = 0; i < parts_y; ++i)
             for (long j = 0; j < parts_x; ++j, to += k) {
@@ -165,8 +168,7 @@ class Direct {
           const long width = panel_width(c0, c);
           multiply<false, false>(patches, D, {packed + group * D * c + c0 * D, width}, sums, PANEL, count, D);
           for (long t = 0; t < count; ++t) {
-            const long at = first + t, image = at / (high * wide), in_image = at % (high * wide);
-            const long y = first_y + in_image / wide * s_.step_y, x = first_x + in_image % wide * s_.step_x;
+            const auto [image, y, x] = pixel(first + t);
             std::memcpy(dx + ((image * s_.height + y) * s_.width + x) * C + group * c + c0, sums + t * PANEL,
                         width * sizeof(float));
           }

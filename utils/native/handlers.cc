@@ -47,16 +47,9 @@ static XLA_FFI_Error* with_tile(XLA_FFI_CallFrame* frame, const F& f) {
   return refuse(frame, "symfer: expected tiles of 3 to 5 pixels");
 }
 
-static Convolution convolution(XLA_FFI_CallFrame* frame, const XLA_FFI_Buffer& x, const XLA_FFI_Buffer& y,
-                               const XLA_FFI_Buffer& W) {
-  return {x.dims[0], x.dims[1], x.dims[2], x.dims[3], y.dims[1], y.dims[2], y.dims[3], W.dims[0], W.dims[1],
-          attribute(frame, "step_y"), attribute(frame, "step_x"), attribute(frame, "pad_y"), attribute(frame, "pad_x"),
-          attribute(frame, "groups")};
-}
-
-// f for groups that share a vector, or h for wider ones.
+// f for the kernel of groups that share a vector, or else h.
 template <class F, class H>
-static XLA_FFI_Error* by_group(const Convolution& s, const F& f, const H& h) {
+static void by_group(const Convolution& s, const F& f, const H& h) {
   const long size = s.group_channels() == s.group_filters() && s.groups > 1 ? s.group_channels() : 0;
   switch (size) {
     case 1: f(std::integral_constant<int, 1>()); break;
@@ -65,6 +58,23 @@ static XLA_FFI_Error* by_group(const Convolution& s, const F& f, const H& h) {
     case 8: f(std::integral_constant<int, 8>()); break;
     default: h();
   }
+}
+
+// f(kernel, a, b, result, memory) for a convolution or gradient of it. Its two arguments and its result are the images,
+// what comes out of them, and the filters; these say which is which.
+template <class F>
+static XLA_FFI_Error* convolve(XLA_FFI_CallFrame* frame, int images, int outputs, int filters, const F& f) {
+  if (is_question(frame)) return nullptr;
+  const XLA_FFI_Buffer* of[] = {&argument(frame, 0), &argument(frame, 1), &result(frame, 0)};
+  const int64_t *x = of[images]->dims, *y = of[outputs]->dims, *W = of[filters]->dims;
+  const Convolution s{x[0], x[1], x[2], x[3], y[1], y[2], y[3], W[0], W[1],
+                      attribute(frame, "step_y"), attribute(frame, "step_x"),
+                      attribute(frame, "pad_y"), attribute(frame, "pad_x"), attribute(frame, "groups")};
+  Threads threads(frame);
+  const auto run = [&](const auto& kernel) {
+    f(kernel, floats(*of[0]), floats(*of[1]), floats(*of[2]), floats(result(frame, 1)));
+  };
+  by_group(s, [&](auto size) { run(Narrow<size>(threads, s)); }, [&] { run(Direct(threads, s)); });
   return nullptr;
 }
 
@@ -104,35 +114,17 @@ extern "C" int64_t symfer_winograd_memory(int64_t tile, int64_t channels, int64_
 
 // x (n, h, w, c), W (rows, columns, c / groups, k) -> y (n, h', w', k), memory of the size of W.
 extern "C" XLA_FFI_Error* symfer_convolution(XLA_FFI_CallFrame* frame) {
-  if (is_question(frame)) return nullptr;
-  const auto &x = argument(frame, 0), &W = argument(frame, 1), &y = result(frame, 0), &memory = result(frame, 1);
-  const Convolution s = convolution(frame, x, y, W);
-  Threads threads(frame);
-  return by_group(
-      s, [&](auto size) { Narrow<size>(threads, s).images(floats(x), floats(W), floats(y)); },
-      [&] { Direct(threads, s).images(floats(x), floats(W), floats(y), floats(memory)); });
+  return convolve(frame, 0, 2, 1, [](const auto& kernel, auto... of) { kernel.images(of...); });
 }
 
 // g (n, h', w', k), W -> dx (n, h, w, c), memory of the size of W.
 extern "C" XLA_FFI_Error* symfer_input_gradient(XLA_FFI_CallFrame* frame) {
-  if (is_question(frame)) return nullptr;
-  const auto &g = argument(frame, 0), &W = argument(frame, 1), &dx = result(frame, 0), &memory = result(frame, 1);
-  const Convolution s = convolution(frame, dx, g, W);
-  Threads threads(frame);
-  return by_group(
-      s, [&](auto size) { Narrow<size>(threads, s).input_gradient(floats(g), floats(W), floats(dx), floats(memory)); },
-      [&] { Direct(threads, s).input_gradient(floats(g), floats(W), floats(dx), floats(memory)); });
+  return convolve(frame, 2, 0, 1, [](const auto& kernel, auto... of) { kernel.input_gradient(of...); });
 }
 
 // x, g -> dW, memory.
 extern "C" XLA_FFI_Error* symfer_filter_gradient(XLA_FFI_CallFrame* frame) {
-  if (is_question(frame)) return nullptr;
-  const auto &x = argument(frame, 0), &g = argument(frame, 1), &dW = result(frame, 0), &memory = result(frame, 1);
-  const Convolution s = convolution(frame, x, g, dW);
-  Threads threads(frame);
-  return by_group(
-      s, [&](auto size) { Narrow<size>(threads, s).filter_gradient(floats(x), floats(g), floats(dW), floats(memory)); },
-      [&] { Direct(threads, s).filter_gradient(floats(x), floats(g), floats(dW), floats(memory)); });
+  return convolve(frame, 0, 1, 2, [](const auto& kernel, auto... of) { kernel.filter_gradient(of...); });
 }
 
 // Floats of memory that `symfer_filter_gradient` needs.

@@ -48,7 +48,7 @@ class Narrow {
  public:
   Narrow(Threads& threads, const Convolution& s) : threads_(threads), s_(s) {}
 
-  void images(const float* x, const float* W, float* y) const {
+  void images(const float* x, const float* W, float* y, float*) const {
     const long C = s_.channels;
     threads_.each(s_.n * s_.high, [&](long line) {
       const long image = line / s_.high, top = line % s_.high * s_.step_y - s_.pad_y;

@@ -82,6 +82,15 @@ class Winograd {
       }
   }
 
+  // B^T x B of a tile's pixels: the channels of each place, `place` floats apart.
+  void transform(const float* x, const Tile& at, float* V, long place) const {
+    const float* from[SIDE][SIDE];
+    pixels(x, at, -1, s_.channels, from);
+    for (long c = 0; c < s_.channels; c += LANES)
+      both_sides<BT<m>>([&](int i, int j) { return load(from[i][j] + c); },
+                        [&](int i, int j, Vector value) { store(V + c + (i * SIDE + j) * place, value); });
+  }
+
   static long padded(long floats) { return floats + UNIT; }  // places would share their sets of the caches
 
  public:
@@ -124,15 +133,7 @@ class Winograd {
       const long first = b * block, count = std::min(block, tiles_ - first);
       const long v_place = padded(block * C), p_place = padded(block * PANEL);
       float *V = scratch(PLACES * (v_place + p_place)), *P = V + PLACES * v_place;
-      for (long t = 0; t < count; ++t) {
-        const float* from[SIDE][SIDE];
-        pixels(x, tile(first + t), -1, C, from);
-        for (long c = 0; c < C; c += LANES) {
-          float* to = V + t * C + c;
-          both_sides<BT<m>>([&](int i, int j) { return load(from[i][j] + c); },
-                            [&](int i, int j, Vector value) { store(to + (i * SIDE + j) * v_place, value); });
-        }
-      }
+      for (long t = 0; t < count; ++t) transform(x, tile(first + t), V + t * C, v_place);
       for (long k0 = 0; k0 < K; k0 += PANEL) {
         const long width = panel_width(k0, K);
         for (int p = 0; p < PLACES; ++p)
@@ -173,14 +174,9 @@ class Winograd {
       threads_.each((count + BLOCK - 1) / BLOCK, [&](long b) {
         for (long t = b * BLOCK; t < std::min(count, (b + 1) * BLOCK); ++t) {
           const Tile at = tile(begin + t);
-          const float *from[SIDE][SIDE], *of_gradient[m][m];
-          pixels(x, at, -1, C, from);
+          transform(x, at, V + t * C, v_place);
+          const float* of_gradient[m][m];
           pixels(g, at, 0, K, of_gradient);
-          for (long c = 0; c < C; c += LANES) {
-            float* to = V + t * C + c;
-            both_sides<BT<m>>([&](int i, int j) { return load(from[i][j] + c); },
-                              [&](int i, int j, Vector value) { store(to + (i * SIDE + j) * v_place, value); });
-          }
           for (long k = 0; k < K; k += LANES) {
             const long first = k / PANEL * PANEL;
             float* to = D + first * count + t * panel_width(first, K) + (k - first);
@@ -202,7 +198,8 @@ class Winograd {
     });
   }
 
-  static constexpr long BLOCK = 24, GRADIENT_BYTES = 8 << 20;  // tiles of a thread; of the transforms of `filter_gradient`
+  // Tiles of a thread; bytes of the transforms of `filter_gradient`.
+  static constexpr long BLOCK = 24, GRADIENT_BYTES = 8 << 20;
 };
 
 }  // namespace symfer
