@@ -33,6 +33,7 @@ MOST_CHANNELS = 4096  # limit of Winograd's filtering
 LEAST_CHANNELS = 32  # fewest input and output channels for which Winograd's filtering pays
 LEAST_PIXELS_WINOGRAD = 1024  # fewest pixels of a minibatch for which the transforms of the filters pay
 LEAST_PIXELS = 64  # fewest pixels of a minibatch for which a call pays
+TILES = {3: (4, 3, 5), 5: (3, 2)}  # sizes of the filters: those of the tiles
 NARROW = 1, 2, 4, 8  # channels of groups that share a vector, up to the width of the processor's
 
 NAMES = {
@@ -54,9 +55,14 @@ def kernels() -> Any:
     if library is not None:
         for name in {*NAMES.values(), *WINOGRAD_NAMES.values()}:
             jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform='cpu')
-        for name, n in (('symfer_winograd_memory', 3), ('symfer_filter_gradient_memory', 5), ('symfer_lanes', 0)):
+        shape = ctypes.POINTER(ctypes.c_int64)
+        for name, types in (
+            ('symfer_winograd_memory', 3 * [ctypes.c_int64]),
+            ('symfer_filter_gradient_memory', [shape, shape, shape, ctypes.c_int64]),
+            ('symfer_lanes', []),
+        ):
             function = getattr(library, name)
-            function.restype, function.argtypes = ctypes.c_int64, [ctypes.c_int64] * n
+            function.restype, function.argtypes = ctypes.c_int64, types
     return library
 
 
@@ -71,11 +77,12 @@ def _shapes(op, a, b):
 
 def _tile(op, images, filters):
     """Return the tile size with the fewest products; 0 if Winograd's filtering does not apply or pay."""
-    n_in, n_out = filters[2:]
+    n_in, n_out = filters[2], filters[3] // op.groups
+    size = filters[0]
     suits = (
-        op.plain
-        and filters[:2] == (3, 3)
-        and op.pad == (1, 1)
+        op.stride == (1, 1)
+        and filters[:2] in ((3, 3), (5, 5))
+        and op.pad == (size // 2, size // 2)
         and n_in % UNIT == n_out % UNIT == 0
         and LEAST_CHANNELS <= min(n_in, n_out)
         and max(n_in, n_out) <= MOST_CHANNELS
@@ -83,8 +90,10 @@ def _tile(op, images, filters):
     )
     if not suits:
         return 0
-    height, width = images[1:3]
-    products = {m: (m + 2) ** 2 * winograd.tiles(height, m) * winograd.tiles(width, m) for m in (4, 3, 5)}
+    products = {
+        m: ((m + size - 1) * winograd.tiles(images[1], m)) * ((m + size - 1) * winograd.tiles(images[2], m))
+        for m in TILES[size]
+    }
     return min(products, key=products.__getitem__)
 
 
@@ -93,7 +102,9 @@ def _has_kernel(op, images, filters):
     channels, n_out = filters[2], filters[3] // op.groups
     if op.groups > 1 and channels == n_out in NARROW:
         return n_out <= kernels().symfer_lanes() and images[3] % UNIT == 0
-    return (channels if isinstance(op, ops.Conv2dInputGrad) else n_out) % UNIT == 0
+    if isinstance(op, ops.Conv2dInputGrad):
+        return channels % UNIT == 0 or op.groups == 1
+    return n_out % UNIT == 0
 
 
 def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | None:
@@ -132,19 +143,23 @@ def _(op, **kwargs):
         images, filters, out = _shapes(conv, a.shape, b.shape)
         result = {ops.Conv2d: out, ops.Conv2dInputGrad: images, ops.Conv2dFilterGrad: filters}[type(conv)]
         is_gradient = isinstance(conv, ops.Conv2dFilterGrad)
+        n_in, n_out = filters[2], filters[3] // conv.groups
+        numbers = {'groups': conv.groups}
         if op.tile:
-            name, numbers = WINOGRAD_NAMES[type(conv)], {'tile': op.tile}
-            if is_gradient:
-                memory = kernels().symfer_winograd_memory(op.tile, *filters[2:])
-            else:
-                memory = (op.tile + 2) ** 2 * int(np.prod(filters[2:]))
+            name, side = WINOGRAD_NAMES[type(conv)], op.tile + filters[0] - 1
+            numbers['tile'] = op.tile
+            memory = kernels().symfer_winograd_memory(side, n_in, n_out) if is_gradient else side**2 * n_in * n_out
+            if not is_gradient:
                 numbers['mirrored'] = isinstance(conv, ops.Conv2dInputGrad)
         else:
             name = NAMES[type(conv)]
             (pad_y, pad_x), (step_y, step_x) = conv.pad, conv.stride
-            numbers = {'pad_y': pad_y, 'pad_x': pad_x, 'step_y': step_y, 'step_x': step_x, 'groups': conv.groups}
-            sizes = *filters[:2], images[3], filters[3], conv.groups
-            memory = kernels().symfer_filter_gradient_memory(*sizes) if is_gradient else int(np.prod(filters))
+            numbers |= {'pad_y': pad_y, 'pad_x': pad_x, 'step_y': step_y, 'step_x': step_x}
+            if is_gradient:
+                sizes = [(ctypes.c_int64 * 4)(*shape) for shape in (images, out, filters)]
+                memory = kernels().symfer_filter_gradient_memory(*sizes, conv.groups)
+            else:  # room for the filters; of few channels, in whole vectors
+                memory = -(-int(np.prod(filters[:3])) // UNIT) * UNIT * filters[3]
         types = [jax.ShapeDtypeStruct(shape, a.dtype) for shape in (result, (memory,))]
         call = jax.ffi.ffi_call(name, types, vmap_method='sequential')
         return call(a, b, **{key: np.int64(value) for key, value in numbers.items()})[0]

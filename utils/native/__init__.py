@@ -12,7 +12,8 @@ This package does not import JAX; `utils.backend.native` registers the kernels w
 simd.h                    vectors of the processor; products of matrices
 parallel.h                work in blocks on XLA's threads; memory of a thread
 coefficients.h            matrices of Winograd's filtering
-winograd.h                3x3 'same' convolutions and their gradients
+winograd.h                'same' convolutions of 3x3 and 5x5 and their gradients
+geometry.h                which pixels of the images meet which places of the filters
 direct.h                  convolutions with any filters, strides and groups
 narrow.h                  convolutions with groups of one to eight channels, which share a vector
 handlers.cc               the functions that XLA calls, by its foreign function interface

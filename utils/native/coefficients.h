@@ -21,55 +21,44 @@ constexpr Matrix<C, R> transposed(const Matrix<R, C>& matrix) {
 constexpr double POINTS[] = {0, 1, -1, 2, -2, 0.5};
 
 // B^T: row i has the coefficients of the product of (x - q) over the points q other than point i; the last, over all.
-template <int m>
-constexpr Matrix<m + 2, m + 2> input_matrix() {
-  Matrix<m + 2, m + 2> out{};
-  for (int i = 0; i < m + 2; ++i) {
-    double polynomial[m + 3] = {1};
-    for (int q = 0, degree = 0; q <= m; ++q) {
+template <int side>
+constexpr Matrix<side, side> input_matrix() {
+  Matrix<side, side> out{};
+  for (int i = 0; i < side; ++i) {
+    double polynomial[side + 1] = {1};
+    for (int q = 0, degree = 0; q < side - 1; ++q) {
       if (q == i) continue;
       ++degree;
       for (int k = degree; k >= 0; --k) polynomial[k] = (k ? polynomial[k - 1] : 0) - POINTS[q] * polynomial[k];
     }
-    for (int k = 0; k < m + 2; ++k) out.at[i][k] = static_cast<float>(polynomial[k]);
+    for (int k = 0; k < side; ++k) out.at[i][k] = static_cast<float>(polynomial[k]);
   }
   return out;
 }
 
-// G: powers of the points, each row divided by the product of its point's distances from the others.
-template <int m>
-constexpr Matrix<m + 2, 3> filter_matrix() {
-  Matrix<m + 2, 3> out{};
-  for (int i = 0; i <= m; ++i) {
+// Powers of the points, up to `size` - 1; for G each row divided by the product of its point's distances from others.
+template <int side, int size, bool divided>
+constexpr Matrix<side, size> powers() {
+  Matrix<side, size> out{};
+  for (int i = 0; i < side - 1; ++i) {
     double scale = 1, power = 1;
-    for (int q = 0; q <= m; ++q) scale *= q == i ? 1 : POINTS[i] - POINTS[q];
-    for (int k = 0; k < 3; ++k, power *= POINTS[i]) out.at[i][k] = static_cast<float>(power / scale);
+    for (int q = 0; q < side - 1; ++q) scale *= q == i || !divided ? 1 : POINTS[i] - POINTS[q];
+    for (int k = 0; k < size; ++k, power *= POINTS[i]) out.at[i][k] = static_cast<float>(power / scale);
   }
-  out.at[m + 1][2] = 1;
+  out.at[side - 1][size - 1] = 1;
   return out;
 }
 
-// A: powers of the points.
-template <int m>
-constexpr Matrix<m + 2, m> output_matrix() {
-  Matrix<m + 2, m> out{};
-  for (int i = 0; i <= m; ++i) {
-    double power = 1;
-    for (int k = 0; k < m; ++k, power *= POINTS[i]) out.at[i][k] = static_cast<float>(power);
-  }
-  out.at[m + 1][m - 1] = 1;
-  return out;
-}
-
-template <int m>
-inline constexpr auto BT = input_matrix<m>();
-template <int m>
-inline constexpr auto G = filter_matrix<m>();
-template <int m>
-inline constexpr auto GT = transposed(filter_matrix<m>());
-template <int m>
-inline constexpr auto A = output_matrix<m>();
-template <int m>
-inline constexpr auto AT = transposed(output_matrix<m>());
+// For tiles of m pixels, filters of r, and their sides of m + r - 1.
+template <int side>
+inline constexpr auto BT = input_matrix<side>();
+template <int side, int r>
+inline constexpr auto G = powers<side, r, true>();
+template <int side, int r>
+inline constexpr auto GT = transposed(powers<side, r, true>());
+template <int side, int m>
+inline constexpr auto A = powers<side, m, false>();
+template <int side, int m>
+inline constexpr auto AT = transposed(powers<side, m, false>());
 
 }  // namespace symfer

@@ -1,62 +1,72 @@
 // Convolutions with any filters, strides and groups, as products with patches of the images.
 #pragma once
+#include "geometry.h"
 #include "parallel.h"
 #include "simd.h"
 
 namespace symfer {
 
-struct Convolution {
-  long n, height, width, channels;                     // images
-  long high, wide, filters;                            // what comes out of them
-  long rows, columns, step_y, step_x, pad_y, pad_x;    // of the filters
-  long groups;
-  long group_channels() const { return channels / groups; }
-  long group_filters() const { return filters / groups; }
-  long depth() const { return rows * columns * group_channels(); }
-  long outputs() const { return n * high * wide; }
-};
-
 class Direct {
-  static constexpr long PATCH_FLOATS = 1 << 16, GRADIENT_FLOATS = 1 << 21, GRADIENT_ROWS = 48,
-                        PACKED_OUTPUTS = 2048;
+  static constexpr long PATCH_FLOATS = 1 << 16, PACKED_OUTPUTS = 2048;
+  // Of the filter gradient: rows that are computed together, pixels at a time, floats of images or patches at a time.
+  static constexpr long GRADIENT_ROWS = 48, GRADIENT_PIXELS = 96, IMAGES_FLOATS = 128 << 10, PATCHES_FLOATS = 256 << 10;
   Threads& threads_;
   const Convolution s_;
 
   static long pixels_at_a_time(long depth, long floats) {
-    return std::max<long>(floats / depth / ROWS, 1) * ROWS;
+    return std::max<long>(floats / std::max<long>(depth, 1) / ROWS, 1) * ROWS;
   }
-  bool is_product() const {  // the images are their own patches
-    return s_.rows * s_.columns * s_.step_y * s_.step_x * s_.groups == 1 && !s_.pad_y && !s_.pad_x;
+  static bool of_few_channels(const Convolution& s) { return s.group_channels() < UNIT; }
+  static long images_at_a_time(const Convolution& s) {
+    const long floats = s.height * s.width * s.group_channels() + s.high * s.wide * s.group_filters();
+    return std::clamp<long>(IMAGES_FLOATS / floats, 1, s.n);
   }
+  static long whole_panels(long depth) { return (depth + GRADIENT_ROWS - 1) / GRADIENT_ROWS * GRADIENT_ROWS; }
 
-  // What the filters of a group see of the images for output pixel `at`: depth() floats.
-  void patch(const float* x, long at, long group, float* to) const {
-    const long C = s_.channels, c = s_.group_channels();
-    const long image = at / (s_.high * s_.wide), in_image = at % (s_.high * s_.wide);
-    const long top = in_image / s_.wide * s_.step_y - s_.pad_y, left = in_image % s_.wide * s_.step_x - s_.pad_x;
-    const long first = std::clamp<long>(-left, 0, s_.columns), last = std::clamp<long>(s_.width - left, 0, s_.columns);
-    for (long a = 0; a < s_.rows; ++a, to += s_.columns * c) {
-      if (top + a < 0 || top + a >= s_.height || first >= last) {
-        std::memset(to, 0, s_.columns * c * sizeof(float));
-        continue;
-      }
-      const float* from = x + ((image * s_.height + top + a) * s_.width + left) * C + group * c;
-      std::memset(to, 0, first * c * sizeof(float));
-      if (s_.groups == 1)
-        std::memcpy(to + first * c, from + first * c, (last - first) * c * sizeof(float));
-      else
-        for (long b = first; b < last; ++b) std::memcpy(to + b * c, from + b * C, c * sizeof(float));
-      std::memset(to + last * c, 0, (s_.columns - last) * c * sizeof(float));
-    }
-  }
-
-  // Rows begin ... end - 1 of a matrix whose rows are `stride` floats apart, into panels with `rows` rows.
+  // A matrix (depth, columns), whose rows are `stride` floats apart, into panels.
   static void into_panels(const float* from, long stride, long begin, long end, long columns, float* to, long rows) {
     for (long k = 0; k < columns; k += PANEL) {
       const long width = panel_width(k, columns);
       for (long r = begin; r < end; ++r)
-        std::memcpy(to + k * rows + r * width, from + r * stride + k, width * sizeof(float));
+        for (long v = 0; v < width; v += LANES) store(to + k * rows + r * width + v, load(from + r * stride + k + v));
     }
+  }
+
+  // Products of patches with filters(group, first filter).
+  template <class Filters>
+  void products(const Convolution& s, const float* x, const Filters& filters, const Places& y) const {
+    const long D = s.depth(), k = s.group_filters();
+    const bool copies = !s.is_product(), by_line = s.wide % ROWS == 0;
+    const long line = y.is_array(s) ? s.outputs() : s.wide;  // pixels whose places are at equal distances
+    long block = threads_.share(s.outputs(), pixels_at_a_time(D, PATCH_FLOATS));
+    if (by_line) block = (block + s.wide - 1) / s.wide * s.wide;
+    const Patches images(s, x);
+    threads_.each((s.outputs() + block - 1) / block, [&](long b) {
+      const long first = b * block, count = std::min(block, s.outputs() - first);
+      const Pixel begin(first, s);
+      float *patches = scratch(block * (D + PANEL) + LANES), *sums = patches + block * D + LANES;
+      Pixel pixel = begin;
+      for (long t = 0; !D && t < count; ++t, pixel.next(s)) std::memset(y.of(pixel), 0, s.filters * sizeof(float));
+      for (long g = 0; D && g < s.groups; ++g) {
+        pixel = begin;
+        for (long t = 0; copies && t < count; ++t, pixel.next(s)) images.patch(pixel, g, patches + t * D);
+        const float* rows = copies ? patches : x + first * D;
+        for (long k0 = 0; k0 < k; k0 += PANEL) {
+          const Panel panel = filters(g, k0);
+          const long at = g * k + k0;
+          if (by_line || line > s.wide) {
+            for (long t = 0; t < count; t += line)
+              multiply<false>(rows + t * D, D, panel, y.of({first + t, s}) + at, y.column, std::min(line, count - t),
+                              D);
+            continue;
+          }
+          multiply<false>(rows, D, panel, sums, PANEL, count, D);
+          pixel = begin;
+          for (long t = 0; t < count; ++t, pixel.next(s))
+            for (long v = 0; v < panel.width; v += LANES) store(y.of(pixel) + at + v, load(sums + t * PANEL + v));
+        }
+      }
+    });
   }
 
  public:
@@ -65,117 +75,158 @@ class Direct {
   // y = patches @ W; `packed` has room for the filters, which are put into panels if they are read often enough.
   void images(const float* x, const float* W, float* y, float* packed) const {
     const long D = s_.depth(), K = s_.filters, k = s_.group_filters();
-    const long block = threads_.share(s_.outputs(), pixels_at_a_time(D, PATCH_FLOATS));
     const bool pack = s_.outputs() >= PACKED_OUTPUTS;
     if (pack) threads_.each(s_.groups, [&](long g) { into_panels(W + g * k, K, 0, D, k, packed + g * D * k, D); });
-    threads_.each((s_.outputs() + block - 1) / block, [&](long b) {
-      const long first = b * block, count = std::min(block, s_.outputs() - first);
-      float* patches = is_product() ? nullptr : scratch(block * D);
-      for (long g = 0; g < s_.groups; ++g) {
-        for (long t = 0; patches && t < count; ++t) patch(x, first + t, g, patches + t * D);
-        for (long k0 = 0; k0 < k; k0 += PANEL) {
-          const long width = panel_width(k0, k);
-          const Panel filters = pack ? Panel(packed + g * D * k + k0 * D, width) : Panel(W + g * k + k0, width, K);
-          multiply<false, false>(patches ? patches : x + first * D, D, filters, y + first * K + g * k + k0, K, count, D);
-        }
-      }
-    });
+    products(s_, x, [&](long g, long k0) {
+      const long width = panel_width(k0, k);
+      return pack ? Panel(packed + g * D * k + k0 * D, width) : Panel(W + g * k + k0, width, K);
+    }, {y, s_.high * s_.wide * K, s_.wide * K, K});
   }
 
   // dx = patches of g @ W^T. Pixels whose places differ by whole steps see the same parts of the filters.
   void input_gradient(const float* g, const float* W, float* dx, float* packed) const {
+    if (s_.group_channels() % UNIT) return gradient_of_few_channels(g, W, dx, packed);
     for (long y = 0; y < s_.step_y; ++y)
-      for (long x = 0; x < s_.step_x; ++x) packed += gradient_of_pixels(g, W, dx, packed, y, x);
+      for (long x = 0; x < s_.step_x; ++x) packed += gradient_of_pixels(g, W, dx, packed, {s_, y, x});
   }
 
+  // Floats of memory that `filter_gradient` needs.
   static long memory(const Convolution& s) {
-    const long count = pixels_at_a_time(s.depth() + s.group_filters(), GRADIENT_FLOATS);
-    return count * (s.depth() + s.group_filters());
+    if (!of_few_channels(s)) return images_at_a_time(s) * s.high * s.wide * s.group_filters();
+    return pixels_at_a_time(whole_panels(s.depth()) + s.group_filters(), PATCHES_FLOATS) *
+           (whole_panels(s.depth()) + s.group_filters());
   }
 
-  // dW = patches^T @ g, some pixels at a time; who adds them up, and in which order, does not depend on the threads.
+  // Who adds up what, and in which order, does not depend on the threads.
   void filter_gradient(const float* x, const float* g, float* dW, float* memory) const {
-    const long D = s_.depth(), K = s_.filters, k = s_.group_filters();
-    const long block = pixels_at_a_time(D + k, GRADIENT_FLOATS), some = pixels_at_a_time(D, PATCH_FLOATS);
-    float *patches = memory, *panels = memory + block * D;
     for (long group = 0; group < s_.groups; ++group)
-      for (long first = 0; first < s_.outputs(); first += block) {
-        const long count = std::min(block, s_.outputs() - first);
-        const float* rows = is_product() ? x + first * D : patches;
-        threads_.each((count + some - 1) / some, [&](long b) {
-          const long from = b * some, to = std::min(from + some, count);
-          for (long t = from; rows == patches && t < to; ++t) patch(x, first + t, group, patches + t * D);
-          into_panels(g + first * K + group * k, K, from, to, k, panels, count);
-        });
-        const long row_blocks = (D + GRADIENT_ROWS - 1) / GRADIENT_ROWS, n_panels = (k + PANEL - 1) / PANEL;
-        threads_.each(row_blocks * n_panels, [&](long b) {
-          const long r = b / n_panels * GRADIENT_ROWS, k0 = b % n_panels * PANEL;
-          (first ? multiply<true, true> : multiply<true, false>)(
-              rows + r, D, {panels + k0 * count, panel_width(k0, k)}, dW + r * K + group * k + k0, K,
-              std::min(GRADIENT_ROWS, D - r), count);
-        });
-      }
+      if (of_few_channels(s_))
+        gradient_by_patches(x, g, dW, memory, group);
+      else
+        gradient_by_places(x, g, dW, memory, group);
   }
 
  private:
-  // Of the pixels of which (row + pad_y) % step_y and (column + pad_x) % step_x are these; floats used of `packed`.
-  long gradient_of_pixels(const float* g, const float* W, float* dx, float* packed, long rest_y, long rest_x) const {
-    const long C = s_.channels, c = s_.group_channels(), K = s_.filters, k = s_.group_filters();
-    const long parts_y = rest_y < s_.rows ? (s_.rows - rest_y - 1) / s_.step_y + 1 : 0;
-    const long parts_x = rest_x < s_.columns ? (s_.columns - rest_x - 1) / s_.step_x + 1 : 0;
-    const long first_y = ((rest_y - s_.pad_y) % s_.step_y + s_.step_y) % s_.step_y;
-    const long first_x = ((rest_x - s_.pad_x) % s_.step_x + s_.step_x) % s_.step_x;
-    const long high = first_y < s_.height ? (s_.height - first_y - 1) / s_.step_y + 1 : 0;
-    const long wide = first_x < s_.width ? (s_.width - first_x - 1) / s_.step_x + 1 : 0;
-    const long D = parts_y * parts_x * k, total = s_.n * high * wide;
-    if (!total) return 0;
-    threads_.each(s_.groups * parts_y * parts_x, [&](long p) {  // rows (part, filter), columns channels
-      const long group = p / (parts_y * parts_x), part = p % (parts_y * parts_x);
-      const long a = rest_y + part / parts_x * s_.step_y, b = rest_x + part % parts_x * s_.step_x;
-      const float* from = W + (a * s_.columns + b) * c * K + group * k;
-      for (long c0 = 0; c0 < c; c0 += PANEL) {
-        const long width = panel_width(c0, c);
-        float* to = packed + group * D * c + c0 * D + part * k * width;
-        for (long o = 0; o < k; ++o)
-          for (long v = 0; v < width; ++v) to[o * width + v] = from[(c0 + v) * K + o];
-      }
-    });
-    struct Pixel {
-      long image, row, column;
-    };
-    const auto pixel = [&](long at) -> Pixel {
-      const long in_image = at % (high * wide);
-      return {at / (high * wide), first_y + in_image / wide * s_.step_y, first_x + in_image % wide * s_.step_x};
-    };
-    const long block = threads_.share(total, pixels_at_a_time(std::max<long>(D, 1), PATCH_FLOATS));
-    threads_.each((total + block - 1) / block, [&](long b) {
-      const long first = b * block, count = std::min(block, total - first);
-      float *patches = scratch(block * (D + PANEL)), *sums = patches + block * D;
-      for (long group = 0; group < s_.groups; ++group) {
-        for (long t = 0; t < count; ++t) {
-          const auto [image, y, x] = pixel(first + t);
-          float* to = patches + t * D;
-          for (long i = 0; i < parts_y; ++i)
-            for (long j = 0; j < parts_x; ++j, to += k) {
-              const long oy = (y + s_.pad_y - rest_y) / s_.step_y - i, ox = (x + s_.pad_x - rest_x) / s_.step_x - j;
-              if (oy < 0 || oy >= s_.high || ox < 0 || ox >= s_.wide)
-                std::memset(to, 0, k * sizeof(float));
-              else
-                std::memcpy(to, g + ((image * s_.high + oy) * s_.wide + ox) * K + group * k, k * sizeof(float));
-            }
-        }
+  // Returns how many floats of `packed` it used.
+  long gradient_of_pixels(const float* g, const float* W, float* dx, float* packed, const Turned& turned) const {
+    const long c = s_.group_channels(), K = s_.filters, k = s_.group_filters(), D = turned.s.depth();
+    if (!turned.s.outputs()) return 0;
+    threads_.each(s_.groups * turned.s.rows, [&](long p) {  // rows (part, filter), columns channels
+      const long group = p / turned.s.rows, a = p % turned.s.rows;
+      for (long b = 0; b < turned.s.columns; ++b) {
+        const float* from = W + turned.part(a, b) * c * K + group * k;
         for (long c0 = 0; c0 < c; c0 += PANEL) {
           const long width = panel_width(c0, c);
-          multiply<false, false>(patches, D, {packed + group * D * c + c0 * D, width}, sums, PANEL, count, D);
-          for (long t = 0; t < count; ++t) {
-            const auto [image, y, x] = pixel(first + t);
-            std::memcpy(dx + ((image * s_.height + y) * s_.width + x) * C + group * c + c0, sums + t * PANEL,
-                        width * sizeof(float));
+          float* to = packed + group * D * c + c0 * D + (a * turned.s.columns + b) * k * width;
+          for (long o = 0; o < k; ++o)
+            for (long v = 0; v < width; ++v) to[o * width + v] = from[(c0 + v) * K + o];
+        }
+      }
+    });
+    products(turned.s, g, [&](long group, long c0) {
+      return Panel(packed + group * D * c + c0 * D, panel_width(c0, c));
+    }, turned.places(dx, s_));
+    return s_.groups * D * c;
+  }
+
+  // dW at each place of the filters = x^T @ g, for the pixels for which it is inside of the images.
+  void gradient_by_places(const float* x, const float* g, float* dW, float* memory, long group) const {
+    const long C = s_.channels, c = s_.group_channels(), K = s_.filters, k = s_.group_filters();
+    const long at_a_time = images_at_a_time(s_), in_image = s_.high * s_.wide, places = s_.rows * s_.columns;
+    const long some = places < 8 ? std::min(c, GRADIENT_ROWS) : c, parts = (c + some - 1) / some;
+    const long band = std::max<long>(GRADIENT_PIXELS / s_.wide, 1);
+    for (long first = 0; first < s_.n; first += at_a_time) {
+      const long images = std::min(at_a_time, s_.n - first), pixels = images * in_image;
+      threads_.each((pixels + GRADIENT_PIXELS - 1) / GRADIENT_PIXELS, [&](long b) {
+        into_panels(g + first * in_image * K + group * k, K, b * GRADIENT_PIXELS,
+                    std::min(pixels, (b + 1) * GRADIENT_PIXELS), k, memory, pixels);
+      });
+      threads_.each(places * parts, [&](long task) {
+        const long a = task / parts / s_.columns, b = task / parts % s_.columns, c0 = task % parts * some;
+        const long channels = std::min(some, c - c0);
+        const Range rows(a - s_.pad_y, s_.step_y, s_.height, s_.high);
+        const Range columns(b - s_.pad_x, s_.step_x, s_.width, s_.wide);
+        float* out = dW + ((a * s_.columns + b) * c + c0) * K + group * k;
+        if (!first && (rows.empty() || columns.empty()))
+          for (long r = 0; r < channels; ++r) std::memset(out + r * K, 0, k * sizeof(float));
+        for (long image = 0; image < images && !columns.empty(); ++image)
+          for (long y = rows.begin; y < rows.end; y += band) {
+            const bool add = first || image || y > rows.begin;
+            const float* from = x + c0 + group * c +
+                (((first + image) * s_.height + y * s_.step_y + a - s_.pad_y) * s_.width + columns.first) * C;
+            for (long k0 = 0; k0 < k; k0 += PANEL) {
+              const long width = panel_width(k0, k);
+              const Panel of_g(memory + k0 * pixels + ((image * s_.high + y) * s_.wide + columns.begin) * width, width);
+              const Pieces lines{std::min(band, rows.end - y), s_.step_y * s_.width * C, s_.wide * width};
+              multiply<true>(from, s_.step_x * C, of_g, out + k0, K, channels, columns.end - columns.begin, add, lines);
+            }
+          }
+      });
+    }
+  }
+
+  // dW = patches^T @ g, some pixels at a time.
+  void gradient_by_patches(const float* x, const float* g, float* dW, float* memory, long group) const {
+    const long D = s_.depth(), K = s_.filters, k = s_.group_filters(), whole = whole_panels(D);
+    const long block = pixels_at_a_time(whole + k, PATCHES_FLOATS), some = pixels_at_a_time(D, PATCH_FLOATS / 4);
+    const long row_panels = whole / GRADIENT_ROWS, panels = (k + PANEL - 1) / PANEL;
+    float *rows = memory, *columns = memory + block * whole;  // patches by GRADIENT_ROWS of their floats; g by PANEL
+    const Patches images(s_, x);
+    for (long first = 0; first < s_.outputs(); first += block) {
+      const long count = std::min(block, s_.outputs() - first);
+      threads_.each((count + some - 1) / some, [&](long b) {
+        const long from = b * some, to = std::min(from + some, count);
+        float* patch = scratch(whole + LANES);
+        Pixel pixel(first + from, s_);
+        for (long t = from; t < to; ++t, pixel.next(s_)) {
+          images.patch(pixel, group, patch);
+          for (long r = 0; r < D; r += GRADIENT_ROWS)
+            for (long v = 0; v < GRADIENT_ROWS; v += LANES)
+              store(rows + r * count + t * GRADIENT_ROWS + v, load(patch + r + v));
+        }
+        into_panels(g + first * K + group * k, K, from, to, k, columns, count);
+      });
+      threads_.each(row_panels * panels, [&](long b) {
+        const long r = b / panels * GRADIENT_ROWS, k0 = b % panels * PANEL, width = panel_width(k0, k);
+        for (long t = 0; t < count; t += GRADIENT_PIXELS)
+          multiply<true>(rows + r * count + t * GRADIENT_ROWS, GRADIENT_ROWS, {columns + k0 * count + t * width, width},
+                         dW + r * K + group * k + k0, K, std::min(GRADIENT_ROWS, D - r),
+                         std::min(GRADIENT_PIXELS, count - t), first || t);
+      });
+    }
+  }
+
+  // The products g @ W^T are patches of dx, which are added up image by image; `packed` holds W^T.
+  void gradient_of_few_channels(const float* g, const float* W, float* dx, float* packed) const {
+    const long D = s_.depth(), K = s_.filters, C = s_.channels, pixels = s_.high * s_.wide;
+    const long columns = (D + UNIT - 1) / UNIT * UNIT, block = pixels_at_a_time(columns, PATCH_FLOATS);
+    for (long d0 = 0; d0 < columns; d0 += PANEL) {
+      const long width = panel_width(d0, columns);
+      for (long k = 0; k < K; ++k)
+        for (long v = 0; v < width; ++v)
+          packed[d0 * K + k * width + v] = d0 + v < D ? W[(d0 + v) * K + k] : 0;
+    }
+    threads_.each(s_.n, [&](long image) {
+      float *out = dx + image * s_.height * s_.width * C, *patches = scratch(block * columns);
+      std::memset(out, 0, s_.height * s_.width * C * sizeof(float));
+      Pixel pixel(0, s_);
+      for (long first = 0; first < pixels; first += block) {
+        const long count = std::min(block, pixels - first);
+        for (long d0 = 0; d0 < columns; d0 += PANEL)
+          multiply<false>(g + (image * pixels + first) * K, K, {packed + d0 * K, panel_width(d0, columns)},
+                                 patches + d0, columns, count, K);
+        for (long t = 0; t < count; ++t, pixel.next(s_)) {
+          const long top = pixel.row * s_.step_y - s_.pad_y, left = pixel.column * s_.step_x - s_.pad_x;
+          const long begin = std::max<long>(-left, 0) * C, end = std::min(s_.columns, s_.width - left) * C;
+          for (long a = 0; a < s_.rows; ++a) {
+            if (top + a < 0 || top + a >= s_.height) continue;
+            const float* from = patches + t * columns + a * s_.columns * C;
+            float* to = out + ((top + a) * s_.width + left) * C;
+            for (long v = begin; v < end; ++v) to[v] += from[v];
           }
         }
       }
     });
-    return s_.groups * D * c;
   }
 };
 

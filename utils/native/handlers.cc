@@ -37,14 +37,30 @@ static bool is_question(XLA_FFI_CallFrame* frame) {
   return true;
 }
 
+// f(kernel, first channel, first filter) for each group of the channels of x and y; W holds the filters.
 template <class F>
-static XLA_FFI_Error* with_tile(XLA_FFI_CallFrame* frame, const F& f) {
-  switch (attribute(frame, "tile")) {
-    case 3: f(std::integral_constant<int, 3>()); return nullptr;
-    case 4: f(std::integral_constant<int, 4>()); return nullptr;
-    case 5: f(std::integral_constant<int, 5>()); return nullptr;
+static XLA_FFI_Error* with_tiles(XLA_FFI_CallFrame* frame, const XLA_FFI_Buffer& x, const XLA_FFI_Buffer& y,
+                                 const XLA_FFI_Buffer& W, const F& f) {
+  const long groups = std::max<long>(attribute(frame, "groups"), 1), C = x.dims[3], K = y.dims[3];
+  const Images s{x.dims[0], x.dims[1], x.dims[2], C / groups, K / groups, C, K};
+  Threads threads(frame);
+  const auto run = [&](auto m, auto r) {
+    const Winograd<m, r> kernel(threads, s);
+    for (long group = 0; group < groups; ++group) f(kernel, group * s.channels, group * s.filters);
+    return nullptr;
+  };
+  constexpr std::integral_constant<int, 2> two;
+  constexpr std::integral_constant<int, 3> three;
+  constexpr std::integral_constant<int, 4> four;
+  constexpr std::integral_constant<int, 5> five;
+  switch (10 * W.dims[0] + attribute(frame, "tile")) {
+    case 33: return run(three, three);
+    case 34: return run(four, three);
+    case 35: return run(five, three);
+    case 52: return run(two, five);
+    case 53: return run(three, five);
   }
-  return refuse(frame, "symfer: expected tiles of 3 to 5 pixels");
+  return refuse(frame, "symfer: expected tiles of 3 to 5 pixels for filters of 3x3, of 2 or 3 pixels for 5x5");
 }
 
 // f for the kernel of groups that share a vector, or else h.
@@ -82,34 +98,31 @@ static XLA_FFI_Error* convolve(XLA_FFI_CallFrame* frame, int images, int outputs
 
 using namespace symfer;
 
-// x (n, h, w, c), W (3, 3, c, k), or (3, 3, k, c) if mirrored -> y (n, h, w, k), transformed filters.
+// x (n, h, w, c), W (r, r, c / groups, k), or (r, r, k / groups, c) if mirrored -> y (n, h, w, k), transformed filters.
 extern "C" XLA_FFI_Error* symfer_winograd(XLA_FFI_CallFrame* frame) {
   if (is_question(frame)) return nullptr;
-  const auto &x = argument(frame, 0), &W = argument(frame, 1), &y = result(frame, 0), &U = result(frame, 1);
-  const Images s{x.dims[0], x.dims[1], x.dims[2], x.dims[3], y.dims[3]};
-  Threads threads(frame);
-  return with_tile(frame, [&](auto m) {
-    const Winograd<m> winograd(threads, s);
-    winograd.filters(floats(W), attribute(frame, "mirrored"), floats(U));
-    winograd.images(floats(x), floats(U), floats(y));
+  const auto &x = argument(frame, 0), &W = argument(frame, 1), &y = result(frame, 0);
+  float* U = floats(result(frame, 1));
+  const bool mirrored = attribute(frame, "mirrored");
+  return with_tiles(frame, x, y, W, [&](const auto& kernel, long c, long k) {
+    kernel.filters(floats(W) + (mirrored ? c : k), mirrored, U);
+    kernel.images(floats(x) + c, U, floats(y) + k);
   });
 }
 
-// x (n, h, w, c), g (n, h, w, k) -> dW (3, 3, c, k), memory.
+// x (n, h, w, c), g (n, h, w, k) -> dW (r, r, c / groups, k), memory.
 extern "C" XLA_FFI_Error* symfer_winograd_filter_gradient(XLA_FFI_CallFrame* frame) {
   if (is_question(frame)) return nullptr;
-  const auto &x = argument(frame, 0), &g = argument(frame, 1), &dW = result(frame, 0), &memory = result(frame, 1);
-  const Images s{x.dims[0], x.dims[1], x.dims[2], x.dims[3], g.dims[3]};
-  Threads threads(frame);
-  return with_tile(frame, [&](auto m) {
-    Winograd<m>(threads, s).filter_gradient(floats(x), floats(g), floats(dW), floats(memory));
+  const auto &x = argument(frame, 0), &g = argument(frame, 1), &dW = result(frame, 0);
+  float* memory = floats(result(frame, 1));
+  return with_tiles(frame, x, g, dW, [&](const auto& kernel, long c, long k) {
+    kernel.filter_gradient(floats(x) + c, floats(g) + k, floats(dW) + k, memory);
   });
 }
 
-// Floats of memory that `symfer_winograd_filter_gradient` needs.
-extern "C" int64_t symfer_winograd_memory(int64_t tile, int64_t channels, int64_t filters) {
-  const Images s{1, 1, 1, channels, filters};
-  return tile == 3 ? Winograd<3>::memory(s) : tile == 4 ? Winograd<4>::memory(s) : Winograd<5>::memory(s);
+// Floats of memory that `symfer_winograd_filter_gradient` needs; `side` of a transformed tile.
+extern "C" int64_t symfer_winograd_memory(int64_t side, int64_t channels, int64_t filters) {
+  return winograd_memory(side * side, channels, filters);
 }
 
 // x (n, h, w, c), W (rows, columns, c / groups, k) -> y (n, h', w', k), memory of the size of W.
@@ -127,10 +140,10 @@ extern "C" XLA_FFI_Error* symfer_filter_gradient(XLA_FFI_CallFrame* frame) {
   return convolve(frame, 0, 1, 2, [](const auto& kernel, auto... of) { kernel.filter_gradient(of...); });
 }
 
-// Floats of memory that `symfer_filter_gradient` needs.
-extern "C" int64_t symfer_filter_gradient_memory(int64_t rows, int64_t columns, int64_t channels, int64_t filters,
+// Floats of memory that `symfer_filter_gradient` needs for images x, gradients g and filters of these sizes.
+extern "C" int64_t symfer_filter_gradient_memory(const int64_t* x, const int64_t* g, const int64_t* filters,
                                                  int64_t groups) {
-  const Convolution s{1, 1, 1, channels, 1, 1, filters, rows, columns, 1, 1, 0, 0, groups};
+  const Convolution s{x[0], x[1], x[2], x[3], g[1], g[2], g[3], filters[0], filters[1], 1, 1, 0, 0, groups};
   int64_t out = 0;
   by_group(s, [&](auto size) { out = Narrow<size>::memory(s); }, [&] { out = Direct::memory(s); });
   return out;

@@ -1,120 +1,161 @@
 // Convolutions whose groups have as many filters as channels, so few that several groups fill a vector; with one
 // channel, depthwise convolutions.
 #pragma once
+#include <utility>
+
 #include "direct.h"
 
 namespace symfer {
 
 template <int SIZE>  // channels, and filters, of a group
 class Narrow {
-  static constexpr int TOGETHER = 6;      // output pixels
-  static constexpr long IMAGE_PARTS = 4;  // whose filter gradients are summed by themselves
-  typedef int32_t Places __attribute__((vector_size(LANES * sizeof(int32_t))));
+  static constexpr int TOGETHER = 4;       // output pixels
+  static constexpr long IMAGE_PARTS = 16;  // whose filter gradients are summed by themselves
+  static constexpr int MOST_COLUMNS = SIZE == 8 ? 2 : SIZE == 4 ? 3 : 4;  // of the filters, whose sums fit in registers
+  typedef int32_t Lanes __attribute__((vector_size(LANES * sizeof(int32_t))));
   Threads& threads_;
   const Convolution s_;
 
-  // In each lane channel c of the lane's group.
-  static Vector of_groups(Vector x, int c) {
-    if constexpr (SIZE == 1) return x;
-    Places places;
-    for (int lane = 0; lane < LANES; ++lane) places[lane] = lane / SIZE * SIZE + c;
+  template <int c, int... lane>
+  static Vector of_groups(Vector x, std::integer_sequence<int, lane...>) {
 #if defined(__clang__)
-    Vector out;
-    for (int lane = 0; lane < LANES; ++lane) out[lane] = x[places[lane]];
-    return out;
+    return __builtin_shufflevector(x, x, (lane / SIZE * SIZE + c)...);
 #else
-    return __builtin_shuffle(x, places);
+    return __builtin_shuffle(x, Lanes{(lane / SIZE * SIZE + c)...});
 #endif
   }
 
-  // For some pixels of a row of the result, sums over parts of the filters of `image(part, pixel)`, where that is not
-  // null, times the filters of that part: W (parts, SIZE, channels).
-  template <class Image>
-  void pixels(const float* W, long parts, const Image& image, long count, long channel, float* to) const {
-    Vector sums[TOGETHER] = {};
-    for (long part = 0; part < parts; ++part) {
-      Vector filters[SIZE];
-      for (int c = 0; c < SIZE; ++c) filters[c] = load(W + (part * SIZE + c) * s_.channels + channel);
-      for (int p = 0; p < TOGETHER; ++p) {
-        const float* from = p < count ? image(part, p) : nullptr;
-        if (!from) continue;
-        const Vector x = load(from + channel);
-        for (int c = 0; c < SIZE; ++c) sums[p] += of_groups(x, c) * filters[c];
+  // f(c, x with channel c of its group in each lane) for each channel c of a group.
+  template <class F, int... c>
+  static void each_channel(Vector x, const F& f, std::integer_sequence<int, c...>) {
+    (f(c, of_groups<c>(x, std::make_integer_sequence<int, LANES>())), ...);
+  }
+  template <class F>
+  static void each_channel(Vector x, const F& f) {
+    each_channel(x, f, std::make_integer_sequence<int, SIZE>());
+  }
+
+  // The part of the images under the filters for the first of some pixels in a row, and the filters' rows inside of it.
+  struct Window {
+    const float *image, *filters;
+    long rows, left;
+  };
+
+  // P pixels of a row of the result. EDGE: some columns of the filters may be outside of the images.
+  template <int P, bool EDGE>
+  static void pixels(const Convolution& s, const Window& window, long channel, float* to, long to_step) {
+    const long C = s.channels, step = s.step_x * C;
+    const long begin = EDGE ? std::clamp<long>(-window.left, 0, s.columns) : 0;
+    const long end = EDGE ? std::clamp<long>(s.width - window.left, 0, s.columns) : s.columns;
+    Vector sums[P] = {};
+    for (long a = 0; a < window.rows; ++a) {
+      const float* from = window.image + (a * s.width + window.left + begin) * C + channel;
+      const float* W = window.filters + (a * s.columns + begin) * SIZE * C + channel;
+      for (long b = begin; b < end; ++b, from += C, W += SIZE * C) {
+        Vector filters[SIZE];
+        for (int c = 0; c < SIZE; ++c) filters[c] = load(W + c * C);
+        for (int p = 0; p < P; ++p)
+          each_channel(load(from + p * step), [&](int c, Vector x) { sums[p] += x * filters[c]; });
       }
     }
-    for (int p = 0; p < count; ++p) store(to + p * s_.channels + channel, sums[p]);
+    for (int p = 0; p < P; ++p) store(to + p * to_step + channel, sums[p]);
+  }
+
+  // W (rows, columns, SIZE, channels).
+  void products(const Convolution& s, const float* x, const float* W, const Places& y) const {
+    const long C = s.channels;
+    // Pixels begin ... end - 1 of a row see no column outside of the images.
+    const long begin = std::min((std::max<long>(s.pad_x, 0) + s.step_x - 1) / s.step_x, s.wide);
+    const long room = s.width - s.columns + s.pad_x;
+    const long end = std::max(begin, room < 0 ? 0 : std::min(room / s.step_x + 1, s.wide));
+    threads_.each(s.n * s.high, [&](long line) {
+      const long image = line / s.high, row = line % s.high, top = row * s.step_y - s.pad_y;
+      const long a = std::clamp<long>(-top, 0, s.rows), last = std::clamp<long>(s.height - top, a, s.rows);
+      const float *from = x + (image * s.height + top + a) * s.width * C, *filters = W + a * s.columns * SIZE * C;
+      const auto some = [&](auto count, auto edge, long t) {
+        const Window window{from, filters, last - a, t * s.step_x - s.pad_x};
+        float* to = y.at + image * y.image + row * y.row + t * y.column;
+        for (long c = 0; c < C; c += LANES) pixels<count, edge>(s, window, c, to, y.column);
+      };
+      constexpr std::integral_constant<int, 1> one;
+      long t = 0;
+      for (; t < begin; ++t) some(one, std::true_type(), t);
+      for (; t + TOGETHER <= end; t += TOGETHER) some(std::integral_constant<int, TOGETHER>(), std::false_type(), t);
+      for (; t < end; ++t) some(one, std::false_type(), t);
+      for (; t < s.wide; ++t) some(one, std::true_type(), t);
+    });
+  }
+
+  // Adds to the sums of row `a` and columns b ... b + B - 1 of the filters, for LANES channels of an image's row y.
+  template <int B>
+  void add(const float* x, const float* g, float* sums, long b) const {
+    const long C = s_.channels;
+    Vector add[B][SIZE];
+    for (int k = 0; k < B; ++k)
+      for (int c = 0; c < SIZE; ++c) add[k][c] = load(sums + (k * SIZE + c) * C);
+    for (long t = 0, column = b - s_.pad_x; t < s_.wide; ++t, column += s_.step_x) {
+      const Vector weight = load(g + t * C);
+      const bool inside = column >= 0 && column + B <= s_.width;
+      for (int k = 0; k < B; ++k) {
+        if (!inside && (column + k < 0 || column + k >= s_.width)) continue;
+        each_channel(load(x + (column + k) * C), [&](int c, Vector pixel) { add[k][c] += pixel * weight; });
+      }
+    }
+    for (int k = 0; k < B; ++k)
+      for (int c = 0; c < SIZE; ++c) store(sums + (k * SIZE + c) * C, add[k][c]);
+  }
+
+  void add_row(const float* x, const float* g, float* sums) const {
+    for (long b = 0; b < s_.columns; b += MOST_COLUMNS, sums += MOST_COLUMNS * SIZE * s_.channels) switch (
+          std::min<long>(MOST_COLUMNS, s_.columns - b)) {
+        case 1: add<1>(x, g, sums, b); break;
+        case 2: add<2>(x, g, sums, b); break;
+        case 3: add<3>(x, g, sums, b); break;
+        default: add<4>(x, g, sums, b);
+      }
   }
 
  public:
   Narrow(Threads& threads, const Convolution& s) : threads_(threads), s_(s) {}
 
   void images(const float* x, const float* W, float* y, float*) const {
-    const long C = s_.channels;
-    threads_.each(s_.n * s_.high, [&](long line) {
-      const long image = line / s_.high, top = line % s_.high * s_.step_y - s_.pad_y;
-      for (long left = 0; left < s_.wide; left += TOGETHER)
-        for (long c = 0; c < C; c += LANES)
-          pixels(W, s_.rows * s_.columns, [&](long part, long p) -> const float* {
-            const long iy = top + part / s_.columns, ix = (left + p) * s_.step_x - s_.pad_x + part % s_.columns;
-            return iy < 0 || iy >= s_.height || ix < 0 || ix >= s_.width
-                       ? nullptr : x + ((image * s_.height + iy) * s_.width + ix) * C;
-          }, std::min<long>(TOGETHER, s_.wide - left), c, y + (line * s_.wide + left) * C);
-    });
+    products(s_, x, W, {y, s_.high * s_.wide * s_.channels, s_.wide * s_.channels, s_.channels});
   }
 
-  // `turned` has room for the filters with the two axes of each group exchanged.
-  void input_gradient(const float* g, const float* W, float* dx, float* turned) const {
-    const long C = s_.channels, parts = s_.rows * s_.columns;
-    for (long part = 0; part < parts; ++part)
-      for (int c = 0; c < SIZE; ++c)
-        for (long k = 0; k < C; ++k)
-          turned[(part * SIZE + k % SIZE) * C + k / SIZE * SIZE + c] = W[(part * SIZE + c) * C + k];
-    threads_.each(s_.n * s_.height, [&](long line) {
-      const long image = line / s_.height, row = line % s_.height + s_.pad_y;
-      for (long left = 0; left < s_.width; left += TOGETHER)
-        for (long c = 0; c < C; c += LANES)
-          pixels(turned, parts, [&](long part, long p) -> const float* {
-            const long y = row - part / s_.columns, x = left + p + s_.pad_x - part % s_.columns;
-            if (y < 0 || x < 0 || y % s_.step_y || x % s_.step_x) return nullptr;
-            const long oy = y / s_.step_y, ox = x / s_.step_x;
-            return oy >= s_.high || ox >= s_.wide ? nullptr : g + ((image * s_.high + oy) * s_.wide + ox) * C;
-          }, std::min<long>(TOGETHER, s_.width - left), c, dx + (line * s_.width + left) * C);
-    });
+  // `packed` has room for the filters with the two axes of each group exchanged.
+  void input_gradient(const float* g, const float* W, float* dx, float* packed) const {
+    const long C = s_.channels;
+    for (long y = 0; y < s_.step_y; ++y)
+      for (long x = 0; x < s_.step_x; ++x) {
+        const Turned turned(s_, y, x);
+        if (!turned.s.outputs()) continue;
+        for (long a = 0, part = 0; a < turned.s.rows; ++a)
+          for (long b = 0; b < turned.s.columns; ++b, ++part)
+            for (int c = 0; c < SIZE; ++c)
+              for (long k = 0; k < C; ++k)
+                packed[(part * SIZE + k % SIZE) * C + k / SIZE * SIZE + c] = W[(turned.part(a, b) * SIZE + c) * C + k];
+        products(turned.s, g, packed, turned.places(dx, s_));
+      }
   }
 
   static long memory(const Convolution& s) { return IMAGE_PARTS * s.rows * s.columns * SIZE * s.channels; }
 
   void filter_gradient(const float* x, const float* g, float* dW, float* memory) const {
-    const long C = s_.channels, parts = s_.rows * s_.columns, size = parts * SIZE * C;
+    const long C = s_.channels, rows = s_.rows * s_.columns * SIZE, size = rows * C;
     const long some = (s_.n + IMAGE_PARTS - 1) / IMAGE_PARTS;
     std::memset(memory, 0, IMAGE_PARTS * size * sizeof(float));
-    threads_.each(IMAGE_PARTS * (C / LANES), [&](long item) {
-      const long c0 = item / IMAGE_PARTS * LANES, begin = item % IMAGE_PARTS * some;
-      float* sums = memory + item % IMAGE_PARTS * size;
-      for (long image = begin; image < std::min(begin + some, s_.n); ++image)
-        for (long part = 0; part < parts; ++part) {
-          const long a = part / s_.columns, b = part % s_.columns;
-          const long left = std::max<long>(0, (s_.pad_x - b + s_.step_x - 1) / s_.step_x);
-          Vector add[SIZE] = {};
-          for (long oy = 0; oy < s_.high; ++oy) {
-            const long y = oy * s_.step_y - s_.pad_y + a;
-            if (y < 0 || y >= s_.height) continue;
-            const float* from = x + ((image * s_.height + y) * s_.width) * C + c0;
-            const float* gradient = g + ((image * s_.high + oy) * s_.wide) * C + c0;
-            for (long ox = left; ox < s_.wide; ++ox) {
-              const long column = ox * s_.step_x - s_.pad_x + b;
-              if (column >= s_.width) break;
-              const Vector pixel = load(from + column * C), weight = load(gradient + ox * C);
-              for (int c = 0; c < SIZE; ++c) add[c] += of_groups(pixel, c) * weight;
+    threads_.each(IMAGE_PARTS, [&](long part) {
+      for (long image = part * some; image < std::min((part + 1) * some, s_.n); ++image)
+        for (long row = 0; row < s_.high; ++row)
+          for (long c = 0; c < C; c += LANES)
+            for (long a = 0; a < s_.rows; ++a) {
+              const long y = row * s_.step_y - s_.pad_y + a;
+              if (y < 0 || y >= s_.height) continue;
+              add_row(x + (image * s_.height + y) * s_.width * C + c, g + (image * s_.high + row) * s_.wide * C + c,
+                      memory + part * size + a * s_.columns * SIZE * C + c);
             }
-          }
-          for (int c = 0; c < SIZE; ++c) {
-            float* to = sums + (part * SIZE + c) * C + c0;
-            store(to, load(to) + add[c]);
-          }
-        }
     });
-    threads_.each(parts * SIZE, [&](long row) {
+    threads_.each(rows, [&](long row) {
       for (long c = 0; c < C; c += LANES) {
         Vector sum = load(memory + row * C + c);
         for (long k = 1; k < IMAGE_PARTS; ++k) sum += load(memory + k * size + row * C + c);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace symfer {
 
@@ -26,36 +27,44 @@ static inline void store(float* to, Vector v) { *reinterpret_cast<Unaligned*>(to
 // Columns of the panel that begins with column n.
 static inline long panel_width(long n, long columns) { return columns - n < PANEL ? columns - n : PANEL; }
 
-// R rows and C vectors of `out = a @ b`, or added to `out`; element (r, k) of a is a[r * step_r + k * step_k].
-template <int R, int C, bool TRANSPOSED, bool ADD>
+// The depth of a product in `count` pieces, and what a and b advance by from one to the next.
+struct Pieces {
+  long count = 1, a = 0, b = 0;
+};
+
+// R rows and C vectors of `out = a @ b`, or added to `out`; element (r, k) of a is a[r * stride + k], or
+// a[k * stride + r] if TRANSPOSED.
+template <int R, int C, bool TRANSPOSED>
 static inline void kernel(const float* a, long stride, const float* b, long b_stride, float* out, long out_stride,
-                          long depth) {
+                          long depth, bool add, const Pieces& pieces) {
   Vector sums[R][C];
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) sums[r][c] = ADD ? load(out + r * out_stride + c * LANES) : Vector{};
-  for (long k = 0; k < depth; ++k) {
-    Vector row[C];
-    for (int c = 0; c < C; ++c) row[c] = load(b + k * b_stride + c * LANES);
-    for (int r = 0; r < R; ++r) {
-      const float factor = TRANSPOSED ? a[k * stride + r] : a[r * stride + k];
-      for (int c = 0; c < C; ++c) sums[r][c] += factor * row[c];
+    for (int c = 0; c < C; ++c) sums[r][c] = add ? load(out + r * out_stride + c * LANES) : Vector{};
+  for (long piece = 0; piece < pieces.count; ++piece, a += pieces.a, b += pieces.b)
+    for (long k = 0; k < depth; ++k) {
+      Vector row[C];
+      for (int c = 0; c < C; ++c) row[c] = load(b + k * b_stride + c * LANES);
+      for (int r = 0; r < R; ++r) {
+        const float factor = TRANSPOSED ? a[k * stride + r] : a[r * stride + k];
+        for (int c = 0; c < C; ++c) sums[r][c] += factor * row[c];
+      }
     }
-  }
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) store(out + r * out_stride + c * LANES, sums[r][c]);
 }
 
-template <int C, bool TRANSPOSED, bool ADD>
+template <int C, bool TRANSPOSED>
 static void all_rows(const float* a, long stride, const float* b, long b_stride, float* out, long out_stride, long rows,
-                     long depth) {
+                     long depth, bool add, const Pieces& pieces) {
   const long step = TRANSPOSED ? 1 : stride;
   long r = 0;
-  for (; r + ROWS <= rows; r += ROWS)
-    kernel<ROWS, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
-  for (; r + 4 <= rows; r += 4)
-    kernel<4, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
-  for (; r < rows; ++r)
-    kernel<1, C, TRANSPOSED, ADD>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth);
+  const auto some = [&](auto n) {
+    for (; r + n <= rows; r += n)
+      kernel<n, C, TRANSPOSED>(a + r * step, stride, b, b_stride, out + r * out_stride, out_stride, depth, add, pieces);
+  };
+  some(std::integral_constant<int, ROWS>());
+  some(std::integral_constant<int, 4>());
+  some(std::integral_constant<int, 1>());
 }
 
 // A matrix of at most PANEL columns; its rows are `stride` floats apart, `width` where it lies in a panel of its own.
@@ -65,14 +74,15 @@ struct Panel {
   Panel(const float* at, long width, long stride = 0) : at(at), width(width), stride(stride ? stride : width) {}
 };
 
-// out (rows, width) = a @ b, or out += a @ b if ADD; `a` is (rows, depth), or (depth, rows) if TRANSPOSED.
-template <bool TRANSPOSED, bool ADD>
-static void multiply(const float* a, long stride, const Panel& b, float* out, long out_stride, long rows, long depth) {
+// out (rows, width) = a @ b, or out += a @ b to `add`; `a` is (rows, depth), or (depth, rows) if TRANSPOSED.
+template <bool TRANSPOSED>
+static void multiply(const float* a, long stride, const Panel& b, float* out, long out_stride, long rows, long depth,
+                     bool add = false, const Pieces& pieces = {}) {
   if (b.width == PANEL)
-    all_rows<COLUMNS, TRANSPOSED, ADD>(a, stride, b.at, b.stride, out, out_stride, rows, depth);
+    all_rows<COLUMNS, TRANSPOSED>(a, stride, b.at, b.stride, out, out_stride, rows, depth, add, pieces);
   else
     for (long v = 0; v < b.width; v += LANES)
-      all_rows<1, TRANSPOSED, ADD>(a, stride, b.at + v, b.stride, out + v, out_stride, rows, depth);
+      all_rows<1, TRANSPOSED>(a, stride, b.at + v, b.stride, out + v, out_stride, rows, depth, add, pieces);
 }
 
 }  // namespace symfer

@@ -1,4 +1,4 @@
-// Winograd's minimal filtering (Lavin and Gray 2016) for 'same' convolutions of 3x3, see utils/ops/winograd.py.
+// Winograd's minimal filtering (Lavin and Gray 2016) for 'same' convolutions of 3x3 and 5x5, see utils/ops/winograd.py.
 #pragma once
 #include <utility>
 
@@ -8,8 +8,10 @@
 
 namespace symfer {
 
+// A group of channels of some images, and the group of filters for it.
 struct Images {
   long n, height, width, channels, filters;
+  long all_channels, all_filters;  // of all groups: floats of a pixel
 };
 
 // out[i] = sum over k of M[i][k] * in[k]; what is 0, 1 or -1 costs no multiplication.
@@ -54,9 +56,24 @@ static inline void both_sides(const Read& read, const Write& write) {
   }
 }
 
-template <int m>
+constexpr long BLOCK = 24;  // tiles of a thread
+constexpr long GRADIENT_BYTES = 8 << 20;  // of the transforms of a filter gradient
+
+static inline long padded(long floats) { return floats + UNIT; }  // places would share their sets of the caches
+
+// Tiles at a time of a filter gradient, and the floats of memory that it needs.
+static inline long tiles_at_a_time(long places, long channels, long filters) {
+  const long most = GRADIENT_BYTES / (places * (channels + filters) * sizeof(float));
+  return std::max<long>(most / BLOCK, 1) * BLOCK;
+}
+static inline long winograd_memory(long places, long channels, long filters) {
+  const long count = tiles_at_a_time(places, channels, filters);
+  return places * (padded(count * channels) + padded(count * filters) + channels * filters);
+}
+
+template <int m, int r>  // pixels of the side of a tile, and of the filters
 class Winograd {
-  static constexpr int SIDE = m + 2, PLACES = SIDE * SIDE;
+  static constexpr int SIDE = m + r - 1, PLACES = SIDE * SIDE, FILTER = r * r;
   static constexpr long MOST_CHANNELS = 4096;
   Threads& threads_;
   const Images s_;
@@ -85,13 +102,11 @@ class Winograd {
   // B^T x B of a tile's pixels: the channels of each place, `place` floats apart.
   void transform(const float* x, const Tile& at, float* V, long place) const {
     const float* from[SIDE][SIDE];
-    pixels(x, at, -1, s_.channels, from);
+    pixels(x, at, -(r / 2), s_.all_channels, from);
     for (long c = 0; c < s_.channels; c += LANES)
-      both_sides<BT<m>>([&](int i, int j) { return load(from[i][j] + c); },
+      both_sides<BT<SIDE>>([&](int i, int j) { return load(from[i][j] + c); },
                         [&](int i, int j, Vector value) { store(V + c + (i * SIDE + j) * place, value); });
   }
-
-  static long padded(long floats) { return floats + UNIT; }  // places would share their sets of the caches
 
  public:
   Winograd(Threads& threads, const Images& s)
@@ -99,26 +114,27 @@ class Winograd {
         tiles_(s.n * rows_ * columns_) {}
 
   // U = G W G^T in panels: [place][filter / PANEL][channel][PANEL]; of the gradient by images, filters mirrored and
-  // channels exchanged. W is (3, 3, channels, filters), or (3, 3, filters, channels) if mirrored.
+  // channels exchanged. W is (r, r, channels, all_filters), or (r, r, filters, all_channels) if mirrored.
   void filters(const float* W, bool mirrored, float* U) const {
-    const long size = s_.channels * s_.filters;
+    const long size = s_.channels * s_.filters, stride = mirrored ? s_.all_channels : s_.all_filters;
+    const long place = (mirrored ? s_.filters : s_.channels) * stride;
     threads_.each(s_.channels / UNIT, [&](long block) {
-      alignas(64) float turned[9][UNIT][UNIT];
+      alignas(64) float turned[FILTER][UNIT][UNIT];
       const long c0 = block * UNIT;
       for (long k0 = 0; k0 < s_.filters; k0 += UNIT) {
         if (mirrored)
-          for (int e = 0; e < 9; ++e)
+          for (int e = 0; e < FILTER; ++e)
             for (long k = 0; k < UNIT; ++k)
               for (long c = 0; c < UNIT; ++c)
-                turned[e][c][k] = W[(8 - e) * size + (k0 + k) * s_.channels + c0 + c];
+                turned[e][c][k] = W[(FILTER - 1 - e) * place + (k0 + k) * stride + c0 + c];
         for (long c = 0; c < UNIT; ++c)
           for (long v = 0; v < UNIT; v += LANES) {
             const long first = (k0 + v) / PANEL * PANEL, width = panel_width(first, s_.filters);
             float* to = U + first * s_.channels + (c0 + c) * width + (k0 + v - first);
-            both_sides<G<m>>(
+            both_sides<G<SIDE, r>>(
                 [&](int i, int j) {
-                  const int e = 3 * i + j;
-                  return load(mirrored ? &turned[e][c][v] : W + e * size + (c0 + c) * s_.filters + k0 + v);
+                  const int e = r * i + j;
+                  return load(mirrored ? &turned[e][c][v] : W + e * place + (c0 + c) * stride + k0 + v);
                 },
                 [&](int i, int j, Vector value) { store(to + (i * SIDE + j) * size, value); });
           }
@@ -137,16 +153,17 @@ class Winograd {
       for (long k0 = 0; k0 < K; k0 += PANEL) {
         const long width = panel_width(k0, K);
         for (int p = 0; p < PLACES; ++p)
-          multiply<false, false>(V + p * v_place, C, {U + p * size + k0 * C, width}, P + p * p_place, PANEL, count, C);
+          multiply<false>(V + p * v_place, C, {U + p * size + k0 * C, width}, P + p * p_place, PANEL, count, C);
         for (long t = 0; t < count; ++t) {
           const Tile at = tile(first + t);
-          float* corner = y + ((at.image * s_.height + at.row) * s_.width + at.column) * K + k0;
+          float* corner = y + ((at.image * s_.height + at.row) * s_.width + at.column) * s_.all_filters + k0;
           const long high = s_.height - at.row, wide = s_.width - at.column;
           for (long k = 0; k < width; k += LANES) {
             const float* products = P + t * PANEL + k;
-            both_sides<AT<m>>([&](int i, int j) { return load(products + (i * SIDE + j) * p_place); },
+            both_sides<AT<SIDE, m>>([&](int i, int j) { return load(products + (i * SIDE + j) * p_place); },
                               [&](int i, int j, Vector value) {
-                                if (i < high && j < wide) store(corner + (i * s_.width + j) * K + k, value);
+                                if (i < high && j < wide)
+                                  store(corner + (i * s_.width + j) * s_.all_filters + k, value);
                               });
           }
         }
@@ -154,19 +171,9 @@ class Winograd {
     });
   }
 
-  // Numbers of floats that `filter_gradient` needs: tiles at a time, and all of its memory.
-  static long tiles_at_a_time(const Images& s) {
-    const long most = GRADIENT_BYTES / (PLACES * (s.channels + s.filters) * sizeof(float));
-    return std::max<long>(most / BLOCK, 1) * BLOCK;
-  }
-  static long memory(const Images& s) {
-    const long count = tiles_at_a_time(s);
-    return PLACES * (padded(count * s.channels) + padded(count * s.filters) + s.channels * s.filters);
-  }
-
   // dW = G^T [sum over tiles of (B^T x B)^T (A g A^T)] G
   void filter_gradient(const float* x, const float* g, float* dW, float* memory) const {
-    const long C = s_.channels, K = s_.filters, size = C * K, at_a_time = tiles_at_a_time(s_);
+    const long C = s_.channels, K = s_.filters, size = C * K, at_a_time = tiles_at_a_time(PLACES, C, K);
     const long v_place = padded(at_a_time * C), d_place = padded(at_a_time * K);
     float *V = memory, *D = V + PLACES * v_place, *S = D + PLACES * d_place;
     for (long begin = 0; begin < tiles_; begin += at_a_time) {
@@ -176,30 +183,29 @@ class Winograd {
           const Tile at = tile(begin + t);
           transform(x, at, V + t * C, v_place);
           const float* of_gradient[m][m];
-          pixels(g, at, 0, K, of_gradient);
+          pixels(g, at, 0, s_.all_filters, of_gradient);
           for (long k = 0; k < K; k += LANES) {
             const long first = k / PANEL * PANEL;
             float* to = D + first * count + t * panel_width(first, K) + (k - first);
-            both_sides<A<m>>([&](int i, int j) { return load(of_gradient[i][j] + k); },
+            both_sides<A<SIDE, m>>([&](int i, int j) { return load(of_gradient[i][j] + k); },
                              [&](int i, int j, Vector value) { store(to + (i * SIDE + j) * d_place, value); });
           }
         }
       });
       threads_.each(PLACES, [&](long p) {
         for (long k0 = 0; k0 < K; k0 += PANEL)
-          (begin ? multiply<true, true> : multiply<true, false>)(
-              V + p * v_place, C, {D + p * d_place + k0 * count, panel_width(k0, K)}, S + p * size + k0, K, C, count);
+          multiply<true>(V + p * v_place, C, {D + p * d_place + k0 * count, panel_width(k0, K)}, S + p * size + k0, K,
+                         C, count, begin > 0);
       });
     }
     threads_.each(C, [&](long c) {
       for (long k = 0; k < K; k += LANES)
-        both_sides<GT<m>>([&](int i, int j) { return load(S + (i * SIDE + j) * size + c * K + k); },
-                          [&](int i, int j, Vector value) { store(dW + (3 * i + j) * size + c * K + k, value); });
+        both_sides<GT<SIDE, r>>([&](int i, int j) { return load(S + (i * SIDE + j) * size + c * K + k); },
+                          [&](int i, int j, Vector value) {
+                            store(dW + ((r * i + j) * C + c) * s_.all_filters + k, value);
+                          });
     });
   }
-
-  // Tiles of a thread; bytes of the transforms of `filter_gradient`.
-  static constexpr long BLOCK = 24, GRADIENT_BYTES = 8 << 20;
 };
 
 }  // namespace symfer

@@ -17,7 +17,7 @@ class Kernel(Op):
     ----------
     op : Conv2d, Conv2dInputGrad or Conv2dFilterGrad
     tile : int
-        Rows and columns of a tile of Winograd's minimal filtering (see `utils.ops.winograd`), 3 to 5; 0: products with
+        Rows and columns of a tile of Winograd's minimal filtering (see `utils.ops.winograd`), 2 to 5; 0: products with
         patches of the images.
     """
 
