@@ -133,7 +133,7 @@ class Direct {
   void gradient_by_places(const float* x, const float* g, float* dW, float* memory, long group) const {
     const long C = s_.channels, c = s_.group_channels(), K = s_.filters, k = s_.group_filters();
     const long at_a_time = images_at_a_time(s_), in_image = s_.high * s_.wide, places = s_.rows * s_.columns;
-    const long some = places < 8 ? std::min(c, GRADIENT_ROWS) : c, parts = (c + some - 1) / some;
+    const long some = places < 8 ? std::min(c, long{2 * ROWS}) : c, parts = (c + some - 1) / some;
     const long band = std::max<long>(GRADIENT_PIXELS / s_.wide, 1);
     for (long first = 0; first < s_.n; first += at_a_time) {
       const long images = std::min(at_a_time, s_.n - first), pixels = images * in_image;
