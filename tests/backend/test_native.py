@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -82,7 +83,7 @@ def both_forms(rng, images, size, pad, stride, groups, channels, filters):
 @needs_compiler
 @pytest.mark.parametrize('case', WINOGRAD + DIRECT + NARROW)
 def test_kernels_agree_with_float64(rng, case):
-    if case in NARROW and case[5] // case[4] > kernels().symfer_lanes():
+    if case in NARROW and case[5] // case[4] > kernels('narrow').lanes():
         pytest.skip('these groups do not share a vector of this processor')
     got, expected, nodes = both_forms(rng, *case)
     used = [node.op for node in nodes if isinstance(node.op, Kernel)]
@@ -123,7 +124,7 @@ def test_what_is_rounded_has_none():
 
 
 def test_without_kernels_xla_computes_the_same(rng, monkeypatch):
-    monkeypatch.setattr('utils.backend.native.kernels', lambda: None)
+    monkeypatch.setattr('utils.backend.native.kernels', lambda library: None)
     for case in (WINOGRAD[0], DIRECT[1], NARROW[0]):
         got, expected, nodes = both_forms(rng, *case)
         assert not any(isinstance(node.op, Kernel) for node in nodes)
@@ -165,9 +166,9 @@ def built(tmp_path, monkeypatch):
     monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', str(tmp_path))
     monkeypatch.setattr(native, '_started', {})
 
-    def build():
+    def build(name='direct'):
         native.digest.cache_clear()
-        return native.library.__wrapped__()
+        return native.library.__wrapped__(name)
 
     yield build
     native.digest.cache_clear()
@@ -196,19 +197,39 @@ def test_they_can_be_turned_off(built, monkeypatch):
 @pytest.mark.skipif(sys.platform != 'linux', reason='for Linux')
 def test_they_are_compiled_once(built, tmp_path, monkeypatch):
     native.start()
-    first = built()
-    assert first is not None and first.symfer_lanes() in (4, 8, 16)
-    (file,) = (tmp_path / 'native').iterdir()
-    assert file.suffix == '.so'
+    assert all(built(name) is not None for name in native.OF_MOST_NETWORKS)
+    files = list((tmp_path / 'native').iterdir())
+    assert len(files) == 2 and all(file.suffix == '.so' for file in files)
     monkeypatch.setattr(subprocess, 'Popen', None)
     native.start()
     assert built() is not None
 
 
+@needs_compiler
+@pytest.mark.skipif(sys.platform != 'linux', reason='for Linux')
+def test_a_compiler_does_not_outlive_its_process(tmp_path):
+    script = 'from utils import native; native.start(); print(*(p.pid for p in native._started.values()))'
+    environment = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': str(tmp_path)}
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True, env=environment)
+    pids = done.stdout.split()
+    assert len(pids) == 2 and not any(Path('/proc', pid).exists() for pid in pids)
+    assert not list((tmp_path / 'native').iterdir())
+
+
+@needs_compiler
+def test_what_killed_processes_have_left_is_removed(built, tmp_path):
+    left = tmp_path / 'native' / 'direct-0.so.1'
+    left.parent.mkdir()
+    left.write_bytes(b'half')
+    os.utime(left, (0, 0))
+    assert built() is not None
+    assert not left.exists()
+
+
 def test_other_sources_are_another_library(monkeypatch, tmp_path):
     native.digest.cache_clear()
     names = {native.digest()}
-    (tmp_path / 'handlers.cc').write_text('int x;')
+    (tmp_path / 'winograd.cc').write_text('int x;')
     for change in ((native, 'SOURCES', tmp_path), (native, 'OPTIONS', ('-O0',))):
         monkeypatch.setattr(*change)
         native.digest.cache_clear()
@@ -222,11 +243,11 @@ def test_other_sources_are_another_library(monkeypatch, tmp_path):
 def test_a_tile_that_does_not_exist_is_an_error_of_xla_not_a_crash():
     import jax
 
-    assert kernels() is not None
+    assert kernels('winograd3') is not None
     x, W = np.ones((1, 8, 8, 16), 'float32'), np.ones((3, 3, 16, 16), 'float32')
     types = [jax.ShapeDtypeStruct(shape, 'float32') for shape in ((1, 8, 8, 16), (1,))]
     with pytest.raises(Exception, match='tiles of 3 to 5 pixels'):
-        jax.ffi.ffi_call('symfer_winograd', types)(x, W, tile=np.int64(9), mirrored=np.int64(0))
+        jax.ffi.ffi_call('symfer_winograd3_images', types)(x, W, tile=np.int64(9), mirrored=np.int64(0))
 
 
 OTHER_PROCESSOR = """

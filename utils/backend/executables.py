@@ -34,7 +34,7 @@ from pytensor.scalar.basic import ScalarOp, ScalarType
 from pytensor.tensor.type import TensorType
 
 from utils import native
-from utils.backend.native import kernels
+from utils.backend.native import kernels, registered
 from utils.backend.platform import device_name, platform
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def key_of(fgraph: FunctionGraph, options: Any) -> str | None:
     flags = [os.environ.get(name, '') for name in ('XLA_FLAGS', 'SYMFER_EXCLUDE')]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     settings = [jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision, cores]
-    settings += [native.digest() if kernels() is not None else None]
+    settings += [native.digest() if native.compiler() else None]
     device = platform(), device_name(), jax.devices()[0].client.platform_version
     digest.update(repr((device, flags, settings, options)).encode())
     try:
@@ -158,9 +158,10 @@ def _read(path: Path) -> Any:
         content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             raise ValueError('not whole')
-        compiled = serialize_executable.deserialize_and_load(
-            *pickle.loads(content[32:]), execution_devices=jax.devices()[:1]
-        )
+        libraries, serialized = pickle.loads(content[32:])
+        if any(kernels(library) is None for library in libraries):
+            raise ValueError('calls kernels that cannot be compiled')
+        compiled = serialize_executable.deserialize_and_load(*serialized, execution_devices=jax.devices()[:1])
         os.utime(path)
         return compiled
     except FileNotFoundError:
@@ -172,8 +173,11 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, compiled: Any) -> None:
-    """Write an executable to a file atomically; on a full disk nothing is written."""
-    content = pickle.dumps(serialize_executable.serialize(compiled))
+    """Write an executable to a file atomically; on a full disk, or without kernels that it should call, nothing."""
+    libraries = registered()
+    if libraries is None:
+        return
+    content = pickle.dumps((libraries, serialize_executable.serialize(compiled)))
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in path.parent.iterdir())

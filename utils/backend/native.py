@@ -34,36 +34,43 @@ LEAST_CHANNELS = 32  # fewest input and output channels for which Winograd's fil
 LEAST_PIXELS_WINOGRAD = 1024  # fewest pixels of a minibatch for which the transforms of the filters pay
 LEAST_PIXELS = 64  # fewest pixels of a minibatch for which a call pays
 TILES = {3: (4, 3, 5), 5: (3, 2)}  # sizes of the filters: those of the tiles
+WINOGRAD = {3: 'winograd3', 5: 'winograd5'}
 NARROW = 1, 2, 4, 8  # channels of groups that share a vector, up to the width of the processor's
 
-NAMES = {
-    ops.Conv2d: 'symfer_convolution',
-    ops.Conv2dInputGrad: 'symfer_input_gradient',
-    ops.Conv2dFilterGrad: 'symfer_filter_gradient',
-}
-WINOGRAD_NAMES = {
-    ops.Conv2d: 'symfer_winograd',
-    ops.Conv2dInputGrad: 'symfer_winograd',
-    ops.Conv2dFilterGrad: 'symfer_winograd_filter_gradient',
-}
+FUNCTIONS = {ops.Conv2d: 'images', ops.Conv2dInputGrad: 'input_gradient', ops.Conv2dFilterGrad: 'filter_gradient'}
+
+
+_registered: set[str] = set()
+_failed: set[str] = set()  # libraries that the compiler did not make
+
+
+def registered() -> list[str] | None:
+    """Return the libraries whose kernels are registered with JAX; None if the compiler failed for one."""
+    return None if _failed else sorted(_registered)
 
 
 @lru_cache
-def kernels() -> Any:
-    """Return the compiled kernels, registered with JAX; None without a compiler."""
-    library = native.library() if jax.default_backend() == 'cpu' else None
-    if library is not None:
-        for name in {*NAMES.values(), *WINOGRAD_NAMES.values()}:
-            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform='cpu')
+def kernels(library: str) -> Any:
+    """Return the compiled kernels of a library, registered with JAX; None without a compiler.
+
+    Parameters
+    ----------
+    library : str
+        A name of `utils.native.LIBRARIES`.
+    """
+    found = native.library(library) if jax.default_backend() == 'cpu' else None
+    if found is not None:
+        for function in FUNCTIONS.values():
+            if not (library in WINOGRAD.values() and function == 'input_gradient'):
+                pointer = jax.ffi.pycapsule(getattr(found, function))
+                jax.ffi.register_ffi_target(f'symfer_{library}_{function}', pointer, platform='cpu')
         shape = ctypes.POINTER(ctypes.c_int64)
-        for name, types in (
-            ('symfer_winograd_memory', 3 * [ctypes.c_int64]),
-            ('symfer_filter_gradient_memory', [shape, shape, shape, ctypes.c_int64]),
-            ('symfer_lanes', []),
-        ):
-            function = getattr(library, name)
-            function.restype, function.argtypes = ctypes.c_int64, types
-    return library
+        _registered.add(library)
+        sizes = 3 * [ctypes.c_int64] if library in WINOGRAD.values() else [shape, shape, shape, ctypes.c_int64]
+        found.filter_gradient_memory.restype, found.filter_gradient_memory.argtypes = ctypes.c_int64, sizes
+    elif native.compiler():
+        _failed.add(library)
+    return found
 
 
 def _shapes(op, a, b):
@@ -97,14 +104,15 @@ def _tile(op, images, filters):
     return min(products, key=products.__getitem__)
 
 
-def _has_kernel(op, images, filters):
-    """Tell whether the channels fill the vectors of the direct kernels."""
+def _library(op, images, filters):
+    """Return the library without Winograd's filtering whose vectors the channels fill; None if there is none."""
     channels, n_out = filters[2], filters[3] // op.groups
-    if op.groups > 1 and channels == n_out in NARROW:
-        return n_out <= kernels().symfer_lanes() and images[3] % UNIT == 0
+    if op.groups > 1 and channels == n_out in NARROW and images[3] % UNIT == 0:
+        found = kernels('narrow')
+        return 'narrow' if found is not None and n_out <= found.lanes() else None
     if isinstance(op, ops.Conv2dInputGrad):
-        return channels % UNIT == 0 or op.groups == 1
-    return n_out % UNIT == 0
+        return 'direct' if channels % UNIT == 0 or op.groups == 1 else None
+    return 'direct' if n_out % UNIT == 0 else None
 
 
 def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | None:
@@ -120,10 +128,11 @@ def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | No
     if platform() != 'cpu' or None in (*a.type.shape, *b.type.shape) or {a.dtype, b.dtype} != {'float32'}:
         return None
     images, filters, out = _shapes(op, a.type.shape, b.type.shape)
-    if np.prod(out[:3]) < LEAST_PIXELS or kernels() is None:
+    if np.prod(out[:3]) < LEAST_PIXELS or native.compiler() is None:
         return None
     tile = _tile(op, images, filters)
-    return Kernel(op, tile) if tile or _has_kernel(op, images, filters) else None
+    library = WINOGRAD[filters[0]] if tile else _library(op, images, filters)
+    return Kernel(op, library, tile) if library and kernels(library) is not None else None
 
 
 @rewrites.register(ops.Conv2d, ops.Conv2dInputGrad, ops.Conv2dFilterGrad, position=0.5)
@@ -143,25 +152,25 @@ def _(op, **kwargs):
         images, filters, out = _shapes(conv, a.shape, b.shape)
         result = {ops.Conv2d: out, ops.Conv2dInputGrad: images, ops.Conv2dFilterGrad: filters}[type(conv)]
         is_gradient = isinstance(conv, ops.Conv2dFilterGrad)
-        n_in, n_out = filters[2], filters[3] // conv.groups
+        function, memory_of = FUNCTIONS[type(conv)], kernels(op.library).filter_gradient_memory
         numbers = {'groups': conv.groups}
         if op.tile:
-            name, side = WINOGRAD_NAMES[type(conv)], op.tile + filters[0] - 1
+            n_in, n_out = filters[2], filters[3] // conv.groups
             numbers['tile'] = op.tile
-            memory = kernels().symfer_winograd_memory(side, n_in, n_out) if is_gradient else side**2 * n_in * n_out
-            if not is_gradient:
-                numbers['mirrored'] = isinstance(conv, ops.Conv2dInputGrad)
+            if is_gradient:
+                memory = memory_of(op.tile, n_in, n_out)
+            else:
+                function, numbers['mirrored'] = 'images', isinstance(conv, ops.Conv2dInputGrad)
+                memory = (op.tile + filters[0] - 1) ** 2 * n_in * n_out
         else:
-            name = NAMES[type(conv)]
             (pad_y, pad_x), (step_y, step_x) = conv.pad, conv.stride
             numbers |= {'pad_y': pad_y, 'pad_x': pad_x, 'step_y': step_y, 'step_x': step_x}
             if is_gradient:
-                sizes = [(ctypes.c_int64 * 4)(*shape) for shape in (images, out, filters)]
-                memory = kernels().symfer_filter_gradient_memory(*sizes, conv.groups)
+                memory = memory_of(*((ctypes.c_int64 * 4)(*shape) for shape in (images, out, filters)), conv.groups)
             else:  # room for the filters; of few channels, in whole vectors
                 memory = -(-int(np.prod(filters[:3])) // UNIT) * UNIT * filters[3]
         types = [jax.ShapeDtypeStruct(shape, a.dtype) for shape in (result, (memory,))]
-        call = jax.ffi.ffi_call(name, types, vmap_method='sequential')
+        call = jax.ffi.ffi_call(f'symfer_{op.library}_{function}', types, vmap_method='sequential')
         return call(a, b, **{key: np.int64(value) for key, value in numbers.items()})[0]
 
     return of_own_images(compute, summed=isinstance(conv, ops.Conv2dFilterGrad))

@@ -1,27 +1,29 @@
 """Kernels in C++ for convolutions on a CPU, compiled at the first use if there is a compiler.
 
 ==================  ===========================================================================
-`start`             start the compiler in the background
-`library`           the compiled kernels; compiles them if necessary
+`start`             start to compile the kernels of most networks in the background
+`library`           some compiled kernels; compiles them if necessary
 ==================  ===========================================================================
 
 Without a compiler, or with ``SYMFER_NATIVE=0`` in the environment, XLA computes the same convolutions, more slowly.
 This package does not import JAX; `utils.backend.native` registers the kernels with it.
 
 ========================  ==========================================================================
-simd.h                    vectors of the processor; products of matrices
-parallel.h                work in blocks on XLA's threads; memory of a thread
-coefficients.h            matrices of Winograd's filtering
-winograd.h                'same' convolutions of 3x3 and 5x5 and their gradients
+winograd.cc, .h           'same' convolutions of 3x3 and 5x5 and their gradients
+direct.cc, .h             convolutions with any filters, strides and groups
+narrow.cc, .h             convolutions with groups of one to eight channels, which share a vector
+convolution.h             the functions of the latter two that XLA calls
+handlers.h                what XLA hands to them, by its foreign function interface
 geometry.h                which pixels of the images meet which places of the filters
-direct.h                  convolutions with any filters, strides and groups
-narrow.h                  convolutions with groups of one to eight channels, which share a vector
-handlers.cc               the functions that XLA calls, by its foreign function interface
+coefficients.h            matrices of Winograd's filtering
+parallel.h                work in blocks on XLA's threads; memory of a thread
+simd.h                    vectors of the processor; products of matrices
 ========================  ==========================================================================
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import importlib.util
@@ -31,6 +33,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +52,14 @@ OPTIONS = (
     '-shared',
     '-fPIC',
 )
+# Each library by itself, so that they are compiled side by side, and only if they are used.
+LIBRARIES = {
+    'winograd3': ('winograd.cc', '-DSYMFER_FILTER=3'),
+    'winograd5': ('winograd.cc', '-DSYMFER_FILTER=5'),
+    'direct': ('direct.cc',),
+    'narrow': ('narrow.cc',),
+}
+OF_MOST_NETWORKS = 'winograd3', 'direct'
 MOST_SECONDS = 120  # time limit of the compiler
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -78,28 +89,32 @@ def digest() -> str:
         out.update(path.read_bytes())
     headers = _headers()
     out.update((headers / 'xla/ffi/api/c_api.h').read_bytes() if headers else b'')
-    out.update(repr((compiler(), OPTIONS)).encode())
+    out.update(repr((compiler(), OPTIONS, LIBRARIES)).encode())
     return out.hexdigest()[:32]
 
 
-def _path() -> Path | None:
-    """Return the path of the compiled kernels, which need not exist; None without a cache."""
+def _path(name: str) -> Path | None:
+    """Return the path of a compiled library, which need not exist; None without a cache."""
     folder = process.cache_folder()
-    return folder / 'native' / f'{digest()}.so' if folder else None
+    return folder / 'native' / f'{name}-{digest()}.so' if folder else None
 
 
-def _command(to: Path) -> list[str] | None:
+def _command(name: str, to: Path) -> list[str] | None:
     cxx, headers = compiler(), _headers()
-    return [cxx, *OPTIONS, f'-I{headers}', str(SOURCES / 'handlers.cc'), '-o', str(to)] if cxx and headers else None
+    source, *defined = LIBRARIES[name]
+    return [cxx, *OPTIONS, *defined, f'-I{headers}', str(SOURCES / source), '-o', str(to)] if cxx and headers else None
 
 
-def _begin(path: Path) -> subprocess.Popen[bytes] | None:
+def _begin(name: str, path: Path) -> subprocess.Popen[bytes] | None:
     """Start the compiler, which writes to a file beside `path`."""
-    command = _command(path.with_name(f'{path.name}.{os.getpid()}'))
+    command = _command(name, path.with_name(f'{path.name}.{os.getpid()}'))
     if command is None:
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for other in path.parent.glob('*.so.*'):  # of processes that were killed
+            if time.time() - other.stat().st_mtime > 2 * MOST_SECONDS:
+                other.unlink(missing_ok=True)
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError:
         return None
@@ -127,12 +142,21 @@ def _finish(path: Path, running: subprocess.Popen[bytes] | None) -> bool:
 
 
 def start() -> None:
-    """Start to compile the kernels in the background, unless they are there already."""
-    path = _path()
-    if path and compiler() and path not in _started and not path.exists():
-        running = _begin(path)
-        if running:
-            _started[path] = running
+    """Start to compile the kernels of most networks in the background, unless they are there already."""
+    for name in OF_MOST_NETWORKS if compiler() else ():
+        path = _path(name)
+        if path and path not in _started and not path.exists():
+            running = _begin(name, path)
+            if running:
+                _started[path] = running
+
+
+@atexit.register
+def _stop() -> None:
+    """Stop compilers whose results nobody has asked for."""
+    for path in list(_started):
+        _started[path].kill()
+        _finish(path, _started.pop(path))
 
 
 def _loaded(path):
@@ -143,15 +167,21 @@ def _loaded(path):
 
 
 @lru_cache
-def library() -> ctypes.CDLL | None:
-    """Return the compiled kernels; None without a compiler, or if it fails."""
+def library(name: str) -> ctypes.CDLL | None:
+    """Return the compiled kernels of a library; None without a compiler, or if it fails.
+
+    Parameters
+    ----------
+    name : {'winograd3', 'winograd5', 'direct', 'narrow'}
+        Winograd's filtering for filters of 3x3 or 5x5; other convolutions; those of groups that share a vector.
+    """
     if not compiler():
         return None
-    path = _path()
+    path = _path(name)
     if path:
-        if path.exists() or _finish(path, _started.pop(path, None) or _begin(path)):
+        if path.exists() or _finish(path, _started.pop(path, None) or _begin(name, path)):
             return _loaded(path)
         return None
     with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file
         path = Path(folder) / 'native.so'
-        return _loaded(path) if _finish(path, _begin(path)) else None
+        return _loaded(path) if _finish(path, _begin(name, path)) else None

@@ -3,7 +3,8 @@
 #pragma once
 #include <utility>
 
-#include "direct.h"
+#include "geometry.h"
+#include "parallel.h"
 
 namespace symfer {
 

@@ -16,15 +16,16 @@ class Kernel(Op):
     Parameters
     ----------
     op : Conv2d, Conv2dInputGrad or Conv2dFilterGrad
+    library : {'winograd3', 'winograd5', 'direct', 'narrow'}
+        The library of `utils.native` that has the kernel.
     tile : int
-        Rows and columns of a tile of Winograd's minimal filtering (see `utils.ops.winograd`), 2 to 5; 0: products with
-        patches of the images.
+        Rows and columns of a tile of Winograd's minimal filtering (see `utils.ops.winograd`), 2 to 5; 0: none.
     """
 
-    __props__ = ('op', 'tile')
+    __props__ = ('op', 'library', 'tile')
 
-    def __init__(self, op: Convolution, tile: int = 0) -> None:
-        self.op, self.tile = op, tile
+    def __init__(self, op: Convolution, library: str, tile: int = 0) -> None:
+        self.op, self.library, self.tile = op, library, tile
 
     def make_node(self, *inputs: Any) -> Apply:
         return Apply(self, list(inputs), [v.type() for v in self.op.make_node(*inputs).outputs])
