@@ -30,6 +30,7 @@ import importlib.util
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,9 +116,20 @@ def _begin(name: str, path: Path) -> subprocess.Popen[bytes] | None:
         for other in path.parent.glob('*.so.*'):  # of processes that were killed
             if time.time() - other.stat().st_mtime > 2 * MOST_SECONDS:
                 other.unlink(missing_ok=True)
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group of its own, with the processes that it starts
+        )
     except OSError:
         return None
+
+
+def _kill(running: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        os.killpg(running.pid, signal.SIGTERM)  # which lets it remove its temporary files
 
 
 def _finish(path: Path, running: subprocess.Popen[bytes] | None) -> bool:
@@ -132,7 +144,7 @@ def _finish(path: Path, running: subprocess.Popen[bytes] | None) -> bool:
             return True
         logging.getLogger(__name__).debug('C++ kernels: %s', said.decode(errors='replace'))
     except subprocess.TimeoutExpired:
-        running.kill()
+        _kill(running)
         running.communicate()
     except OSError:
         pass
@@ -154,9 +166,10 @@ def start() -> None:
 @atexit.register
 def _stop() -> None:
     """Stop compilers whose results nobody has asked for."""
-    for path in list(_started):
-        _started[path].kill()
-        _finish(path, _started.pop(path))
+    for running in _started.values():
+        _kill(running)
+    while _started:
+        _finish(*_started.popitem())
 
 
 def _loaded(path):

@@ -7,7 +7,7 @@
 namespace symfer {
 
 class Direct {
-  static constexpr long PATCH_FLOATS = 1 << 16, PACKED_OUTPUTS = 2048;
+  static constexpr long PATCH_FLOATS = 1 << 16, PACKED_ROWS = 128;
   // Of the filter gradient: rows that are computed together, pixels at a time, floats of images or patches at a time.
   static constexpr long GRADIENT_ROWS = 48, GRADIENT_PIXELS = 96, IMAGES_FLOATS = 128 << 10, PATCHES_FLOATS = 256 << 10;
   Threads& threads_;
@@ -72,15 +72,15 @@ class Direct {
  public:
   Direct(Threads& threads, const Convolution& s) : threads_(threads), s_(s) {}
 
-  // y = patches @ W; `packed` has room for the filters, which are put into panels if they are read often enough.
+  // y = patches @ W; `packed` has room for the filters, in panels.
   void images(const float* x, const float* W, float* y, float* packed) const {
-    const long D = s_.depth(), K = s_.filters, k = s_.group_filters();
-    const bool pack = s_.outputs() >= PACKED_OUTPUTS;
-    if (pack) threads_.each(s_.groups, [&](long g) { into_panels(W + g * k, K, 0, D, k, packed + g * D * k, D); });
-    products(s_, x, [&](long g, long k0) {
-      const long width = panel_width(k0, k);
-      return pack ? Panel(packed + g * D * k + k0 * D, width) : Panel(W + g * k + k0, width, K);
-    }, {y, s_.high * s_.wide * K, s_.wide * K, K});
+    const long D = s_.depth(), K = s_.filters, k = s_.group_filters(), parts = (D + PACKED_ROWS - 1) / PACKED_ROWS;
+    threads_.each(s_.groups * parts, [&](long b) {
+      const long g = b / parts, begin = b % parts * PACKED_ROWS;
+      into_panels(W + g * k, K, begin, std::min(begin + PACKED_ROWS, D), k, packed + g * D * k, D);
+    });
+    products(s_, x, [&](long g, long k0) { return Panel{packed + g * D * k + k0 * D, panel_width(k0, k)}; },
+             {y, s_.high * s_.wide * K, s_.wide * K, K});
   }
 
   // dx = patches of g @ W^T. Pixels whose places differ by whole steps see the same parts of the filters.
@@ -124,7 +124,7 @@ class Direct {
       }
     });
     products(turned.s, g, [&](long group, long c0) {
-      return Panel(packed + group * D * c + c0 * D, panel_width(c0, c));
+      return Panel{packed + group * D * c + c0 * D, panel_width(c0, c)};
     }, turned.places(dx, s_));
     return s_.groups * D * c;
   }
@@ -156,7 +156,7 @@ class Direct {
                 (((first + image) * s_.height + y * s_.step_y + a - s_.pad_y) * s_.width + columns.first) * C;
             for (long k0 = 0; k0 < k; k0 += PANEL) {
               const long width = panel_width(k0, k);
-              const Panel of_g(memory + k0 * pixels + ((image * s_.high + y) * s_.wide + columns.begin) * width, width);
+              const Panel of_g{memory + k0 * pixels + ((image * s_.high + y) * s_.wide + columns.begin) * width, width};
               const Pieces lines{std::min(band, rows.end - y), s_.step_y * s_.width * C, s_.wide * width};
               multiply<true>(from, s_.step_x * C, of_g, out + k0, K, channels, columns.end - columns.begin, add, lines);
             }

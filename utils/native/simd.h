@@ -67,11 +67,10 @@ static void all_rows(const float* a, long stride, const float* b, long b_stride,
   some(std::integral_constant<int, 1>());
 }
 
-// A matrix of at most PANEL columns; its rows are `stride` floats apart, `width` where it lies in a panel of its own.
+// A matrix of `width` columns, at most PANEL, whose rows follow one another.
 struct Panel {
   const float* at;
-  long width, stride;
-  Panel(const float* at, long width, long stride = 0) : at(at), width(width), stride(stride ? stride : width) {}
+  long width;
 };
 
 // out (rows, width) = a @ b, or out += a @ b to `add`; `a` is (rows, depth), or (depth, rows) if TRANSPOSED.
@@ -79,10 +78,10 @@ template <bool TRANSPOSED>
 static void multiply(const float* a, long stride, const Panel& b, float* out, long out_stride, long rows, long depth,
                      bool add = false, const Pieces& pieces = {}) {
   if (b.width == PANEL)
-    all_rows<COLUMNS, TRANSPOSED>(a, stride, b.at, b.stride, out, out_stride, rows, depth, add, pieces);
+    all_rows<COLUMNS, TRANSPOSED>(a, stride, b.at, b.width, out, out_stride, rows, depth, add, pieces);
   else
     for (long v = 0; v < b.width; v += LANES)
-      all_rows<1, TRANSPOSED>(a, stride, b.at + v, b.stride, out + v, out_stride, rows, depth, add, pieces);
+      all_rows<1, TRANSPOSED>(a, stride, b.at + v, b.width, out + v, out_stride, rows, depth, add, pieces);
 }
 
 }  // namespace symfer
