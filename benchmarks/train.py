@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from itertools import groupby
 from math import ceil
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from benchmarks import environments
 from benchmarks.engines import ENGINES, LIBRARIES, Case, take_turns
@@ -169,7 +169,7 @@ def label(case):
 
 
 def ratio(rows):
-    """Time of the best other framework divided by that of symfer, its name, and the ratio's least and most of a turn.
+    """Time of the best other framework divided by that of symfer, its name, and the quartiles of the ratio in a turn.
 
     None if one is missing.
     """
@@ -178,7 +178,8 @@ def ratio(rows):
         return None
     best = min(peers, key=lambda row: row['ms'])
     turns = [theirs / mine for theirs, mine in zip(best['turns_ms'], ours['turns_ms'])]
-    return best['ms'] / ours['ms'], best['engine'], min(turns), max(turns)
+    low, _, high = quantiles(turns, method='inclusive') if len(turns) > 1 else 3 * turns
+    return best['ms'] / ours['ms'], best['engine'], low, high
 
 
 def own(rows):
@@ -197,7 +198,7 @@ def table(rows):
         '| case | engine | ms per step | minimum | images/s | Tflop/s | first step s | peak MiB |',
         '|---|---|--:|--:|--:|--:|--:|--:|',
     ]
-    ratios = ['| case | best other framework | speed-up of symfer | in a turn |', '|---|---|--:|--:|']
+    ratios = ['| case | best other framework | speed-up of symfer | quartiles |', '|---|---|--:|--:|']
     for case, group in groupby(rows, key=lambda row: row['case']):
         group = list(group)
         for row in sorted(group, key=lambda row: row['ms']):
@@ -207,8 +208,8 @@ def table(rows):
                 f'{row["first_step_s"]:.1f} | {row["peak_MiB"] or 0:.0f} |'
             )
         if ratio(group):
-            found, name, least, most = ratio(group)
-            ratios.append(f'| {label(case)} | {name} | {found:.2f} | {least:.2f} to {most:.2f} |')
+            found, name, low, high = ratio(group)
+            ratios.append(f'| {label(case)} | {name} | {found:.2f} | {low:.2f} to {high:.2f} |')
     versions = sorted({row['about'] for row in rows})
     machine = f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}'
     head = [f'Measured on {time.strftime("%Y-%m-%d")}: {machine}; ' + '; '.join(versions) + '.', '']
@@ -221,7 +222,7 @@ def figure(rows, path):
 
     cases = [(case, list(group)) for case, group in groupby(rows, key=lambda row: row['case'])]
     names = [name for name in ENGINES if any(row['engine'] == name for row in rows)]
-    plot = Figure(figsize=(9, 1 + 0.16 * len(rows)), layout='constrained')
+    plot = Figure(figsize=(9, 1 + 0.09 * len(rows)), layout='constrained')
     axes = plot.subplots()
     for i, (_, group) in enumerate(cases):
         ours = own(group)
@@ -241,6 +242,7 @@ def figure(rows, path):
         yticklabels=[label(case) for case, _ in cases],
         xlabel='images per second, relative to symfer',
     )
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     plot.legend(*axes.get_legend_handles_labels(), loc='outside upper center', ncols=3, fontsize='small')
     plot.savefig(path, dpi=130)
