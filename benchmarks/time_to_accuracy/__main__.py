@@ -33,7 +33,7 @@ def arrays(dataset, folder):
 
     path = Path(folder) / 'arrays.npz'
     with loaders.load(dataset) as data:
-        parts = {'': data.training, 'validation_': data.validation}
+        parts = {'': data.reduced_training, 'validation_': data.validation}
         np.savez(
             path,
             **{f'{name}x': part.images() for name, part in parts.items()},

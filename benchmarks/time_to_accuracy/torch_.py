@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.time_to_accuracy.recipes import RECIPES
 from benchmarks.time_to_accuracy.turns import report
@@ -83,6 +83,20 @@ def augmented(x, changes):
     return torch.where(painted, grey[:, None, None, None], x)
 
 
+def moving_average(decay):
+    """Exponential moving average, corrected for its start as in `utils.training.optimisers.averaged`."""
+
+    @torch.no_grad()
+    def update(averages, values, n):
+        weight = (1 - decay) / (1 - decay ** (int(n) + 1))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, weight)
+        else:  # counts of minibatches
+            torch._foreach_copy_(averages, values)
+
+    return update
+
+
 class Minibatches(torch.utils.data.Dataset):
     """Minibatches of augmented images, one per item, for a worker process."""
 
@@ -108,7 +122,7 @@ class Run:
         self.training, self.validation = data[:2], data[2:]
         self.net = network(recipe, int(data[1].max()) + 1).to(memory_format=self.layout)
         self.model = torch.compile(self.net) if how == 'compiled' else self.net
-        average = get_ema_multi_avg_fn(recipe['ema_decay'])
+        average = moving_average(recipe['ema_decay'])
         self.ema = AveragedModel(self.net, multi_avg_fn=average, use_buffers=True)
         decayed = [p for p in self.net.parameters() if p.ndim > 1]
         others = [p for p in self.net.parameters() if p.ndim == 1]
