@@ -75,6 +75,7 @@ def test_the_speed_step_names_cases_and_engines_that_exist(rehearse, tmp_path, m
                 engine=name,
                 ms=1e5 / r,
                 least_ms=1,
+                turns_ms=[1e5 / r] * 3,
                 images_per_s=r,
                 first_step_s=1,
                 peak_MiB=1,

@@ -179,7 +179,7 @@ def test_stablehlo_answers_in_jax(tiny_model, tmp_path):
     config = launch.open_model(tiny_model)[1]
     for n in (1, 4):
         faces = np.random.default_rng(n).integers(0, 256, (n, *config['im_dim']), dtype=np.uint8)
-        np.testing.assert_allclose(program.call(faces), launch.predict(tiny_model, faces), atol=1e-6)
+        np.testing.assert_allclose(program.call(faces), launch.predict(tiny_model, faces), atol=1e-5)
     assert program.platforms == ('cpu', 'cuda')
 
 

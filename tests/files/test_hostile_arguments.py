@@ -108,7 +108,7 @@ def test_a_configuration_of_absurd_size_is_refused_before_a_network_is_made(trai
         seconds, (_, most) = time.process_time() - start, tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert len(str(caught.value)) < 1000
-        assert seconds < 3 and most < 100 * 2**20  # traced, which makes it several times slower
+        assert seconds < 6 and most < 100 * 2**20  # traced, which makes it several times slower
 
 
 def test_a_list_of_many_layers_takes_no_more_than_its_reading(trained, tmp_path, monkeypatch):
