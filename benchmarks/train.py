@@ -207,9 +207,8 @@ def table(rows):
                 f'{row["images_per_s"]:.0f} | {Case(case).operations / row["ms"] / 1e9:.3g} | '
                 f'{row["first_step_s"]:.1f} | {row["peak_MiB"] or 0:.0f} |'
             )
-        if ratio(group):
-            found, name, low, high = ratio(group)
-            ratios.append(f'| {label(case)} | {name} | {found:.2f} | {low:.2f} to {high:.2f} |')
+        if found := ratio(group):
+            ratios.append(f'| {label(case)} | {found[1]} | {found[0]:.2f} | {found[2]:.2f} to {found[3]:.2f} |')
     versions = sorted({row['about'] for row in rows})
     machine = f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}'
     head = [f'Measured on {time.strftime("%Y-%m-%d")}: {machine}; ' + '; '.join(versions) + '.', '']

@@ -7,7 +7,7 @@ part of the images in the processor's cache from the images to the result, and X
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -40,13 +40,12 @@ NARROW = 1, 2, 4, 8  # channels of groups that share a vector, up to the width o
 FUNCTIONS = {ops.Conv2d: 'images', ops.Conv2dInputGrad: 'input_gradient', ops.Conv2dFilterGrad: 'filter_gradient'}
 
 
-_registered: set[str] = set()
-_failed: set[str] = set()  # libraries that the compiler did not make
+_asked: dict[str, Any] = {}  # libraries that `kernels` was asked for; None for those that the compiler did not make
 
 
 def registered() -> list[str] | None:
     """Return the libraries whose kernels are registered with JAX; None if the compiler failed for one."""
-    return None if _failed else sorted(_registered)
+    return None if None in _asked.values() else sorted(_asked)
 
 
 @lru_cache
@@ -58,18 +57,16 @@ def kernels(library: str) -> Any:
     library : str
         A name of `utils.native.LIBRARIES`.
     """
-    found = native.library(library) if jax.default_backend() == 'cpu' else None
+    if jax.default_backend() != 'cpu' or native.compiler() is None:
+        return None
+    found = _asked[library] = native.library(library)
     if found is not None:
-        for function in FUNCTIONS.values():
-            if not (library in WINOGRAD.values() and function == 'input_gradient'):
-                pointer = jax.ffi.pycapsule(getattr(found, function))
-                jax.ffi.register_ffi_target(f'symfer_{library}_{function}', pointer, platform='cpu')
+        for function in filter(partial(hasattr, found), FUNCTIONS.values()):
+            pointer = jax.ffi.pycapsule(getattr(found, function))
+            jax.ffi.register_ffi_target(f'symfer_{library}_{function}', pointer, platform='cpu')
         shape = ctypes.POINTER(ctypes.c_int64)
-        _registered.add(library)
         sizes = 3 * [ctypes.c_int64] if library in WINOGRAD.values() else [shape, shape, shape, ctypes.c_int64]
         found.filter_gradient_memory.restype, found.filter_gradient_memory.argtypes = ctypes.c_int64, sizes
-    elif native.compiler():
-        _failed.add(library)
     return found
 
 
@@ -128,7 +125,7 @@ def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | No
     if platform() != 'cpu' or None in (*a.type.shape, *b.type.shape) or {a.dtype, b.dtype} != {'float32'}:
         return None
     images, filters, out = _shapes(op, a.type.shape, b.type.shape)
-    if np.prod(out[:3]) < LEAST_PIXELS or native.compiler() is None:
+    if np.prod(out[:3]) < LEAST_PIXELS:
         return None
     tile = _tile(op, images, filters)
     library = WINOGRAD[filters[0]] if tile else _library(op, images, filters)

@@ -21,9 +21,12 @@ class Direct {
     const long floats = s.height * s.width * s.group_channels() + s.high * s.wide * s.group_filters();
     return std::clamp<long>(IMAGES_FLOATS / floats, 1, s.n);
   }
+  static long patches_at_a_time(const Convolution& s) {
+    return pixels_at_a_time(whole_panels(s.depth()) + s.group_filters(), PATCHES_FLOATS);
+  }
   static long whole_panels(long depth) { return (depth + GRADIENT_ROWS - 1) / GRADIENT_ROWS * GRADIENT_ROWS; }
 
-  // A matrix (depth, columns), whose rows are `stride` floats apart, into panels.
+  // Rows begin ... end - 1 of a matrix (rows, columns), whose rows are `stride` floats apart, into panels.
   static void into_panels(const float* from, long stride, long begin, long end, long columns, float* to, long rows) {
     for (long k = 0; k < columns; k += PANEL) {
       const long width = panel_width(k, columns);
@@ -36,10 +39,10 @@ class Direct {
   template <class Filters>
   void products(const Convolution& s, const float* x, const Filters& filters, const Places& y) const {
     const long D = s.depth(), k = s.group_filters();
-    const bool copies = !s.is_product(), by_line = s.wide % ROWS == 0;
-    const long line = y.is_array(s) ? s.outputs() : s.wide;  // pixels whose places are at equal distances
+    const bool copies = !s.is_product(), whole = y.is_array(s), by_line = s.wide % ROWS == 0;
+    const long line = whole ? s.outputs() : s.wide;  // pixels whose places are at equal distances
     long block = threads_.share(s.outputs(), pixels_at_a_time(D, PATCH_FLOATS));
-    if (by_line) block = (block + s.wide - 1) / s.wide * s.wide;
+    if (by_line && !whole) block = (block + s.wide - 1) / s.wide * s.wide;
     const Patches images(s, x);
     threads_.each((s.outputs() + block - 1) / block, [&](long b) {
       const long first = b * block, count = std::min(block, s.outputs() - first);
@@ -54,7 +57,7 @@ class Direct {
         for (long k0 = 0; k0 < k; k0 += PANEL) {
           const Panel panel = filters(g, k0);
           const long at = g * k + k0;
-          if (by_line || line > s.wide) {
+          if (whole || by_line) {
             for (long t = 0; t < count; t += line)
               multiply<false>(rows + t * D, D, panel, y.of({first + t, s}) + at, y.column, std::min(line, count - t),
                               D);
@@ -92,9 +95,8 @@ class Direct {
 
   // Floats of memory that `filter_gradient` needs.
   static long memory(const Convolution& s) {
-    if (!of_few_channels(s)) return images_at_a_time(s) * s.high * s.wide * s.group_filters();
-    return pixels_at_a_time(whole_panels(s.depth()) + s.group_filters(), PATCHES_FLOATS) *
-           (whole_panels(s.depth()) + s.group_filters());
+    return of_few_channels(s) ? patches_at_a_time(s) * (whole_panels(s.depth()) + s.group_filters())
+                              : images_at_a_time(s) * s.high * s.wide * s.group_filters();
   }
 
   // Who adds up what, and in which order, does not depend on the threads.
@@ -168,7 +170,7 @@ class Direct {
   // dW = patches^T @ g, some pixels at a time.
   void gradient_by_patches(const float* x, const float* g, float* dW, float* memory, long group) const {
     const long D = s_.depth(), K = s_.filters, k = s_.group_filters(), whole = whole_panels(D);
-    const long block = pixels_at_a_time(whole + k, PATCHES_FLOATS), some = pixels_at_a_time(D, PATCH_FLOATS / 4);
+    const long block = patches_at_a_time(s_), some = pixels_at_a_time(D, PATCH_FLOATS / 4);
     const long row_panels = whole / GRADIENT_ROWS, panels = (k + PANEL - 1) / PANEL;
     float *rows = memory, *columns = memory + block * whole;  // patches by GRADIENT_ROWS of their floats; g by PANEL
     const Patches images(s_, x);
@@ -214,7 +216,7 @@ class Direct {
         const long count = std::min(block, pixels - first);
         for (long d0 = 0; d0 < columns; d0 += PANEL)
           multiply<false>(g + (image * pixels + first) * K, K, {packed + d0 * K, panel_width(d0, columns)},
-                                 patches + d0, columns, count, K);
+                          patches + d0, columns, count, K);
         for (long t = 0; t < count; ++t, pixel.next(s_)) {
           const long top = pixel.row * s_.step_y - s_.pad_y, left = pixel.column * s_.step_x - s_.pad_x;
           const long begin = std::max<long>(-left, 0) * C, end = std::min(s_.columns, s_.width - left) * C;
