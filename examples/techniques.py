@@ -2,13 +2,13 @@
 
     python examples/techniques.py --list
     python examples/techniques.py --data fer2013.tar.gz                 # all unfinished entries, one after another
-    python examples/techniques.py Sprint Sprint-cutmix --data fer2013.tar.gz --minutes 15
+    python examples/techniques.py Sprint Sprint-cutmix --data fer2013.tar.gz --budget 12
 
-A training step is timed first. Stage train then has as many epochs as fit into the minutes of processor time (of all
-cores together; at least one), and the learning-rate schedule has the same length. As always, the best epoch is chosen
-on the validation images and the test images are used once; nothing is retrained. The same command resumes interrupted
-runs. After each entry the table is written to docs/results.md. Its rows with the same number of minutes are kept until
-their entries are run again.
+The budget is the processor time (of all cores together) of so many epochs of network Sprint. Before each run, steps of
+the entry and of Sprint are timed in turn. Stage train then has as many epochs as fit into the budget, rounded, at least
+one, and the learning-rate schedule has the same length. As always, the best epoch is chosen on the validation images
+and the test images are used once; nothing is retrained. The same command resumes interrupted runs. After each entry the
+table is written to docs/results.md. Its rows with the same budget are kept until their entries are run again.
 """
 
 import argparse
@@ -29,7 +29,9 @@ def main(arguments=None):
     parser.add_argument('names', nargs='*', metavar='NAME', help='names from --list (default: all)')
     parser.add_argument('--list', action='store_true', help='list the entries')
     parser.add_argument('--data', help='FER2013 in any layout, or a folder with set1.h5')
-    parser.add_argument('--minutes', type=float, default=15.0, help='processor time per entry (default: %(default)g)')
+    parser.add_argument(
+        '--budget', type=float, default=6.0, help='cost per entry in epochs of Sprint (default: %(default)g)'
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', default='trained_models/techniques', help='folder for models (default: %(default)s)')
     parser.add_argument('--one', action='store_true', help=argparse.SUPPRESS)
@@ -38,7 +40,7 @@ def main(arguments=None):
         for name, entry in NAMES.items():
             print(f'{name:24}  {entry.title}')
         return 0
-    folder = Path(args.out) / f'{Path(args.data or "").name.split(".")[0]}-{args.minutes:g}-minutes'
+    folder = Path(args.out) / f'{Path(args.data or "").name.split(".")[0]}-budget-{args.budget:g}'
     try:
         _check(args)
         path = make_sets([1], args.data, 1, folder / 'sets')[1]
@@ -47,14 +49,14 @@ def main(arguments=None):
         return 2
     if args.one:
         (name,) = args.names
-        run_for(name, args.minutes, args.seed, path, folder)
+        run_for(name, args.budget, args.seed, path, folder)
         return 0
     failed = []
     for name in args.names or NAMES:  # each in a separate process, to measure its processor time
         if (folder / name / f'seed-{args.seed}.json').is_file():
             continue
         command = [sys.executable, __file__, name, '--one', '--data', args.data, '--out', args.out]
-        command += ['--minutes', str(args.minutes), '--seed', str(args.seed)]
+        command += ['--budget', str(args.budget), '--seed', str(args.seed)]
         status = subprocess.run(command).returncode
         if status in (130, 143):
             return status
@@ -73,8 +75,8 @@ def _check(args):
         raise ValueError('--data must be the path of FER2013, in any layout')
     if not Path(args.data).exists():
         raise ValueError(f"--data: there is no '{args.data}'")
-    if not 0 < args.minutes < 1e5:
-        raise ValueError(f'--minutes must be a number > 0, got {args.minutes:g}')
+    if not 0 < args.budget < 1e5:
+        raise ValueError(f'--budget must be a number > 0, got {args.budget:g}')
     around(DOCS / 'results.md', 'techniques')  # before hours of training
 
 

@@ -171,7 +171,7 @@ def test_rows_of_techniques_stay_until_they_are_run_again(reproduce, tmp_path):
 
     page, figures = tmp_path / 'page.md', tmp_path / 'techniques.json'
     page.write_text('# Results\n\n<!-- techniques -->\nNot yet run.\n<!-- end of techniques -->\n')
-    plan = dict(minutes=15, n_epochs=3, epoch=2, parameters=1.2e6, images=100, cpu_seconds_an_epoch=2.0)
+    plan = dict(budget=6, n_epochs=3, epoch=2, parameters=1.2e6, images=100, cost=2.0)
 
     def rows(**errors):
         for name, error in errors.items():
@@ -187,9 +187,39 @@ def test_rows_of_techniques_stay_until_they_are_run_again(reproduce, tmp_path):
     (tmp_path / 'Sprint' / 'seed-0.json').unlink()
     write_comparison(rows(MLP=55.5), page, figures)
     text = page.read_text()
-    for line in ('Sprint | 3 | 2 | 1.20 M | 50 | 37.00 | 41.00 | ', 'MLP (512, 512) | 3 | 2 | 1.20 M | 50 | 55.50 |'):
-        assert f'| {line}' in text
+    assert '| Sprint | 3 | 2 | 1.20 M | 2.00 | 37.00 | 41.00 | ' in text
+    assert '| MLP (512, 512) | 3 | 2 | 1.20 M | 2.00 | 55.50 |' in text
     assert '57.00' not in text and [row['name'] for row in json.loads(figures.read_text())] == ['Sprint', 'MLP']
-    plan['minutes'] = 1
+    plan['budget'] = 1
     write_comparison(rows(MLP=70.0), page, figures)
     assert '70.00' in page.read_text() and '37.00' not in page.read_text()
+
+
+def test_the_cost_of_an_epoch_does_not_depend_on_the_speed_of_the_moment(reproduce, monkeypatch):
+    from reproduction import costs
+
+    speeds = iter(np.repeat(1.5 ** np.random.default_rng(0).standard_normal(200), 2))  # neighbours are equal
+
+    class Course:
+        heights, n_steps, n_parameters, order = [24, 48], 10, 7, np.zeros(1000)
+
+        def __init__(self, options, stack):
+            self.seconds, self.height = options['seconds'], 48
+
+        def resize(self, height):
+            self.height = height or 48
+
+        def step(self):
+            return next(speeds) * self.seconds * (self.height / 48) ** 2
+
+        def validation(self):
+            return 0.0
+
+        def pretraining_seconds(self):
+            return 0.0
+
+    monkeypatch.setattr(costs, '_Course', Course)
+    plan = costs.epochs_for({'seconds': 4.0}, {'seconds': 2.0}, 6)
+    assert plan['n_epochs'] == 5 and plan['images'] == 1000 and plan['parameters'] == 7  # 6 / 1.25, rounded
+    np.testing.assert_allclose(plan['cost'], 2 * (0.25 + 1) / 2)
+    assert costs.epochs_for({'seconds': 400.0}, {'seconds': 2.0}, 6)['n_epochs'] == 1
