@@ -123,7 +123,7 @@ def excited_maps(found: Sequence[deconvolution.Excited], method: str) -> Figure 
         rows = (1 + projections / np.where(limits > 0, limits, 1)) / 2, parts / 255  # grey is 0
         sheet = np.concatenate([np.concatenate([_mosaic(nine) for nine in row], axis=1) for row in rows])
         axes.imshow(sheet, cmap='gray', vmin=0, vmax=1)
-        axes.set_title(f'{layer.layer}, {parts.shape[2]}x{parts.shape[3]} pixels', fontsize=8, loc='left', pad=2)
+        axes.set_title(f'{layer.layer}, {parts.shape[2]}x{parts.shape[3]} pixels', fontsize=8, loc='left', pad=5)
         step = sheet.shape[1] / len(layer.units)
         places = step * (np.arange(len(layer.units)) + 0.5)
         axes.set_xticks(places, [f'map {unit}' for unit in layer.units], fontsize=7)
