@@ -73,7 +73,7 @@ def write_comparison(rows, page, figures):
     if not rows:
         return
     before = json.loads(figures.read_text(encoding='utf-8')) if figures.is_file() else []
-    known = {row['name']: row for row in [*before, *rows] if row.get('budget') == rows[0]['budget']}
+    known = {row['name']: row for row in [*before, *rows] if row['budget'] == rows[0]['budget']}
     write_json(figures, sorted(known.values(), key=lambda row: list(NAMES).index(row['name'])))
     lines = [
         _cells(entry, known[name], known.get(entry.base))

@@ -42,15 +42,13 @@ def epochs_for(options, reference, budget):
         own, other = _Course(options, stack), _Course(reference, stack)
         before = own.pretraining_seconds()
         quotients, unit = [], []
-        other.resize(None)
         for height in own.heights:
             own.resize(height)
-            turns = np.array([(own.step(), other.step()) for _ in range(WARM_UP + TURNS)])[WARM_UP:]
+            turns = _in_turn(own.step, other.step, TURNS, WARM_UP)
             quotients.append(np.median(turns[:, 0] / turns[:, 1]))
             unit.append(np.median(turns[:, 1]))
         unit = float(np.mean(unit))
-        own.validation(), other.validation()  # compiles
-        turns = np.array([(own.validation(), other.validation()) for _ in range(VALIDATIONS)])
+        turns = _in_turn(own.validation, other.validation, VALIDATIONS, 1)  # the first one compiles
         seconds = own.n_steps * unit * float(np.mean(quotients)) + float(np.median(turns[:, 0]))
         other_seconds = other.n_steps * unit + float(np.median(turns[:, 1]))
         return {
@@ -110,6 +108,11 @@ class _Course:
             taken = _seconds(lambda k=k: stacked.epoch(k, subset, rows, self.trainer.reporter)[0])
             total += stacked.n_epochs * taken / PRETRAINING_STEPS * -(-len(subset) // batch_size)
         return total
+
+
+def _in_turn(own, other, turns, warm_up):
+    """Seconds (turns, 2) of two timed calls that take turns, without the first `warm_up` turns."""
+    return np.array([(own(), other()) for _ in range(warm_up + turns)])[warm_up:]
 
 
 def _seconds(call):
