@@ -76,13 +76,16 @@ def figure(rows, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('group', nargs='*', choices=[[], *GROUPS], default=list(GROUPS), help='default: all')
+    parser.add_argument('groups', nargs='*', default=list(GROUPS), help=', '.join(GROUPS) + ' (default: all)')
     parser.add_argument('--turns', type=int, default=7)
     parser.add_argument('--seconds', type=float, default=2, help='time of one case in one turn')
     parser.add_argument('-o', '--out', type=Path, help='folder for growth.json and growth.png')
     args = parser.parse_args()
+    unknown = set(args.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f'expected groups among {", ".join(GROUPS)}, got {", ".join(sorted(unknown))}')
     rows = []
-    for group in args.group:
+    for group in args.groups:
         rows += measure(group, args.turns, args.seconds)
         if args.out:
             args.out.mkdir(parents=True, exist_ok=True)
