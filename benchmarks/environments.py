@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,13 @@ PACKAGES = {
 def python(library):
     """Path of the interpreter in a library's environment, which need not exist."""
     return ROOT / f'.venv-{library}' / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
+
+
+def interpreter(library):
+    """Path of the interpreter that has a library: this one, or that of the library's environment."""
+    if library == 'symfer' or find_spec(library):
+        return sys.executable
+    return str(python(library))
 
 
 def base(library):

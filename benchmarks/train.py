@@ -16,14 +16,13 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from itertools import groupby
 from math import ceil
 from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks import environments
-from benchmarks.engines import ENGINES, LIBRARIES, Case, take_turns
+from benchmarks.engines import DEFAULTS, ENGINES, LIBRARIES, Case, take_turns
 from benchmarks.engines import engine as find
 
 OURS, MANY = 'symfer', 'symfer, many steps a call'
@@ -46,6 +45,7 @@ def cases(selection, device_precisions):
             *(case(n) for n in ('B', 'C', 'D')),
             case('MLP', variant='dropout'),
         ],
+        'defaults': [case(name, variant='default') for name in DEFAULTS],
         'batches': [case(batch=n) for n in (1, 10, 100, 300, 1000)],
         'sizes': [case(side=n) for n in (24, 32, 42, 48, 64, 96)],
         'images': [case(images=n) for n in (1_000, 10_000, 100_000, 400_000)],
@@ -124,17 +124,12 @@ class Engine:
         self.process.wait()
 
 
-def interpreter(library):
-    """Path of the interpreter that has a library: this one, or that of the library's environment."""
-    if library == OURS or find_spec(library):
-        return sys.executable
-    return str(environments.python(library))
-
-
 def measure(case, names, pythons, turns, seconds):
     """Measure all engines on a case: one row per engine, with times and memory."""
     engines = []
     for name in names:
+        if case.network in DEFAULTS and ENGINES[name][0] not in (OURS, 'torch'):
+            continue
         try:
             engines.append(Engine(name, case, pythons[ENGINES[name][0]]))
         except (RuntimeError, OSError) as error:
@@ -202,10 +197,10 @@ def table(rows):
     for case, group in groupby(rows, key=lambda row: row['case']):
         group = list(group)
         for row in sorted(group, key=lambda row: row['ms']):
+            rate = '' if case['network'] in DEFAULTS else f'{Case(case).operations / row["ms"] / 1e9:.3g}'
             lines.append(
                 f'| {label(case)} | {row["engine"]} | {row["ms"]:.1f} | {row["least_ms"]:.1f} | '
-                f'{row["images_per_s"]:.0f} | {Case(case).operations / row["ms"] / 1e9:.3g} | '
-                f'{row["first_step_s"]:.1f} | {row["peak_MiB"] or 0:.0f} |'
+                f'{row["images_per_s"]:.0f} | {rate} | {row["first_step_s"]:.1f} | {row["peak_MiB"] or 0:.0f} |'
             )
         if found := ratio(group):
             ratios.append(f'| {label(case)} | {found[1]} | {found[0]:.2f} | {found[2]:.2f} to {found[3]:.2f} |')
@@ -253,7 +248,7 @@ def main():
         'selection',
         nargs='*',
         default=['networks', 'inference'],
-        help='quick, networks, batches, sizes, images, inference (default: networks inference)',
+        help='quick, networks, defaults, batches, sizes, images, inference (default: networks inference)',
     )
     parser.add_argument('--only', metavar='TEXT', default='', help='run only the cases whose label contains this')
     parser.add_argument('--python', nargs='*', default=[], metavar='LIBRARY=PYTHON', help='interpreters of frameworks')
@@ -275,7 +270,7 @@ def main():
     if args.work:
         return work(*args.work)
     names = args.engines + [name for name in REWRITES if args.rewrites and name not in args.engines]
-    pythons = {library: interpreter(library) for library in LIBRARIES}
+    pythons = {library: environments.interpreter(library) for library in LIBRARIES}
     pythons.update(pair.split('=', 1) for pair in args.python)
     rows = []
     for case in cases(args.selection, args.precisions):

@@ -6,7 +6,8 @@ engine imports only its own library and runs under the interpreter of that libra
 
 `NETWORKS` describes the networks as lists: ``('conv', filters, side, pooled)``, ``('residual', filters, pooled)``.
 Every network ends with one hidden layer and the softmax. The order in each layer is that of the thesis: convolution,
-pooling, batch norm or bias, rectifier, dropout.
+pooling, batch norm or bias, rectifier, dropout. The networks in `DEFAULTS` have the default arguments of their classes
+in cnn/ (variant 'default'); only symfer and PyTorch have them.
 """
 
 import os
@@ -36,12 +37,16 @@ NETWORKS = {
     'D': [('conv', 64, 3, True), ('conv', 128, 3, True), ('residual', 128, True)],
     'MLP': [],
 }
+DEFAULTS = ('Sprint', 'VGG', 'VGG11', 'ResNet18', 'ResNet34', 'AlexNet', 'ZFNet', 'GoogLeNet')
 N_HIDDEN, N_CLASSES, RATE = 1024, 7, 0.01
 DROP_CONV, DROP_HIDDEN = 0.3, 0.5
 
 
 class Case(dict):
-    """A case to measure: network, variant {'plain', 'dropout', 'bn', 'both'}, side, batch, images, train, precision."""
+    """A case to measure: network, variant, side, batch, images, train, precision.
+
+    The variant is 'plain', 'dropout', 'bn' or 'both', or 'default' for the networks in `DEFAULTS`.
+    """
 
     __getattr__ = dict.__getitem__
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.engines import N_CLASSES, N_HIDDEN, RATE, batches, data
+from benchmarks.engines import N_CLASSES, N_HIDDEN, NETWORKS, RATE, batches, data
 
 
 class _Stored:
@@ -18,6 +18,21 @@ class _Stored:
 MANY = 50
 
 
+def network(case):
+    """The network of a case."""
+    import cnn
+    import mlp
+
+    cls = mlp.MLP if case.network == 'MLP' else getattr(cnn, case.network)
+    options = {'rng': np.random.default_rng(0)}
+    if case.network in NETWORKS:
+        conv, hidden = case.drops
+        n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
+        options |= {'n_hidden': (N_HIDDEN,), 'batch_norm': case.bn, 'p_drop': hidden}
+        options |= {'p_dropConv': (conv,) * n_convolutions}
+    return cls((case.side, case.side), N_CLASSES, **options)
+
+
 def symfer(case, exclude='', form='each'):
     """One call per step; `exclude` names rewrites to leave out.
 
@@ -31,8 +46,6 @@ def symfer(case, exclude='', form='each'):
     keep_compiled()
     import jax
 
-    import cnn
-    import mlp
     from utils import backend
     from utils.backend import compilation
     from utils.training.batches import to_device
@@ -40,20 +53,9 @@ def symfer(case, exclude='', form='each'):
     from utils.training.settings import Settings
 
     compilation.MODE = compilation.MODE.excluding(*filter(None, exclude.split(',')))
-    n_convolutions = sum({'conv': 1, 'residual': 2}[layer[0]] for layer in case.layers)
-    conv, hidden = case.drops
-    network = (mlp.MLP if case.network == 'MLP' else getattr(cnn, case.network))(
-        (case.side, case.side),
-        N_CLASSES,
-        (N_HIDDEN,),
-        batch_norm=case.bn,
-        p_drop=hidden,
-        p_dropConv=(conv,) * n_convolutions,
-        rng=np.random.default_rng(0),
-    )
     stored = _Stored(*data(case))
     f = Functions(
-        network,
+        network(case),
         (case.side, case.side),
         Settings(case.batch, learning_rate=RATE, precision=case.precision),
         resident=to_device(stored),
