@@ -10,10 +10,12 @@
 `partition`                division of a function among devices
 `precision`                precision of the operands of convolutions and products
 `native`                   convolutions by kernels in C++
+`native_layers`            pooling and response normalisation by kernels in C++
 `mirrored`                 convolutions that are gradients of others
 `rewrites`                 graph rewrites, which choose implementations by platform and shape
 `convolution`, `winograd`  translations of the Ops in the modules of `utils.ops` with the same names
 `pooling`, `random`        translations of pooling and of random draws
+`normalisation`            translation of local response normalisation
 `barrier`                  translation of the barrier, which keeps arrays in memory
 `reduction`, `neighbours`  translations of sums and of pixels with their neighbours
 `products`                 translation of matrix products
@@ -28,7 +30,9 @@ from utils.backend import (
     barrier,
     convolution,
     native,
+    native_layers,
     neighbours,
+    normalisation,
     pooling,
     products,
     random,
@@ -63,7 +67,9 @@ __all__ = [
     'join',
     'mode',
     'native',
+    'native_layers',
     'neighbours',
+    'normalisation',
     'n_devices',
     'n_hosts',
     'own_rows',

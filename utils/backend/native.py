@@ -64,9 +64,10 @@ def kernels(library: str) -> Any:
         for function in filter(partial(hasattr, found), FUNCTIONS.values()):
             pointer = jax.ffi.pycapsule(getattr(found, function))
             jax.ffi.register_ffi_target(f'symfer_{library}_{function}', pointer, platform='cpu')
-        shape = ctypes.POINTER(ctypes.c_int64)
-        sizes = 3 * [ctypes.c_int64] if library in WINOGRAD.values() else [shape, shape, shape, ctypes.c_int64]
-        found.filter_gradient_memory.restype, found.filter_gradient_memory.argtypes = ctypes.c_int64, sizes
+        if hasattr(found, 'filter_gradient_memory'):
+            shape = ctypes.POINTER(ctypes.c_int64)
+            sizes = 3 * [ctypes.c_int64] if library in WINOGRAD.values() else [shape, shape, shape, ctypes.c_int64]
+            found.filter_gradient_memory.restype, found.filter_gradient_memory.argtypes = ctypes.c_int64, sizes
     return found
 
 

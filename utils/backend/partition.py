@@ -5,6 +5,7 @@
 `dividing`          block in which translations are for a partition
 `parts`             number of parts that an array with a number of rows is divided into
 `divided`           divides an array along its first axis if that is the axis of images
+`of_own_rows`       makes each device compute a function of its own images
 ==================  ===========================================================================
 
 The graph remains that of the whole minibatch, and so do batch norm's statistics and random draws, which depend on the
@@ -22,9 +23,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+from jax.sharding import PartitionSpec
 from pytensor.compile import SharedVariable
 
-from utils.backend.devices import put, sharding, sharding_of
+from utils.backend.devices import AXIS, mesh, put, sharding, sharding_of
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,19 @@ def divided(x: Any, rows: int | None = None) -> Any:
     """
     n = parts(len(x) if rows is None else rows) if x.ndim else 1
     return x if n == 1 else jax.lax.with_sharding_constraint(x, sharding(n, 0))
+
+
+def of_own_rows(function: Any) -> Any:
+    """Make each device compute a function of arrays with a row for each image, and results with such rows.
+
+    Otherwise XLA would send all images to each device for operations that it cannot divide.
+    """
+
+    def own(*arrays):
+        n = parts(len(arrays[0]))
+        if n == 1:
+            return function(*arrays)
+        rows = PartitionSpec(AXIS)
+        return jax.shard_map(function, mesh=mesh(n), in_specs=rows, out_specs=rows, check_vma=False)(*arrays)
+
+    return own

@@ -42,8 +42,8 @@ def stablehlo(image: Tensor, output: Tensor) -> bytes:
     shared = [v for v in graph_inputs([output]) if isinstance(v, SharedVariable)]
     (output,) = clone_replace([output], {v: pt.constant(v.get_value()) for v in shared})
     graph = FunctionGraph([image], [output], clone=True)
-    # These two pay on this CPU, not elsewhere.
-    MODE.excluding('native_convolutions', 'winograd_convolutions').optimizer.rewrite(graph)
+    # These pay on this CPU, not elsewhere.
+    MODE.excluding('native_convolutions', 'native_layers', 'winograd_convolutions').optimizer.rewrite(graph)
     function = jax_funcify(graph)
 
     def one(x):

@@ -1,11 +1,11 @@
-"""Kernels in C++ for convolutions on a CPU, compiled at the first use if there is a compiler.
+"""Kernels in C++ for a CPU, compiled at the first use if there is a compiler.
 
 ==================  ===========================================================================
 `start`             start to compile the kernels of most networks in the background
 `library`           some compiled kernels; compiles them if necessary
 ==================  ===========================================================================
 
-Without a compiler, or with ``SYMFER_NATIVE=0`` in the environment, XLA computes the same convolutions, more slowly.
+Without a compiler, or with ``SYMFER_NATIVE=0`` in the environment, XLA computes the same, more slowly.
 This package does not import JAX; `utils.backend.native` registers the kernels with it.
 
 ========================  ==========================================================================
@@ -13,6 +13,8 @@ winograd.cc, .h           'same' convolutions of 3x3 and 5x5 and their gradients
 direct.cc, .h             convolutions with any filters, strides and groups
 narrow.cc, .h             convolutions with groups of one to eight channels, which share a vector
 convolution.h             the functions of the latter two that XLA calls
+pooling.cc                maximum over windows that overlap, and its gradient
+response.cc               local response normalisation and its gradient
 handlers.h                what XLA hands to them, by its foreign function interface
 geometry.h                which pixels of the images meet which places of the filters
 coefficients.h            matrices of Winograd's filtering
@@ -59,6 +61,8 @@ LIBRARIES = {
     'winograd5': ('winograd.cc', '-DSYMFER_FILTER=5'),
     'direct': ('direct.cc',),
     'narrow': ('narrow.cc',),
+    'pooling': ('pooling.cc',),
+    'response': ('response.cc',),
 }
 OF_MOST_NETWORKS = 'winograd3', 'direct'
 MOST_SECONDS = 120  # time limit of the compiler
@@ -185,8 +189,9 @@ def library(name: str) -> ctypes.CDLL | None:
 
     Parameters
     ----------
-    name : {'winograd3', 'winograd5', 'direct', 'narrow'}
-        Winograd's filtering for filters of 3x3 or 5x5; other convolutions; those of groups that share a vector.
+    name : {'winograd3', 'winograd5', 'direct', 'narrow', 'pooling', 'response'}
+        Winograd's filtering for filters of 3x3 or 5x5; other convolutions; those of groups that share a vector; maxima
+        over windows that overlap; local response normalisation.
     """
     if not compiler():
         return None

@@ -19,7 +19,7 @@ its outputs, expresses its gradient by Ops of this package (so gradients can be 
 from utils.ops.barrier import Barrier
 from utils.ops.convolution import Conv2d, Conv2dFilterGrad, Conv2dInputGrad, conv2d
 from utils.ops.neighbours import NeighbourPixels
-from utils.ops.normalisation import local_response_norm
+from utils.ops.normalisation import LocalResponseNorm, LocalResponseNormGrad, local_response_norm
 from utils.ops.pooling import AvgPool, AvgUnpool, MaxPool, PickPixel, Pooling, Unpool, avg_pool, max_pool
 from utils.ops.random import Draw, DropoutMask, Normal, RandomBits, Uniform, normal, threefry2x32, uniform
 from utils.ops.reduction import ColumnSum
@@ -34,6 +34,8 @@ __all__ = [
     'Conv2dInputGrad',
     'Draw',
     'DropoutMask',
+    'LocalResponseNorm',
+    'LocalResponseNormGrad',
     'MaxPool',
     'NeighbourPixels',
     'Normal',

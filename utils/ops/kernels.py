@@ -1,4 +1,4 @@
-"""Convolutions that `utils.native` computes."""
+"""Convolutions and other layers that `utils.native` computes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 from pytensor.graph import Apply
 from pytensor.graph.op import Op
-
-from utils.ops.convolution import Convolution
 
 
 class Kernel(Op):
@@ -24,7 +22,7 @@ class Kernel(Op):
 
     __props__ = ('op', 'library', 'tile')
 
-    def __init__(self, op: Convolution, library: str, tile: int = 0) -> None:
+    def __init__(self, op: Op, library: str, tile: int = 0) -> None:
         self.op, self.library, self.tile = op, library, tile
 
     def make_node(self, *inputs: Any) -> Apply:
@@ -32,3 +30,13 @@ class Kernel(Op):
 
     def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         self.op.perform(node, inputs, outputs)
+
+
+class LayerKernel(Kernel):
+    """Maxima over windows, response normalisation, or the gradient of one, by a kernel in C++.
+
+    Parameters
+    ----------
+    op : MaxPool, Unpool, LocalResponseNorm or LocalResponseNormGrad
+    library : {'pooling', 'response'}
+    """

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 LAYERS, UNITS, IMAGES = 5, 8, 9  # most layers of a network, maps of a layer, images for a map
 SAMPLE, BATCH = 1000, 24  # images that are searched, and images per call
-LINEAR = (ops.Conv2d, ops.MaxPool, ops.AvgPool, DimShuffle, Reshape, Subtensor, Join)
+KNOWN = (ops.Conv2d, ops.MaxPool, ops.AvgPool, ops.LocalResponseNorm, DimShuffle, Reshape, Subtensor, Join)
 DECONVOLUTION, GUIDED = 'deconvolution', 'guided backpropagation'
 
 
@@ -70,7 +70,7 @@ def _rectified(node):
 def _ways(node, depends):
     """The inputs of a node through which an activation is projected; `Undefined` for an unknown kind of node."""
     given = [v for v in node.inputs if v in depends]
-    if isinstance(node.op, LINEAR):
+    if isinstance(node.op, KNOWN):
         return given
     if isinstance(node.op, Elemwise):
         kind = node.op.scalar_op
@@ -129,6 +129,8 @@ def projected(x: Tensor, maps: Sequence[Tensor], method: str) -> list[Tensor]:
             if method == DECONVOLUTION:  # the value of y with the gradient of a
                 y = a + pytensor.gradient.disconnected_grad(y - a)
             outputs = [y]
+        elif isinstance(node.op, ops.LocalResponseNorm):
+            outputs = [inputs[0] / pytensor.gradient.disconnected_grad(node.op.divisor(pt, inputs[0]))]
         else:
             if isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, ps.TrueDiv):
                 inputs[1] = pytensor.gradient.disconnected_grad(inputs[1])

@@ -1,4 +1,4 @@
-"""Convert convolution and pooling to ONNX."""
+"""Convert convolution, pooling and response normalisation to ONNX."""
 
 from __future__ import annotations
 
@@ -49,3 +49,17 @@ def max_pool(graph: Graph, node: Apply) -> None:
 @converter(ops.AvgPool)
 def avg_pool(graph: Graph, node: Apply) -> None:
     _pooling(graph, node, 'AveragePool', count_include_pad=0)
+
+
+@converter(ops.LocalResponseNorm)
+def response_normalisation(graph: Graph, node: Apply) -> None:
+    op = node.op
+    name = graph.add(
+        'LRN',
+        [graph.get(node.inputs[0], IMAGES)],
+        size=op.size,
+        alpha=op.alpha * op.size,  # ONNX divides it by the size
+        beta=op.beta,
+        bias=op.k,
+    )
+    graph.set(node.outputs[0], name, IMAGES)
