@@ -8,8 +8,12 @@ namespace symfer {
 
 class Direct {
   static constexpr long PATCH_FLOATS = 1 << 16, PACKED_ROWS = 128;
+  // Without patches: fewest images, most floats of a padded image, fewest products for a value that is added.
+  static constexpr long LEAST_IMAGES = 32, PADDED_FLOATS = 1 << 17, LEAST_PRODUCTS = 64;
   // Of the filter gradient: rows that are computed together, pixels at a time, floats of images or patches at a time.
-  static constexpr long GRADIENT_ROWS = 48, GRADIENT_PIXELS = 96, IMAGES_FLOATS = 128 << 10, PATCHES_FLOATS = 256 << 10;
+  static constexpr long GRADIENT_ROWS = 48, GRADIENT_PIXELS = 192, IMAGES_FLOATS = 128 << 10, PATCHES_FLOATS = 256 << 10;
+  // Parts of the images whose filter gradients are summed by themselves, fewest of them, and floats of their sums.
+  static constexpr long IMAGE_PARTS = 16, LEAST_PARTS = 4, SUMS_FLOATS = 1 << 20;
   Threads& threads_;
   const Convolution s_;
 
@@ -17,6 +21,12 @@ class Direct {
     return std::max<long>(floats / std::max<long>(depth, 1) / ROWS, 1) * ROWS;
   }
   static bool of_few_channels(const Convolution& s) { return s.group_channels() < UNIT; }
+  // 0: the places of the filters, not parts of the images, are divided among the threads.
+  static long image_parts(const Convolution& s) {
+    if (s.rows * s.columns > 1 || of_few_channels(s)) return 0;
+    const long parts = std::min({IMAGE_PARTS, s.n, SUMS_FLOATS / (s.group_channels() * s.group_filters())});
+    return parts < LEAST_PARTS ? 0 : parts;
+  }
   static long images_at_a_time(const Convolution& s) {
     const long floats = s.height * s.width * s.group_channels() + s.high * s.wide * s.group_filters();
     return std::clamp<long>(IMAGES_FLOATS / floats, 1, s.n);
@@ -35,9 +45,58 @@ class Direct {
     }
   }
 
+  // Rows and columns that the filters see, outside of the images too.
+  static long padded_height(const Convolution& s) { return (s.high - 1) * s.step_y + s.rows; }
+  static long padded_width(const Convolution& s) { return (s.wide - 1) * s.step_x + s.columns; }
+
+  // Whether lines of pixels are multiplied with filters where they are, in a padded image.
+  static bool by_lines(const Convolution& s) {
+    const long c = s.group_channels();
+    return s.wide % ROWS == 0 && c % UNIT == 0 && s.columns * c >= LEAST_PRODUCTS && s.n >= LEAST_IMAGES &&
+           s.rows > 0 && padded_height(s) * padded_width(s) * c <= PADDED_FLOATS;
+  }
+
+  // An image's channels of a group, with zeros where the filters see pixels outside of it.
+  static void pad(const Convolution& s, const float* x, long group, float* to) {
+    const long c = s.group_channels(), wide = padded_width(s);
+    const long begin = std::clamp<long>(s.pad_x, 0, wide), end = std::clamp<long>(s.pad_x + s.width, begin, wide);
+    for (long row = 0; row < padded_height(s); ++row, to += wide * c) {
+      const long y = row - s.pad_y;
+      const bool inside = y >= 0 && y < s.height;
+      const long first = inside ? begin : wide, last = inside ? end : wide;
+      std::fill(to, to + first * c, 0.0f);
+      const float* from = x + (y * s.width + first - s.pad_x) * s.channels + group * c;
+      for (long column = first; column < last; ++column, from += s.channels)
+        for (long v = 0; v < c; v += LANES) store(to + column * c + v, load(from + v));
+      std::fill(to + last * c, to + wide * c, 0.0f);
+    }
+  }
+
+  // Products of lines of padded images with filters(group, first filter), one row of the filters at a time, which
+  // stays in the cache.
+  template <class Filters>
+  void products_of_lines(const Convolution& s, const float* x, const Filters& filters, const Places& y) const {
+    const long c = s.group_channels(), k = s.group_filters(), depth = s.columns * c, wide = padded_width(s);
+    threads_.each(s.n, [&](long image) {
+      float* padded = scratch(padded_height(s) * wide * c);
+      for (long g = 0; g < s.groups; ++g) {
+        pad(s, x + image * s.height * s.width * s.channels, g, padded);
+        for (long k0 = 0; k0 < k; k0 += PANEL) {
+          const Panel panel = filters(g, k0);
+          for (long a = 0; a < s.rows; ++a)
+            for (long line = 0; line < s.high; ++line)
+              multiply<false>(padded + (line * s.step_y + a) * wide * c, s.step_x * c,
+                              {panel.at + a * depth * panel.width, panel.width},
+                              y.at + image * y.image + line * y.row + g * k + k0, y.column, s.wide, depth, a > 0);
+        }
+      }
+    });
+  }
+
   // Products of patches with filters(group, first filter).
   template <class Filters>
   void products(const Convolution& s, const float* x, const Filters& filters, const Places& y) const {
+    if (!s.is_product() && by_lines(s)) return products_of_lines(s, x, filters, y);
     const long D = s.depth(), k = s.group_filters();
     const bool copies = !s.is_product(), whole = y.is_array(s), by_line = s.wide % ROWS == 0;
     const long line = whole ? s.outputs() : s.wide;  // pixels whose places are at equal distances
@@ -95,8 +154,9 @@ class Direct {
 
   // Floats of memory that `filter_gradient` needs.
   static long memory(const Convolution& s) {
-    return of_few_channels(s) ? patches_at_a_time(s) * (whole_panels(s.depth()) + s.group_filters())
-                              : images_at_a_time(s) * s.high * s.wide * s.group_filters();
+    if (of_few_channels(s)) return patches_at_a_time(s) * (whole_panels(s.depth()) + s.group_filters());
+    if (const long parts = image_parts(s)) return parts * s.group_channels() * s.group_filters();
+    return images_at_a_time(s) * s.high * s.wide * s.group_filters();
   }
 
   // Who adds up what, and in which order, does not depend on the threads.
@@ -104,6 +164,8 @@ class Direct {
     for (long group = 0; group < s_.groups; ++group)
       if (of_few_channels(s_))
         gradient_by_patches(x, g, dW, memory, group);
+      else if (image_parts(s_))
+        gradient_by_parts(x, g, dW, memory, group);
       else
         gradient_by_places(x, g, dW, memory, group);
   }
@@ -165,6 +227,42 @@ class Direct {
           }
       });
     }
+  }
+
+  // dW of filters of one place = sum of x^T @ g over parts of the images.
+  void gradient_by_parts(const float* x, const float* g, float* dW, float* memory, long group) const {
+    const long C = s_.channels, c = s_.group_channels(), K = s_.filters, k = s_.group_filters();
+    const long parts = image_parts(s_);
+    const Range rows(-s_.pad_y, s_.step_y, s_.height, s_.high), columns(-s_.pad_x, s_.step_x, s_.width, s_.wide);
+    const long wide = std::max<long>(columns.end - columns.begin, 1), band = std::max<long>(GRADIENT_PIXELS / wide, 1);
+    threads_.each(parts, [&](long part) {
+      const long end = s_.n * (part + 1) / parts;
+      float *sums = memory + part * c * k, *panels = scratch(band * wide * k);
+      bool add = false;
+      for (long image = s_.n * part / parts; image < end && !columns.empty(); ++image)
+        for (long y = rows.begin; y < rows.end; y += band, add = true) {
+          const long lines = std::min(band, rows.end - y), pixels = lines * wide;
+          for (long line = 0; line < lines; ++line) {
+            const float* from = g + ((image * s_.high + y + line) * s_.wide + columns.begin) * K + group * k;
+            into_panels(from - line * wide * K, K, line * wide, (line + 1) * wide, k, panels, pixels);
+          }
+          const float* from = x + group * c +
+              ((image * s_.height + y * s_.step_y - s_.pad_y) * s_.width + columns.first) * C;
+          for (long k0 = 0; k0 < k; k0 += PANEL) {
+            const long width = panel_width(k0, k);
+            multiply<true>(from, s_.step_x * C, {panels + k0 * pixels, width}, sums + k0, k, c, wide, add,
+                           {lines, s_.step_y * s_.width * C, wide * width});
+          }
+        }
+      if (!add) std::fill(sums, sums + c * k, 0.0f);
+    });
+    threads_.each(c, [&](long r) {
+      for (long v = 0; v < k; v += LANES) {
+        Vector sum = load(memory + r * k + v);
+        for (long part = 1; part < parts; ++part) sum += load(memory + (part * c + r) * k + v);
+        store(dW + r * K + group * k + v, sum);
+      }
+    });
   }
 
   // dW = patches^T @ g, some pixels at a time.

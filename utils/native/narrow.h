@@ -62,6 +62,23 @@ class Narrow {
     for (int p = 0; p < P; ++p) store(to + p * to_step + channel, sums[p]);
   }
 
+  // The same for depthwise filters of three columns and steps of one, all inside of the images; each pixel is read once.
+  template <int P>
+  static void pixels_of_three(const Convolution& s, const Window& window, long channel, float* to, long to_step) {
+    const long C = s.channels;
+    const float *from = window.image + window.left * C + channel, *W = window.filters + channel;
+    Vector sums[P] = {};
+    for (long a = 0; a < window.rows; ++a, from += s.width * C, W += 3 * C) {
+      Vector x[P + 2];
+      for (int p = 0; p < P + 2; ++p) x[p] = load(from + p * C);
+      for (int b = 0; b < 3; ++b) {
+        const Vector filter = load(W + b * C);
+        for (int p = 0; p < P; ++p) sums[p] += x[p + b] * filter;
+      }
+    }
+    for (int p = 0; p < P; ++p) store(to + p * to_step + channel, sums[p]);
+  }
+
   // W (rows, columns, SIZE, channels).
   void products(const Convolution& s, const float* x, const float* W, const Places& y) const {
     const long C = s.channels;
@@ -69,19 +86,23 @@ class Narrow {
     const long begin = std::min((std::max<long>(s.pad_x, 0) + s.step_x - 1) / s.step_x, s.wide);
     const long room = s.width - s.columns + s.pad_x;
     const long end = std::max(begin, room < 0 ? 0 : std::min(room / s.step_x + 1, s.wide));
-    threads_.each(s.n * s.high, [&](long line) {
+    threads_.each_in_order(s.n * s.high, s.high, [&](long line) {
       const long image = line / s.high, row = line % s.high, top = row * s.step_y - s.pad_y;
       const long a = std::clamp<long>(-top, 0, s.rows), last = std::clamp<long>(s.height - top, a, s.rows);
       const float *from = x + (image * s.height + top + a) * s.width * C, *filters = W + a * s.columns * SIZE * C;
       const auto some = [&](auto count, auto edge, long t) {
         const Window window{from, filters, last - a, t * s.step_x - s.pad_x};
         float* to = y.at + image * y.image + row * y.row + t * y.column;
-        for (long c = 0; c < C; c += LANES) pixels<count, edge>(s, window, c, to, y.column);
+        if (SIZE == 1 && !edge && s.columns == 3 && s.step_x == 1)
+          for (long c = 0; c < C; c += LANES) pixels_of_three<count>(s, window, c, to, y.column);
+        else
+          for (long c = 0; c < C; c += LANES) pixels<count, edge>(s, window, c, to, y.column);
       };
       constexpr std::integral_constant<int, 1> one;
       long t = 0;
       for (; t < begin; ++t) some(one, std::true_type(), t);
       for (; t + TOGETHER <= end; t += TOGETHER) some(std::integral_constant<int, TOGETHER>(), std::false_type(), t);
+      for (; t + 2 <= end; t += 2) some(std::integral_constant<int, 2>(), std::false_type(), t);
       for (; t < end; ++t) some(one, std::false_type(), t);
       for (; t < s.wide; ++t) some(one, std::true_type(), t);
     });
@@ -104,6 +125,35 @@ class Narrow {
     }
     for (int k = 0; k < B; ++k)
       for (int c = 0; c < SIZE; ++c) store(sums + (k * SIZE + c) * C, add[k][c]);
+  }
+
+  // The same for R rows of depthwise filters of three columns over lines of the images' width; each pixel is read once.
+  template <int R>
+  void add_three(const float* x, const float* g, float* sums) const {
+    const long C = s_.channels, line = s_.width * C, last = s_.wide - 1;
+    Vector add[R][3], left[R], middle[R];
+    for (int a = 0; a < R; ++a) {
+      for (int b = 0; b < 3; ++b) add[a][b] = load(sums + (a * 3 + b) * C);
+      left[a] = Vector{};
+      middle[a] = load(x + a * line);
+    }
+    for (long t = 0; t < last; ++t) {
+      const Vector weight = load(g + t * C);
+      for (int a = 0; a < R; ++a) {
+        const Vector right = load(x + a * line + (t + 1) * C);
+        if (t) add[a][0] += left[a] * weight;
+        add[a][1] += middle[a] * weight;
+        add[a][2] += right * weight;
+        left[a] = middle[a];
+        middle[a] = right;
+      }
+    }
+    const Vector weight = load(g + last * C);
+    for (int a = 0; a < R; ++a) {
+      if (last) add[a][0] += left[a] * weight;
+      add[a][1] += middle[a] * weight;
+      for (int b = 0; b < 3; ++b) store(sums + (a * 3 + b) * C, add[a][b]);
+    }
   }
 
   void add_row(const float* x, const float* g, float* sums) const {
@@ -144,17 +194,31 @@ class Narrow {
   void filter_gradient(const float* x, const float* g, float* dW, float* memory) const {
     const long C = s_.channels, rows = s_.rows * s_.columns * SIZE, size = rows * C;
     const long some = (s_.n + IMAGE_PARTS - 1) / IMAGE_PARTS;
+    const bool three = SIZE == 1 && s_.columns == 3 && s_.step_x == 1 && s_.pad_x == 1 && s_.rows <= 3;
     std::memset(memory, 0, IMAGE_PARTS * size * sizeof(float));
     threads_.each(IMAGE_PARTS, [&](long part) {
       for (long image = part * some; image < std::min((part + 1) * some, s_.n); ++image)
         for (long row = 0; row < s_.high; ++row)
-          for (long c = 0; c < C; c += LANES)
+          for (long c = 0; c < C; c += LANES) {
+            if (three) {
+              const long top = row * s_.step_y - s_.pad_y, first = std::clamp<long>(-top, 0, s_.rows);
+              const float* from = x + (image * s_.height + top + first) * s_.width * C + c;
+              const float* weights = g + (image * s_.high + row) * s_.wide * C + c;
+              float* sums = memory + part * size + first * 3 * C + c;
+              switch (std::clamp<long>(s_.height - top, first, s_.rows) - first) {
+                case 1: add_three<1>(from, weights, sums); break;
+                case 2: add_three<2>(from, weights, sums); break;
+                case 3: add_three<3>(from, weights, sums); break;
+              }
+              continue;
+            }
             for (long a = 0; a < s_.rows; ++a) {
               const long y = row * s_.step_y - s_.pad_y + a;
               if (y < 0 || y >= s_.height) continue;
               add_row(x + (image * s_.height + y) * s_.width * C + c, g + (image * s_.high + row) * s_.wide * C + c,
                       memory + part * size + a * s_.columns * SIZE * C + c);
             }
+          }
     });
     threads_.each(rows, [&](long row) {
       for (long c = 0; c < C; c += LANES) {

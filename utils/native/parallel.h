@@ -48,6 +48,15 @@ class Threads {
     while (work->done.load(std::memory_order_acquire) < n) std::this_thread::yield();
   }
 
+  // The same, with at most `some` following ones after another on one thread, which read the same memory.
+  template <class F>
+  void each_in_order(long n, long some, const F& f) {
+    some = std::max<long>(1, std::min(some, n / (4 * n_)));
+    each((n + some - 1) / some, [&](long block) {
+      for (long k = block * some; k < std::min(n, (block + 1) * some); ++k) f(k);
+    });
+  }
+
  private:
   struct Work {
     std::atomic<long> next{0}, done{0};

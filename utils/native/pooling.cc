@@ -36,7 +36,7 @@ class Pooling {
   // The maximum and the number of its pixel, by rows of the window; the first of equal ones; NaN if there is one.
   void images(const float* x, float* y, uint8_t* index) {
     const long C = channels_;
-    threads_.each(n_ * high_, [&](long line) {
+    threads_.each_in_order(n_ * high_, high_, [&](long line) {
       const long image = line / high_, top = line % high_ * step_y_, bottom = std::min(top + rows_, height_);
       float* __restrict number = scratch(C);
       for (long j = 0; j < wide_; ++j) {
@@ -62,7 +62,7 @@ class Pooling {
   // To each pixel, the gradients of the windows whose maximum it is.
   void input_gradient(const float* g, const uint8_t* index, float* dx) {
     const long C = channels_;
-    threads_.each(n_ * height_, [&](long line) {
+    threads_.each_in_order(n_ * height_, height_, [&](long line) {
       const long image = line / height_, row = line % height_;
       float* to = dx + line * width_ * C;
       std::fill(to, to + width_ * C, 0.0f);
