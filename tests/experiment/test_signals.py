@@ -14,6 +14,7 @@ from fault_data import small
 import launch
 from utils.experiment import signals
 from utils.files import models
+from utils.training import trainer
 
 
 def arrays(path):
@@ -31,6 +32,19 @@ def test_sigterm_saves_the_last_epoch_and_ends_with_143_and_the_run_goes_on_exac
     assert json.loads(Path('models/m/run-001/result.json').read_text())['status'] == 'interrupted'
     launch.test(resume='models/m.h5', verbose=0)
     assert all(np.array_equal(value, arrays('models/m.h5')[name]) for name, value in arrays('whole.h5').items())
+
+
+def test_sigterm_during_the_test_says_that_training_is_over_and_the_test_is_repeated(tiny_set, monkeypatch):
+    def test(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+    with monkeypatch.context() as patch, pytest.raises(signals.Terminated):
+        patch.setattr(trainer.Trainer, 'test', test)
+        small(tiny_set)
+    log = Path('models/m/run-001/log.txt').read_text()
+    assert "terminated after training; resume with test(resume='models/m.h5')" in log
+    assert launch.test(resume='models/m.h5', verbose=0).errors
 
 
 def test_ctrl_c_again_while_saving_leaves_a_whole_file(tiny_set, monkeypatch):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.experiment.signals import Terminated
 from utils.files import atomic, models
+from utils.training.stages import DONE
 
 if TYPE_CHECKING:
     from utils.experiment.signals import SignalHandler
@@ -100,8 +101,9 @@ class Checkpoint:
             self.info(f'{what}; {failure}')
             return
         diverged = isinstance(error, FloatingPointError)
+        place = 'training' if trainer.stage == DONE else f'{trainer.epoch} epochs of stage {trainer.stage}'
         self.info(
-            f'{what} after {trainer.epoch} epochs of stage {trainer.stage}; '
+            f'{what} after {place}; '
             + (
                 f"the last good epoch is in '{self.path}'"
                 if diverged
