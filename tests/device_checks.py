@@ -23,6 +23,7 @@ from tests.host_network import AUGMENT, Smooth, Tiny, apart, data_set, figures, 
 from utils import backend, ops  # noqa: E402
 from utils.backend import devices as placement  # noqa: E402
 from utils.backend import rewrites
+from utils.ops.kernels import LayerKernel  # noqa: E402
 from utils.training import optimisers  # noqa: E402
 from utils.training.functions import Functions  # noqa: E402
 from utils.training.inference import compute_logits, validate  # noqa: E402
@@ -54,11 +55,15 @@ def quick():
     return out
 
 
-def groups():
-    """Check gradients of convolutions in two groups, and of depthwise convolutions with a stride of two pixels."""
+def layers():
+    """Check gradients of layers that XLA would not divide, or not without moving images.
+
+    Convolutions in two groups and depthwise ones with a stride of two pixels; overlapping maxima and response
+    normalisation, which have kernels.
+    """
     out, rng = {}, np.random.default_rng(0)
-    images = rng.normal(size=(8, 6, 6, 4)).astype(np.float32)
-    filters = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 6), (3, 3, 1, 6))]
+    images = rng.normal(size=(8, 24, 24, 4)).astype(np.float32)
+    filters = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 16), (3, 3, 1, 16))]
     for form in ('cpu', 'gpu'):
         os.environ['SYMFER_PLATFORM'] = form
         found = {}
@@ -66,10 +71,12 @@ def groups():
             x = pt.tensor('x', dtype='float32', shape=images.shape)
             W, V = (pytensor.shared(values, shape=values.shape) for values in filters)
             backend.assign([W, V], n)
-            y = ops.conv2d(ops.conv2d(x, W, groups=2), V, stride=2, groups=6)
+            y = ops.local_response_norm(ops.max_pool(ops.conv2d(x, W, groups=2), 3, 2, False), alpha=0.1)
+            y = ops.conv2d(y, V, stride=2, groups=16)
             f = backend.function([x], pt.grad((y**2).sum(), [W, V]), devices=n)
             found[n] = dict(zip('WV', f(images)))
         out[form], out[f'{form}, collectives'] = apart(found[2], found[1]), collectives(f, [images])
+        out[f'{form}, kernels'] = sum(isinstance(node.op, LayerKernel) for node in f.maker.fgraph.toposort())
     return out
 
 
@@ -211,7 +218,7 @@ def experiment():
     return out
 
 
-CHECKS = {f.__name__: f for f in (quick, groups, members_and_steps, network_a, smooth_in_a_row, experiment)}
+CHECKS = {f.__name__: f for f in (quick, layers, members_and_steps, network_a, smooth_in_a_row, experiment)}
 
 if __name__ == '__main__':
     print(json.dumps(CHECKS[sys.argv[1]]()))
