@@ -9,6 +9,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 from rewrites_data import ops_of
 
 from utils import backend, native, ops
+from utils.backend.native import kernels
 from utils.ops.kernels import LayerKernel
 
 pytestmark = [pytest.mark.cpu_form, pytest.mark.skipif(native.compiler() is None, reason='needs a C++ compiler')]
@@ -84,6 +85,7 @@ def test_response_normalisation_and_its_gradient_agree_with_numpy(rng, shape, si
 
 def translated(op, library, *shapes):
     """The translation of an Op's kernel, for inputs of these shapes."""
+    assert kernels(library) is not None
     node = LayerKernel(op, library).make_node(*(pt.tensor(dtype='float32', shape=shape) for shape in shapes))
     return jax_funcify(node.op, node=node)
 
