@@ -14,6 +14,13 @@ static const XLA_FFI_Buffer& result(XLA_FFI_CallFrame* frame, int k) {
 }
 static float* floats(const XLA_FFI_Buffer& buffer) { return static_cast<float*>(buffer.data); }
 
+// The product of all axes but the last ones.
+[[maybe_unused]] static long leading(const XLA_FFI_Buffer& buffer, int last) {
+  long n = 1;
+  for (int64_t k = 0; k + last < buffer.rank; ++k) n *= buffer.dims[k];
+  return n;
+}
+
 static int64_t attribute(XLA_FFI_CallFrame* frame, const char* name) {
   for (int64_t k = 0; k < frame->attrs.size; ++k)
     if (frame->attrs.names[k]->len == std::strlen(name) &&

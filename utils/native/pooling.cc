@@ -13,12 +13,6 @@ class Pooling {
 
   static long axis(const XLA_FFI_Buffer& buffer, int from_last) { return buffer.dims[buffer.rank - from_last]; }
 
-  static long count(const XLA_FFI_Buffer& buffer) {
-    long n = 1;
-    for (int64_t k = 0; k + 3 < buffer.rank; ++k) n *= buffer.dims[k];
-    return n;
-  }
-
  public:
   Pooling(XLA_FFI_CallFrame* frame, const XLA_FFI_Buffer& images, const XLA_FFI_Buffer& pooled)
       : threads_(frame),
@@ -26,7 +20,7 @@ class Pooling {
         columns_(attribute(frame, "columns")),
         step_y_(attribute(frame, "step_y")),
         step_x_(attribute(frame, "step_x")),
-        n_(count(images)),
+        n_(leading(images, 3)),
         height_(axis(images, 3)),
         width_(axis(images, 2)),
         high_(axis(pooled, 3)),

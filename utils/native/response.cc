@@ -84,20 +84,13 @@ class Response {
   }
 };
 
-static long pixels(XLA_FFI_CallFrame* frame) {
-  const XLA_FFI_Buffer& x = argument(frame, 0);
-  long n = 1;
-  for (int64_t axis = 0; axis + 1 < x.rank; ++axis) n *= x.dims[axis];
-  return n;
-}
-
 }  // namespace symfer
 
 // x (..., channels) -> y of the same shape.
 extern "C" XLA_FFI_Error* images(XLA_FFI_CallFrame* frame) {
   using namespace symfer;
   if (is_question(frame)) return nullptr;
-  Response(frame).images(pixels(frame), floats(argument(frame, 0)), floats(result(frame, 0)));
+  Response(frame).images(leading(argument(frame, 0), 1), floats(argument(frame, 0)), floats(result(frame, 0)));
   return nullptr;
 }
 
@@ -105,7 +98,7 @@ extern "C" XLA_FFI_Error* images(XLA_FFI_CallFrame* frame) {
 extern "C" XLA_FFI_Error* input_gradient(XLA_FFI_CallFrame* frame) {
   using namespace symfer;
   if (is_question(frame)) return nullptr;
-  Response(frame).input_gradient(pixels(frame), floats(argument(frame, 0)), floats(argument(frame, 1)),
+  Response(frame).input_gradient(leading(argument(frame, 0), 1), floats(argument(frame, 0)), floats(argument(frame, 1)),
                                  floats(result(frame, 0)));
   return nullptr;
 }
