@@ -1,7 +1,9 @@
 """Compare strided and grouped convolutions with PyTorch's: `python -m benchmarks.convolutions [--torch PYTHON]`.
 
 A step is the convolution and both of its gradients. PyTorch runs in another environment, in both memory formats. The
-two take turns, and the result is the ratio of their median times (above 1: symfer is faster).
+two take turns, each with some steps to fill the caches again before those that count, and symfer after a pause: for a
+while after a step, the threads of PyTorch wait actively. The result is the ratio of their
+median times (above 1: symfer is faster).
 """
 
 import argparse
@@ -11,6 +13,8 @@ import sys
 import time
 
 import numpy as np
+
+STEPS, SECONDS, PAUSE = 7, 0.2, 0.3  # of a turn: steps and seconds at least; seconds before a turn of symfer
 
 # name: (batch, side, channels, filters, size, pad, stride, groups)
 CASES = {
@@ -44,10 +48,11 @@ for one in best:
 while sys.stdin.readline().strip():
     out = []
     for one in best:
-        times = []
-        for _ in range(7):
+        times, end = [], time.perf_counter() + float(sys.argv[2])
+        for _ in range(3): step(*one)
+        while len(times) < int(sys.argv[3]) or time.perf_counter() < end:
             t = time.perf_counter(); step(*one); times.append(time.perf_counter() - t)
-        out.append(sorted(times)[3])
+        out.append(sorted(times)[len(times) // 2])
     print(min(out), flush=True)
 """
 
@@ -78,6 +83,17 @@ def ours(n, side, c, o, size, pad, stride, groups):
     return step
 
 
+def turn(step):
+    for _ in range(3):
+        step()
+    times, end = [], time.perf_counter() + SECONDS
+    while len(times) < STEPS or time.perf_counter() < end:
+        began = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - began)
+    return np.median(times)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--torch', default=sys.executable, help='a Python interpreter with PyTorch')
@@ -89,18 +105,15 @@ def main():
         if args.only and args.only not in name:
             continue
         peer = subprocess.Popen(
-            [args.torch, '-c', TORCH, json.dumps(case)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [args.torch, '-c', TORCH, json.dumps(case), str(SECONDS), str(STEPS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         step, mine, theirs = ours(*case), [], []
-        for _ in range(3):
-            step()
         for _ in range(args.rounds):
-            times = []
-            for _ in range(7):
-                began = time.perf_counter()
-                step()
-                times.append(time.perf_counter() - began)
-            mine.append(np.median(times))
+            time.sleep(PAUSE)
+            mine.append(turn(step))
             peer.stdin.write('go\n')
             peer.stdin.flush()
             theirs.append(float(peer.stdout.readline()))
