@@ -38,6 +38,8 @@ DIRECT = [
     ((33, 24, 24), 3, 1, 2, 2, 64, 128),  # lines of images in one frame for pixels that see different filters
     ((32, 24, 24), 1, 0, 2, 1, 64, 64),  # lines of images as they are
     ((32, 24, 24), 1, (0, 1), 2, 1, 64, 64),  # a frame that leaves out some of an image
+    ((4, 6, 6), 3, 1, 1, 1, 64, 192),  # few pixels
+    ((2, 5, 7), 3, 1, 1, 2, 96, 1056),
     ((17, 9, 9), 3, 1, 2, 1, 256, 256),  # too many filters for sums of parts
 ]
 NARROW = [

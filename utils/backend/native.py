@@ -32,7 +32,7 @@ UNIT = 16  # channels are multiples of it
 MOST_CHANNELS = 4096  # limit of Winograd's filtering
 LEAST_CHANNELS = 32  # fewest input and output channels for which Winograd's filtering pays
 LEAST_PIXELS_WINOGRAD = 1024  # fewest pixels of a minibatch for which the transforms of the filters pay
-LEAST_PIXELS = 64  # fewest pixels of a minibatch for which a call pays
+LEAST_PIXELS = 64  # fewest pixels of a minibatch for which a kernel of a gradient pays
 TILES = {3: (4, 3, 5), 5: (3, 2)}  # sizes of the filters: those of the tiles
 WINOGRAD = {3: 'winograd3', 5: 'winograd5'}
 NARROW = 1, 2, 4, 8  # channels of groups that share a vector, up to the width of the processor's
@@ -126,7 +126,7 @@ def kernel(op: ops.convolution.Convolution, a: Tensor, b: Tensor) -> Kernel | No
     if platform() != 'cpu' or None in (*a.type.shape, *b.type.shape) or {a.dtype, b.dtype} != {'float32'}:
         return None
     images, filters, out = _shapes(op, a.type.shape, b.type.shape)
-    if np.prod(out[:3]) < LEAST_PIXELS:
+    if not isinstance(op, ops.Conv2d) and np.prod(out[:3]) < LEAST_PIXELS:
         return None
     tile = _tile(op, images, filters)
     library = WINOGRAD[filters[0]] if tile else _library(op, images, filters)

@@ -13,6 +13,7 @@ winograd.cc, .h           'same' convolutions of 3x3 and 5x5 and their gradients
 direct.cc, .h             convolutions with any filters, strides and groups
 filter_gradient.h         their gradients by the filters
 narrow.cc, .h             convolutions with groups of one to eight channels, which share a vector
+product.h                 products of matrices of which the second is large
 convolution.h             the functions of the latter two that XLA calls
 pooling.cc                maximum over windows that overlap, and its gradient
 response.cc               local response normalisation and its gradient

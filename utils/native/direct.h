@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "filter_gradient.h"
+#include "product.h"
 
 namespace symfer {
 
@@ -31,6 +32,7 @@ class Direct {
   static constexpr long PATCH_FLOATS = 1 << 16, PACKED_ROWS = 128;
   // Without patches: fewest images, most floats of a framed image, fewest products for a value that is added.
   static constexpr long LEAST_IMAGES = 32, FRAMED_FLOATS = 1 << 17, LEAST_PRODUCTS = 64;
+  static constexpr long MOST_PIXELS = 512;  // for which the filters are put into panels a part at a time
   Threads& threads_;
   const Convolution s_;
 
@@ -111,6 +113,28 @@ class Direct {
     return true;
   }
 
+  // y = patches @ W for so few pixels that all of their patches have room where the filters would have it.
+  void products_of_few_pixels(const float* x, const float* W, float* y, float* patches) const {
+    const long D = s_.depth(), K = s_.filters, k = s_.group_filters();
+    const Patches images(s_, x);
+    for (long g = 0; g < s_.groups; ++g) {
+      if (!s_.is_product())
+        threads_.each((s_.outputs() + ROWS - 1) / ROWS, [&](long block) {
+          const long first = block * ROWS, end = std::min(first + ROWS, s_.outputs());
+          Pixel pixel(first, s_);
+          for (long t = first; t < end; ++t, pixel.next(s_)) images.patch(pixel, g, patches + t * D);
+          std::memset(patches + end * D, 0, (first + ROWS - end) * D * sizeof(float));
+        });
+      const Matrix rows{s_.is_product() ? x : patches, D};
+      product(threads_, rows, {W + g * k, K}, y + g * k, K, s_.outputs(), D, k, !s_.is_product());
+    }
+  }
+  bool of_few_pixels() const {
+    const long most = std::min(MOST_PIXELS, s_.group_filters());
+    return s_.is_product() ? s_.outputs() <= MOST_PIXELS
+                           : s_.group_channels() % UNIT == 0 && (s_.outputs() + ROWS - 1) / ROWS * ROWS <= most;
+  }
+
   // Products of patches with filters(group, first filter).
   template <class Filters>
   void products(const Part<Filters>& part, const float* x) const {
@@ -155,6 +179,7 @@ class Direct {
 
   // y = patches @ W; `packed` has room for the filters, in panels.
   void images(const float* x, const float* W, float* y, float* packed) const {
+    if (of_few_pixels()) return products_of_few_pixels(x, W, y, packed);
     const long D = s_.depth(), K = s_.filters, k = s_.group_filters(), parts = (D + PACKED_ROWS - 1) / PACKED_ROWS;
     threads_.each(s_.groups * parts, [&](long b) {
       const long g = b / parts, begin = b % parts * PACKED_ROWS;

@@ -19,6 +19,8 @@ class Threads {
     n_ = n;
   }
 
+  long count() const { return n_; }
+
   // How many of n things a block should have, at most `most`, so that all threads have about the same to do.
   long share(long n, long most) const {
     const long blocks = ((n + most - 1) / most + n_ - 1) / n_ * n_;
