@@ -23,7 +23,7 @@ from tests.host_network import AUGMENT, Smooth, Tiny, apart, data_set, figures, 
 from utils import backend, ops  # noqa: E402
 from utils.backend import devices as placement  # noqa: E402
 from utils.backend import rewrites
-from utils.ops.kernels import LayerKernel  # noqa: E402
+from utils.ops.kernels import LayerKernel, ProductKernel  # noqa: E402
 from utils.training import optimisers  # noqa: E402
 from utils.training.functions import Functions  # noqa: E402
 from utils.training.inference import compute_logits, validate  # noqa: E402
@@ -58,25 +58,28 @@ def quick():
 def layers():
     """Check gradients of layers that XLA would not divide, or not without moving images.
 
-    Convolutions in two groups and depthwise ones with a stride of two pixels; overlapping maxima and response
-    normalisation, which have kernels.
+    Convolutions in two groups and depthwise ones with a stride of two pixels; overlapping maxima, response
+    normalisation and a large hidden layer, which have kernels.
     """
     out, rng = {}, np.random.default_rng(0)
-    images = rng.normal(size=(8, 24, 24, 4)).astype(np.float32)
-    filters = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 16), (3, 3, 1, 16))]
+    images = rng.normal(size=(32, 24, 24, 4)).astype(np.float32)
+    filters = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 16), (3, 3, 1, 16), (576, 512))]
     for form in ('cpu', 'gpu'):
         os.environ['SYMFER_PLATFORM'] = form
         found = {}
         for n in (1, 2):
             x = pt.tensor('x', dtype='float32', shape=images.shape)
-            W, V = (pytensor.shared(values, shape=values.shape) for values in filters)
-            backend.assign([W, V], n)
+            W, V, U = weights = [pytensor.shared(values, shape=values.shape) for values in filters]
+            backend.assign(weights, n)
             y = ops.local_response_norm(ops.max_pool(ops.conv2d(x, W, groups=2), 3, 2, False), alpha=0.1)
             y = ops.conv2d(y, V, stride=2, groups=16)
-            f = backend.function([x], pt.grad((y**2).sum(), [W, V]), devices=n)
-            found[n] = dict(zip('WV', f(images)))
+            y = y.reshape((len(images), 576)) @ U
+            f = backend.function([x], pt.grad((y**2).sum(), weights), devices=n)
+            found[n] = dict(zip('WVU', f(images)))
         out[form], out[f'{form}, collectives'] = apart(found[2], found[1]), collectives(f, [images])
-        out[f'{form}, kernels'] = sum(isinstance(node.op, LayerKernel) for node in f.maker.fgraph.toposort())
+        out[f'{form}, kernels'] = sum(
+            isinstance(node.op, LayerKernel | ProductKernel) for node in f.maker.fgraph.toposort()
+        )
     return out
 
 

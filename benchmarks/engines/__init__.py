@@ -117,7 +117,15 @@ ENGINES = {
     'symfer, no rewrites': ('symfer', {'exclude': 'symfer'}),
     **{
         f'symfer, no {name}': ('symfer', {'exclude': name})
-        for name in ('native_convolutions', 'centred_sums', 'small_factors', 'column_sums', 'dropout_masks')
+        for name in (
+            'native_convolutions',
+            'native_layers',
+            'native_products',
+            'centred_sums',
+            'small_factors',
+            'column_sums',
+            'dropout_masks',
+        )
     },
     'torch eager NCHW': ('torch', {}),
     'torch eager channels_last': ('torch', {'channels_last': True}),

@@ -104,7 +104,7 @@ def architecture() -> str:
 def rewrites() -> str:
     """Graphviz source of the passes from `function` to the device, with symfer's rewrites in the order of the code."""
     found: list[tuple[float, ast.FunctionDef]] = []
-    for module in ('rewrites', 'native', 'native_layers'):
+    for module in ('rewrites', 'native', 'native_layers', 'native_products'):
         for node in ast.parse((ROOT / 'utils' / 'backend' / f'{module}.py').read_text(encoding='utf-8')).body:
             for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if isinstance(call, ast.Call) and ast.unparse(call.func) in ('register', 'rewrites.register'):

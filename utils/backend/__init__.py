@@ -11,6 +11,7 @@
 `precision`                precision of the operands of convolutions and products
 `native`                   convolutions by kernels in C++
 `native_layers`            pooling and response normalisation by kernels in C++
+`native_products`          products of matrices by kernels in C++
 `mirrored`                 convolutions that are gradients of others
 `rewrites`                 graph rewrites, which choose implementations by platform and shape
 `convolution`, `winograd`  translations of the Ops in the modules of `utils.ops` with the same names
@@ -31,6 +32,7 @@ from utils.backend import (
     convolution,
     native,
     native_layers,
+    native_products,
     neighbours,
     normalisation,
     pooling,
@@ -68,6 +70,7 @@ __all__ = [
     'mode',
     'native',
     'native_layers',
+    'native_products',
     'neighbours',
     'normalisation',
     'n_devices',

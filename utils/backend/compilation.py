@@ -175,7 +175,7 @@ def mode(precision: str = 'float32', partition: Partition = NONE) -> Any:
     if precision == 'float32' and partition == NONE:
         return MODE
     # The kernels are for float32 only. In bf16 the transforms would be rounded too, and they amplify rounding errors.
-    exclude = [] if precision == 'float32' else ['native_convolutions']
+    exclude = [] if precision == 'float32' else ['native_convolutions', 'native_products']
     exclude += ['winograd_convolutions'] if precision == 'bf16' else []
     return Mode(Linker(precision, partition), MODE.provided_optimizer).excluding(*exclude)
 

@@ -61,7 +61,7 @@ def kernels(library: str) -> Any:
         return None
     found = _asked[library] = native.library(library)
     if found is not None:
-        for function in filter(partial(hasattr, found), FUNCTIONS.values()):
+        for function in filter(partial(hasattr, found), (*FUNCTIONS.values(), 'product')):
             pointer = jax.ffi.pycapsule(getattr(found, function))
             jax.ffi.register_ffi_target(f'symfer_{library}_{function}', pointer, platform='cpu')
         if hasattr(found, 'filter_gradient_memory'):

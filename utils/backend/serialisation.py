@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from utils.annotations import Tensor
 
 PLATFORMS = ('cpu', 'cuda')
+# Rewrites that pay on this CPU, not elsewhere.
+ONLY_HERE = 'native_convolutions', 'native_layers', 'native_products', 'winograd_convolutions'
 
 
 def stablehlo(image: Tensor, output: Tensor) -> bytes:
@@ -42,8 +44,7 @@ def stablehlo(image: Tensor, output: Tensor) -> bytes:
     shared = [v for v in graph_inputs([output]) if isinstance(v, SharedVariable)]
     (output,) = clone_replace([output], {v: pt.constant(v.get_value()) for v in shared})
     graph = FunctionGraph([image], [output], clone=True)
-    # These pay on this CPU, not elsewhere.
-    MODE.excluding('native_convolutions', 'native_layers', 'winograd_convolutions').optimizer.rewrite(graph)
+    MODE.excluding(*ONLY_HERE).optimizer.rewrite(graph)
     function = jax_funcify(graph)
 
     def one(x):

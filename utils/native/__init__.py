@@ -10,7 +10,7 @@ This package does not import JAX; `utils.backend.native` registers the kernels w
 
 ========================  ==========================================================================
 winograd.cc, .h           'same' convolutions of 3x3 and 5x5 and their gradients
-direct.cc, .h             convolutions with any filters, strides and groups
+direct.cc, .h             convolutions with any filters, strides and groups; products
 filter_gradient.h         their gradients by the filters
 narrow.cc, .h             convolutions with groups of one to eight channels, which share a vector
 product.h                 products of matrices of which the second is large

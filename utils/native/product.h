@@ -30,7 +30,7 @@ static inline void product(Threads& threads, const Matrix& a, const Matrix& b, f
                            long depth, long columns, bool padded) {
   const long panels = (columns + PANEL - 1) / PANEL, blocks = (rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
   const long some = (rows + blocks - 1) / blocks, block = (some + ROWS - 1) / ROWS * ROWS;
-  const long chunk = std::clamp<long>(panels * blocks / (2 * threads.count()), 1, PRODUCT_PANELS) * PANEL;
+  const long chunk = std::clamp<long>(panels * blocks / (4 * threads.count()), 1, PRODUCT_PANELS) * PANEL;
   const long chunks = (columns + chunk - 1) / chunk;
   threads.each(blocks * chunks, [&](long task) {
     const long m = task / chunks * block, n = task % chunks * chunk;

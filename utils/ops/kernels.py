@@ -1,4 +1,4 @@
-"""Convolutions and other layers that `utils.native` computes."""
+"""Convolutions, products and other layers that `utils.native` computes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from pytensor.graph import Apply
 from pytensor.graph.op import Op
+from pytensor.tensor import tensor
 
 
 class Kernel(Op):
@@ -40,3 +41,17 @@ class LayerKernel(Kernel):
     op : MaxPool, Unpool, LocalResponseNorm or LocalResponseNormGrad
     library : {'pooling', 'response'}
     """
+
+
+class ProductKernel(Op):
+    """The product of two matrices, (n, d) and (d, k) -> (n, k), by a kernel in C++."""
+
+    __props__ = ()
+
+    def make_node(self, *inputs: Any) -> Apply:
+        a, b = inputs
+        return Apply(self, [a, b], [tensor(dtype=a.dtype, shape=(a.type.shape[0], b.type.shape[1]))])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        a, b = inputs
+        outputs[0][0] = a @ b
