@@ -2,8 +2,8 @@
 
 A step is the convolution and both of its gradients. PyTorch runs in another environment, in both memory formats. The
 two take turns, each with some steps to fill the caches again before those that count, and symfer after a pause: for a
-while after a step, the threads of PyTorch wait actively. The result is the ratio of their
-median times (above 1: symfer is faster).
+while after a step, the threads of PyTorch wait actively. The result is the ratio of their median times (above 1: symfer
+is faster).
 """
 
 import argparse

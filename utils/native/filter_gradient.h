@@ -6,15 +6,6 @@
 
 namespace symfer {
 
-// Rows begin ... end - 1 of a matrix (rows, columns), whose rows are `stride` floats apart, into panels.
-static void into_panels(const float* from, long stride, long begin, long end, long columns, float* to, long rows) {
-  for (long k = 0; k < columns; k += PANEL) {
-    const long width = panel_width(k, columns);
-    for (long r = begin; r < end; ++r)
-      for (long v = 0; v < width; v += LANES) store(to + k * rows + r * width + v, load(from + r * stride + k + v));
-  }
-}
-
 // Pixels, in whole rows of a product, whose patches of `depth` floats have about so many floats.
 static long pixels_at_a_time(long depth, long floats) {
   return std::max<long>(floats / std::max<long>(depth, 1) / ROWS, 1) * ROWS;

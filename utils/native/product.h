@@ -13,17 +13,6 @@ struct Matrix {
 // Rows of `b` that are in panels at a time, panels at a time, rows of `a` for the same panels.
 constexpr long PRODUCT_DEPTH = 256, PRODUCT_PANELS = 8, PRODUCT_ROWS = 20 * ROWS;
 
-// Rows of b, `width` of their columns, into panels, row by row as they lie in memory.
-static inline void rows_into_panels(const Matrix& b, long rows, long width, float* to) {
-  for (long r = 0; r < rows; ++r) {
-    const float* from = b.at + r * b.stride;
-    for (long k = 0; k < width; k += PANEL) {
-      const long panel = panel_width(k, width);
-      for (long v = 0; v < panel; v += LANES) store(to + k * rows + r * panel + v, load(from + k + v));
-    }
-  }
-}
-
 // out (rows, columns) = a (rows, depth) @ b (depth, columns). `columns` is a multiple of LANES. With `padded`, a has
 // values that do not matter up to a whole number of ROWS.
 static inline void product(Threads& threads, const Matrix& a, const Matrix& b, float* out, long out_stride, long rows,
@@ -39,7 +28,7 @@ static inline void product(Threads& threads, const Matrix& a, const Matrix& b, f
     float *packed = scratch(PRODUCT_DEPTH * chunk + ROWS * PANEL), *rest = packed + PRODUCT_DEPTH * chunk;
     for (long d = 0; d < depth && height > 0; d += PRODUCT_DEPTH) {
       const long deep = std::min(PRODUCT_DEPTH, depth - d);
-      rows_into_panels({b.at + d * b.stride + n, b.stride}, deep, width, packed);
+      into_panels(b.at + d * b.stride + n, b.stride, 0, deep, width, packed, deep);
       for (long k = 0; k < width; k += PANEL) {
         const Panel panel{packed + k * deep, panel_width(k, width)};
         const float* from = a.at + m * a.stride + d;

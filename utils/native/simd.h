@@ -27,6 +27,16 @@ static inline void store(float* to, Vector v) { *reinterpret_cast<Unaligned*>(to
 // Columns of the panel that begins with column n.
 static inline long panel_width(long n, long columns) { return columns - n < PANEL ? columns - n : PANEL; }
 
+// Rows begin ... end - 1 of a matrix (rows, columns), whose rows are `stride` floats apart, into panels.
+static inline void into_panels(const float* from, long stride, long begin, long end, long columns, float* to,
+                               long rows) {
+  for (long k = 0; k < columns; k += PANEL) {
+    const long width = panel_width(k, columns);
+    for (long r = begin; r < end; ++r)
+      for (long v = 0; v < width; v += LANES) store(to + k * rows + r * width + v, load(from + r * stride + k + v));
+  }
+}
+
 // The depth of a product in `count` pieces, and what a and b advance by from one to the next.
 struct Pieces {
   long count = 1, a = 0, b = 0;
